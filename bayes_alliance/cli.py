@@ -1,0 +1,380 @@
+"""The command line: read options, call the pipeline, print.
+
+Heavy modules are imported inside the commands, so ``--help`` answers at once. Exit codes: 0 done; 2 the
+input is wrong; 3 done, but a gate failed (said on stderr and in the tables); 130 interrupted; 1 anything else
+that this package foresaw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayes_alliance import __version__
+from bayes_alliance.cli_published import add_commands as add_published_commands
+from bayes_alliance.errors import AllianceError
+
+if TYPE_CHECKING:
+    from bayes_alliance.data import StudyData
+    from bayes_alliance.fitting import RunSettings
+    from bayes_alliance.results import StudyResults
+    from bayes_alliance.study import Study
+
+EXIT_GATE_FAILED = 3
+EXIT_INTERRUPTED = 130
+DEFAULT_SEED = 2020
+# Fewer draws give no effective sample size, no Pareto k and no 95 % interval worth the name.
+MIN_DRAWS = 50
+ENGINES = ("pymc", "bambi", "collapsed", "none")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except AllianceError as error:
+        print(f"bayes-alliance: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("bayes-alliance: interrupted; stored posteriors are kept and will be reused", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; without this Python complains once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        print(f"bayes-alliance: {error.strerror or error}{place}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bayes-alliance",
+        description="Reanalyse a published longitudinal mixed-model study: printed | ML | Bayes on the same "
+        "rows.",
+        epilog="Exit codes: 0 done, 1 not done, 2 wrong input, 3 done but a check failed, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"bayes-alliance {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_reanalyse(commands)
+    _add_fit(commands)
+    _add_check_data(commands)
+    add_published_commands(commands)
+    studies = commands.add_parser("studies", help="list the studies that ship with the package")
+    studies.add_argument("--json", action="store_true", help="print JSON")
+    studies.set_defaults(run=_studies)
+    return parser
+
+
+def _add_reanalyse(commands: Any) -> None:
+    command = commands.add_parser(
+        "reanalyse",
+        help="run every model of a study and write tables, figures and posteriors",
+        description="Run every model of a study and write tables, figures, posteriors and manifest.json.",
+    )
+    command.add_argument(
+        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
+    )
+    _add_data(command)
+    command.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: results/<study>)")
+    command.add_argument("--models", default="", metavar="ID,...", help="run only these models")
+    _add_fitting(command)
+    command.add_argument("--quiet", action="store_true", help="print only the last line")
+    command.add_argument(
+        "--json", action="store_true", help="print a machine-readable summary as the last line"
+    )
+    command.set_defaults(run=_reanalyse)
+
+
+def _add_fit(commands: Any) -> None:
+    command = commands.add_parser(
+        "fit",
+        help="fit one model",
+        description="Fit one model by ML, REML and Bayes and print its quantities.",
+    )
+    command.add_argument("study", metavar="STUDY")
+    command.add_argument("--model", required=True, metavar="ID")
+    _add_data(command)
+    _add_fitting(command)
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the quantities as JSON ('-' prints them)"
+    )
+    command.add_argument(
+        "--profile", action="store_true", help="add profile-likelihood intervals of every ML estimate"
+    )
+    command.add_argument(
+        "--bootstrap",
+        type=_simulations,
+        metavar="N",
+        help="add a parametric bootstrap of the random slope's test with N simulated data sets",
+    )
+    command.set_defaults(run=_fit)
+
+
+def _add_check_data(commands: Any) -> None:
+    command = commands.add_parser(
+        "check-data",
+        help="check a data file against a study",
+        description="Read and check a data file and say which models it can carry.",
+    )
+    command.add_argument("study", metavar="STUDY")
+    command.add_argument("file", type=Path, metavar="FILE")
+    command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_check_data)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", type=Path, metavar="FILE", help="long CSV; default: what the study ships with"
+    )
+    command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
+
+
+def _add_fitting(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--engine", choices=ENGINES, default="pymc", help="default: %(default)s")
+    command.add_argument(
+        "--prior", default="", metavar="NAME", help="prior set of the study (default: its first)"
+    )
+    command.add_argument("--seed", type=_seed, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
+    command.add_argument(
+        "--draws", type=_draws, metavar="N", help="draws a chain (default: 2500; collapsed: 4000 in all)"
+    )
+    command.add_argument("--chains", type=_chains, default=4, metavar="N", help="default: %(default)s")
+    command.add_argument(
+        "--sampler", choices=("nutpie", "pymc"), default="nutpie", help="default: %(default)s"
+    )
+    command.add_argument(
+        "--exact", action="store_true", help="score every patient by a refit without that patient"
+    )
+    command.add_argument(
+        "--sample-effects",
+        action="store_true",
+        help="sample patients' effects instead of integrating them out",
+    )
+
+
+def _whole(text: str, lowest: int, highest: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = lowest - 1
+    if not lowest <= value <= highest:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
+    return value
+
+
+def _draws(text: str) -> int:
+    return _whole(text, MIN_DRAWS, 10**7)
+
+
+def _chains(text: str) -> int:
+    return _whole(text, 1, 1000)
+
+
+def _simulations(text: str) -> int:
+    return _whole(text, 1, 1_000_000)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0, 2**32 - 1)
+
+
+def _settings(options: argparse.Namespace, study: Study, models: tuple[str, ...]) -> RunSettings:
+    from bayes_alliance.bambi_pymc import SamplerSettings
+    from bayes_alliance.collapsed import CollapsedSettings
+    from bayes_alliance.fitting import RunSettings, choose_prior
+
+    default = SamplerSettings()
+    total = options.draws * options.chains if options.draws else CollapsedSettings().draws
+    settings = RunSettings(
+        engine=options.engine,
+        prior=options.prior,
+        seed=options.seed,
+        models=models,
+        exact=options.exact,
+        collapsed=CollapsedSettings(draws=total + -total % 4),
+        sampler=SamplerSettings(
+            draws=options.draws or default.draws,
+            chains=options.chains,
+            sampler=options.sampler,
+            marginal=not options.sample_effects,
+        ),
+    )
+    choose_prior(study, settings)
+    return settings
+
+
+def _load_data(options: argparse.Namespace, study: Study) -> StudyData:
+    from bayes_alliance.cohort import simulate_cohort
+    from bayes_alliance.data import read_data
+    from bayes_alliance.errors import InputError, Problem
+    from bayes_alliance.study import Source
+
+    if options.data is not None:
+        return read_data(study, options.data, patients_path=options.patients, source=Source.REAL)
+    if options.patients is not None:
+        raise InputError("option --patients", [Problem(what="it goes with --data")])
+    if study.data.file:
+        return read_data(study, study.folder / study.data.file, source=study.data.source)
+    return simulate_cohort(study, options.seed)
+
+
+def _reanalyse(options: argparse.Namespace) -> int:
+    from bayes_alliance.outputs import write_run
+    from bayes_alliance.pipeline import run_study
+    from bayes_alliance.study_file import load_study
+
+    started = time.perf_counter()
+    study = load_study(options.study)
+    models = tuple(part.strip() for part in options.models.split(",") if part.strip())
+    settings = _settings(options, study, models)
+    data = _load_data(options, study)
+
+    def report(line: str) -> None:
+        if not options.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    report(f"{study.title}: {data.source.value}, {data.origin}")
+    for note in data.notes:
+        report(f"  {note}")
+    folder = _make_folder(options, study, data, models)
+    results = run_study(study, data, settings, store=folder / "posteriors", report=report)
+    report("writing tables and figures")
+    written = write_run(results, settings, folder)
+    return _print_end(options, results, folder, files=len(written), seconds=time.perf_counter() - started)
+
+
+def _make_folder(options: argparse.Namespace, study: Study, data: StudyData, models: tuple[str, ...]) -> Path:
+    """Make the output folder, but only for input that can be run."""
+    from bayes_alliance.errors import InputError, Problem
+    from bayes_alliance.plan import plan_study
+
+    plan_study(study, data, models=models)
+    folder: Path = options.out or Path("results") / study.id
+    if folder.exists() and not folder.is_dir():
+        raise InputError("option --out", [Problem(what="there is a file of this name", got=str(folder))])
+    (folder / "posteriors").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _print_end(
+    options: argparse.Namespace, results: StudyResults, folder: Path, *, files: int, seconds: float
+) -> int:
+    """Print the last line of a run, after what failed; give the exit code."""
+    from bayes_alliance.checks import failed_gates, unchecked_gates
+
+    failed, unchecked = failed_gates(results.checks), unchecked_gates(results.checks)
+    code = _print_failed(results)
+    skipped = [model for model in results.skipped if not model.comparison]
+    if options.json:
+        summary = {
+            "study": results.study.id,
+            "source": results.source.value,
+            "folder": str(folder),
+            "models_run": len(results.runs),
+            "models_skipped": {model.model_id: model.reason for model in skipped},
+            "checks_failed": [f"{check.model_id}: {check.name}" for check in failed],
+            "checks_not_made": [f"{check.model_id}: {check.name}" for check in unchecked],
+            "files": files,
+            "seconds": round(seconds, 1),
+        }
+        print(json.dumps(summary))
+        return code
+    verdict = f"{len(failed)} checks FAILED" if failed else "no check failed"
+    verdict += f", {len(unchecked)} could not be made" if unchecked else ""
+    could_not = f" ({len(skipped)} could not be run)" if skipped else ""
+    print(
+        f"{results.study.id}: {len(results.runs)} models{could_not} on {results.source.value}, {verdict}, "
+        f"{seconds:.0f} s; {files} files in {folder}"
+    )
+    return code
+
+
+def _print_failed(results: StudyResults) -> int:
+    """Name on stderr each gate that failed or could not be judged; give the exit code."""
+    from bayes_alliance.checks import failed_gates, unchecked_gates
+
+    failed = failed_gates(results.checks)
+    for check in failed:
+        found = f"{check.value:.4g} (threshold {check.threshold:g})"
+        print(
+            f"check failed: {check.model_id}: {check.name} = {found}; to do: {check.advice}", file=sys.stderr
+        )
+    for check in unchecked_gates(results.checks):
+        print(f"check not made: {check.model_id}: {check.name}", file=sys.stderr)
+    return EXIT_GATE_FAILED if failed else 0
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from bayes_alliance.outputs import format_extras, format_quantities, ml_extras, quantities_json
+    from bayes_alliance.pipeline import run_study
+    from bayes_alliance.study_file import load_study
+
+    study = load_study(options.study)
+    settings = _settings(options, study, (options.model,))
+    data = _load_data(options, study)
+    results = run_study(study, data, settings, fits_only=True)
+    if not results.runs:
+        raise AllianceError("; ".join(f"{s.model_id}: {s.reason}" for s in results.skipped))
+    extras = ml_extras(
+        results.runs[0], profile=options.profile, bootstrap=options.bootstrap or 0, seed=options.seed
+    )
+    text = json.dumps(quantities_json(results) | extras, indent=2)
+    if options.json is None:
+        print("\n".join([format_quantities(results), *format_extras(extras)]))
+    elif str(options.json) == "-":
+        print(text)
+    else:
+        options.json.write_text(text + "\n", encoding="utf-8")
+    return _print_failed(results)
+
+
+def _check_data(options: argparse.Namespace) -> int:
+    from bayes_alliance.data import read_data
+    from bayes_alliance.errors import InputError
+    from bayes_alliance.outputs import data_json, format_data
+    from bayes_alliance.study_file import load_study
+
+    study = load_study(options.study)
+    try:
+        data = read_data(study, options.file, patients_path=options.patients)
+        text = json.dumps(data_json(study, data), indent=2) if options.json else format_data(study, data)
+    except InputError as error:
+        if not options.json:
+            raise
+        print(json.dumps({"ok": False, "problems": [p.format() for p in error.problems]}, indent=2))
+        return error.exit_code
+    print(text)
+    return 0
+
+
+def _studies(options: argparse.Namespace) -> int:
+    from bayes_alliance.study_file import list_studies, load_study
+
+    studies = [load_study(name) for name in list_studies()]
+    if options.json:
+        listed = [
+            {"id": s.id, "title": s.title, "source": s.data.source.value, "models": len(s.models)}
+            for s in studies
+        ]
+        print(json.dumps(listed, indent=2))
+    else:
+        for study in studies:
+            default = f"{len(study.models)} models; default input: {study.data.source.value}"
+            print(f"{study.id:<14} {study.title} ({default})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What can go wrong that a user can mend, and how it is said.
+
+::
+
+    AllianceError               anything this package raises on purpose
+    +-- InputError              a file or an option is wrong: every problem of it at once (exit code 2)
+    +-- RowsDifferError         models that rest on different rows were to be compared
+    +-- FitError                a fit could not be made from valid input
+    +-- MissingPackageError     an optional package is needed for what was asked
+
+A message says, in this order: what is wrong, where, what was found, what is allowed, what to do.
+Imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing wrong in a file or an option.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong.
+    where : str
+        File, table, line or column, as far as known; empty for none.
+    got : str
+        What was found; empty where showing it would not help or would reveal a patient's value.
+    allowed : str
+        What would have been right.
+    fix : str
+        What to do about it.
+    """
+
+    what: str
+    where: str = ""
+    got: str = ""
+    allowed: str = ""
+    fix: str = ""
+
+    def format(self) -> str:
+        """Give the problem as one line."""
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        for label, part in (("found", self.got), ("allowed", self.allowed), ("to do", self.fix)):
+            if part:
+                text += f"; {label}: {part}"
+        return text
+
+
+class AllianceError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(AllianceError):
+    """Input that a user can mend. Carries every problem found, not only the first.
+
+    Parameters
+    ----------
+    subject : str
+        What was being read, such as a file name.
+    problems : iterable of Problem
+        At least one.
+    """
+
+    exit_code = 2
+
+    def __init__(self, subject: str, problems: Iterable[Problem]) -> None:
+        self.subject = subject
+        self.problems: Sequence[Problem] = tuple(problems)
+        super().__init__(self.format())
+
+    def format(self) -> str:
+        """Give the whole message: a headline and one line a problem."""
+        count = len(self.problems)
+        noun = "problem" if count == 1 else "problems"
+        lines = [f"{self.subject}: {count} {noun}"]
+        lines += [f"  - {problem.format()}" for problem in self.problems]
+        return "\n".join(lines)
+
+
+class RowsDifferError(AllianceError):
+    """Fits that rest on different rows cannot be compared."""
+
+
+class FitError(AllianceError):
+    """A fit could not be made from valid input."""
+
+
+class MissingPackageError(AllianceError):
+    """An optional package is needed; the message names the command that installs it."""

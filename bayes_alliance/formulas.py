@@ -1,0 +1,358 @@
+"""Which formulas are allowed, and the design matrices they give.
+
+A formula comes from a study file, so it is data: it is tokenised and checked against a small grammar here
+before any library sees it. What passes contains only declared variable names, ``0`` and ``1``, the
+operators ``~ + * : | ( )`` and nothing else: no calls, no attributes, no strings. The design matrices
+themselves are built by formulae, the library that Bambi uses, so every engine rests on the same columns.
+Must not import the fitting libraries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_LENGTH = 500
+MAX_TERMS = 40
+MAX_COLUMNS = 60
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<number>[0-9]+)|(?P<op>[~+*:|()])|(?P<bad>\S))"
+)
+Term = tuple[str, ...]
+
+
+class FormulaError(ValueError):
+    """A formula outside the grammar; the message says what and where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Formula:
+    """A parsed formula.
+
+    Parameters
+    ----------
+    response : str
+        Outcome variable.
+    terms : tuple of tuple of str
+        Fixed terms; a term is the sorted-by-appearance tuple of the variables it multiplies.
+    intercept : bool
+        Whether the fixed part has an intercept.
+    random : tuple of str
+        Variables with a random slope; empty for a random intercept only.
+    group : str
+        The grouping variable (patient).
+    text : str
+        The formula in one canonical spelling.
+    """
+
+    response: str
+    terms: tuple[Term, ...]
+    intercept: bool
+    random: tuple[str, ...]
+    group: str
+    text: str
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every variable that the formula uses, the grouping variable included."""
+        return frozenset(chain([self.response, self.group], self.random, *self.terms))
+
+
+def parse_formula(text: str) -> Formula:
+    """Parse a mixed-model formula with one grouping factor.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``tasks ~ months + poor + poor:months + (months | patient)``. ``a * b`` means
+        ``a + b + a:b``.
+
+    Returns
+    -------
+    Formula
+
+    Raises
+    ------
+    FormulaError
+        If the text is outside the grammar.
+
+    Examples
+    --------
+    >>> parse_formula("y ~ time*group + (time | id)").terms
+    (('time',), ('group',), ('time', 'group'))
+    """
+    if len(text) > MAX_LENGTH:
+        raise FormulaError(f"the formula is {len(text)} characters long; at most {MAX_LENGTH} are allowed")
+    return _Parser(_tokenise(text)).formula()
+
+
+def _tokenise(text: str) -> list[str]:
+    tokens = []
+    for match in _TOKEN.finditer(text):
+        if match.group("bad") is not None:
+            raise FormulaError(
+                f"character {match.group('bad')!r} at position {match.start('bad') + 1} is not allowed; "
+                "a formula holds variable names, 0, 1 and ~ + * : | ( )"
+            )
+        token = match.group("name") or match.group("number") or match.group("op")
+        if token is not None:
+            tokens.append(token)
+    return tokens
+
+
+class _Parser:
+    """Recursive descent over the tokens; one method a rule of the grammar."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens = tokens
+        self.position = 0
+
+    def formula(self) -> Formula:
+        response = self._name("the outcome")
+        self._expect("~")
+        terms: list[Term] = []
+        intercept = True
+        random: tuple[tuple[str, ...], str] | None = None
+        while True:
+            if self._peek() == "(":
+                if random is not None:
+                    raise FormulaError("two random parts; one grouping factor is supported")
+                random = self._random()
+            elif self._peek() in ("0", "1"):
+                intercept = self._next() == "1"
+            else:
+                terms = _without_repeats(terms + self._product())
+            if self._peek() is None:
+                break
+            self._expect("+")
+        if random is None:
+            raise FormulaError("no random part; add one such as (1 | patient) or (months | patient)")
+        return _formula(response, tuple(terms), intercept, *random)
+
+    def _product(self) -> list[Term]:
+        parts = [self._interaction()]
+        while self._peek() == "*":
+            self._next()
+            parts.append(self._interaction())
+        products: list[Term] = []
+        for part in parts:
+            products += [part] + [_join(term, part) for term in products]
+            # a * b * c * ... doubles at every step: refuse before it fills the memory.
+            if len(products) > MAX_TERMS:
+                raise FormulaError(f"the products give more than {MAX_TERMS} terms")
+        return sorted(products, key=len)
+
+    def _interaction(self) -> Term:
+        term: Term = (self._name("a variable"),)
+        while self._peek() == ":":
+            self._next()
+            term = _join(term, (self._name("a variable"),))
+        return term
+
+    def _random(self) -> tuple[tuple[str, ...], str]:
+        self._expect("(")
+        slopes: list[str] = []
+        while True:
+            if self._peek() in ("0", "1"):
+                if self._next() == "0":
+                    raise FormulaError("a random part without an intercept is not supported")
+            else:
+                slopes.append(self._name("a variable with a random slope"))
+            if self._peek() != "+":
+                break
+            self._next()
+        self._expect("|")
+        group = self._name("the grouping variable")
+        self._expect(")")
+        if len(set(slopes)) < len(slopes):
+            raise FormulaError("the same random slope stands twice")
+        return tuple(slopes), group
+
+    def _peek(self) -> str | None:
+        return self.tokens[self.position] if self.position < len(self.tokens) else None
+
+    def _next(self) -> str:
+        token = self._peek()
+        if token is None:
+            raise FormulaError("the formula ends too early")
+        self.position += 1
+        return token
+
+    def _expect(self, wanted: str) -> None:
+        found = self._peek()
+        if found != wanted:
+            raise FormulaError(f"{wanted!r} expected, found {'the end' if found is None else repr(found)}")
+        self.position += 1
+
+    def _name(self, role: str) -> str:
+        found = self._peek()
+        if found is None or not found[0].isalpha():
+            raise FormulaError(f"{role} expected, found {'the end' if found is None else repr(found)}")
+        self.position += 1
+        return found
+
+
+def _join(left: Term, right: Term) -> Term:
+    return tuple(dict.fromkeys((*left, *right)))
+
+
+def _without_repeats(terms: list[Term]) -> list[Term]:
+    """Keep the first spelling of each term: ``b:a`` is ``a:b``."""
+    first: dict[frozenset[str], Term] = {}
+    for term in terms:
+        first.setdefault(frozenset(term), term)
+    return list(first.values())
+
+
+def _formula(
+    response: str, terms: tuple[Term, ...], intercept: bool, random: tuple[str, ...], group: str
+) -> Formula:
+    if not intercept and not terms:
+        raise FormulaError("no fixed part; add 1 or a variable")
+    if len(terms) > MAX_TERMS:
+        raise FormulaError(f"{len(terms)} terms; at most {MAX_TERMS} are allowed")
+    if response in set(chain(random, [group], *terms)):
+        raise FormulaError(f"the outcome {response!r} stands on both sides")
+    if group in set(chain(random, *terms)):
+        raise FormulaError(f"the grouping variable {group!r} cannot also be a predictor")
+    fixed = ["1" if intercept else "0", *(":".join(term) for term in terms)]
+    text = f"{response} ~ {' + '.join(fixed)} + ({' + '.join(('1', *random))} | {group})"
+    return Formula(response=response, terms=terms, intercept=intercept, random=random, group=group, text=text)
+
+
+def check_names(formula: Formula, known: Collection[str]) -> list[str]:
+    """List the names of a formula that are not declared."""
+    return sorted(formula.names - set(known))
+
+
+def order_categories(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mark the categories of every Categorical column as ordered.
+
+    formulae, and so Bambi, sorts the levels of an unordered Categorical by the alphabet, whatever order it
+    was given; a study's reference level is the first one declared. Ordered ones it takes as they stand, with
+    the same treatment contrasts.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Left as it is.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    categorical = [name for name, dtype in rows.dtypes.items() if str(dtype) == "category"]
+    return rows.assign(**{str(name): rows[name].cat.as_ordered() for name in categorical})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The arrays of one model on frozen rows, sorted by patient.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_rows,)
+        Outcome.
+    x : ndarray, shape (n_rows, p)
+        Fixed-effects columns.
+    z : ndarray, shape (n_rows, q)
+        Random-effects columns (intercept first), to be crossed with ``patient_index``.
+    patient_index : ndarray of int, shape (n_rows,)
+        0..n_patients-1, non-decreasing.
+    x_names, z_names : tuple of str
+        Column names as Bambi spells them.
+    """
+
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+    z: NDArray[np.float64]
+    patient_index: NDArray[np.int64]
+    x_names: tuple[str, ...]
+    z_names: tuple[str, ...]
+    formula: Formula
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.y.shape[0])
+
+    @property
+    def n_patients(self) -> int:
+        """Number of patients."""
+        return int(self.patient_index[-1]) + 1
+
+
+def build_design(formula: Formula, rows: pd.DataFrame) -> Design:
+    """Build the design matrices of a formula.
+
+    Parameters
+    ----------
+    formula : Formula
+        Parsed, hence safe to hand on.
+    rows : pandas.DataFrame
+        Complete in every variable of the formula and sorted by the grouping variable.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, the rows are not sorted, or the fixed columns are linearly dependent.
+    """
+    import formulae
+    import pandas as pd
+
+    used = order_categories(rows[sorted(formula.names)])
+    if bool(used.isna().any(axis=None)):
+        raise ValueError("rows with missing values reached build_design; freeze the rows first")
+    codes, _ = pd.factorize(used[formula.group])
+    if np.any(np.diff(codes) < 0):
+        raise ValueError(f"the rows are not sorted by {formula.group}")
+    fixed_text = formula.text.rsplit(" + (", 1)[0]
+    matrices = formulae.design_matrices(fixed_text, used, na_action="error")
+    x, names = _common_columns(matrices)
+    _check_rank(x, names)
+    z = np.column_stack([np.ones(len(used)), *(used[v].to_numpy(float) for v in formula.random)])
+    return Design(
+        y=used[formula.response].to_numpy(float),
+        x=x,
+        z=z,
+        patient_index=codes.astype(np.int64),
+        x_names=names,
+        z_names=("Intercept", *formula.random),
+        formula=formula,
+    )
+
+
+def _common_columns(matrices: object) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Take the columns and Bambi's names for them out of formulae's answer."""
+    common = matrices.common  # type: ignore[attr-defined]
+    names: list[str] = []
+    for name, term in common.terms.items():
+        labels = [name] if term.kind in ("intercept", "numeric") else list(term.labels)
+        names += labels
+    x = np.asarray(common.design_matrix, dtype=float).reshape(len(common.design_matrix), -1)
+    if x.shape[1] > MAX_COLUMNS:
+        raise ValueError(f"the formula gives {x.shape[1]} columns; at most {MAX_COLUMNS} are allowed")
+    return x, tuple(names)
+
+
+def _check_rank(x: NDArray[np.float64], names: tuple[str, ...]) -> None:
+    scaled = x / np.maximum(np.linalg.norm(x, axis=0), 1e-300)
+    rank = int(np.linalg.matrix_rank(scaled, tol=1e-9))
+    if rank < x.shape[1]:
+        raise ValueError(
+            f"the {x.shape[1]} fixed columns ({', '.join(names)}) have rank {rank} on these rows: "
+            "some effect cannot be told from the others"
+        )

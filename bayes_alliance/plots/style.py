@@ -1,0 +1,198 @@
+"""How every figure looks and how it is stored: sizes of print, colours, fonts, and four files a figure.
+
+Figures are drawn at print size. Colours are those of Okabe & Ito (jfly.uni-koeln.de/color), told apart
+without colour by markers and line styles. The same figure gives the same bytes: no dates, a fixed SVG salt.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+
+from bayes_alliance.tables.record import Value, format_csv_rows
+
+MM = 1.0 / 25.4
+SINGLE_MM, DOUBLE_MM = 85.0, 174.0
+PAGE_MM = 234.0
+FONT_PT, SMALL_PT = 7.5, 7.0
+PNG_DPI = 300
+
+BLACK, GREY, LIGHT = "#000000", "#666666", "#d9d9d9"
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY = "#E69F00", "#56B4E9"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+# Any: the stubs know the keys of rcParams only as literals.
+_SETTINGS: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": FONT_PT,
+    "axes.titlesize": FONT_PT + 0.5,
+    "axes.labelsize": FONT_PT,
+    "xtick.labelsize": SMALL_PT,
+    "ytick.labelsize": SMALL_PT,
+    "legend.fontsize": SMALL_PT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "axes.unicode_minus": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bayes_alliance",
+    "pdf.fonttype": 42,
+    "path.simplify": False,
+}
+PlotRow = Mapping[str, Value]
+
+
+@contextmanager
+def use_style() -> Iterator[None]:
+    """Draw with the settings of this package, leaving those of the session as they were."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+def make_figure(width_mm: float, height_mm: float) -> Figure:
+    """Make an empty figure of a size in print, outside pyplot (nothing stays open)."""
+    return Figure(figsize=(width_mm * MM, height_mm * MM), layout="constrained")
+
+
+def count_note_lines(note: str, width_mm: float) -> int:
+    """Count the lines that :func:`add_note` will need."""
+    return len(_wrap(note, width_mm))
+
+
+def add_note(figure: Figure, note: str) -> None:
+    """Write provenance and reading aids below a figure, wrapped to its width, in the smallest type."""
+    width_mm = figure.get_figwidth() / MM
+    figure.supxlabel(
+        "\n".join(_wrap(note, width_mm)), x=0.01, ha="left", fontsize=SMALL_PT, color=GREY, linespacing=1.15
+    )
+
+
+def note_height_mm(note: str, width_mm: float) -> float:
+    """Height in mm that :func:`add_note` will take."""
+    return 3.1 * count_note_lines(note, width_mm) + 2.0
+
+
+def _wrap(note: str, width_mm: float) -> list[str]:
+    """Break a note into lines by the measured width of its words."""
+    lines: list[str] = []
+    space = _text_mm("n n") - _text_mm("nn")
+    left = 0.0
+    for word in note.split():
+        size = _text_mm(word)
+        if lines and size + space <= left:
+            lines[-1] += f" {word}"
+            left -= size + space
+        else:
+            lines.append(word)
+            left = width_mm - 5.0 - size
+    return lines
+
+
+@functools.cache
+def _text_mm(text: str) -> float:
+    """Width of text in the small type, in mm."""
+    font = FontProperties(family=_SETTINGS["font.family"], size=SMALL_PT)
+    width, _, _ = TextToPath().get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72.0 * 25.4
+
+
+def tidy(axes: Axes) -> None:
+    """Add the light horizontal grid that time plots share."""
+    axes.grid(axis="y", color=LIGHT, linewidth=0.4, zorder=0)
+    axes.set_axisbelow(True)
+
+
+def save_figure(figure: Figure, path_stem: Path, *, rows: Sequence[PlotRow], provenance: str) -> list[Path]:
+    """Write a figure as PDF, SVG and PNG, and the numbers it shows as CSV.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn under :func:`use_style`.
+    path_stem : Path
+        Path without ending; its folder exists.
+    rows : sequence of mapping
+        The plotted numbers, every row with the same keys.
+    provenance : str
+        First cell of every CSV row.
+
+    Returns
+    -------
+    list of Path
+        The four files.
+    """
+    metadata: dict[str, dict[str, Any]] = {
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+        "svg": {"Date": None, "Creator": None},
+        "png": {"Software": None},
+    }
+    written = []
+    for ending, facts in metadata.items():
+        path = path_stem.with_name(f"{path_stem.name}.{ending}")
+        with use_style():
+            figure.savefig(path, format=ending, dpi=PNG_DPI, metadata=facts)
+        written.append(path)
+    table = path_stem.with_name(f"{path_stem.name}.csv")
+    header = list(rows[0])
+    lines = [[provenance, *(row[name] for name in header)] for row in rows]
+    table.write_text(format_csv_rows(["provenance", *header], lines), encoding="utf-8", newline="\n")
+    return [*written, table]
+
+
+def spread_positions(wanted: Sequence[float], *, gap: float) -> list[float]:
+    """Move positions apart until neighbours are at least ``gap`` apart, keeping their order.
+
+    Parameters
+    ----------
+    wanted : sequence of float
+        Where labels would stand.
+    gap : float
+        Smallest distance.
+
+    Returns
+    -------
+    list of float
+        In the order given; groups that collide stay centred on their mean.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    blocks: list[tuple[float, list[int]]] = []
+    for index in order:
+        block = (wanted[index], [index])
+        while blocks and _overlap(blocks[-1], block, gap):
+            centre, members = blocks.pop()
+            merged = members + block[1]
+            total = centre * len(members) + block[0] * len(block[1])
+            block = (total / len(merged), merged)
+        blocks.append(block)
+    placed = [0.0] * len(wanted)
+    for centre, members in blocks:
+        first = centre - gap * (len(members) - 1) / 2.0
+        for step, index in enumerate(members):
+            placed[index] = first + gap * step
+    return placed
+
+
+def _overlap(below: tuple[float, list[int]], above: tuple[float, list[int]], gap: float) -> bool:
+    top = below[0] + gap * (len(below[1]) - 1) / 2.0
+    bottom = above[0] - gap * (len(above[1]) - 1) / 2.0
+    return bottom - top < gap

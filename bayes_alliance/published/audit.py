@@ -1,0 +1,57 @@
+"""The audit of a publication: every check that its cells and facts allow, each with a verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bayes_alliance.published.aic_checks import check_aics
+from bayes_alliance.published.count_checks import check_counts
+from bayes_alliance.published.effects import printed_effects
+from bayes_alliance.published.estimate_checks import check_estimates, check_explained, check_text
+from bayes_alliance.published.findings import Finding, Verdict
+from bayes_alliance.published.group_checks import check_groups
+from bayes_alliance.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """All findings of a study, in the order of the checks."""
+
+    findings: tuple[Finding, ...]
+
+    def of(self, verdict: Verdict) -> tuple[Finding, ...]:
+        """Give the findings with a verdict."""
+        return tuple(finding for finding in self.findings if finding.verdict is verdict)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count verdicts by kind of check."""
+        found: dict[str, Counter[str]] = {}
+        for finding in self.findings:
+            found.setdefault(finding.check, Counter())[finding.verdict.value] += 1
+        return {check: {v.value: counts[v.value] for v in Verdict} for check, counts in found.items()}
+
+
+def audit_study(study: Study) -> Audit:
+    """Run every check on a study's printed cells and facts.
+
+    Parameters
+    ----------
+    study : Study
+        As loaded; no data are needed.
+
+    Returns
+    -------
+    Audit
+    """
+    effects = printed_effects(study)
+    return Audit(
+        findings=(
+            *check_counts(study),
+            *check_groups(study),
+            *check_estimates(study, effects),
+            *check_aics(study, effects),
+            *check_explained(study),
+            *check_text(study, effects),
+        )
+    )

@@ -1,0 +1,51 @@
+"""What an audit finds: one record a check, with its reasoning, its numbers and its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Whether printed numbers can stand together. ``cannot tell`` never counts as consistent."""
+
+    CONSISTENT = "consistent"
+    INCONSISTENT = "inconsistent"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One check of one place.
+
+    Parameters
+    ----------
+    check : str
+        Kind of check.
+    where : str
+        Table and row, or fact.
+    printed : str
+        What stands there.
+    verdict : Verdict
+        Whether it can stand with what it is compared with.
+    reasoning : str
+        What was compared and what follows.
+    numbers : tuple of (str, str)
+        What was computed, by name.
+    alternatives : tuple of str
+        What else could explain it, where it is not consistent.
+    """
+
+    check: str
+    where: str
+    printed: str
+    verdict: Verdict
+    reasoning: str
+    numbers: tuple[tuple[str, str], ...] = ()
+    alternatives: tuple[str, ...] = ()
+
+
+def span(low: float, high: float, digits: int = 3) -> str:
+    """Give a range as text; a single number where both ends print alike."""
+    first, second = (f"{value:.{digits}g}" for value in (low, high))
+    return first if first == second else f"{first} to {second}"

@@ -1,0 +1,101 @@
+"""From stars, ``ns`` and statements about p to bounds on the size of a test statistic.
+
+A p value becomes a bound on ``|t|`` only with degrees of freedom, which tables of mixed models do not print.
+So every bound here is the widest over all degrees of freedom from the fewest that make sense to infinity:
+what falls outside could not have been printed with any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import special
+
+from bayes_alliance.facts import Publication, StarRule
+from bayes_alliance.printed import PrintedCell, parse_p
+
+DEFAULT_LEVELS = (0.05, 0.01, 0.001)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PBounds:
+    """What is known of a p value: ``low <= p <= high``."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def narrowed(self, other: PBounds) -> PBounds:
+        """Both at once; empty (low above high) where they contradict each other."""
+        return PBounds(low=max(self.low, other.low), high=min(self.high, other.high))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no p value satisfies them."""
+        return self.low > self.high
+
+
+@dataclass(frozen=True, kw_only=True)
+class TBounds:
+    """What is known of the size of a test statistic: ``low <= |t| <= high``."""
+
+    low: float = 0.0
+    high: float = math.inf
+
+
+def star_rule(publication: Publication, table: str) -> StarRule:
+    """Give the rule of a table; without one, cumulative stars at 0.05, 0.01 and 0.001."""
+    for rule in publication.star_rules:
+        if table in rule.tables:
+            return rule
+    return StarRule(tables=(table,), levels=DEFAULT_LEVELS, style="cumulative")
+
+
+def read_stars(rule: StarRule, stars: int) -> PBounds:
+    """Say what a number of stars says of p; no star says nothing by itself.
+
+    Raises
+    ------
+    ValueError
+        If there are more stars than the rule has levels.
+    """
+    if stars > len(rule.levels):
+        raise ValueError(f"{stars} stars, but the table's notes explain {len(rule.levels)}")
+    if stars == 0:
+        return PBounds()
+    graded = rule.style == "graded" and stars < len(rule.levels)
+    return PBounds(low=rule.levels[stars] if graded else 0.0, high=rule.levels[stars - 1])
+
+
+def read_unmarked(rule: StarRule) -> PBounds:
+    """Say what a cell without a star says of p where every significant one bears a star, as does ``ns``."""
+    bounds = PBounds(low=rule.levels[0])
+    return bounds.narrowed(read_p(rule.unmarked)) if rule.unmarked else bounds
+
+
+def read_p(text: str) -> PBounds:
+    """Turn a statement such as ``< 0.05`` into bounds."""
+    low, high = parse_p(text).interval.ends
+    return PBounds(low=low, high=high)
+
+
+def read_cell(rule: StarRule, cell: PrintedCell) -> PBounds:
+    """Say what a cell's own marking says of p: its stars or ``ns``."""
+    if cell.kind == "not_significant":
+        return PBounds(low=rule.levels[0])
+    return read_stars(rule, cell.stars)
+
+
+def bound_t(p: PBounds, df_low: float) -> TBounds:
+    """Turn bounds on a two-sided p into the widest bounds on ``|t|`` that any degrees of freedom give.
+
+    The lower bound is that of the Normal, the upper one that of t on ``df_low``, the fewest.
+    """
+    low = 0.0 if p.high >= 1.0 else float(-special.ndtri(p.high / 2.0))
+    high = math.inf if p.low <= 0.0 else float(-special.stdtrit(df_low, p.low / 2.0))
+    return TBounds(low=low, high=high)
+
+
+def p_range(low_t: float, high_t: float, df_low: float) -> tuple[float, float]:
+    """Smallest and largest two-sided p of ``|t|`` between two values, over the degrees of freedom."""
+    return float(2.0 * special.ndtr(-high_t)), float(2.0 * special.stdtr(df_low, -low_t))

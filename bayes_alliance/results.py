@@ -1,0 +1,157 @@
+"""What one run of a study gives: frozen records for tables, figures and the report to read.
+
+Nothing here computes. :mod:`bayes_alliance.pipeline` fills the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bayes_alliance.agreement import Agreement
+from bayes_alliance.checks import Check
+from bayes_alliance.compare import ComparedModel, Score, Target
+from bayes_alliance.descriptives import Descriptive
+from bayes_alliance.evidence import BayesFactorCurve
+from bayes_alliance.fits import Array, MixedFit, PosteriorFit, RowsUsed
+from bayes_alliance.formulas import Design
+from bayes_alliance.frequentist import LikelihoodRatio
+from bayes_alliance.predictive import PredictiveStatistic
+from bayes_alliance.study import Model, Source, Study
+from bayes_alliance.summaries import Quantity
+from bayes_alliance.variance import ExplainedVariation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRun:
+    """One model on its own rows: both inferences and what follows from them.
+
+    Parameters
+    ----------
+    design : Design
+        The model's rows and columns (holds patients' data: never written out).
+    ml, reml : MixedFit
+        Unstructured covariance.
+    posterior : PosteriorFit or None
+        None where only the frequentist part was asked for.
+    explained : ExplainedVariation or None
+        None for a model without a reference.
+    slope_test : LikelihoodRatio or None
+        Random slope (with its covariance) against a random intercept only, same fixed part, ML.
+    unconditional_test : LikelihoodRatio or None
+        For a pure growth model: against the model without time, as the paper did, ML.
+    agreement : tuple of Agreement
+        The posterior beside the collapsed engine's, parameter by parameter; empty where that engine made it.
+    bayes_factors : tuple of BayesFactorCurve
+        Of slope deviations and contrasts.
+    left_out : tuple of str
+        In words: rows and patients that this model cannot use, with counts.
+    """
+
+    model: Model
+    rows: RowsUsed
+    design: Design
+    ml: MixedFit
+    reml: MixedFit
+    posterior: PosteriorFit | None
+    quantities: tuple[Quantity, ...]
+    explained: ExplainedVariation | None
+    slope_test: LikelihoodRatio | None
+    unconditional_test: LikelihoodRatio | None
+    checks: tuple[Check, ...]
+    agreement: tuple[Agreement, ...] = ()
+    bayes_factors: tuple[BayesFactorCurve, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def quantity(self, name: str) -> Quantity:
+        """Give the quantity of this name (a coefficient, an estimand or a variance quantity)."""
+        return {q.name: q for q in self.quantities}[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSet:
+    """Models compared with each other, all on the same frozen rows."""
+
+    name: str
+    outcome: str
+    rows: RowsUsed
+    models: tuple[ComparedModel, ...]
+    scores: Mapping[str, Mapping[Target, Score]]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictiveResult:
+    """Posterior predictive check of one model.
+
+    Parameters
+    ----------
+    pit : ndarray, shape (n_rows,)
+        LOO-PIT values.
+    """
+
+    model_id: str
+    outcome: str
+    statistics: tuple[PredictiveStatistic, ...]
+    pit: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedModel:
+    """A model that the data cannot carry, and why.
+
+    Parameters
+    ----------
+    comparison : str
+        Empty where the model could not be run at all; else the comparison that it is left out of, though it
+        ran on its own rows.
+    """
+
+    model_id: str
+    reason: str
+    comparison: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResults:
+    """Everything that one run found.
+
+    Parameters
+    ----------
+    source, origin : Source, str
+        Real data or synthetic, and which.
+    data_digest : str
+        SHA-256 of all rows, used or not.
+    notes : tuple of str
+        What reading the data counted.
+    engine, prior : str
+        Which posterior.
+    seed : int
+        The one number that all randomness comes from.
+    skipped : tuple of SkippedModel
+        Models left out of the run, or of a comparison only.
+    checks : tuple of Check
+        Of every fit and score, those of the runs included.
+    seconds : float
+        Wall time.
+    """
+
+    study: Study
+    source: Source
+    origin: str
+    data_digest: str
+    notes: tuple[str, ...]
+    engine: str
+    prior: str
+    seed: int
+    runs: tuple[ModelRun, ...]
+    skipped: tuple[SkippedModel, ...]
+    comparisons: tuple[ComparisonSet, ...]
+    predictive: tuple[PredictiveResult, ...]
+    descriptives: tuple[Descriptive, ...]
+    checks: tuple[Check, ...]
+    seconds: float
+
+    def run(self, model_id: str) -> ModelRun | None:
+        """Give the run of a model, None where it was skipped."""
+        return {r.model.id: r for r in self.runs}.get(model_id)

@@ -1,0 +1,76 @@
+"""Tables of a run: printed | ML | Bayes, and what the fits are worth. Show; never fit.
+
+No table holds a patient's data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bayes_alliance.results import StudyResults
+from bayes_alliance.tables.cells import tabulate_cells
+from bayes_alliance.tables.descriptives import tabulate_descriptives
+from bayes_alliance.tables.evidence import tabulate_agreement, tabulate_bayes_factors
+from bayes_alliance.tables.judgement import (
+    tabulate_check_summary,
+    tabulate_checks,
+    tabulate_comparison,
+    tabulate_predictive,
+    tabulate_rows,
+)
+from bayes_alliance.tables.marks import Gates, collect_gates
+from bayes_alliance.tables.quantities import tabulate_estimands, tabulate_growth_tests, tabulate_variances
+from bayes_alliance.tables.record import Column, Table, format_csv, format_markdown, write_table
+
+__all__ = [
+    "Column",
+    "Gates",
+    "Table",
+    "build_tables",
+    "collect_gates",
+    "format_csv",
+    "format_markdown",
+    "write_tables",
+]
+
+
+def build_tables(results: StudyResults) -> list[Table]:
+    """Build every table of a run; those without a row are left out.
+
+    Parameters
+    ----------
+    results : StudyResults
+        What to show.
+
+    Returns
+    -------
+    list of Table
+    """
+    gates = collect_gates(results)
+    tables = [
+        *tabulate_descriptives(results),
+        *tabulate_cells(results, gates),
+        tabulate_estimands(results, gates),
+        tabulate_variances(results, gates),
+        tabulate_growth_tests(results, gates),
+        tabulate_comparison(results, gates),
+        tabulate_bayes_factors(results, gates),
+        tabulate_check_summary(results, gates),
+        tabulate_checks(results, gates),
+        tabulate_agreement(results, gates),
+        tabulate_predictive(results, gates),
+        tabulate_rows(results),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def write_tables(results: StudyResults, folder: Path) -> list[Path]:
+    """Write every table as ``<id>.csv`` and ``<id>.md``; the folder is made where it does not exist.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the tables.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return [path for table in build_tables(results) for path in write_table(table, folder)]

@@ -1,0 +1,34 @@
+#!/usr/bin/env python
+"""On invented tables: false alarms of the audit, and posteriors from the table beside those from data."""
+
+import argparse
+import sys
+
+from bayes_alliance.collapsed import fit_collapsed
+from bayes_alliance.published.false_alarms import count_false_alarms, format_false_alarms
+from bayes_alliance.published.recovery import format_recovery, recover
+
+
+def main() -> int:
+    """Print both figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", type=int, default=1000, help="tables to audit (%(default)s)")
+    parser.add_argument("--posteriors", type=int, default=200, help="tables to compare (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first table (%(default)s)")
+    parser.add_argument("--rounding-only", action="store_true", help="bands of rounding alone")
+    options = parser.parse_args()
+    for line in format_false_alarms(count_false_alarms(range(options.seed, options.seed + options.tables))):
+        print(line, flush=True)
+    first = options.seed + 1_000_000
+    found = recover(
+        range(first, first + options.posteriors),
+        lambda design, rows, priors, seed: fit_collapsed(design, rows, priors, seed=seed),
+        rounding_only=options.rounding_only,
+    )
+    for line in format_recovery(found):
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+# Writes tests/reference/data/*.csv from the R packages that hold the data.
+# The medication data set is not among them: it belongs to models/medication.
+
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1]))
+out <- file.path(here, "data")
+dir.create(out, showWarnings = FALSE)
+
+sources <- list(
+  sleepstudy  = list("lme4", "sleepstudy", c("Subject", "Days", "Reaction")),
+  orthodont   = list("nlme", "Orthodont", c("Subject", "age", "Sex", "distance")),
+  dyestuff    = list("lme4", "Dyestuff", c("Batch", "Yield")),
+  dyestuff2   = list("lme4", "Dyestuff2", c("Batch", "Yield")),
+  ratpup      = list("nlme", "RatPupWeight", c("Litter", "Treatment", "Lsize", "sex", "weight")),
+  loblolly    = list("datasets", "Loblolly", c("Seed", "age", "height")),
+  soybean     = list("nlme", "Soybean", c("Plot", "Variety", "Time", "weight")),
+  glucose2    = list("nlme", "Glucose2", c("Subject", "Time", "glucose")),
+  fatigue     = list("nlme", "Fatigue", c("Path", "cycles", "relLength")),
+  chickweight = list("datasets", "ChickWeight", c("Chick", "Diet", "Time", "weight")),
+  milk        = list("nlme", "Milk", c("Cow", "Diet", "Time", "protein")),
+  radon       = list("rstanarm", "radon", c("county", "floor", "log_uranium", "log_radon"))
+)
+
+for (name in names(sources)) {
+  src <- sources[[name]]
+  box <- new.env()
+  data(list = src[[2]], package = src[[1]], envir = box)
+  d <- as.data.frame(box[[src[[2]]]])[src[[3]]]
+  # Without this a value stored as binary noise around a short decimal would
+  # change when it goes through text.
+  text <- as.data.frame(lapply(d, function(x) {
+    if (!is.numeric(x)) return(as.character(x))
+    short <- vapply(x, function(v) format(v, digits = 15), "")
+    ifelse(as.numeric(short) == x, short, vapply(x, function(v) format(v, digits = 17), ""))
+  }))
+  quoted <- which(!vapply(d, is.numeric, TRUE))
+  path <- file.path(out, paste0(name, ".csv"))
+  write.csv(text, path, row.names = FALSE, quote = quoted)
+
+  back <- read.csv(path, colClasses = ifelse(vapply(d, is.numeric, TRUE), "numeric", "character"))
+  for (v in names(d)) {
+    same <- if (is.numeric(d[[v]])) all(back[[v]] == d[[v]]) else all(back[[v]] == as.character(d[[v]]))
+    if (!same) stop(name, ": column ", v, " changed on the way through the file")
+  }
+  message(sprintf("%-12s %5d rows %7d bytes", name, nrow(d), file.size(path)))
+}

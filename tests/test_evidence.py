@@ -1,0 +1,64 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from test_collapsed import paper_design, used
+
+from bayes_alliance.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.evidence import WIDTHS, bayes_factor_curve
+
+
+def without(design, priors, name):
+    keep = [i for i, n in enumerate(design.x_names) if n != name]
+    smaller = dataclasses.replace(design, x=design.x[:, keep], x_names=tuple(design.x_names[i] for i in keep))
+    return smaller, dataclasses.replace(priors, mean=priors.mean[keep], sd=priors.sd[keep])
+
+
+@pytest.mark.parametrize("width", [0.25, 1.0, 4.0])
+def test_bayes_factor_is_the_ratio_of_evidences(width):
+    """At every prior width the density ratio equals the ratio of the two models' evidences."""
+    design, priors = paper_design()
+    name = "months:poor_outcome"
+    at = design.x_names.index(name)
+    curve = bayes_factor_curve(design, priors, [(name, 1.0)], seed=1, widths=(1.0, width), count=20_000)
+    sd = priors.sd.copy()
+    sd[at] *= width
+    many = CollapsedSettings(draws=20_000)
+    full = fit_collapsed(design, used(design), dataclasses.replace(priors, sd=sd), seed=2, settings=many)
+    small_design, small_priors = without(design, priors, name)
+    small = fit_collapsed(small_design, used(design), small_priors, seed=3, settings=many)
+    expected = full.facts["log_evidence"] - small.facts["log_evidence"]
+    point = next(p for p in curve.points if p.width == width)
+    assert abs(point.log_bf10 - expected) < 0.03
+    assert point.error < 0.02
+
+
+def test_wide_priors_favour_no_effect():
+    """Beyond the size of the effect, each doubling of the prior width costs the effect about log 2."""
+    design, priors = paper_design()
+    curve = bayes_factor_curve(
+        design, priors, [("months:poor_outcome", 1.0)], seed=1, widths=(1, 2, 4, 8, 16)
+    )
+    logs = [p.log_bf10 for p in curve.points]
+    assert all(later < earlier for earlier, later in itertools.pairwise(logs))
+    assert abs((logs[-2] - logs[-1]) - np.log(2.0)) < 0.05
+
+
+def test_no_effect_in_the_data_is_evidence_for_none():
+    """An outcome made without the effect gives a Bayes factor below one."""
+    design, priors = paper_design()
+    rng = np.random.default_rng(1)
+    idle = dataclasses.replace(design, y=4.0 + 0.7 * rng.standard_normal(design.n_rows))
+    curve = bayes_factor_curve(idle, priors, [("months:poor_outcome", 1.0)], seed=1)
+    assert curve.stated.log_bf10 < 0.0
+
+
+def test_curve_holds_the_stated_prior():
+    """The stated width is among the widths, has the stated prior SD, and is required."""
+    design, priors = paper_design()
+    curve = bayes_factor_curve(design, priors, [("months:poor_outcome", 1.0)], seed=1)
+    assert len(curve.points) == len(WIDTHS)
+    assert curve.stated.prior_sd == pytest.approx(priors.sd[3])
+    with pytest.raises(ValueError, match="stated prior"):
+        bayes_factor_curve(design, priors, [("months:poor_outcome", 1.0)], seed=1, widths=(2.0,))

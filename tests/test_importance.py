@@ -1,0 +1,117 @@
+import math
+
+import numpy as np
+import pytest
+from arviz_stats.base import array_stats
+
+from bayes_alliance.importance import (
+    find_mode,
+    fit_pareto,
+    log_sum_exp,
+    sample_importance,
+    smooth_tail,
+)
+
+
+def normal_target(mean, covariance, log_constant=0.0):
+    precision = np.linalg.inv(covariance)
+
+    def target(points):
+        centred = points - mean
+        return log_constant - 0.5 * np.einsum("si,ij,sj->s", centred, precision, centred)
+
+    return target
+
+
+def test_normal_target_is_recovered_with_its_evidence():
+    """Mean, covariance and integral of a correlated Normal come back within Monte-Carlo error."""
+    mean, covariance = (
+        np.array([1.0, -2.0, 0.5]),
+        np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.2], [0.0, 0.2, 0.3]]),
+    )
+    sample = sample_importance(
+        normal_target(mean, covariance, 3.0), np.zeros(3), rng=np.random.default_rng(1), count=20_000
+    )
+    centre = sample.weights @ sample.points
+    spread = (sample.points - centre).T @ (sample.weights[:, None] * (sample.points - centre))
+    expected = 3.0 + 1.5 * math.log(2 * math.pi) + 0.5 * np.linalg.slogdet(covariance)[1]
+    assert np.allclose(centre, mean, atol=0.03)
+    assert np.allclose(spread, covariance, atol=0.04)
+    assert abs(sample.log_evidence - expected) < 4 * sample.log_evidence_error
+    assert sample.log_evidence_error < 0.01
+    assert sample.pareto_k < 0.5
+
+
+def test_two_modes_are_both_found():
+    """A mixture of two Normals four SDs apart keeps both its modes and their masses."""
+
+    def target(points):
+        parts = [-0.5 * np.sum((points - c) ** 2, axis=1) + math.log(w) for c, w in ((-2.0, 0.3), (2.0, 0.7))]
+        return log_sum_exp(np.column_stack(parts))
+
+    sample = sample_importance(target, np.array([1.5, 1.5]), rng=np.random.default_rng(2), count=20_000)
+    assert abs(np.sum(sample.weights[sample.points[:, 0] < 0]) - 0.3) < 0.03
+
+
+def test_heavier_tail_than_the_proposal_is_reported():
+    """A Cauchy target cannot be weighted from t6: Pareto k says so."""
+
+    def cauchy(points):
+        return -np.sum(np.log1p(points**2), axis=1) * 0.75
+
+    sample = sample_importance(cauchy, np.zeros(2), rng=np.random.default_rng(3), count=4000)
+    assert sample.pareto_k > 0.5
+
+
+def test_points_without_density_get_no_weight():
+    """A target of half the line puts all its weight there and has half the integral."""
+
+    def half(points):
+        return np.where(points[:, 0] > 0.0, -0.5 * points[:, 0] ** 2, -np.inf)
+
+    sample = sample_importance(half, np.array([0.5]), rng=np.random.default_rng(4), count=20_000)
+    assert np.all(sample.weights[sample.points[:, 0] <= 0.0] == 0.0)
+    assert abs(sample.log_evidence - math.log(math.sqrt(2 * math.pi) / 2)) < 0.05
+
+
+def test_mode_and_curvature_of_a_normal_are_exact():
+    """Newton steps reach the mode of a Normal and give its covariance."""
+    covariance = np.array([[0.5, 0.3], [0.3, 0.4]])
+    mode, found = find_mode(normal_target(np.array([2.0, -1.0]), covariance), np.zeros(2))
+    assert np.allclose(mode, [2.0, -1.0], atol=1e-3)
+    assert np.allclose(found, covariance, rtol=1e-3)
+
+
+def test_a_mode_thousands_of_sds_off_is_reached():
+    """As many data as a registry's make the posterior a needle: 2,000 SDs from the start it is still found."""
+    covariance = 1e-6 * np.array([[1.0, 0.5], [0.5, 2.0]])
+    mode, curvature = find_mode(normal_target(np.array([2.0, -1.0]), covariance), np.zeros(2))
+    assert np.allclose(mode, [2.0, -1.0], atol=1e-5)
+    assert np.allclose(curvature, covariance, rtol=1e-3, atol=0.0)
+
+
+@pytest.mark.parametrize(("degrees", "seed"), [(3, 0), (5, 1), (10, 2), (30, 3)])
+def test_smoothing_is_arvizs(degrees, seed):
+    """Pareto k and the smoothed weights agree with ArviZ's PSIS."""
+    ratios = np.random.default_rng(seed).standard_t(degrees, size=4000) * 0.6
+    smoothed, k = smooth_tail(ratios)
+    expected, expected_k = array_stats.psislw(-ratios)
+    ours = np.exp(smoothed - log_sum_exp(smoothed))
+    assert abs(k - float(expected_k)) < 0.01
+    assert np.allclose(np.sort(ours), np.sort(np.exp(expected - log_sum_exp(expected))), rtol=0.01)
+
+
+def test_pareto_shape_is_recovered():
+    """Exceedances of a generalised Pareto with shape 0.4 and scale 2 give these back."""
+    u = np.random.default_rng(7).random(20_000)
+    shape, scale = fit_pareto(np.sort(2.0 / 0.4 * (u**-0.4 - 1.0)))
+    assert abs(shape - 0.4) < 0.03
+    assert abs(scale - 2.0) < 0.1
+
+
+def test_same_seed_same_draws():
+    """The same seed gives the same draws bit for bit."""
+    target = normal_target(np.zeros(2), np.eye(2))
+    a, b = (sample_importance(target, np.zeros(2), rng=np.random.default_rng(5), count=500) for _ in range(2))
+    assert np.array_equal(a.points, b.points)
+    assert np.array_equal(a.weights, b.weights)

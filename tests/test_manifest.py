@@ -1,0 +1,110 @@
+"""Manifests: enough to make a run again, valid JSON whatever the numbers, never half a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from bayes_alliance.manifest import build_manifest, json_ready, write_manifest
+from bayes_alliance.pipeline import run_study
+from bayes_alliance.results import StudyResults
+from tests.small_study import small_data, small_frame, small_settings, small_study
+
+SETTINGS = small_settings(models=("growth", "age", "tasks_growth"))
+
+
+@pytest.fixture(scope="module")
+def results() -> StudyResults:
+    study = small_study()
+    return run_study(study, small_data(study, small_frame().drop(columns="age")), SETTINGS)
+
+
+def _text(results: StudyResults, folder: Path, names: tuple[str, ...] = ()) -> str:
+    files = []
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(name)
+        files.append(folder / name)
+    write_manifest(build_manifest(results, SETTINGS, files=files, folder=folder), folder / "manifest.json")
+    return (folder / "manifest.json").read_text(encoding="utf-8")
+
+
+def test_it_says_what_was_run_on_what_and_how(results: StudyResults, tmp_path: Path) -> None:
+    """Study, data, prior actually used, seed and settings."""
+    found = json.loads(_text(results, tmp_path))
+    assert found["data"] == {
+        "source": "synthetic",
+        "origin": "made up",
+        "digest": results.data_digest,
+        "notes": list(results.notes),
+    }
+    assert found["settings"]["prior"] == "neutral"
+    assert (found["settings"]["seed"], found["settings"]["engine"]) == (11, "collapsed")
+    assert found["settings"]["collapsed"]["draws"] == 400
+    assert found["versions"]["numpy"] == importlib.metadata.version("numpy")
+
+
+def test_each_fit_has_counts_digest_and_its_own_seed(results: StudyResults, tmp_path: Path) -> None:
+    """Enough to see whether a later fit rests on the same rows."""
+    fits = {fit["model"]: fit for fit in json.loads(_text(results, tmp_path))["fits"]}
+    growth = results.run("growth")
+    assert growth is not None
+    assert growth.posterior is not None
+    assert set(fits) == {"growth", "tasks_growth"}
+    assert fits["growth"]["rows_digest"] == growth.rows.digest
+    assert (fits["growth"]["n_rows"], fits["growth"]["seed"]) == (117, growth.posterior.seed)
+    assert fits["growth"]["seed"] != fits["tasks_growth"]["seed"]
+    assert fits["growth"]["made_with"]["pareto_k"] == growth.posterior.facts["pareto_k"]
+
+
+def test_what_was_skipped_compared_and_checked_is_counted(results: StudyResults, tmp_path: Path) -> None:
+    """Skipped models with reasons; comparison sets with N; checks by status."""
+    found = json.loads(_text(results, tmp_path))
+    assert found["skipped"] == [{"model_id": "age", "reason": "the data lack age", "comparison": ""}]
+    assert found["comparisons"]["goals"]["n_rows"] == 117
+    assert sum(found["checks"].values()) == len(results.checks)
+
+
+def test_files_stand_with_their_digests_below_the_folder(results: StudyResults, tmp_path: Path) -> None:
+    """Relative paths with forward slashes, sorted, with SHA-256."""
+    names = ("tables/b.csv", "figures/a.svg")
+    files = json.loads(_text(results, tmp_path, names))["files"]
+    assert list(files) == sorted(names)
+    assert files["tables/b.csv"] == hashlib.sha256(b"tables/b.csv").hexdigest()
+
+
+def test_numbers_that_are_not_finite_are_null_in_valid_json(results: StudyResults, tmp_path: Path) -> None:
+    """A flat prior has no evidence (NaN): the file stays JSON for every reader."""
+    run = results.runs[0]
+    assert run.posterior is not None
+    facts = {**run.posterior.facts, "log_evidence": float("nan"), "count": np.int64(3)}
+    changed = dataclasses.replace(run, posterior=dataclasses.replace(run.posterior, facts=facts))
+    text = _text(dataclasses.replace(results, runs=(changed,)), tmp_path)
+    assert "NaN" not in text
+    made_with = json.loads(text)["fits"][0]["made_with"]
+    assert (made_with["log_evidence"], made_with["count"]) == (None, 3)
+
+
+def test_json_ready_reaches_every_level() -> None:
+    """Tuples, mappings and NumPy scalars at any depth."""
+    found = json_ready({"a": (1.0, np.inf, {"b": [np.float64("nan"), np.int32(2), None, "x", True]})})
+    assert found == {"a": [1.0, None, {"b": [None, 2, None, "x", True]}]}
+
+
+def test_an_interrupted_write_leaves_the_former_manifest(results: StudyResults, tmp_path: Path) -> None:
+    """Whatever stops the write, there is a whole manifest or none, and no part of one."""
+    before = _text(results, tmp_path)
+    with (
+        mock.patch.object(Path, "replace", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        write_manifest({"schema": 2}, tmp_path / "manifest.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert (tmp_path / "manifest.json").read_text() == before

@@ -1,0 +1,300 @@
+"""Figures: the numbers that they show, and that they can be read in print."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from results_fixture import build_results, fail_gate
+from scipy import stats
+
+from bayes_alliance.fits import weight_vector
+from bayes_alliance.formulas import build_design, parse_formula
+from bayes_alliance.plots import plan_figures, write_figures
+from bayes_alliance.plots.comparison import tabulate_comparison_plot
+from bayes_alliance.plots.forest import split_pages
+from bayes_alliance.plots.forest_lines import find_factor, forest_lines, printed_lines, tabulate_forest
+from bayes_alliance.plots.predictive import (
+    ecdf_difference,
+    simultaneous_band,
+    tabulate_means,
+    tabulate_pit,
+)
+from bayes_alliance.plots.style import DOUBLE_MM, MM, PAGE_MM, SMALL_PT, save_figure, spread_positions
+from bayes_alliance.plots.trajectories import (
+    held_at_zero,
+    plot_trajectories,
+    tabulate_trajectories,
+    trajectory_rows,
+)
+from bayes_alliance.results import StudyResults
+
+
+@pytest.fixture(scope="module")
+def results() -> StudyResults:
+    """Eight models of the built-in study, one of them skipped; draws are made up."""
+    return build_results()
+
+
+FORMULAS = (
+    "y ~ months + poor + months:poor + (months | patient)",
+    "y ~ months*poor*age + (months | patient)",
+    "y ~ months + cell + months:cell + (months | patient)",
+    "y ~ months + cell + age + months:cell + months:age + (months | patient)",
+    "y ~ 0 + cell + months:cell + (1 | patient)",
+)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_trajectory_rows_are_the_rows_that_the_formula_gives(formula: str) -> None:
+    """For the values of each row, the names of the columns give the very columns that formulae builds."""
+    rng = np.random.default_rng(1)
+    n = 60
+    cell = pd.Categorical(rng.choice(["b", "a", "c"], n), categories=["b", "a", "c"])
+    frame = pd.DataFrame(
+        {
+            "patient": np.repeat([f"{i:02d}" for i in range(20)], 3),
+            "months": rng.uniform(0, 36, n),
+            "poor": rng.integers(0, 2, n).astype(float),
+            "age": rng.normal(0, 5, n),
+            "cell": cell,
+            "y": rng.normal(size=n),
+        }
+    )
+    design = build_design(parse_formula(formula), frame)
+    for i in range(n):
+        values = {
+            "poor": float(frame["poor"][i]),
+            "age": float(frame["age"][i]),
+            "cell": str(frame["cell"][i]),
+        }
+        row = trajectory_rows(design.x_names, np.array([frame["months"][i]]), values, time="months")
+        np.testing.assert_allclose(row[0], design.x[i], atol=1e-12)
+
+
+def test_predictors_not_named_are_held_at_zero() -> None:
+    """A line that names no age gets the trajectory at age 0, and says so."""
+    names = ("Intercept", "months", "poor", "age", "months:poor", "months:age")
+    rows = trajectory_rows(names, np.array([10.0]), {"poor": 1.0}, time="months")
+    np.testing.assert_array_equal(rows, [[1.0, 10.0, 1.0, 0.0, 10.0, 0.0]])
+    assert held_at_zero(names, {"poor": 1.0}, time="months") == ["age"]
+
+
+@pytest.mark.parametrize("values", [{"poor": "yes"}, {"cell": 1.0}])
+def test_a_level_is_not_a_number(values: dict[str, float | str]) -> None:
+    """Giving a level where a number belongs, or the reverse, is refused rather than drawn as zero."""
+    with pytest.raises(ValueError, match="level"):
+        trajectory_rows(("Intercept", "poor", "cell[b]"), np.zeros(1), values, time="months")
+
+
+def test_trajectories_end_where_the_coefficients_say(results: StudyResults) -> None:
+    """The ML line of a subgroup at 36 months is its own linear combination; Bayes is that of the draws."""
+    figure = next(f for f in results.study.figures if "tasks_outcome" in f.models)
+    rows = tabulate_trajectories(results, figure)
+    run = results.run("tasks_outcome")
+    assert run is not None and run.posterior is not None
+    weights = [("Intercept", 1.0), ("months", 36.0), ("poor_outcome", 1.0), ("months:poor_outcome", 36.0)]
+    end = next(r for r in rows if r["line"] == "Poor outcome" and r["months"] == 36.0)
+    assert end["ml_mean"] == pytest.approx(run.ml.beta @ weight_vector(run.ml.x_names, weights))
+    draws = run.posterior.combine(weights)
+    assert end["bayes_median"] == pytest.approx(np.median(draws))
+    assert end["bayes_q2.5"] == pytest.approx(np.quantile(draws, 0.025))
+    assert {r["model"] for r in rows} == {"tasks_outcome"}
+
+
+def test_a_panel_of_a_model_not_run_is_kept(results: StudyResults) -> None:
+    """Goals and Bonds were not run here: their panels stay and the note names them."""
+    figure = next(f for f in results.study.figures if "tasks_outcome" in f.models)
+    drawn = plot_trajectories(results, figure)
+    assert len(drawn.axes) == 3
+    texts = " ".join(text.get_text() for text in drawn.findobj(Text))
+    assert texts.count("not run") == 2
+    assert "Not run: Goals, Bonds." in texts.replace("\n", " ")
+
+
+def test_printed_cells_are_scaled_to_the_estimand() -> None:
+    """A cell printed per year stands with its estimand for ten; other coefficients do not match."""
+    assert find_factor([("t:age", 10.0)], [("t:age", 1.0)]) == 10.0
+    assert find_factor([("t:a", -1.0), ("t:b", 1.0)], [("t:a", 2.0), ("t:b", -2.0)]) == -0.5
+    assert find_factor([("t:a", 1.0)], [("t:b", 1.0)]) is None
+    assert find_factor([("t:a", 1.0), ("t:b", 1.0)], [("t:a", 1.0), ("t:b", -1.0)]) is None
+
+
+def test_the_forest_shows_print_ml_and_bayes_over_the_horizon(results: StudyResults) -> None:
+    """Printed -0.01(0.004)* a year and month is -3.6 for ten years over 36 months, +-1.96 times 1.44."""
+    lines = [line for line in forest_lines(results, "gaf") if line.name == "deviation_age"]
+    rows = {row["source"]: row for row in tabulate_forest(results, lines)}
+    assert rows["printed"]["estimate_over_horizon"] == pytest.approx(-3.6)
+    assert rows["printed"]["upper_95"] == pytest.approx(-3.6 + 1.959964 * 1.44, abs=1e-5)
+    run = results.run("gaf_age")
+    assert run is not None
+    quantity = run.quantity("deviation_age")
+    half = stats.t.ppf(0.975, quantity.ml.df) * quantity.ml.se
+    assert quantity.bayes is not None
+    assert rows["ML"]["lower_95"] == pytest.approx(36 * (quantity.ml.estimate - half))
+    assert rows["Bayes"]["estimate_over_horizon"] == pytest.approx(36 * quantity.bayes.median)
+
+
+def test_a_printed_ns_has_its_text_and_no_number(results: StudyResults) -> None:
+    """Not significant is not zero: it is not drawn as a point. A skipped model stands with its print."""
+    lines = [line for line in printed_lines(results, "gaf") if line.model.id == "gaf_work"]
+    (row,) = tabulate_forest(results, lines)
+    assert (row["source"], row["printed"], row["printed_times"]) == ("printed", "ns", 6.0)
+    assert row["estimate_over_horizon"] is None
+
+
+def test_every_printed_slope_stands_in_the_forest(results: StudyResults) -> None:
+    """Tables III and IV print 16 slopes of models; all are there, with the implied contrast beside them."""
+    lines = [line for outcome in results.study.outcomes for line in printed_lines(results, outcome)]
+    slopes = [
+        c for c in results.study.cells if c.quantity == "estimate" and c.model and "slope" in c.column.lower()
+    ]
+    assert sorted(line.cell.line for line in lines if line.cell is not None) == sorted(c.line for c in slopes)
+    assert [line.name for line in lines if line.cell is None] == ["moderation"]
+
+
+def test_pages_keep_models_whole_and_every_line(results: StudyResults) -> None:
+    """Splitting loses nothing, keeps the order and breaks no model in two."""
+    lines = forest_lines(results, "tasks")
+    renamed = [
+        replace(line, model=replace(line.model, id=f"{line.model.id}_{copy}"))
+        for copy in range(12)
+        for line in lines
+    ]
+    pages = split_pages(renamed)
+    assert len(pages) > 1
+    assert [line for page in pages for line in page] == renamed
+    ids = [{line.model.id for line in page} for page in pages]
+    assert all(not a & b for i, a in enumerate(ids) for b in ids[i + 1 :])
+
+
+def test_comparison_stands_on_the_scale_of_aic(results: StudyResults) -> None:
+    """-2 elpd differences are never negative, zero for one model, and their SE is doubled."""
+    comparison = next(c for c in results.comparisons if c.name == "tasks")
+    rows = tabulate_comparison_plot(results, comparison)
+    values = [float(row["minus_2_elpd_diff"] or 0.0) for row in rows]
+    assert min(values) == 0.0 and values.count(0.0) == 1
+    for row in rows:
+        assert row["minus_2_elpd_diff_se"] == pytest.approx(2.0 * float(row["elpd_diff_se"] or 0.0))
+
+
+def test_ecdf_difference_is_zero_in_the_middle_of_even_steps() -> None:
+    """PIT values at (i - 0.5) / n depart from uniform by half a step at most; all at 0.5 by a half."""
+    n = 50
+    grid = np.linspace(0, 1, 201)
+    even = (np.arange(n) + 0.5) / n
+    assert np.max(np.abs(ecdf_difference(even, grid))) <= 0.5 / n + 1e-12
+    assert ecdf_difference(np.full(n, 0.5), np.array([0.49, 0.5])) == pytest.approx([-0.49, 0.5])
+
+
+def test_the_band_holds_uniform_values_at_least_as_often_as_it_says() -> None:
+    """Of 2000 uniform samples of 100, at least 95 % stay inside everywhere; the band narrows as 1/sqrt(n)."""
+    rng = np.random.default_rng(3)
+    inside = [stats.ks_1samp(rng.uniform(size=100), stats.uniform.cdf).statistic for _ in range(2000)]
+    assert np.mean(np.array(inside) <= simultaneous_band(100)) >= 0.95
+    assert simultaneous_band(100) == pytest.approx(2 * simultaneous_band(400))
+
+
+def test_predictive_figures_show_windows_and_a_grid_only(results: StudyResults) -> None:
+    """Observed means of fewer than five rows are withheld, and PIT values of rows are never listed."""
+    rows = tabulate_means(results, "tasks")
+    assert all((row["observed"] is None) == (int(row["n_rows"] or 0) < 5) for row in rows)
+    assert any(row["observed"] is None for row in rows)
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    assert [str(group).rpartition(": ")[2] for group in groups] == ["good", "poor", "unknown"]
+    assert {row["pit"] for row in tabulate_pit(results, "tasks")} == set(np.linspace(0, 1, 101))
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(0.01, 2.0))
+def test_labels_are_moved_apart_and_keep_their_order(wanted: list[float], gap: float) -> None:
+    """Neighbours end up a gap apart, in the order they had; labels that were apart stay where they were."""
+    placed = spread_positions(wanted, gap=gap)
+    order = np.argsort(wanted, kind="stable")
+    assert np.all(np.diff(np.array(placed)[order]) >= gap - 1e-9)
+    assert np.mean(placed) == pytest.approx(np.mean(wanted), abs=1e-9)
+    if np.all(np.diff(np.sort(wanted)) >= gap):
+        assert placed == pytest.approx(wanted)
+
+
+def _within(place: float, axes: Axes, label: Text) -> bool:
+    limits = axes.get_xlim() if label in axes.get_xticklabels() else axes.get_ylim()
+    return min(limits) <= place <= max(limits)
+
+
+def check_legible(figure: Figure) -> None:
+    """Check that all text lies on the page and is at least 7 pt at print size."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    width, height = figure.bbox.width, figure.bbox.height
+    ticks = [t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_major_ticks()]
+    # Ticks beyond the limits of their axis exist, but are not drawn.
+    beyond = {t.label1 for t in ticks if not _within(t.get_loc(), t.axes, t.label1)}
+    for text in figure.findobj(Text):
+        if not text.get_text().strip() or not text.get_visible() or text in beyond:
+            continue
+        box = text.get_window_extent()
+        assert text.get_fontsize() >= SMALL_PT
+        assert box.x0 >= -1 and box.x1 <= width + 1, text.get_text()
+        assert box.y0 >= -1 and box.y1 <= height + 1, text.get_text()
+
+
+def test_every_figure_can_be_read_in_print(results: StudyResults) -> None:
+    """Text is 7 pt or more and within the figure, and no figure is longer than a page."""
+    planned = plan_figures(results)
+    assert {p.name for p in planned} >= {"figure_1", "forest_printed", "comparison_tasks", "ppc_tasks"}
+    for plan in planned:
+        figure = plan.draw()
+        assert figure.get_figwidth() / MM == pytest.approx(DOUBLE_MM)
+        assert figure.get_figheight() / MM <= PAGE_MM
+        check_legible(figure)
+
+
+def test_every_figure_says_where_its_numbers_come_from(results: StudyResults) -> None:
+    """The stamp stands in the figure itself, not only beside it."""
+    for plan in plan_figures(results):
+        texts = " ".join(text.get_text() for text in plan.draw().findobj(Text)).replace("\n", " ")
+        assert "SYNTHETIC DATA (synthetic cohort, seed 7), not patients' data." in texts, plan.name
+
+
+def test_a_failed_gate_is_marked_in_figures(results: StudyResults) -> None:
+    """Every figure of the model has the dagger and its note."""
+    failed = fail_gate(results, "tasks_outcome")
+    names = ("figure_1", "forest_printed", "forest_tasks", "comparison_tasks", "ppc_tasks", "loo_pit_tasks")
+    planned = {p.name: p for p in plan_figures(failed)}
+    for name in names:
+        texts = [text.get_text() for text in planned[name].draw().findobj(Text)]
+        assert sum("†" in text for text in texts) >= 2, name
+
+
+def test_files_are_the_same_bytes_again(results: StudyResults, tmp_path: Path) -> None:
+    """Drawing the same figure twice gives the same PDF, SVG, PNG and CSV."""
+    plan = next(p for p in plan_figures(results) if p.name == "figure_1")
+    first, second = (
+        save_figure(plan.draw(), tmp_path / name, rows=plan.rows, provenance=plan.stamp)
+        for name in ("one", "two")
+    )
+    assert [p.suffix for p in first] == [".pdf", ".svg", ".png", ".csv"]
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+    assert "<text" in first[1].read_text(encoding="utf-8")
+
+
+def test_figures_can_be_made_without_a_posterior(tmp_path: Path) -> None:
+    """Without an engine, trajectories and forests show ML alone, and the numbers stand beside each figure."""
+    bare = build_results(("tasks_growth", "tasks_outcome"), engine="none")
+    written = write_figures(bare, tmp_path / "figures")
+    assert {p.suffix for p in written} == {".pdf", ".svg", ".png", ".csv"}
+    assert not any(p.name.startswith(("comparison", "ppc")) for p in written)
+    with (tmp_path / "figures" / "figure_1.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["bayes_median"] for row in rows} == {""}
+    assert all(row["provenance"].startswith("synthetic") for row in rows)
