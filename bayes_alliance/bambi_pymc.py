@@ -189,7 +189,9 @@ def _sample(
 
         logging.getLogger("pymc").setLevel(logging.ERROR)
         with build_pymc_model(p, q, covariance, data, family=family, patients=patients):
+            # PyMC 6 hands over to nutpie by itself where that is installed; here its own NUTS is what was asked for.
             sampled: xr.DataTree = pm.sample(
+                nuts_sampler="pymc",
                 draws=how.draws,
                 tune=how.tune,
                 chains=how.chains,
@@ -236,7 +238,8 @@ def _record(
         sigma=sigma,
         seed=seed,
         sample_stats=_sample_stats(trace),
-        facts=_facts(how),
+        # PyMC and Bambi name the library that drew; nutpie, called directly, does not.
+        facts=_facts(how, library=posterior.attrs.get("inference_library", how.sampler)),
         seconds=time.perf_counter() - started,
     )
 
@@ -262,10 +265,10 @@ def _sample_stats(trace: xr.DataTree) -> dict[str, Array]:
     return found
 
 
-def _facts(how: SamplerSettings) -> dict[str, Any]:
+def _facts(how: SamplerSettings, *, library: str) -> dict[str, Any]:
     packages = ("pymc", "bambi", "nutpie", "numpy")
     return {
-        "sampler": how.sampler,
+        "sampler": library,
         "marginal": how.marginal,
         "tune": how.tune,
         "target_accept": how.target_accept,

@@ -170,6 +170,7 @@ def test_sampled_effects_agree_with_integrated_ones():
         SamplerSettings(draws=1000, sampler="pymc", chains=2),
     ):
         sampled = fit_pymc(design, rows_used(design), priors, seed=1, settings=how)
+        assert sampled.facts["sampler"] == how.sampler
         for item in compare_engines(sampled, exact):
             assert item.within_error, (how, item)
 
