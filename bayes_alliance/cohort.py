@@ -7,21 +7,21 @@ the result says so. What was put in agrees by construction; only the rest can ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_alliance.cohort_file import load_cohort_plan
-from bayes_alliance.cohort_plan import Block, CohortPlan, CovariatePlan, Growth, VisitPlan
+from bayes_alliance.cohort_plan import Block, CohortPlan, Growth
+from bayes_alliance.cohort_roster import Roster, draw_roster
 from bayes_alliance.data import StudyData, data_from_frame
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study import Source, Study, Variable
 
 MAX_REDRAWS = 1000
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 def simulate_cohort(study: Study, seed: int) -> StudyData:
@@ -74,129 +74,31 @@ def draw_cohort(study: Study, plan: CohortPlan, rng: np.random.Generator) -> pd.
     pandas.DataFrame
         One row an assessment.
     """
-    patients = _draw_patients(plan, rng)
-    visits = _draw_visits(plan, patients, rng)
-    scores = _draw_scores(study, plan, patients, visits, rng)
-    return _table(study, plan, patients, visits, scores)
+    roster = draw_roster(study, plan, rng)
+    return tabulate_cohort(study, plan, roster, draw_scores(study, plan, roster, rng))
 
 
-def _draw_patients(plan: CohortPlan, rng: np.random.Generator) -> pd.DataFrame:
-    """Deal out subgroups and covariates, one row a patient."""
-    groups = rng.permutation(np.repeat([g.name for g in plan.groups], [g.n for g in plan.groups]))
-    columns: dict[str, NDArray[np.object_] | Floats] = {"group": groups.astype(object)}
-    for covariate in plan.covariates:
-        values = np.full(len(groups), np.nan)
-        for group in plan.groups:
-            values[groups == group.name] = _draw_covariate(covariate, group.name, group.n, rng)
-        columns[covariate.name] = values
-    return pd.DataFrame(columns)
-
-
-def _draw_covariate(plan: CovariatePlan, group: str, n: int, rng: np.random.Generator) -> Floats:
-    n_count, n_missing = int(dict(plan.count).get(group, 0)), int(dict(plan.missing).get(group, 0))
-    if plan.kind == "binary":
-        values = (np.arange(n) < n_count).astype(float)
-    elif plan.kind == "zero_or_uniform":
-        values = np.where(np.arange(n) < n_count, 0, rng.integers(1, int(plan.maximum) + 1, n)).astype(float)
-    else:
-        mean, sd = dict(plan.mean)[group], dict(plan.sd)[group]
-        values = _standardised(rng.gamma(((mean - plan.minimum) / sd) ** 2, size=n)) * sd + mean
-        values = np.clip(np.round(values), plan.minimum, plan.maximum)
-    # Those not known come from the tail, which holds none of the counted.
-    values[n - n_missing :] = np.nan
-    return rng.permutation(values)
-
-
-def _standardised(values: Floats) -> Floats:
-    if len(values) < 2:
-        return np.zeros(len(values))
-    scaled: Floats = (values - values.mean()) / values.std(ddof=1)
-    return scaled
-
-
-def _draw_visits(plan: CohortPlan, patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Place assessments: one row a visit, with which instruments it has and the version of the main one."""
-    main = plan.main
-    n = len(patients)
-    numbers = rng.permutation(np.repeat([k for k, _ in main.assessments], [c for _, c in main.assessments]))
-    early = _choose(rng, main.single_early, within=numbers == 1)
-    without_end = patients["group"].isin([g.name for g in plan.groups if g.end is None]).to_numpy()
-    lacking = _choose(rng, main.lacking_final, within=np.ones(n, dtype=bool), always=without_end | early)
-    rows: list[dict[str, float]] = []
-    for i in range(n):
-        n_interim = int(numbers[i]) - int(not lacking[i])
-        interim = _draw_interim(plan.visits, n_interim, int(numbers[i]) == 1, bool(early[i]), rng)
-        rows.append({"patient": i, "time": plan.visits.baseline, "stage": 0})
-        rows += [{"patient": i, "time": time, "stage": 1} for time in interim]
-        rows.append({"patient": i, "time": plan.visits.discharge, "stage": 2})
-    visits = pd.DataFrame(rows)
-    patient = visits["patient"].to_numpy(dtype=np.int64)
-    visits["patient"] = patient
-    stage = visits["stage"].to_numpy(dtype=np.int64)
-    visits["main"] = (stage == 1) | ((stage == 2) & ~lacking[patient])
-    for index, other in enumerate(plan.others):
-        lacks = _choose(rng, other.lacking_final, within=lacking, always=without_end)
-        blank = _choose(rng, min(other.blank_visits, int((stage == 1).sum())), within=stage == 1)
-        visits[f"other{index}"] = (stage == 0) | ((stage == 1) & ~blank) | ((stage == 2) & ~lacks[patient])
-    visits["second_version"] = _draw_versions(plan, numbers, visits, rng)
-    used = ["main", *(f"other{index}" for index in range(len(plan.others)))]
-    return visits[visits[used].any(axis=1)].reset_index(drop=True)
-
-
-def _choose(rng: np.random.Generator, n: int, *, within: Flags, always: Flags | None = None) -> Flags:
-    """Mark exactly ``n`` places: those of ``always``, and others at random from ``within``."""
-    chosen = np.zeros(len(within), dtype=bool) if always is None else always.copy()
-    pool = np.flatnonzero(within & ~chosen)
-    chosen[rng.choice(pool, size=n - int(chosen.sum()), replace=False)] = True
-    return chosen
-
-
-def _draw_interim(
-    visits: VisitPlan, n: int, single: bool, early: bool, rng: np.random.Generator
-) -> list[float]:
-    """Choose n visits between baseline and discharge by weight, and move each a little."""
-    times, weights = np.array(visits.scheduled), np.array(visits.weights)
-    if single:
-        permitted = (times <= visits.early_until) == early
-        times, weights = times[permitted], weights[permitted]
-    n_scheduled = min(n, len(times))
-    chosen = rng.choice(times, size=n_scheduled, replace=False, p=weights / weights.sum())
-    extra = rng.choice(np.array(visits.extra), size=n - n_scheduled, replace=False)
-    kept = np.sort(np.concatenate([chosen, extra]))
-    return [float(t) for t in np.round(kept + rng.uniform(-visits.jitter, visits.jitter, len(kept)), 1)]
-
-
-def _draw_versions(
-    plan: CohortPlan, numbers: NDArray[np.int64], visits: pd.DataFrame, rng: np.random.Generator
-) -> Flags:
-    """Say for each visit whether the second version was used (meaningless where the main one was not)."""
-    both = _choose(rng, plan.main.both, within=numbers >= 2)
-    only_second = _choose(rng, plan.main.only_second, within=~both)
-    first_second = np.where(only_second, 0, numbers)
-    first_second[both] = rng.integers(1, numbers[both])
-    order = visits["main"].astype(int).groupby(visits["patient"]).cumsum().to_numpy() - 1
-    second: Flags = order >= first_second[visits["patient"].to_numpy()]
-    return second
-
-
-def _draw_scores(
-    study: Study,
-    plan: CohortPlan,
-    patients: pd.DataFrame,
-    visits: pd.DataFrame,
-    rng: np.random.Generator,
+def draw_scores(
+    study: Study, plan: CohortPlan, roster: Roster, rng: np.random.Generator
 ) -> dict[str, Floats]:
-    """Draw every outcome at every visit, whether it will be observed or not."""
+    """Draw every outcome at every visit of a roster, whether it will be observed or not.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_visits,)
+        On the grid of each outcome.
+    """
+    patients, visits = roster.patients, roster.visits
     growth = {g.outcome: g for g in plan.growth}
     scores: dict[str, Floats] = {}
     for block in plan.blocks:
         parts = [growth[name] for name in block.outcomes]
-        variables = [_declared(study, name) for name in block.outcomes]
+        variables = [declared(study, name) for name in block.outcomes]
         means = np.stack([_mean(part, plan, patients, visits) for part in parts], axis=1)
         drawn = _draw_block(block, parts, means, variables, visits, rng)
         if plan.end_outcome in block.outcomes:
             at = block.outcomes.index(plan.end_outcome)
-            low, high = _end_bounds(plan, patients, visits)
+            low, high = end_bounds(plan, patients, visits)
             for _ in range(MAX_REDRAWS):
                 outside = (drawn[:, at] < low) | (drawn[:, at] > high)
                 if not outside.any():
@@ -253,14 +155,14 @@ def _draw_block(
     residual_root = np.linalg.cholesky(_exchangeable(k, block.residual_correlation))
     residuals = rng.standard_normal((len(visits), k)) @ residual_root.T * np.array([p.sigma for p in parts])
     values = means + effects[index, 0::2] + effects[index, 1::2] * time + residuals
-    return np.stack([_to_grid(values[:, j], variables[j]) for j in range(k)], axis=1)
+    return np.stack([to_grid(values[:, j], variables[j]) for j in range(k)], axis=1)
 
 
 def _exchangeable(size: int, correlation: float) -> Floats:
     return np.full((size, size), correlation) + (1.0 - correlation) * np.eye(size)
 
 
-def _to_grid(values: Floats, variable: Variable) -> Floats:
+def to_grid(values: Floats, variable: Variable) -> Floats:
     """Round to the measurement grid and cut at the ends of the scale."""
     step = variable.step or (1.0 if variable.kind == "integer" else None)
     base = variable.minimum or 0.0
@@ -270,7 +172,7 @@ def _to_grid(values: Floats, variable: Variable) -> Floats:
     return np.clip(rounded, low, high)
 
 
-def _end_bounds(plan: CohortPlan, patients: pd.DataFrame, visits: pd.DataFrame) -> tuple[Floats, Floats]:
+def end_bounds(plan: CohortPlan, patients: pd.DataFrame, visits: pd.DataFrame) -> tuple[Floats, Floats]:
     """Give the permitted range of the end outcome at each visit: endless but for discharge."""
     ends = {g.name: g.end or (-np.inf, np.inf) for g in plan.groups}
     bounds = np.array([ends[name] for name in patients["group"]])[visits["patient"].to_numpy()]
@@ -278,25 +180,29 @@ def _end_bounds(plan: CohortPlan, patients: pd.DataFrame, visits: pd.DataFrame) 
     return np.where(at_end, bounds[:, 0], -np.inf), np.where(at_end, bounds[:, 1], np.inf)
 
 
-def _declared(study: Study, name: str) -> Variable:
+def declared(study: Study, name: str) -> Variable:
+    """Give the declared variable of this name."""
     return {v.name: v for v in study.variables}[name]
 
 
-def _table(
-    study: Study,
-    plan: CohortPlan,
-    patients: pd.DataFrame,
-    visits: pd.DataFrame,
-    scores: dict[str, Floats],
+def tabulate_cohort(
+    study: Study, plan: CohortPlan, roster: Roster, scores: Mapping[str, Floats]
 ) -> pd.DataFrame:
-    """Put the cohort under the headers of the study's data file, blank where nothing was observed."""
+    """Put a cohort under the headers of the study's data file, blank where nothing was observed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a visit, in the order of the roster.
+    """
+    patients, visits = roster.patients, roster.visits
     index = visits["patient"].to_numpy()
     width = len(str(len(patients)))
     columns: dict[str, object] = {
         study.patient: [f"P{i + 1:0{width}d}" for i in index],
         study.time: visits["time"].to_numpy(float),
     }
-    versions = np.array(_declared(study, plan.main.version).categories, dtype=object)
+    versions = np.array(declared(study, plan.main.version).categories, dtype=object)
     version = versions[visits["second_version"].to_numpy().astype(int)]
     has_main = visits["main"].to_numpy()
     columns[plan.main.version] = np.where(has_main, version, None)

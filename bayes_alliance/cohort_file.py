@@ -15,6 +15,7 @@ from bayes_alliance.cohort_plan import (
     CohortPlan,
     CovariateKind,
     CovariatePlan,
+    EndPlan,
     Group,
     Growth,
     MainPlan,
@@ -23,8 +24,11 @@ from bayes_alliance.cohort_plan import (
     check_plan,
 )
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.printed import check_printed
 from bayes_alliance.study import Study
 from bayes_alliance.toml_reader import TableReader
+
+_LIMITS = ("minimum", "maximum")
 
 
 def load_cohort_plan(study: Study) -> CohortPlan:
@@ -100,13 +104,15 @@ def _covariate(name: str, reader: TableReader) -> CovariatePlan:
         sd=reader.numbers_by_name("sd"),
         minimum=reader.number("minimum", default=-1e9),
         maximum=reader.number("maximum", default=1e9),
+        missing_rows=reader.numbers_by_name("missing_rows"),
     )
-    for key in {"zero_or_uniform": ("maximum",), "gamma": ("minimum", "maximum")}.get(plan.kind, ()):
+    limits = {"zero_or_uniform": ("maximum",), "gamma": _LIMITS, "integer": _LIMITS}
+    for key in limits.get(plan.kind, ()):
         if key not in reader.table:
             reader.complain("the key is missing", key, allowed="a number")
     if plan.kind == "gamma" and not all(mean > plan.minimum for _, mean in plan.mean):
         reader.complain("not above the minimum", "mean")
-    if plan.kind == "gamma" and not all(sd > 0 for _, sd in plan.sd):
+    if plan.kind in ("gamma", "integer") and not all(sd > 0 for _, sd in plan.sd):
         reader.complain("not permitted", "sd", allowed="numbers above 0")
     reader.finish()
     return plan
@@ -142,6 +148,7 @@ def _main(reader: TableReader) -> MainPlan:
         only_first=_count(reader, "only_first_version"),
         only_second=_count(reader, "only_second_version"),
         both=_count(reader, "both_versions"),
+        single_groups=reader.texts("single_groups"),
     )
     reader.finish()
     return plan
@@ -153,9 +160,27 @@ def _other(reader: TableReader) -> OtherPlan:
         end_columns=reader.texts("end_columns", required=True),
         lacking_final=_count(reader, "lacking_final"),
         blank_visits=_count(reader, "blank_visits"),
+        ends=tuple(_end(name, part) for name, part in reader.named_subtables("ends")),
     )
     if len(plan.outcomes) != len(plan.end_columns):
         reader.complain("one name for each outcome is needed", "end_columns")
+    reader.finish()
+    return plan
+
+
+def _end(name: str, reader: TableReader) -> EndPlan:
+    plan = EndPlan(
+        outcome=name,
+        below=reader.number("below"),
+        n_below=_count(reader, "n_below"),
+        among=reader.numbers_by_name("among"),
+        baseline=reader.text("baseline"),
+        discharge=reader.text("discharge"),
+    )
+    for key in ("baseline", "discharge"):
+        expected = check_printed(str(reader.table.get(key, "")), "mean_sd")
+        if expected:
+            reader.complain("no printed mean and SD", key, allowed=expected)
     reader.finish()
     return plan
 

@@ -13,7 +13,7 @@ from typing import Literal
 from bayes_alliance.errors import Problem
 from bayes_alliance.study import Study
 
-CovariateKind = Literal["binary", "gamma", "zero_or_uniform"]
+CovariateKind = Literal["binary", "gamma", "integer", "zero_or_uniform"]
 Numbers = tuple[tuple[str, float], ...]
 
 
@@ -32,12 +32,14 @@ class CovariatePlan:
 
     Parameters
     ----------
-    kind : {"binary", "gamma", "zero_or_uniform"}
-        Binary: ``count`` patients have 1. Gamma: whole numbers of this mean and SD, skewed
-        from the minimum up and cut at the limits.
-        Zero or uniform: ``count`` patients have 0, the others whole numbers from 1 to the maximum.
+    kind : {"binary", "gamma", "integer", "zero_or_uniform"}
+        Binary: ``count`` patients have 1. Gamma, integer: whole numbers of this mean and SD, skewed from the
+        minimum up or not, within the limits. Zero or uniform: ``count`` patients have 0, the others whole
+        numbers from 1 to the maximum.
     count, missing, mean, sd : tuple of (str, float)
         By name of the subgroup.
+    missing_rows : tuple of (str, float)
+        By outcome: how many of its rows belong to the patients without a value, all subgroups together.
     """
 
     name: str
@@ -48,6 +50,7 @@ class CovariatePlan:
     sd: Numbers
     minimum: float
     maximum: float
+    missing_rows: Numbers = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,10 @@ class VisitPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class MainPlan:
-    """The questionnaire whose number of assessments is fixed: ``assessments`` pairs number and patients."""
+    """The questionnaire whose number of assessments is fixed: ``assessments`` pairs number and patients.
+
+    ``single_groups`` names subgroups whose patients have one assessment, an early one.
+    """
 
     outcomes: tuple[str, ...]
     assessments: tuple[tuple[int, int], ...]
@@ -75,6 +81,33 @@ class MainPlan:
     only_first: int
     only_second: int
     both: int
+    single_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndPlan:
+    """End scores of one outcome, as printed.
+
+    Parameters
+    ----------
+    outcome : str
+        Name.
+    below : float
+        A limit, and
+    n_below : int
+        how many patients end below it, of whom
+    among : tuple of (str, float)
+        as many as stated are in each named subgroup.
+    baseline, discharge : str
+        Mean and SD at either time of the patients assessed at both, as printed: ``25.9(7.9)``.
+    """
+
+    outcome: str
+    below: float
+    n_below: int
+    among: Numbers
+    baseline: str
+    discharge: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +118,7 @@ class OtherPlan:
     end_columns: tuple[str, ...]
     lacking_final: int
     blank_visits: int
+    ends: tuple[EndPlan, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +165,11 @@ class CohortPlan:
         return sum(group.n for group in self.groups)
 
     @property
+    def endless(self) -> tuple[str, ...]:
+        """Names of the subgroups without an end value."""
+        return tuple(group.name for group in self.groups if group.end is None)
+
+    @property
     def n_without_end(self) -> int:
         """Number of patients in subgroups without an end value."""
         return sum(group.n for group in self.groups if group.end is None)
@@ -140,7 +179,7 @@ def check_plan(plan: CohortPlan, study: Study, where: str) -> list[Problem]:
     """Check what no single table can: names, and counts that must fit each other."""
     return [
         Problem(what=what, where=where)
-        for what in (*_check_counts(plan), *_check_names(plan, study), *_check_group_numbers(plan))
+        for what in (*_check_counts(plan), *_check_names(plan, study), *_check_group_numbers(plan, study))
     ]
 
 
@@ -148,6 +187,7 @@ def _check_counts(plan: CohortPlan) -> list[str]:
     main, n = plan.main, plan.n_patients
     n_assessed = sum(count for _, count in main.assessments)
     n_single = dict(main.assessments).get(1, 0)
+    n_bound = sum(group.n for group in plan.groups if group.name in main.single_groups)
     most = max((number for number, _ in main.assessments), default=0)
     checks = [
         (n_assessed == n, f"[alliance.assessments] covers {n_assessed} patients, the groups have {n}"),
@@ -156,9 +196,13 @@ def _check_counts(plan: CohortPlan) -> list[str]:
             "[alliance] the three version patterns do not add up",
         ),
         (main.both <= n - n_single, "[alliance] 'both_versions' exceeds the patients with two assessments"),
+        (
+            n_bound <= main.single_early,
+            "[alliance] 'single_early' is less than the patients of 'single_groups'",
+        ),
         (main.single_early <= n_single, "[alliance] 'single_early' exceeds the patients with one assessment"),
         (
-            plan.n_without_end + main.single_early <= main.lacking_final <= n,
+            plan.n_without_end + main.single_early - n_bound <= main.lacking_final <= n,
             "[alliance] 'lacking_final' is less than the patients who must lack it, or more than there are",
         ),
         (
@@ -216,7 +260,36 @@ def _check_names(plan: CohortPlan, study: Study) -> list[str]:
         found.append(f"[groups] outcome {plan.end_outcome!r} stands in no [[other]]")
     if len(declared[plan.main.version].categories if plan.main.version in declared else ()) != 2:
         found.append(f"[alliance] version {plan.main.version!r} is no variable with two categories")
+    groups = {group.name for group in plan.groups}
+    found += [
+        f"[alliance] 'single_groups' names {name!r}, which is no group without an end value"
+        for name in main_groups(plan)
+        if name not in plan.endless
+    ]
+    ends = [end for other in plan.others for end in other.ends]
+    found += [
+        f"[[other]] ends: {e.outcome!r} is no outcome of it"
+        for o in plan.others
+        for e in o.ends
+        if e.outcome not in o.outcomes
+    ]
+    found += [
+        f"[[other]] ends.{e.outcome} 'among' names an unknown group"
+        for e in ends
+        if {n for n, _ in e.among} - groups
+    ]
+    found += [
+        f"[covariates.{c.name}] 'missing_rows' names {key!r}, which is no outcome"
+        for c in plan.covariates
+        for key, _ in c.missing_rows
+        if key not in outcomes
+    ]
     return found + _check_predictors(plan, {*covariates, *(group.name for group in plan.groups)})
+
+
+def main_groups(plan: CohortPlan) -> tuple[str, ...]:
+    """Subgroups whose patients have a single assessment."""
+    return plan.main.single_groups
 
 
 def _check_predictors(plan: CohortPlan, known: Collection[str]) -> list[str]:
@@ -228,12 +301,16 @@ def _check_predictors(plan: CohortPlan, known: Collection[str]) -> list[str]:
     ]
 
 
-def _check_group_numbers(plan: CohortPlan) -> list[str]:
+def _check_group_numbers(plan: CohortPlan, study: Study) -> list[str]:
     found = []
+    printed = {cell.variable for cell in study.cells if cell.quantity == "percent" and cell.group}
     sizes = {group.name: group.n for group in plan.groups}
     for covariate in plan.covariates:
         where = f"[covariates.{covariate.name}]"
-        needed = {"gamma": ("mean", "sd")}.get(covariate.kind, ("count",))
+        needed: tuple[str, ...] = ("mean", "sd") if covariate.kind in ("gamma", "integer") else ("count",)
+        if needed == ("count",) and covariate.name in printed and not covariate.count:
+            # Solved from the printed percentages.
+            needed = ()
         for key in needed:
             if {name for name, _ in getattr(covariate, key)} != set(sizes):
                 found.append(f"{where} {key!r} needs a number for each of {', '.join(sizes)}")

@@ -79,7 +79,8 @@ def describe_patients(study: Study, rows: pd.DataFrame) -> list[Descriptive]:
     list of Descriptive
         In the order of declaration, empty where the data lack the grouping variable. Patients whose group is
         unknown are in neither group; ``n`` says how many are. Categories are left out. Numeric variables
-        whose scale begins at zero also get a line for the share of zero.
+        whose scale begins at zero also get a line for the share of zero, unless the publication prints only their
+        mean.
     """
     group = study.descriptive_group
     if not group or group not in rows:
@@ -93,16 +94,19 @@ def describe_patients(study: Study, rows: pd.DataFrame) -> list[Descriptive]:
         if variable.name in (group, study.patient) or variable.name not in patients:
             continue
         values = patients[variable.name].to_numpy(dtype=float)
-        found += _describe(variable, values[member == 0.0], values[member == 1.0])
+        printed = {c.quantity for c in study.cells if c.variable == variable.name}
+        zero = not printed or "percent" in printed
+        found += _describe(variable, values[member == 0.0], values[member == 1.0], zero=zero)
     return found
 
 
-def _describe(variable: Variable | Derived, first: Array, second: Array) -> list[Descriptive]:
-    """One line for a variable, or two where some patients are at the zero of a scale that begins there."""
+def _describe(variable: Variable | Derived, first: Array, second: Array, *, zero: bool) -> list[Descriptive]:
+    """One line for a variable, or two where the publication prints the share at zero."""
     if variable.kind == "binary":
         return [_shares(variable, "share", 1.0, first, second)]
     lines = [_means(variable, first, second)]
-    if getattr(variable, "minimum", None) == 0.0 and bool(np.any(first == 0.0) or np.any(second == 0.0)):
+    at_zero = bool(np.any(first == 0.0) or np.any(second == 0.0))
+    if zero and getattr(variable, "minimum", None) == 0.0 and at_zero:
         lines.append(_shares(variable, "share of zero", 0.0, first, second))
     return lines
 

@@ -113,6 +113,37 @@ class SkippedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spread:
+    """One estimand over the cohorts of an ensemble, in its own unit.
+
+    Parameters
+    ----------
+    n : int
+        Cohorts.
+    ml_mean, ml_sd, ml_low, ml_high : float
+        Mean, SD, least and largest of the maximum-likelihood estimates.
+    bayes_mean, bayes_sd, bayes_low, bayes_high : float
+        The same of the posterior means.
+    posterior_sd : float
+        Mean of the posterior SDs, which is what a single cohort's analysis would call its uncertainty.
+    """
+
+    model_id: str
+    name: str
+    label: str
+    n: int
+    ml_mean: float
+    ml_sd: float
+    ml_low: float
+    ml_high: float
+    bayes_mean: float
+    bayes_sd: float
+    bayes_low: float
+    bayes_high: float
+    posterior_sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """Everything that one run found.
 
@@ -132,6 +163,8 @@ class StudyResults:
         Models left out of the run, or of a comparison only.
     checks : tuple of Check
         Of every fit and score, those of the runs included.
+    spread : tuple of Spread
+        Every estimand over an ensemble of synthetic cohorts, of which the run's data are one; else empty.
     seconds : float
         Wall time.
     """
@@ -151,6 +184,7 @@ class StudyResults:
     descriptives: tuple[Descriptive, ...]
     checks: tuple[Check, ...]
     seconds: float
+    spread: tuple[Spread, ...] = ()
 
     def run(self, model_id: str) -> ModelRun | None:
         """Give the run of a model, None where it was skipped."""

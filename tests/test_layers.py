@@ -24,12 +24,13 @@ frequentist descriptives ml_intervals
 collapsed pymc_model bambi_pymc engines
 trees cache
 published
-cohort_plan cohort_file cohort
+cohort_plan cohort_file cohort_roster cohort
 summaries agreement evidence
 variance compare predictive
 checks
 results
 plan fitting pipeline
+reconstruct
 labels
 tables plots
 manifest outputs

@@ -1,0 +1,285 @@
+"""Many cohorts of one study, each from its own seed, and what differs between them.
+
+Cohorts differ in who has what, when they came, where within each rounding interval a number lies, and in all that was
+not printed. How far the answers to one question spread over them is how far that answer rests on what was not
+printed. A cohort that misses something or is implausible is built again from the next seed of its own, a few times;
+what is left is said on its scorecard. Finished cohorts are kept, so an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bayes_alliance.cohort_file import load_cohort_plan
+from bayes_alliance.cohort_plan import CohortPlan
+from bayes_alliance.collapsed import fit_collapsed
+from bayes_alliance.data import StudyData, data_from_frame
+from bayes_alliance.errors import InputError
+from bayes_alliance.formulas import parse_formula
+from bayes_alliance.frequentist import estimate_effect, fit_mixed
+from bayes_alliance.plan import PlannedModel, plan_model
+from bayes_alliance.priors import coefficient_priors
+from bayes_alliance.reconstruct.build import BuiltCohort, build_cohort
+from bayes_alliance.reconstruct.plausibility import Trait, judge_cohort
+from bayes_alliance.reconstruct.scorecard import Line, Scorecard, score_cohort
+from bayes_alliance.reconstruct.store import (
+    StoredCohort,
+    cohort_key,
+    list_cohorts,
+    read_cohort,
+    write_cohort,
+)
+from bayes_alliance.results import Spread
+from bayes_alliance.study import Source, Study
+from bayes_alliance.study_file import load_study
+
+ATTEMPTS = 3
+Reporter = Callable[[str], None]
+
+
+def build_ensemble(
+    study: Study, folder: Path, *, count: int, seed: int, jobs: int, report: Reporter
+) -> list[Path]:
+    """Build cohorts 0 to ``count - 1`` of a seed; those that lie there already are kept.
+
+    Parameters
+    ----------
+    study : Study
+        With cells and a cohort file.
+    folder : Path
+        Where they are stored.
+    count, seed : int
+        How many, and of which seed; the first ones of a seed do not depend on how many follow.
+    jobs : int
+        Processes at a time.
+    report : callable
+        Gets a line for each cohort.
+
+    Returns
+    -------
+    list of Path
+    """
+    plan = load_cohort_plan(study)
+    folder.mkdir(parents=True, exist_ok=True)
+    key = cohort_key(study, plan)
+    paths = [folder / f"cohort_{index:03d}.parquet" for index in range(count)]
+    missing = [index for index, path in enumerate(paths) if not _is_done(path, key, seed)]
+    report(f"{count - len(missing)} of {count} cohorts lie there already")
+    started = time.perf_counter()
+    for done, (index, facts) in enumerate(_build_all(study, paths, missing, seed, jobs), start=1):
+        left = (time.perf_counter() - started) / done * (len(missing) - done)
+        report(f"[{done}/{len(missing)}] {paths[index].stem}: {_say(facts)}; about {left:.0f} s left")
+    return paths
+
+
+def _is_done(path: Path, key: str, seed: int) -> bool:
+    if not path.exists():
+        return False
+    try:
+        facts = read_cohort(path).facts
+    except InputError:
+        return False
+    return bool(facts.get("key") == key and facts.get("ensemble_seed") == seed)
+
+
+def _build_all(
+    study: Study, paths: Sequence[Path], missing: Sequence[int], seed: int, jobs: int
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if jobs <= 1:
+        for index in missing:
+            yield index, build_one(study.folder, paths[index], seed, index)
+        return
+    # A fresh interpreter for each worker: forked ones would share the state of numerical libraries.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        tasks = {pool.submit(build_one, study.folder, paths[index], seed, index): index for index in missing}
+        for task in as_completed(tasks):
+            yield tasks[task], task.result()
+
+
+def _say(facts: Mapping[str, Any]) -> str:
+    met, total = facts["cells"]
+    text_met, text_total = facts["text"]
+    tries = "" if facts["attempts"] == 1 else f", {facts['attempts']} attempts"
+    odd = "" if not facts["implausible"] else f", IMPLAUSIBLE: {', '.join(facts['implausible'])}"
+    return (
+        f"{met} of {total} numbers of the tables and {text_met} of {text_total} of the text in "
+        f"{facts['seconds']:.0f} s{tries}{odd}"
+    )
+
+
+def build_one(folder: Path, path: Path, seed: int, index: int) -> dict[str, Any]:
+    """Build, judge and store one cohort of an ensemble; top level, so that a worker can be given it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the study.
+    path : Path
+        Where the cohort goes.
+    seed, index : int
+        Of the ensemble, and which cohort of it.
+
+    Returns
+    -------
+    dict
+        The facts that were stored.
+    """
+    started = time.perf_counter()
+    study = load_study(str(folder))
+    plan = load_cohort_plan(study)
+    best: tuple[float, BuiltCohort, Scorecard, tuple[Trait, ...], StudyData] | None = None
+    attempts = 0
+    for attempt in range(ATTEMPTS):
+        attempts += 1
+        own = int(np.random.SeedSequence([seed, index, attempt]).generate_state(1)[0])
+        built = build_cohort(study, plan, own)
+        data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
+        card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
+        # What no cohort can meet counts alike in all, so it never decides.
+        badness = len(card.missed) + 10.0 * sum(not trait.plausible for trait in traits)
+        if best is None or badness < best[0]:
+            best = (badness, built, card, traits, data)
+        if not built.missed and all(trait.plausible for trait in traits):
+            break
+    assert best is not None
+    _, built, card, traits, data = best
+    facts = {
+        "study": study.id,
+        "key": cohort_key(study, plan),
+        "ensemble_seed": seed,
+        "index": index,
+        "seed": built.seed,
+        "attempts": attempts,
+        "cells": card.count(from_cell=True),
+        "text": card.count(from_cell=False),
+        "lines": [_line_facts(line) for line in card.lines],
+        "traits": [asdict(trait) for trait in traits],
+        "implausible": [trait.name for trait in traits if not trait.plausible],
+        "assumptions": assumptions(study, plan, data),
+        "estimates": _estimates(study, data, own_seed=built.seed),
+        "prior": study.priors[0].name,
+        "seconds": time.perf_counter() - started,
+    }
+    write_cohort(path, built.frame, facts)
+    return facts
+
+
+def _line_facts(line: Line) -> list[Any]:
+    achieved = line.achieved if math.isfinite(line.achieved) else None
+    ends = [value if math.isfinite(value) else None for value in (line.low, line.high)]
+    return [
+        line.place,
+        line.said,
+        line.kind,
+        line.model,
+        *ends,
+        achieved,
+        line.from_cell,
+        line.met,
+        line.note,
+    ]
+
+
+def assumptions(study: Study, plan: CohortPlan, data: StudyData) -> list[str]:
+    """Say on which patients each predictor's models rest, and what the design assumes beyond what is printed."""
+    sizes = ", ".join(f"{group.n} {group.name}" for group in plan.groups)
+    said = [f"patients by outcome: {sizes}"]
+    patients = data.rows.groupby(study.patient, sort=False).first()
+    for covariate in plan.covariates:
+        if covariate.name in patients:
+            missing = int(patients[covariate.name].isna().sum())
+            if missing:
+                said.append(f"{covariate.name}: not known of {missing} patients, whom its models leave out")
+    if plan.main.single_groups:
+        said.append(f"one assessment of the alliance each: {', '.join(plan.main.single_groups)} outcome")
+    return said
+
+
+def _estimates(study: Study, data: StudyData, *, own_seed: int) -> dict[str, dict[str, list[float]]]:
+    """ML estimate, its SE, posterior mean and SD of every estimand, by model."""
+    found: dict[str, dict[str, list[float]]] = {}
+    with threadpool_limits(limits=1, user_api="blas"):
+        for number, model in enumerate(study.models):
+            planned = plan_model(data, model, parse_formula(model.formula).names)
+            if not model.estimands or not isinstance(planned, PlannedModel):
+                continue
+            ml = fit_mixed(planned.design, planned.rows, model_id=model.id)
+            priors = coefficient_priors(study, planned.design, study.priors[0].name)
+            seed = int(np.random.SeedSequence([own_seed, number]).generate_state(1)[0])
+            posterior = fit_collapsed(planned.design, planned.rows, priors, seed=seed)
+            found[model.id] = {}
+            for estimand in model.estimands:
+                effect, draws = estimate_effect(ml, estimand.weights), posterior.combine(estimand.weights)
+                found[model.id][estimand.name] = [
+                    effect.estimate, effect.se, float(draws.mean()), float(draws.std())
+                ]  # fmt: skip
+    return found
+
+
+def load_ensemble(study: Study, folder: Path) -> list[StoredCohort]:
+    """Read the cohorts of a folder that were built for this study as it stands; others are left aside.
+
+    Raises
+    ------
+    InputError
+        If a file is no cohort.
+    """
+    key = cohort_key(study, load_cohort_plan(study))
+    cohorts = [read_cohort(path) for path in list_cohorts(folder)]
+    return [cohort for cohort in cohorts if cohort.facts.get("key") == key]
+
+
+def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spread]:
+    """Summarise every estimand over the cohorts of an ensemble.
+
+    Parameters
+    ----------
+    study : Study
+        Names the estimands.
+    cohorts : sequence of StoredCohort
+        At least two.
+
+    Returns
+    -------
+    list of Spread
+    """
+    found = []
+    for model in study.models:
+        for estimand in model.estimands:
+            values = [
+                cohort.facts["estimates"][model.id][estimand.name]
+                for cohort in cohorts
+                if estimand.name in cohort.facts["estimates"].get(model.id, {})
+            ]
+            if len(values) >= 2:
+                found.append(_spread(model.id, estimand.name, estimand.label, np.array(values, dtype=float)))
+    return found
+
+
+def _spread(model_id: str, name: str, label: str, values: np.ndarray[Any, np.dtype[np.float64]]) -> Spread:
+    ml, _, mean, sd = values.T
+    return Spread(
+        model_id=model_id,
+        name=name,
+        label=label,
+        n=len(values),
+        ml_mean=float(ml.mean()),
+        ml_sd=float(ml.std(ddof=1)),
+        ml_low=float(ml.min()),
+        ml_high=float(ml.max()),
+        bayes_mean=float(mean.mean()),
+        bayes_sd=float(mean.std(ddof=1)),
+        bayes_low=float(mean.min()),
+        bayes_high=float(mean.max()),
+        posterior_sd=float(sd.mean()),
+    )

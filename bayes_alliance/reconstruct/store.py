@@ -1,0 +1,107 @@
+"""Cohorts on disk: Parquet with the stamp synthetic, the seed, the scorecard and the assumptions in its metadata.
+
+What carries no such stamp is not read as a cohort, so that synthetic rows cannot be taken for patients' nor the other
+way round. Files appear under their name only when they are whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayes_alliance import __version__
+from bayes_alliance.cohort_plan import CohortPlan
+from bayes_alliance.data import StudyData, data_from_frame
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.study import Source, Study
+
+_KEY = b"bayes_alliance"
+STAMP = "synthetic: simulated to agree with printed tables; no patient's data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCohort:
+    """A cohort read back.
+
+    Parameters
+    ----------
+    path : Path
+        Where it lies.
+    frame : pandas.DataFrame
+        Its data file.
+    facts : mapping of str to object
+        What its metadata say: seed, key, scorecard, traits, estimates.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    facts: Mapping[str, Any]
+
+    def data(self, study: Study) -> StudyData:
+        """Give the rows as the models read them, marked as synthetic."""
+        origin = f"synthetic cohort {self.path.stem}, seed {self.facts['seed']}"
+        return data_from_frame(study, self.frame, source=Source.SYNTHETIC, origin=origin)
+
+
+def cohort_key(study: Study, plan: CohortPlan) -> str:
+    """Digest of everything that a cohort is built from: what is printed, the models, the plan, the version."""
+    cells = [dataclasses.replace(cell, line=0) for cell in study.cells]
+    facts = [dataclasses.replace(fact, line=0) for fact in study.facts]
+    what = (study.id, study.variables, study.derived, study.models, cells, facts, study.publication, plan)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
+def write_cohort(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+    """Write a cohort with its facts; the file appears when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+        ``*.parquet``.
+    frame : pandas.DataFrame
+        Its data file.
+    facts : mapping of str to object
+        JSON-ready.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    stamped = {"stamp": STAMP, "version": __version__, **facts}
+    metadata = {_KEY: json.dumps(stamped, sort_keys=True).encode()}
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
+    part.replace(path)
+
+
+def read_cohort(path: Path) -> StoredCohort:
+    """Read a cohort back.
+
+    Raises
+    ------
+    InputError
+        If the file is no Parquet file or bears no stamp.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        facts = json.loads((table.schema.metadata or {})[_KEY])
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        what = "no cohort of this package (not Parquet, or without its stamp)"
+        raise InputError(path.name, [Problem(what=what, got=type(error).__name__)]) from error
+    return StoredCohort(path=path, frame=table.to_pandas(), facts=facts)
+
+
+def list_cohorts(folder: Path) -> list[Path]:
+    """List the cohort files of a folder, in order."""
+    return sorted(folder.glob("cohort_*.parquet"))
