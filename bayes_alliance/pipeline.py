@@ -184,7 +184,8 @@ def _explained(
 ) -> ExplainedVariation | None:
     """Explained variation against the reference, refitted on the model's own rows and on all of its own.
 
-    None where the reference needs a variable that is missing on some of the model's rows.
+    None where the reference does not stand on the very visits of the model: it needs a variable that is missing
+    on some of them, or it is of other patients.
     """
     if planned.model.reference is None or planned.model.reference == planned.model.id:
         return None
@@ -194,7 +195,8 @@ def _explained(
     same = plan_model(data, reference, names | planned.design.formula.names)
     if isinstance(own, SkippedModel) or isinstance(same, SkippedModel):
         return None
-    if same.rows.n_rows != planned.rows.n_rows:
+    visits = [study.patient, study.time]
+    if not same.frozen.rows[visits].equals(planned.frozen.rows[visits]):
         return None
     return explain(
         ml,

@@ -214,6 +214,23 @@ def test_explained_variation_is_left_out_where_the_reference_lacks_rows() -> Non
     assert found.explained is None
 
 
+def test_explained_variation_needs_the_very_same_patients() -> None:
+    """Two subgroups with as many rows each are not the same rows: no percentage joins them."""
+    frame = small_frame(24).dropna(subset=["goals"])
+    frame = frame[
+        frame["patient"].isin(["p09", "p12", "p15", "p18", "p21", "p02", "p04", "p05", "p08", "p10"])
+    ]
+    others = dataclasses.replace(MODELS[1], id="others", where=(("paranoid", 0.0),))
+    mine = dataclasses.replace(
+        MODELS[1], id="mine", comparison="", reference="others", where=(("paranoid", 1.0),)
+    )
+    study = small_study((others, mine))
+    found = run_study(study, small_data(study, frame), small_settings(engine="none"))
+    rows = [run.rows.n_rows for run in found.runs]
+    assert rows[0] == rows[1]
+    assert found.runs[1].explained is None
+
+
 def test_a_resumed_run_is_the_straight_run(tmp_path: Path, results: StudyResults) -> None:
     """Interrupted after two models, then run again: the same numbers, the first two from the store."""
     lines: list[str] = []
