@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -226,9 +226,11 @@ def test_labels_are_moved_apart_and_keep_their_order(wanted: list[float], gap: f
         assert placed == pytest.approx(wanted)
 
 
-def _within(place: float, axes: Axes, label: Text) -> bool:
-    limits = axes.get_xlim() if label in axes.get_xticklabels() else axes.get_ylim()
-    return min(limits) <= place <= max(limits)
+def _beyond(axis: Axis) -> set[Text]:
+    """Labels of ticks that exist, but are not drawn: those outside the limits of their axis."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
 
 
 def check_legible(figure: Figure) -> None:
@@ -236,9 +238,7 @@ def check_legible(figure: Figure) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height
-    ticks = [t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_major_ticks()]
-    # Ticks beyond the limits of their axis exist, but are not drawn.
-    beyond = {t.label1 for t in ticks if not _within(t.get_loc(), t.axes, t.label1)}
+    beyond = set().union(*(_beyond(axis) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)))
     for text in figure.findobj(Text):
         if not text.get_text().strip() or not text.get_visible() or text in beyond:
             continue
