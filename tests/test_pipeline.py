@@ -202,6 +202,23 @@ def test_a_model_that_cannot_be_fitted_is_skipped_and_stops_no_other() -> None:
     assert [c.name for c in found.comparisons] == ["goals"]
 
 
+def test_every_long_step_says_how_far_it_is() -> None:
+    """Fits, scores and predictive checks are counted to their total, each with the time left; no step is silent."""
+    lines: list[str] = []
+    chosen = small_settings(models=("growth", "age", "tasks_growth"))
+    found = run_study(STUDY, DATA, chosen, report=lines.append)
+    fits = [line for line in lines if line.startswith("[")]
+    scored = [line for line in lines if " models scored " in line]
+    checked = [line for line in lines if " predictive checks " in line]
+    assert [line.split("]")[0] for line in fits] == ["[1/3", "[2/3", "[3/3"]
+    assert [line.split(";")[0] for line in scored] == [
+        "2 of 3 models scored (comparison goals)",
+        "3 of 3 models scored (comparison tasks)",
+    ]
+    assert len(checked) == len(found.predictive) > 0
+    assert all("about 0 s" in steps[-1] and steps[-1].endswith(" left") for steps in (fits, scored, checked))
+
+
 def test_explained_variation_is_left_out_where_the_reference_lacks_rows() -> None:
     """A reference that needs age cannot be fitted on rows without it."""
     reversed_roles = (
