@@ -178,6 +178,17 @@ def test_estimands_of_predictor_models(folmo: Study) -> None:
             assert kinds["slope"] >= 2, model.id
 
 
+def test_subgroups_are_cut_where_the_publication_cuts(folmo: Study) -> None:
+    """Poor is a GAF below 60 (so 60 is good), a WSAS of 15 or more, a BSI of 0.8 or more; 1 stands for poor."""
+    cuts = {d.name: (d.rule, d.of, d.value) for d in folmo.derived if d.name.startswith("poor_")}
+    assert cuts == {
+        "poor_outcome": ("below", ("end_gaf",), 60.0),
+        "poor_wsas": ("at_least", ("end_wsas",), 15.0),
+        "poor_bsi": ("at_least", ("end_bsi",), 0.8),
+    }
+    assert {d.categories for d in folmo.derived if d.name in cuts} == {("good", "poor")}
+
+
 # ---------------------------------------------------------------------------------------------------------
 # The printed cells
 # ---------------------------------------------------------------------------------------------------------
