@@ -188,6 +188,17 @@ def test_comparison_stands_on_the_scale_of_aic(results: StudyResults) -> None:
         assert row["minus_2_elpd_diff_se"] == pytest.approx(2.0 * float(row["elpd_diff_se"] or 0.0))
 
 
+def test_comparison_writes_its_numbers_beside_the_points(results: StudyResults) -> None:
+    """Where one poor model stretches the axis, the small differences of the others can still be read."""
+    plan = next(p for p in plan_figures(results) if p.name == "comparison_tasks")
+    written = [text.get_text() for text in plan.draw().findobj(Text)]
+    for row in plan.rows:
+        assert f"{row['aic_diff']:.1f}" in written
+        best = row["minus_2_elpd_diff"] == 0.0
+        spread = "" if best else f" \N{PLUS-MINUS SIGN} {row['minus_2_elpd_diff_se']:.1f}"
+        assert f"{row['minus_2_elpd_diff']:.1f}{spread}" in written
+
+
 def test_ecdf_difference_is_zero_in_the_middle_of_even_steps() -> None:
     """PIT values at (i - 0.5) / n depart from uniform by half a step at most; all at 0.5 by a half."""
     n = 50
