@@ -311,10 +311,16 @@ def _run_predictions(
 
 
 def _to_predict(study: Study, runs: Sequence[ModelRun]) -> list[ModelRun]:
-    """Models that figures show or that others refer to."""
+    """Models that figures show or that others refer to; of an outcome without any, those with a random slope."""
     shown = {model_id for figure in study.figures for model_id in figure.models}
     shown |= {run.model.reference for run in runs if run.model.reference is not None}
-    return [run for run in runs if run.model.id in shown and run.posterior is not None]
+    covered = {run.model.outcome for run in runs if run.model.id in shown}
+    return [
+        run
+        for run in runs
+        if run.posterior is not None
+        and (run.model.id in shown or (run.model.outcome not in covered and len(run.design.z_names) > 1))
+    ]
 
 
 def _predict(study: Study, data: StudyData, run: ModelRun, settings: RunSettings) -> PredictiveResult:

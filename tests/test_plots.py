@@ -245,7 +245,7 @@ def _beyond(axis: Axis) -> set[Text]:
 
 
 def check_legible(figure: Figure) -> None:
-    """Check that all text lies on the page and is at least 7 pt at print size."""
+    """Check that all text lies on the page, is at least 7 pt at print size, and no title runs into a legend."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height
@@ -257,6 +257,9 @@ def check_legible(figure: Figure) -> None:
         assert text.get_fontsize() >= SMALL_PT
         assert box.x0 >= -1 and box.x1 <= width + 1, text.get_text()
         assert box.y0 >= -1 and box.y1 <= height + 1, text.get_text()
+    heading = [text for text in figure.texts if text.get_text() == figure.get_suptitle() != ""]
+    for legend in figure.legends:
+        assert not any(legend.get_window_extent().overlaps(text.get_window_extent()) for text in heading)
 
 
 def test_every_figure_can_be_read_in_print(results: StudyResults) -> None:
