@@ -12,6 +12,7 @@ in. PyMC, Bambi and nutpie are imported where they are used.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.metadata
 import logging
@@ -293,7 +294,7 @@ def fit_bambi(
     frame : pandas.DataFrame
         The frozen rows behind ``design``.
     design, rows, priors, seed, model_id, settings
-        As in :func:`fit_pymc`; ``settings.marginal`` has no meaning here.
+        As in :func:`fit_pymc`; ``settings.marginal`` has no meaning here: Bambi samples the effects.
 
     Returns
     -------
@@ -302,7 +303,7 @@ def fit_bambi(
     """
     import bambi
 
-    how = settings or SamplerSettings()
+    how = dataclasses.replace(settings or SamplerSettings(), marginal=False)
     started = time.perf_counter()
     model = bambi.Model(
         design.formula.text,

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,6 +90,9 @@ def _add_reanalyse(commands: Any) -> None:
     command.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: results/<study>)")
     command.add_argument("--models", default="", metavar="ID,...", help="run only these models")
     _add_fitting(command)
+    command.add_argument(
+        "--exact", action="store_true", help="score every patient by a refit without that patient"
+    )
     command.add_argument("--quiet", action="store_true", help="print only the last line")
     command.add_argument(
         "--json", action="store_true", help="print a machine-readable summary as the last line"
@@ -150,17 +154,12 @@ def _add_fitting(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--draws", type=_draws, metavar="N", help="draws a chain (default: 2500; collapsed: 4000 in all)"
     )
-    command.add_argument("--chains", type=_chains, default=4, metavar="N", help="default: %(default)s")
-    command.add_argument(
-        "--sampler", choices=("nutpie", "pymc"), default="nutpie", help="default: %(default)s"
-    )
-    command.add_argument(
-        "--exact", action="store_true", help="score every patient by a refit without that patient"
-    )
+    command.add_argument("--chains", type=_chains, metavar="N", help="default: 4")
+    command.add_argument("--sampler", choices=("nutpie", "pymc"), help="which NUTS (default: nutpie)")
     command.add_argument(
         "--sample-effects",
         action="store_true",
-        help="sample patients' effects instead of integrating them out",
+        help="engine pymc: sample patients' effects instead of integrating them out",
     )
 
 
@@ -195,24 +194,45 @@ def _settings(options: argparse.Namespace, study: Study, models: tuple[str, ...]
     from bayes_alliance.collapsed import CollapsedSettings
     from bayes_alliance.fitting import RunSettings, choose_prior
 
+    _refuse_ignored(options)
     default = SamplerSettings()
-    total = options.draws * options.chains if options.draws else CollapsedSettings().draws
+    chains = options.chains or default.chains
+    total = options.draws * chains if options.draws else CollapsedSettings().draws
     settings = RunSettings(
         engine=options.engine,
         prior=options.prior,
         seed=options.seed,
         models=models,
-        exact=options.exact,
+        exact=getattr(options, "exact", False),
         collapsed=CollapsedSettings(draws=total + -total % 4),
         sampler=SamplerSettings(
             draws=options.draws or default.draws,
-            chains=options.chains,
-            sampler=options.sampler,
+            chains=chains,
+            sampler=options.sampler or default.sampler,
             marginal=not options.sample_effects,
         ),
     )
     choose_prior(study, settings)
     return settings
+
+
+def _refuse_ignored(options: argparse.Namespace) -> None:
+    """Refuse options that would change nothing with the engine asked for."""
+    from bayes_alliance.errors import InputError, Problem
+
+    ignored = {
+        "none": ("prior", "draws", "chains", "sampler", "exact", "sample_effects"),
+        "bambi": ("sample_effects",),
+    }.get(options.engine, ())
+    given = ["--" + name.replace("_", "-") for name in ignored if getattr(options, name, None)]
+    if given:
+        problems = [
+            Problem(
+                what=f"{name} changes nothing with --engine {options.engine}", fix="leave one of them out"
+            )
+            for name in given
+        ]
+        raise InputError("options", problems)
 
 
 def _load_data(options: argparse.Namespace, study: Study) -> StudyData:
@@ -264,8 +284,33 @@ def _make_folder(options: argparse.Namespace, study: Study, data: StudyData, mod
     folder: Path = options.out or Path("results") / study.id
     if folder.exists() and not folder.is_dir():
         raise InputError("option --out", [Problem(what="there is a file of this name", got=str(folder))])
-    (folder / "posteriors").mkdir(parents=True, exist_ok=True)
+    store = folder / "posteriors"
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        # Only writing shows whether one may: permissions say yes to root on a read-only disk.
+        tempfile.TemporaryFile(dir=store).close()
+    except OSError as error:
+        problem = Problem(
+            what=f"nothing can be written there ({error.strerror})",
+            got=str(folder),
+            allowed="a folder that exists or can be made",
+            fix="name another with --out",
+        )
+        raise InputError("output folder", [problem]) from error
     return folder
+
+
+def _check_json_path(path: Path | None) -> None:
+    """Find out before the fit whether its numbers can be written, without touching what is there."""
+    from bayes_alliance.errors import InputError, Problem
+
+    if path is None or str(path) == "-":
+        return
+    if path.is_dir() or not path.parent.is_dir():
+        what = "it is a folder" if path.is_dir() else "its folder does not exist"
+        raise InputError(
+            "option --json", [Problem(what=what, got=str(path), allowed="a file, or - to print")]
+        )
 
 
 def _print_end(
@@ -321,6 +366,7 @@ def _fit(options: argparse.Namespace) -> int:
     from bayes_alliance.pipeline import run_study
     from bayes_alliance.study_file import load_study
 
+    _check_json_path(options.json)
     study = load_study(options.study)
     settings = _settings(options, study, (options.model,))
     data = _load_data(options, study)

@@ -172,7 +172,7 @@ class Fitter:
     def _tell(self, planned: PlannedModel, what: str) -> None:
         elapsed = time.perf_counter() - self.started
         left = elapsed / self.done * (self.total - self.done)
-        self.report(f"[{self.done}/{self.total}] {planned.model.id}: {what}; about {left:.0f} s left")
+        self.report(f"[{self.done}/{self.total}] {planned.model.id}: {what}; about {left:.0f} s of fits left")
 
 
 def _fit_key(planned: PlannedModel, engine: Engine, covariance: Covariance) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +86,7 @@ def run_study(
         runs, failed = _run_models(study, data, plan.own, fitter)
         fitted = set() if fits_only else {run.model.id for run in runs}
         comparisons, checks, left_out = _run_comparisons(plan, fitted, fitter)
-        predictive = [
-            _predict(study, data, run, settings) for run in _to_predict(study, runs) if not fits_only
-        ]
+        predictive = [] if fits_only else _run_predictions(study, data, runs, fitter)
     return StudyResults(
         study=study,
         source=data.source,
@@ -184,7 +182,8 @@ def _explained(
 ) -> ExplainedVariation | None:
     """Explained variation against the reference, refitted on the model's own rows and on all of its own.
 
-    None where the reference needs a variable that is missing on some of the model's rows.
+    None where the reference does not stand on the very visits of the model: it needs a variable that is missing
+    on some of them, or it is of other patients.
     """
     if planned.model.reference is None or planned.model.reference == planned.model.id:
         return None
@@ -194,7 +193,8 @@ def _explained(
     same = plan_model(data, reference, names | planned.design.formula.names)
     if isinstance(own, SkippedModel) or isinstance(same, SkippedModel):
         return None
-    if same.rows.n_rows != planned.rows.n_rows:
+    visits = [study.patient, study.time]
+    if not same.frozen.rows[visits].equals(planned.frozen.rows[visits]):
         return None
     return explain(
         ml,
@@ -233,10 +233,10 @@ def _run_comparisons(
     comparisons: list[ComparisonSet] = []
     checks: list[Check] = []
     left_out: list[SkippedModel] = []
-    for name, planned in plan.common.items():
-        members = [p for p in planned if p.model.id in fitted]
-        if fitter.settings.engine == "none" or not members:
-            continue
+    asked = {name: [p for p in planned if p.model.id in fitted] for name, planned in plan.common.items()}
+    sets = {name: members for name, members in asked.items() if members and fitter.settings.engine != "none"}
+    tell = _progress(fitter.report, total=sum(len(members) for members in sets.values()))
+    for name, members in sets.items():
         try:
             comparison, found = _compare(name, members, fitter)
         except FitError as error:
@@ -247,7 +247,21 @@ def _run_comparisons(
             continue
         comparisons.append(comparison)
         checks += found
+        tell(len(members), f"models scored (comparison {name})")
     return comparisons, checks, left_out
+
+
+def _progress(report: Reporter, *, total: int) -> Callable[[int, str], None]:
+    """Make a function that reports how many of ``total`` are done and how long the others may take."""
+    started, done = time.perf_counter(), 0
+
+    def tell(more: int, what: str) -> None:
+        nonlocal done
+        done += more
+        left = (time.perf_counter() - started) / done * (total - done)
+        report(f"{done} of {total} {what}; about {left:.0f} s left")
+
+    return tell
 
 
 def _compare(name: str, members: Sequence[PlannedModel], fitter: Fitter) -> tuple[ComparisonSet, list[Check]]:
@@ -284,11 +298,29 @@ def _scores(planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter) -> d
     return scores
 
 
+def _run_predictions(
+    study: Study, data: StudyData, runs: Sequence[ModelRun], fitter: Fitter
+) -> list[PredictiveResult]:
+    chosen = _to_predict(study, runs)
+    tell = _progress(fitter.report, total=len(chosen))
+    found = []
+    for run in chosen:
+        found.append(_predict(study, data, run, fitter.settings))
+        tell(1, f"predictive checks ({run.model.id})")
+    return found
+
+
 def _to_predict(study: Study, runs: Sequence[ModelRun]) -> list[ModelRun]:
-    """Models that figures show or that others refer to."""
+    """Models that figures show or that others refer to; of an outcome without any, those with a random slope."""
     shown = {model_id for figure in study.figures for model_id in figure.models}
     shown |= {run.model.reference for run in runs if run.model.reference is not None}
-    return [run for run in runs if run.model.id in shown and run.posterior is not None]
+    covered = {run.model.outcome for run in runs if run.model.id in shown}
+    return [
+        run
+        for run in runs
+        if run.posterior is not None
+        and (run.model.id in shown or (run.model.outcome not in covered and len(run.design.z_names) > 1))
+    ]
 
 
 def _predict(study: Study, data: StudyData, run: ModelRun, settings: RunSettings) -> PredictiveResult:

@@ -138,6 +138,8 @@ def test_bambi_and_pymc_without_correlation_agree():
         design, rows, priors, seed=4, covariance="VC", settings=CollapsedSettings(draws=20_000)
     )
     assert bambi.covariance == pymc.covariance == "VC"
+    # Bambi samples the patients' effects, and the record says so.
+    assert (bambi.facts["marginal"], pymc.facts["marginal"]) == (False, True)
     for first, second in ((bambi, pymc), (bambi, exact), (pymc, exact)):
         for item in compare_engines(first, second):
             assert item.within_error, item

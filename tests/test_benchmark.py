@@ -11,8 +11,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
+from test_plots import check_legible
 
-from bayes_alliance.benchmark import programs, results
+from bayes_alliance.benchmark import programs, report, results
 from bayes_alliance.benchmark.__main__ import main
 from bayes_alliance.benchmark.claims import find_fastest, list_claims
 from bayes_alliance.benchmark.designs import draw_rows, read_design, write_rows
@@ -324,6 +326,19 @@ def test_the_report_and_the_figure_show_what_was_measured(tmp_path):
         f"benchmark.{end}" for end in ("md", "csv", "svg", "pdf", "png")
     }
     assert platform.node() not in (tmp_path / "benchmark.md").read_text()
+
+
+def test_the_figure_of_all_programs_can_be_read_in_print():
+    """With every program in the legend all text stays on the page, and the figure says that its rows are made up."""
+    measured = [
+        made(name, scale=scale, dates=dates, wall_s=1.0, sampling_s=0.1, min_ess=100.0)
+        for name in report._PLOTTED
+        for scale in (1, 10)
+        for dates in ("scattered", "schedule")
+    ]
+    figure = plot_benchmark(measured)
+    check_legible(figure)
+    assert any("SYNTHETIC DATA" in text.get_text() for text in figure.findobj(Text))
 
 
 def test_unknown_programs_and_sizes_are_refused(capsys):

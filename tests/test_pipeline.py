@@ -109,9 +109,9 @@ def test_fits_on_comparison_rows_are_checked_too(results: StudyResults) -> None:
 
 
 def test_predictive_checks_are_made_of_models_that_others_refer_to(results: StudyResults) -> None:
-    """The reference is checked, by group and window, with a PIT value a row."""
-    (found,) = results.predictive
-    assert found.model_id == "growth"
+    """The reference is checked, by group and window, with a PIT value a row; so is the only model of Tasks."""
+    found, other = results.predictive
+    assert (found.model_id, other.model_id) == ("growth", "tasks_growth")
     assert found.pit.shape == (117,)
     assert {s.group for s in found.statistics} == {"", "paranoid = 0", "paranoid = 1"}
     assert {s.name for s in found.statistics} >= {"mean", "sd", "share at or above the ceiling"}
@@ -202,6 +202,23 @@ def test_a_model_that_cannot_be_fitted_is_skipped_and_stops_no_other() -> None:
     assert [c.name for c in found.comparisons] == ["goals"]
 
 
+def test_every_long_step_says_how_far_it_is() -> None:
+    """Fits, scores and predictive checks are counted to their total, each with the time left; no step is silent."""
+    lines: list[str] = []
+    chosen = small_settings(models=("growth", "age", "tasks_growth"))
+    found = run_study(STUDY, DATA, chosen, report=lines.append)
+    fits = [line for line in lines if line.startswith("[")]
+    scored = [line for line in lines if " models scored " in line]
+    checked = [line for line in lines if " predictive checks " in line]
+    assert [line.split("]")[0] for line in fits] == ["[1/3", "[2/3", "[3/3"]
+    assert [line.split(";")[0] for line in scored] == [
+        "2 of 3 models scored (comparison goals)",
+        "3 of 3 models scored (comparison tasks)",
+    ]
+    assert len(checked) == len(found.predictive) > 0
+    assert all("about 0 s" in steps[-1] and steps[-1].endswith(" left") for steps in (fits, scored, checked))
+
+
 def test_explained_variation_is_left_out_where_the_reference_lacks_rows() -> None:
     """A reference that needs age cannot be fitted on rows without it."""
     reversed_roles = (
@@ -212,6 +229,23 @@ def test_explained_variation_is_left_out_where_the_reference_lacks_rows() -> Non
     found = run_study(study, small_data(study), small_settings(engine="none")).run("paranoid")
     assert found is not None
     assert found.explained is None
+
+
+def test_explained_variation_needs_the_very_same_patients() -> None:
+    """Two subgroups with as many rows each are not the same rows: no percentage joins them."""
+    frame = small_frame(24).dropna(subset=["goals"])
+    frame = frame[
+        frame["patient"].isin(["p09", "p12", "p15", "p18", "p21", "p02", "p04", "p05", "p08", "p10"])
+    ]
+    others = dataclasses.replace(MODELS[1], id="others", where=(("paranoid", 0.0),))
+    mine = dataclasses.replace(
+        MODELS[1], id="mine", comparison="", reference="others", where=(("paranoid", 1.0),)
+    )
+    study = small_study((others, mine))
+    found = run_study(study, small_data(study, frame), small_settings(engine="none"))
+    rows = [run.rows.n_rows for run in found.runs]
+    assert rows[0] == rows[1]
+    assert found.runs[1].explained is None
 
 
 def test_a_resumed_run_is_the_straight_run(tmp_path: Path, results: StudyResults) -> None:

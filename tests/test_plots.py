@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -188,6 +188,17 @@ def test_comparison_stands_on_the_scale_of_aic(results: StudyResults) -> None:
         assert row["minus_2_elpd_diff_se"] == pytest.approx(2.0 * float(row["elpd_diff_se"] or 0.0))
 
 
+def test_comparison_writes_its_numbers_beside_the_points(results: StudyResults) -> None:
+    """Where one poor model stretches the axis, the small differences of the others can still be read."""
+    plan = next(p for p in plan_figures(results) if p.name == "comparison_tasks")
+    written = [text.get_text() for text in plan.draw().findobj(Text)]
+    for row in plan.rows:
+        assert f"{row['aic_diff']:.1f}" in written
+        best = row["minus_2_elpd_diff"] == 0.0
+        spread = "" if best else f" \N{PLUS-MINUS SIGN} {row['minus_2_elpd_diff_se']:.1f}"
+        assert f"{row['minus_2_elpd_diff']:.1f}{spread}" in written
+
+
 def test_ecdf_difference_is_zero_in_the_middle_of_even_steps() -> None:
     """PIT values at (i - 0.5) / n depart from uniform by half a step at most; all at 0.5 by a half."""
     n = 50
@@ -226,19 +237,19 @@ def test_labels_are_moved_apart_and_keep_their_order(wanted: list[float], gap: f
         assert placed == pytest.approx(wanted)
 
 
-def _within(place: float, axes: Axes, label: Text) -> bool:
-    limits = axes.get_xlim() if label in axes.get_xticklabels() else axes.get_ylim()
-    return min(limits) <= place <= max(limits)
+def _beyond(axis: Axis) -> set[Text]:
+    """Labels of ticks that exist, but are not drawn: those outside the limits of their axis."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
 
 
 def check_legible(figure: Figure) -> None:
-    """Check that all text lies on the page and is at least 7 pt at print size."""
+    """Check that all text lies on the page, is at least 7 pt at print size, and no title runs into a legend."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height
-    ticks = [t for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for t in axis.get_major_ticks()]
-    # Ticks beyond the limits of their axis exist, but are not drawn.
-    beyond = {t.label1 for t in ticks if not _within(t.get_loc(), t.axes, t.label1)}
+    beyond = set().union(*(_beyond(axis) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)))
     for text in figure.findobj(Text):
         if not text.get_text().strip() or not text.get_visible() or text in beyond:
             continue
@@ -246,6 +257,9 @@ def check_legible(figure: Figure) -> None:
         assert text.get_fontsize() >= SMALL_PT
         assert box.x0 >= -1 and box.x1 <= width + 1, text.get_text()
         assert box.y0 >= -1 and box.y1 <= height + 1, text.get_text()
+    heading = [text for text in figure.texts if text.get_text() == figure.get_suptitle() != ""]
+    for legend in figure.legends:
+        assert not any(legend.get_window_extent().overlaps(text.get_window_extent()) for text in heading)
 
 
 def test_every_figure_can_be_read_in_print(results: StudyResults) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -177,6 +178,17 @@ def test_estimands_of_predictor_models(folmo: Study) -> None:
             assert kinds["slope"] >= 2, model.id
 
 
+def test_subgroups_are_cut_where_the_publication_cuts(folmo: Study) -> None:
+    """Poor is a GAF below 60 (so 60 is good), a WSAS of 15 or more, a BSI of 0.8 or more; 1 stands for poor."""
+    cuts = {d.name: (d.rule, d.of, d.value) for d in folmo.derived if d.name.startswith("poor_")}
+    assert cuts == {
+        "poor_outcome": ("below", ("end_gaf",), 60.0),
+        "poor_wsas": ("at_least", ("end_wsas",), 15.0),
+        "poor_bsi": ("at_least", ("end_bsi",), 0.8),
+    }
+    assert {d.categories for d in folmo.derived if d.name in cuts} == {("good", "poor")}
+
+
 # ---------------------------------------------------------------------------------------------------------
 # The printed cells
 # ---------------------------------------------------------------------------------------------------------
@@ -235,6 +247,99 @@ def test_not_significant_cells(folmo: Study) -> None:
     silent = [c for c in folmo.cells if c.printed == "ns"]
     assert dict(Counter(c.table for c in silent)) == NOT_SIGNIFICANT
     assert {c.quantity for c in silent} == {"estimate"}
+
+
+# For each printed column: its cells, those that say "ns", and three sums over its cells from top to bottom, the
+# first times 1, the second times 2 and so on: of the numbers, of the numbers in brackets, of the stars. Made from
+# the text of the publication, not from cells.csv.
+COLUMN_SUMS = {
+    ("II", "Good outcome, Mean (SD)"): (11, 0, 1623.0, 662.9, 0),
+    ("II", "Good outcome, %"): (17, 0, 4389.0, 0.0, 0),
+    ("II", "Poor outcome, Mean (SD)"): (11, 0, 1665.9, 662.1, 10),
+    ("II", "Poor outcome, %"): (17, 0, 4907.0, 0.0, 28),
+    ("III", "Intercept estimate"): (8, 4, 190.6, 8.22, 0),
+    ("III", "Linear slope estimate"): (8, 3, -1.6, 0.622, 28),
+    ("III", "Explained intercept variation"): (6, 0, 61.0, 0.0, 0),
+    ("III", "Explained slope variation"): (6, 0, 168.0, 0.0, 0),
+    ("III", "AIC"): (8, 0, 154516.0, 0.0, 0),
+    ("IV", "Intercept"): (13, 9, 41.28, 3.35, 8),
+    ("IV", "Linear slope"): (13, 5, -0.89, 0.482, 43),
+    ("IV", "Explained intercept variation"): (10, 0, 296.0, 0.0, 0),
+    ("IV", "Explained slope variation"): (10, 0, 931.0, 0.0, 0),
+    ("IV", "AIC"): (10, 0, 81212.0, 0.0, 0),
+}
+
+
+def test_columns_add_up_as_in_the_publication(folmo: Study) -> None:
+    """A digit, a sign, a star or two cells exchanged anywhere in the three tables changes a sum of its column."""
+    found = {}
+    for table, column in dict.fromkeys((c.table, c.column) for c in folmo.cells):
+        printed = [c.printed for c in folmo.cells if (c.table, c.column) == (table, column)]
+        sums = [0.0, 0.0, 0]
+        for place, text in enumerate(printed, start=1):
+            number = re.fullmatch(r"(-?[\d.]+) ?(?:\(([\d.]+)\))?(\**)", text)
+            assert number or text in ("ns", "Reference*"), text
+            if number:
+                sums[0] += place * float(number[1])
+                sums[1] += place * float(number[2] or 0)
+                sums[2] += place * len(number[3])
+        rounded = tuple(round(value, 6) for value in sums)
+        found[table, column] = (len(printed), printed.count("ns"), *rounded)
+    assert found == COLUMN_SUMS
+
+
+MODEL_OF_ROW = {
+    ("III", "WSAS"): "wsas_growth",
+    ("III", "BSI"): "bsi_growth",
+    ("III", "GAF"): "gaf_growth",
+    ("III", "GAF: Age"): "gaf_age",
+    ("III", "GAF: Work/study mnths last yr"): "gaf_work",
+    ("III", "GAF: Paranoid PD"): "gaf_ppd",
+    ("III", "GAF: Mood disorder"): "gaf_mood",
+    ("III", "GAF: Completed as planned"): "gaf_completed",
+    ("IV", "GOALS"): "goals_growth",
+    ("IV", "GOALS: Poor vs high outcome"): "goals_outcome",
+    ("IV", "BONDS"): "bonds_growth",
+    ("IV", "BONDS: Poor vs high outcome"): "bonds_outcome",
+    ("IV", "TASKS"): "tasks_growth",
+    ("IV", "TASKS: Poor vs high outcome"): "tasks_outcome",
+    ("IV", "TASKS: Age"): "tasks_age",
+    ("IV", "TASKS: Mood disorder"): "tasks_mood",
+    ("IV", "TASKS: Paranoid PD"): "tasks_ppd",
+    ("IV", "TASKS: Poor outcome, Paranoid PD=1"): "tasks_outcome_ppd",
+    ("IV", "TASKS: Poor outcome, Paranoid PD=0"): "",
+    ("IV", "TASKS: High outcome, Paranoid PD=1"): "tasks_outcome_ppd",
+    ("IV", "TASKS: High outcome, Paranoid PD=0"): "",
+}
+QUANTITY_OF_COLUMN = {
+    "Intercept estimate": "estimate",
+    "Linear slope estimate": "estimate",
+    "Intercept": "estimate",
+    "Linear slope": "estimate",
+    "Explained intercept variation": "explained_intercept",
+    "Explained slope variation": "explained_slope",
+    "AIC": "aic",
+}
+
+
+def test_every_cell_of_a_row_is_tied_to_the_model_of_that_row(folmo: Study) -> None:
+    """No cell of Tables III and IV answers to another model, and each column is one kind of number."""
+    cells = [c for c in folmo.cells if c.table != "II"]
+    assert {(c.table, c.row): c.model for c in cells} == MODEL_OF_ROW
+    for cell in cells:
+        assert cell.model == MODEL_OF_ROW[cell.table, cell.row], (cell.row, cell.column)
+        assert cell.quantity == QUANTITY_OF_COLUMN[cell.column], (cell.row, cell.column)
+
+
+def test_slope_cells_report_slopes_and_intercept_cells_levels(folmo: Study) -> None:
+    """A coefficient of time answers for slope columns, one without time for intercept columns."""
+    for cell in folmo.cells:
+        if cell.quantity != "estimate" or not cell.model:
+            continue
+        weighed = {e.name: dict(e.weights) for e in folmo.model(cell.model).estimands}
+        names = weighed.get(cell.coefficient, {cell.coefficient: 1.0})
+        of_time = {"months" in name.split(":") for name in names}
+        assert of_time == {"slope" in cell.column.lower()}, (cell.row, cell.column)
 
 
 def test_reference_cells(folmo: Study) -> None:

@@ -94,6 +94,23 @@ def test_aic_is_the_deviance_plus_twice_the_parameters(
     assert float(row["minus_2_elpd"]) == -2.0 * float(row["elpd_new_patient"])
 
 
+def test_every_dialect_of_aic_is_shown_for_every_model(
+    results: StudyResults, tables: dict[str, Table]
+) -> None:
+    """Of 4 fixed and 4 covariance parameters SPSS counts 4 under REML, lme4 all 8; under ML both count 8."""
+    table = tables["likelihoods"]
+    assert table.column("model_id") == [run.model.id for run in results.runs]
+    run = results.run("gaf_age")
+    assert run is not None
+    row = find(table, model_id="gaf_age")
+    assert float(row["aic_ml"]) - run.ml.deviance == pytest.approx(16.0, abs=1e-9)
+    assert float(row["aic_spss_reml"]) - run.reml.deviance == pytest.approx(8.0, abs=1e-9)
+    assert float(row["aic_lme4_reml"]) - run.reml.deviance == pytest.approx(16.0, abs=1e-9)
+    place = table.column("model_id").index("gaf_age")
+    assert table.column("spss_shown")[place] == f"{run.reml.deviance + 8.0:.1f}"
+    assert table.column("lme4_shown")[place] == f"{run.reml.deviance + 16.0:.1f}"
+
+
 def test_the_within_model_share_never_stands_for_the_printed_quantity(
     results: StudyResults, tables: dict[str, Table]
 ) -> None:

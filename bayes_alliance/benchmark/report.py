@@ -33,6 +33,11 @@ _NOTES = (
     "`collapsed`, independent draws by its importance weights. Effective draws a second leave the compiling of peers "
     "out. On schedule, patients share their visit times; on scattered dates, none do.",
 )  # fmt: skip
+_FIGURE_NOTE = (
+    "SYNTHETIC DATA: simulated rows with the design of the built-in study, at scattered dates (filled) or on "
+    "schedule (open); one process and one thread for each program. Dashed: maximum likelihood. Effective draws a "
+    "second leave the compiling of peers out."
+)
 _PLOTTED = ("collapsed", "pymc", "bambi", "bambi_nutpie", "brms", "rstanarm", "ml", "lme4", "statsmodels")
 
 
@@ -105,14 +110,10 @@ def format_report(results: Sequence[Result], command: str) -> str:
 
 def plot_benchmark(results: Sequence[Result]) -> Figure:
     """Plot seconds from shell to result, and effective draws a second, against the number of patients."""
-    from bayes_alliance.plots.style import (
-        DOUBLE_MM,
-        make_figure,
-        use_style,
-    )
+    from bayes_alliance.plots.style import DOUBLE_MM, add_note, make_figure, note_height_mm, use_style
 
     with use_style():
-        figure = make_figure(DOUBLE_MM, 85.0)
+        figure = make_figure(DOUBLE_MM, 92.0 + note_height_mm(_FIGURE_NOTE, DOUBLE_MM))
         left, right = figure.subplots(1, 2)
         _draw(left, results, "wall_s")
         _draw(right, results, "ess_per_s")
@@ -123,7 +124,9 @@ def plot_benchmark(results: Sequence[Result]) -> Figure:
             axes.set_yscale("log")
             axes.set_xlabel("Patients")
         handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        # Three columns are as wide as the figure; a fourth would be cut off at both ends.
+        figure.legend(handles, labels, loc="outside upper center", ncols=3)
+        add_note(figure, _FIGURE_NOTE)
     return figure
 
 

@@ -7,12 +7,13 @@ import textwrap
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_alliance.labels import describe_provenance
+from bayes_alliance.labels import describe_provenance, format_fixed
 from bayes_alliance.plots.style import (
     BLUE,
     DOUBLE_MM,
     GREY,
     LIGHT,
+    SMALL_PT,
     VERMILLION,
     PlotRow,
     add_note,
@@ -96,6 +97,10 @@ def _draw_row(left: Axes, right: Axes, row: PlotRow, y: int) -> None:
         axes.axvline(0.0, color=GREY, linewidth=0.6, zorder=1)
         axes.tick_params(axis="y", length=0.0)
         axes.spines["left"].set_visible(False)
+    # One poor model stretches the axis and hides what lies between the others: the numbers stand beside.
+    spread = "" if elpd == 0.0 else f" \N{PLUS-MINUS SIGN} {format_fixed(se, 1)}"
+    for axes, text in ((left, format_fixed(aic, 1)), (right, f"{format_fixed(elpd, 1)}{spread}")):
+        axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, va="center")
     left.plot([aic], [y], color=BLUE, marker="o", linestyle="none")
     right.plot([elpd - se, elpd + se], [y, y], color=VERMILLION, linewidth=0.9)
     # An open marker: the score rests on patients whom importance sampling could not leave out.

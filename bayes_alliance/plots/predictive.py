@@ -101,12 +101,9 @@ def plot_means(results: StudyResults, outcome: str) -> Figure:
             _title(panel, results, model_id)
             panel.set_xlabel(f"Visit window ({results.study.time_unit})")
         _label_rows(axes, f"Mean ({unit})")
-        drawn.suptitle(
-            f"Posterior predictive means: {results.study.variable(outcome).label}",
-            x=0.01,
-            ha="left",
-            fontsize=9.0,
-        )
+        title = f"Posterior predictive means: {results.study.variable(outcome).label}"
+        # The legend stands to the right of the title, which must not run into it.
+        drawn.suptitle(textwrap.fill(title, 40), x=0.01, ha="left", fontsize=9.0)
         drawn.legend(
             handles=_handles(groups), loc="outside upper right", ncols=len(groups), columnspacing=1.0
         )

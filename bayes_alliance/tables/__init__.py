@@ -19,7 +19,12 @@ from bayes_alliance.tables.judgement import (
     tabulate_rows,
 )
 from bayes_alliance.tables.marks import Gates, collect_gates
-from bayes_alliance.tables.quantities import tabulate_estimands, tabulate_growth_tests, tabulate_variances
+from bayes_alliance.tables.quantities import (
+    tabulate_estimands,
+    tabulate_growth_tests,
+    tabulate_likelihoods,
+    tabulate_variances,
+)
 from bayes_alliance.tables.record import Column, Table, format_csv, format_markdown, write_table
 
 __all__ = [
@@ -53,6 +58,7 @@ def build_tables(results: StudyResults) -> list[Table]:
         tabulate_estimands(results, gates),
         tabulate_variances(results, gates),
         tabulate_growth_tests(results, gates),
+        tabulate_likelihoods(results, gates),
         tabulate_comparison(results, gates),
         tabulate_bayes_factors(results, gates),
         tabulate_check_summary(results, gates),

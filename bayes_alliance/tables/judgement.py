@@ -75,6 +75,8 @@ def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
         "difference: from the smallest. elpd difference: from the best, 0 or negative; P(worse): normal "
         "approximation to that difference (ArviZ). elpd by PSIS-LOO (Vehtari, Gelman & "
         "Gabry 2017, doi:10.1007/s11222-016-9696-4) on the marginal likelihood.",
+        "Remarks of ArviZ: N < 100, too few units for the normal approximation to the difference; |elpd_diff| < 4, "
+        "a difference too small to tell the models apart, whatever its SE.",
         "What each predicts. New patient: all visits of a patient not seen. New visit: a visit of a patient seen "
         "at the others, the patient's effects integrated out. Given the patient's effects: the same, the effects "
         "being parameters.",

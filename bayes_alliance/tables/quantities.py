@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from bayes_alliance.frequentist import LikelihoodRatio
+from bayes_alliance.frequentist import LikelihoodRatio, score_aic
 from bayes_alliance.labels import (
     INTERVAL_NAME,
     count_decimals,
@@ -212,6 +212,49 @@ def _ratio(test: LikelihoodRatio) -> dict[str, Value]:
         "statistic": test.statistic,
         "p_naive": test.p_naive,
         "p_mixture": test.p_mixture if has_mixture else None,
+    }
+
+
+def tabulate_likelihoods(results: StudyResults, gates: Gates) -> Table:
+    """Build the table of both criteria and of AIC as each program counts it."""
+    columns = (
+        *_HEAD[:2],
+        number_column("n_fixed", "Fixed"),
+        number_column("n_covariance", "Covariance"),
+        shown_column("deviance_shown", "-2 log likelihood (ML)"),
+        shown_column("aic_shown", "AIC (ML)"),
+        shown_column("criterion_shown", "-2 REML log likelihood"),
+        shown_column("spss_shown", "AIC (REML, SPSS)"),
+        shown_column("lme4_shown", "AIC (REML, lme4)"),
+        *_END,
+        *exact_columns("minus_2_ll_ml", "aic_ml", "minus_2_ll_reml", "aic_spss_reml", "aic_lme4_reml"),
+    )
+    rows = [_likelihoods(results, gates, run) for run in results.runs]
+    notes = (
+        "Each model on all rows that carry it: compare only models of equal digest (table rows), and REML "
+        "criteria only of models with the same fixed part.",
+        "AIC (ML): -2 log likelihood + 2 (fixed + covariance parameters), as SPSS and lme4 count under ML. REML: "
+        "SPSS adds 2 covariance parameters, lme4 2 (fixed + covariance parameters).",
+    )
+    return _table(results, gates, ("likelihoods", "Likelihoods and AIC of each model"), columns, rows, notes)
+
+
+def _likelihoods(results: StudyResults, gates: Gates, run: ModelRun) -> dict[str, Value]:
+    ml, reml = run.ml, run.reml
+    exact = {
+        "minus_2_ll_ml": ml.deviance,
+        "aic_ml": score_aic(ml, "ml"),
+        "minus_2_ll_reml": reml.deviance,
+        "aic_spss_reml": score_aic(reml, "spss_reml"),
+        "aic_lme4_reml": score_aic(reml, "lme4_reml"),
+    }
+    shown = ("deviance_shown", "aic_shown", "criterion_shown", "spss_shown", "lme4_shown")
+    return {
+        **_head(results, gates, run),
+        "n_fixed": ml.n_fixed,
+        "n_covariance": ml.n_covariance,
+        **dict(zip(shown, (format_fixed(value, 1) for value in exact.values()), strict=True)),
+        **exact,
     }
 
 
