@@ -626,7 +626,8 @@ def draw_effects(
         In original units; each effect lies by itself in memory.
     """
     out = np.empty((stats.q, len(beta), stats.n_patients))
-    for block in _blocks(len(beta), stats.n_patients * 16):
+    # Arrays of a block stay below 128 KiB: larger ones come fresh from the system each time, page by page.
+    for block in _blocks(len(beta), stats.n_patients * 64):
         given = stats, beta[block], factor[block], sigma[block]
         if stats.q == 2:
             _draw_two(*given, rng, out[:, block])

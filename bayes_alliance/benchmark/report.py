@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_alliance.benchmark.claims import Claim, list_claims
-from bayes_alliance.benchmark.designs import FORMULA
 from bayes_alliance.benchmark.peers import CHAINS, DRAWS, TUNE
 from bayes_alliance.benchmark.programs import PROGRAMS, find_program, r_version, why_missing
 from bayes_alliance.benchmark.results import Result
+from bayes_alliance.benchmark.rows_file import FORMULA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
