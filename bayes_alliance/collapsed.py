@@ -35,6 +35,9 @@ from bayes_alliance.priors import CoefficientPriors, log_scale_prior
 
 CHAINS = 4
 _KNEE = -1.5
+# Beyond, SDs leave the range of floating point. A residual SD so far below its unit has no digits left in the
+# weighted products, whose rounding would pass for a density; without more than one visit a patient it is possible.
+_REACH, _LOWEST_LOG_SIGMA = 20.0, -12.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +241,7 @@ class Target:
 
     def evaluate(self, points: Array) -> tuple[Array, Given]:
         """Log posterior density as when called, and what it was worked out from (NaN outside the range)."""
-        inside = np.all(np.abs(points) < 20.0, axis=1)
+        inside = np.all(np.abs(points) < _REACH, axis=1) & (points[:, -1] > _LOWEST_LOG_SIGMA)
         if np.all(inside):
             given = self.given(points)
             return self.log_prior(points) + given.log_marginal, given

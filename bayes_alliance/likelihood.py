@@ -281,6 +281,8 @@ def _add_two(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> N
     adjugate = (
         c[:, None] * stats.moments[:, 0] - b[:, None] * stats.moments[:, 1] + a[:, None] * stats.moments[:, 2]
     )
+    # One visit, or all at one time: nothing is left but rounding, which a large |Gamma| would blow up.
+    adjugate[_is_singular(a, b, c)] = 0.0
     stacked = np.concatenate([stats.moments, adjugate[:, None]], axis=1).reshape(len(a), -1)
     for block in _blocks(len(factor), len(a) * 4):
         determinant = _determinant_two(gamma[block], size[block], a, b, c)
@@ -346,8 +348,14 @@ def _relative_covariance(factor: Array) -> tuple[Array, Array]:
 def _determinant_two(gamma: Array, size: Array, a: Array, b: Array, c: Array) -> Array:
     """|I + Gamma A| for every draw and schedule, shape (s, g); each term is at least zero but the middle."""
     weights = np.column_stack([gamma * [1.0, 2.0, 1.0], size])
-    result: Array = 1.0 + weights @ np.stack([a, b, c, np.maximum(a * c - b * b, 0.0)])
+    result: Array = 1.0 + weights @ np.stack([a, b, c, np.where(_is_singular(a, b, c), 0.0, a * c - b * b)])
     return result
+
+
+def _is_singular(a: Array, b: Array, c: Array) -> NDArray[np.bool_]:
+    """Whether [[a, b], [b, c]] has a determinant of zero but for rounding."""
+    singular: NDArray[np.bool_] = a * c - b * b <= 1e-13 * a * c
+    return singular
 
 
 @functools.lru_cache(maxsize=64)

@@ -317,10 +317,73 @@ def brms_priors(answer, design):
 # -- cases that must not fool it ------------------------------------------------------------------
 
 
+def hard_case(name):
+    """Designs with little to learn of one parameter or another, and their priors."""
+    if name == "no slope variance":
+        return simulated(np.random.default_rng(4), patients=120, sd=(1.0, 0.0)), wai_priors()
+    if name == "three patients":
+        return simulated(np.random.default_rng(5), patients=3), wai_priors()
+    if name == "correlation at the edge":
+        return lme4_design("soybean"), scaled_priors(lme4_design("soybean"))
+    if name == "tiny cell":
+        group = np.zeros(60)
+        group[7] = 1.0
+        return simulated(np.random.default_rng(8), patients=60, group=group), wai_priors(4)
+    assert name == "one visit each"
+    rng = np.random.default_rng(6)
+    design = simulated(rng, patients=150, visits=1)
+    x = np.column_stack([np.ones(150), rng.choice([3.0, 9.0, 15.0, 21.0], size=150)])
+    return dataclasses.replace(design, x=x, z=x), wai_priors()
+
+
+# without a second visit variances trade off along a ridge, which takes a fine lattice
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("no slope variance", 0.6),
+        ("three patients", 0.42),
+        ("correlation at the edge", 0.6),
+        ("tiny cell", 0.6),
+        ("one visit each", 0.3),
+    ],
+)
+def test_hard_cases_are_those_of_quadrature(name, step):
+    """Where the data say little, evidence agrees with quadrature to 0.05, means and SDs to 0.02 SD."""
+    design, priors = hard_case(name)
+    target = make_target(summarise(design.y, design.x, design.z, design.patient_index), priors, "UN")
+    sample = sample_target(target, rng=np.random.default_rng(1), count=20_000)
+    fit = fit_collapsed(design, used(design), priors, seed=2, settings=CollapsedSettings(draws=200_000))
+    assert fit.facts["pareto_k"] < 0.7
+    points, weights, evidence = quadrature(target, sample, 0, step=step)
+    assert abs(fit.facts["log_evidence"] - evidence) < 0.05
+    sd, correlation, sigma = target.unpack(points)
+    for label, exact, drawn in (
+        ("sd 0", sd[:, 0], fit.sd[..., 0]),
+        ("sd 1", sd[:, 1], fit.sd[..., 1]),
+        ("correlation", correlation, fit.correlation),
+        ("sigma", sigma, fit.sigma),
+    ):
+        mean = weights @ exact
+        spread = math.sqrt(weights @ (exact - mean) ** 2)
+        assert abs(drawn.mean() - mean) < 0.02 * spread, label
+        assert abs(drawn.std() - spread) < 0.02 * spread, label
+
+
+def test_a_residual_of_next_to_nothing_has_no_false_density():
+    """With one visit each the density falls with the log residual SD, one for one, until it is cut off."""
+    design, priors = hard_case("one visit each")
+    target = make_target(summarise(design.y, design.x, design.z, design.patient_index), priors, "UN")
+    low = np.zeros((9, 4))
+    low[:, 3] = np.arange(-11.5, -3.0)
+    assert np.allclose(np.diff(target(low)), 1.0, atol=0.01)
+    low[:, 3] = -12.5 - np.arange(9)
+    assert np.all(target(low) == -np.inf)
+
+
 def test_true_slope_variance_of_zero_is_near_zero():
     """With no slope variance in truth the posterior of its SD piles up at zero, weights trusted."""
-    design = simulated(np.random.default_rng(4), patients=120, sd=(1.0, 0.0))
-    fit = fit_collapsed(design, used(design), wai_priors(), seed=1)
+    design, priors = hard_case("no slope variance")
+    fit = fit_collapsed(design, used(design), priors, seed=1)
     assert fit.facts["pareto_k"] < 0.7
     assert np.quantile(fit.sd[..., 1], 0.05) < 0.004
     assert np.quantile(fit.sd[..., 1], 0.975) < 0.03
@@ -328,8 +391,8 @@ def test_true_slope_variance_of_zero_is_near_zero():
 
 def test_three_patients_leave_the_prior_in_charge():
     """Three patients: weights trusted, the SD of the slope hardly narrower than its prior."""
-    design = simulated(np.random.default_rng(5), patients=3)
-    fit = fit_collapsed(design, used(design), wai_priors(), seed=1)
+    design, priors = hard_case("three patients")
+    fit = fit_collapsed(design, used(design), priors, seed=1)
     assert fit.facts["pareto_k"] < 0.7
     prior_sd = 1.5 / 36 * math.sqrt(1 - 2 / math.pi)
     assert fit.sd[..., 1].std() > 0.4 * prior_sd
@@ -337,12 +400,8 @@ def test_three_patients_leave_the_prior_in_charge():
 
 def test_one_visit_each_cannot_tell_the_variances_apart():
     """One visit a patient identifies the total variance only: intercept and residual SD trade off."""
-    rng = np.random.default_rng(6)
-    design = simulated(rng, patients=150, visits=1)
-    times = rng.choice([3.0, 9.0, 15.0, 21.0], size=150)
-    x = np.column_stack([np.ones(150), times])
-    design = dataclasses.replace(design, x=x, z=x)
-    fit = fit_collapsed(design, used(design), wai_priors(), seed=1)
+    design, priors = hard_case("one visit each")
+    fit = fit_collapsed(design, used(design), priors, seed=1)
     assert fit.facts["pareto_k"] < 0.7
     assert np.corrcoef(fit.sd[..., 0].ravel(), fit.sigma.ravel())[0, 1] < -0.5
 
@@ -359,10 +418,8 @@ def test_correlation_at_the_edge_is_drawn(dataset):
 
 def test_tiny_cell_falls_back_on_its_prior():
     """A predictor that marks a single patient is drawn, and its slope is known little better than the prior."""
-    group = np.zeros(60)
-    group[7] = 1.0
-    design = simulated(np.random.default_rng(8), patients=60, group=group)
-    fit = fit_collapsed(design, used(design), wai_priors(4), seed=1)
+    design, priors = hard_case("tiny cell")
+    fit = fit_collapsed(design, used(design), priors, seed=1)
     assert fit.facts["pareto_k"] < 0.7
     assert 0.3 * 1.5 / 36 < fit.combine([("months:group", 1.0)]).std() < 1.05 * 1.5 / 36
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 from scipy.stats import multivariate_normal
 
 from bayes_alliance import likelihood
@@ -310,6 +311,22 @@ def test_order_of_patients_does_not_matter():
     a = log_density(summarise(y, x, z, index), beta, factor, sigma)
     b = log_density(summarise(y[order], x[order], z[order], relabelled[order]), beta, factor, sigma)
     assert np.allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 1e-2, 1e-4, 1e-6])
+def test_a_vanishing_residual_keeps_the_digits_of_single_visits(sigma):
+    """With one visit each the density is that of N(x'beta, z'Gz + sigma^2), however small sigma is beside G."""
+    rng = np.random.default_rng(4)
+    times = rng.uniform(0.0, 36.0, 50)
+    x = np.column_stack([np.ones(50), times])
+    y = rng.normal(4.0, 1.0, 50)
+    g = np.array([[0.8, 0.01], [0.01, 0.002]])
+    factor = np.linalg.cholesky(g) / sigma
+    beta = np.array([[4.0, 0.01]])
+    sd = np.sqrt(np.einsum("nq,qr,nr->n", x, g, x) + sigma**2)
+    expected = scipy_stats.norm(x @ beta[0], sd).logpdf(y).sum()
+    found = log_density(summarise(y, x, x, np.arange(50)), beta, factor[None], np.array([sigma]))[0]
+    assert math.isclose(found, expected, rel_tol=1e-4)
 
 
 def test_all_visits_at_one_time_leave_a_finite_density():
