@@ -166,12 +166,18 @@ def _random_basis(z: Array) -> Array:
 
 
 def _schedules(zz: Array) -> tuple[NDArray[np.int64], Array, Array]:
-    """Give a number to each distinct ``Z'Z``; rounding to 12 digits lets equal schedules meet."""
+    """Give a number to each distinct ``Z'Z``; rounding to 12 digits lets equal schedules meet.
+
+    Numbers are in the order of first patients: where none share their times, nothing is moved in memory.
+    """
     rounded = np.round(zz.reshape(len(zz), -1), 12)
     _, first, index, counts = np.unique(
         rounded, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
-    return index.reshape(-1).astype(np.int64), zz[first], counts.astype(float)
+    order = np.argsort(first)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return number[index.reshape(-1)].astype(np.int64), zz[first[order]], counts[order].astype(float)
 
 
 def _moments(zd: Array, schedule: NDArray[np.int64], n_schedules: int) -> Array:

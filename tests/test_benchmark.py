@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 import json
 import math
 import platform
@@ -18,7 +19,13 @@ from bayes_alliance.benchmark.__main__ import main
 from bayes_alliance.benchmark.claims import find_fastest, list_claims
 from bayes_alliance.benchmark.designs import draw_rows
 from bayes_alliance.benchmark.measure import Measured, run_process
-from bayes_alliance.benchmark.peers import bulk_ess, prepare_collapsed, prepare_effects
+from bayes_alliance.benchmark.peers import (
+    bulk_ess,
+    prepare_bambi,
+    prepare_bambi_nutpie,
+    prepare_collapsed,
+    prepare_effects,
+)
 from bayes_alliance.benchmark.programs import PROGRAMS, find_program, start_command, why_missing
 from bayes_alliance.benchmark.report import format_report, plot_benchmark, write_report
 from bayes_alliance.benchmark.results import Plan, Result, foresee, load_results, record, run_benchmark
@@ -166,6 +173,22 @@ def test_drawing_the_effects_changes_no_other_answer(rows_path):
     """The posterior of the slope difference is the same with and without the patients' effects."""
     without, with_effects = prepare_collapsed(rows_path)(), prepare_effects(rows_path)()
     assert (without.estimate, without.spread) == (with_effects.estimate, with_effects.spread)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("prepare", "sampler"), [(prepare_bambi, "pymc"), (prepare_bambi_nutpie, "nutpie")])
+def test_bambi_runs_the_sampler_that_its_label_says(rows_path, prepare, sampler):
+    """Bambi's default is PyMC's own NUTS, asked for by name, though PyMC by itself would take nutpie."""
+    import bambi
+    import pymc
+
+    assert inspect.signature(bambi.Model.fit).parameters["inference_method"].default == "pymc"
+    with (
+        mock.patch.object(pymc, "sample", side_effect=InterruptedError) as sample,
+        pytest.raises(InterruptedError),
+    ):
+        prepare(rows_path)()
+    assert sample.call_args.kwargs["nuts_sampler"] == sampler
 
 
 def test_a_program_in_r_is_skipped_with_a_word_without_r():
