@@ -369,6 +369,19 @@ def test_ratios_are_those_of_the_programs_they_name():
     assert {claim.verdict for claim in list_claims([])} == {"not measured"}
 
 
+def test_the_legend_of_every_program_fits_the_figure():
+    """With all programs on both kinds of dates no name is cut off at either side."""
+    measured = [
+        made(p.name, dates=dates, wall_s=1.0, sampling_s=0.1, min_ess=100.0)
+        for p in PROGRAMS
+        for dates in (("scattered", "schedule") if p.both_dates else ("scattered",))
+    ]
+    figure = plot_benchmark(measured)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0.0 and box.x1 <= figure.bbox.width and box.y0 >= 0.0
+
+
 def test_the_report_and_the_figure_show_what_was_measured(tmp_path):
     """The plotted points are the measurements; five files are written; no host is named."""
     measured = [

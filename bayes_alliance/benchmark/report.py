@@ -113,7 +113,7 @@ def plot_benchmark(results: Sequence[Result]) -> Figure:
     )
 
     with use_style():
-        figure = make_figure(DOUBLE_MM, 85.0)
+        figure = make_figure(DOUBLE_MM, 90.0)
         left, right = figure.subplots(1, 2)
         _draw(left, results, "wall_s")
         _draw(right, results, "ess_per_s")
@@ -124,7 +124,7 @@ def plot_benchmark(results: Sequence[Result]) -> Figure:
             axes.set_yscale("log")
             axes.set_xlabel("Patients")
         handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
 
 
