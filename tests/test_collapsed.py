@@ -140,7 +140,7 @@ def test_prior_of_the_target_integrates_to_one():
     stats = summarise(design.y, design.x, design.z, design.patient_index)
     grid = np.linspace(-9.0, 6.0, 61)
     points = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), axis=-1).reshape(-1, 3)
-    for family in ("half_normal", "exponential"):
+    for family in ("half_normal", "half_t", "exponential"):
         target = make_target(stats, wai_priors(scale_family=family), "VC")
         assert abs(np.sum(np.exp(target.log_prior(points))) * (grid[1] - grid[0]) ** 3 - 1.0) < 0.01
     un, vc = (make_target(stats, wai_priors(), kind) for kind in ("UN", "VC"))
