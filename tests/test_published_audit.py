@@ -20,7 +20,7 @@ from bayes_alliance.published.count_checks import _check_denominators, largest_t
 from bayes_alliance.published.false_alarms import count_false_alarms, format_false_alarms
 from bayes_alliance.published.findings import Finding, Verdict
 from bayes_alliance.published.forensics import forensics
-from bayes_alliance.published.group_checks import _student_p, _welch_p, fisher_p
+from bayes_alliance.published.group_checks import _mean_p, _student_p, _welch_p, fisher_p
 from bayes_alliance.published.interaction import subgroup_contrasts
 from bayes_alliance.published.invented import invent_table
 from bayes_alliance.published.recovery import count_agreement, recover
@@ -138,6 +138,13 @@ def test_t_tests_of_zeros_and_ones_are_scipys(first: tuple[int, int], second: tu
     ones = [np.repeat([1.0, 0.0], [k, n - k]) for k, n in (first, second)]
     for own, equal in ((_student_p, True), (_welch_p, False)):
         assert own(*counts)[0] == pytest.approx(stats.ttest_ind(*ones, equal_var=equal).pvalue, rel=1e-9)
+
+
+def test_means_that_may_be_equal_leave_a_p_of_one(honest: Study) -> None:
+    """26 and 26.2 may stand for one number, though no end of the one interval is an end of the other."""
+    first, second = (c for c in honest.cells if c.quantity == "mean_sd")
+    pair = [dataclasses.replace(c, printed=text) for c, text in ((first, "26(6)"), (second, "26.2(6.0)"))]
+    assert max(_mean_p(honest, *pair)["Student's t test"]) == pytest.approx(1.0)
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 30), st.integers(1, 30))
