@@ -374,10 +374,22 @@ def test_a_residual_of_next_to_nothing_has_no_false_density():
     design, priors = hard_case("one visit each")
     target = make_target(summarise(design.y, design.x, design.z, design.patient_index), priors, "UN")
     low = np.zeros((9, 4))
-    low[:, 3] = np.arange(-11.5, -3.0)
-    assert np.allclose(np.diff(target(low)), 1.0, atol=0.01)
-    low[:, 3] = -12.5 - np.arange(9)
+    low[:, 3] = np.arange(-12.5, -4.0)
+    assert np.allclose(np.diff(target(low)), 1.0, atol=0.02)
+    low[:, 3] = target.lowest_log_sigma - np.arange(9)
     assert np.all(target(low) == -np.inf)
+
+
+@pytest.mark.parametrize("sigma", [1e-3, 1e-5, 1e-7])
+def test_a_residual_too_small_for_double_precision_is_refused(sigma):
+    """A residual SD of a hundred-thousandth of the patients' spread is found; one of 1e-7 is refused in words."""
+    design = simulated(np.random.default_rng(1), patients=60, sigma=sigma)
+    if sigma > 1e-6:
+        fit = fit_collapsed(design, used(design), wai_priors(), seed=1)
+        assert abs(fit.sigma.mean() / sigma - 1.0) < 0.15
+    else:
+        with pytest.raises(FitError, match="too small for double precision"):
+            fit_collapsed(design, used(design), wai_priors(), seed=1)
 
 
 def test_true_slope_variance_of_zero_is_near_zero():
