@@ -35,6 +35,8 @@ from bayes_alliance.priors import CoefficientPriors, log_scale_prior
 
 CHAINS = 4
 _KNEE = -1.5
+_REACH = 20.0  # beyond, SDs leave the range of floating point
+_ROUNDING = 0.1  # the most that rounding may add to a log density
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +203,15 @@ class Target:
         """Number of dimensions."""
         return self.stats.q + 1 + (self.covariance == "UN" and self.stats.q == 2)
 
+    @property
+    def lowest_log_sigma(self) -> float:
+        """Log residual SD, relative to its unit, below which rounding of the products would pass for a density.
+
+        Sums of n squares of unit size are known to n times the machine's epsilon, and the density divides them by
+        the residual variance. Without a second visit anywhere, such small values are possible.
+        """
+        return 0.5 * math.log(float(np.finfo(float).eps) * self.stats.n_rows / _ROUNDING)
+
     def unpack(self, points: Array) -> tuple[Array, Array, Array]:
         """Give SDs (s, q), correlation (s,) and residual SD (s,)."""
         q = self.stats.q
@@ -238,7 +249,7 @@ class Target:
 
     def evaluate(self, points: Array) -> tuple[Array, Given]:
         """Log posterior density as when called, and what it was worked out from (NaN outside the range)."""
-        inside = np.all(np.abs(points) < 20.0, axis=1)
+        inside = np.all(np.abs(points) < _REACH, axis=1) & (points[:, -1] > self.lowest_log_sigma)
         if np.all(inside):
             given = self.given(points)
             return self.log_prior(points) + given.log_marginal, given
@@ -318,6 +329,11 @@ def fit_collapsed(
         Independent draws dealt to four groups. ``facts`` holds ``pareto_k``, ``ess`` of the weights,
         ``log_evidence`` with ``log_evidence_error``, and the number of evaluations. Where ``pareto_k`` exceeds
         0.7 the draws are not to be used; :func:`bayes_alliance.engines.fit_posterior` hands over to NUTS.
+
+    Raises
+    ------
+    FitError
+        If the outcome leaves no residual, or one too small for double precision; with two random slopes or more.
     """
     how = settings or CollapsedSettings()
     started = time.perf_counter()
@@ -334,6 +350,7 @@ def fit_collapsed(
         return values
 
     sample = sample_importance(remembered, start_point(target), rng=rng, count=int(how.draws * how.pool))
+    _check_residual(target, sample)
     chosen = resample(sample.weights, how.draws, rng)
     # The last points that were looked at are the sample's: what the fixed effects are given them is known.
     beta, sd, correlation, sigma = draw_parameters(target, sample.points[chosen], last[0].at(chosen), rng)
@@ -355,6 +372,17 @@ def fit_collapsed(
         facts=sample_facts(target, sample),
         seconds=time.perf_counter() - started,
     )
+
+
+def _check_residual(target: Target, sample: ImportanceSample) -> None:
+    """Raise FitError where the posterior lies at the least residual SD that can be told from none."""
+    at_the_end = sample.points[:, -1] < target.lowest_log_sigma + 1.0
+    if float(np.sum(sample.weights[at_the_end])) > 0.01:
+        least = math.exp(target.lowest_log_sigma) * target.unit[-1]
+        raise FitError(
+            f"the residual SD is too small for double precision (about {least:.1g} or less, where the fixed part "
+            f"leaves {target.unit[-1]:.3g}); the model all but explains the outcome without any residual"
+        )
 
 
 def sample_facts(target: Target, sample: ImportanceSample) -> dict[str, float | int]:

@@ -200,6 +200,16 @@ class PosteriorFit:
         """Number of draws over all chains."""
         return int(self.sigma.size)
 
+    @property
+    def independent_draws(self) -> float | None:
+        """How many independent draws the resampled importance draws of an engine are worth; None for chains.
+
+        Resampling S draws from weights worth E draws leaves the variance of a mean at Var (1/S + 1/E).
+        """
+        if self.engine != "collapsed":
+            return None
+        return 1.0 / (1.0 / self.n_draws + 1.0 / float(self.facts["importance_ess"]))
+
     def combine(self, combination: Weights) -> Array:
         """Draws of a linear combination of coefficients, shape (chain, draw)."""
         draws: Array = self.beta @ weight_vector(self.x_names, combination)

@@ -3,17 +3,18 @@
 A formula comes from a study file, so it is data: it is tokenised and checked against a small grammar here
 before any library sees it. What passes contains only declared variable names, ``0`` and ``1``, the
 operators ``~ + * : | ( )`` and nothing else: no calls, no attributes, no strings. The design matrices
-themselves are built by formulae, the library that Bambi uses, so every engine rests on the same columns.
-Must not import the fitting libraries.
+are those of formulae, the library that Bambi uses, so every engine rests on the same columns; where all variables
+are numbers they are plain products, and the library (and its start-up) is not needed. Must not import the fitting
+libraries.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 500
 MAX_TERMS = 40
 MAX_COLUMNS = 60
+_NUMBERS = "iuf"  # kinds of NumPy types
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<number>[0-9]+)|(?P<op>[~+*:|()])|(?P<bad>\S))"
 )
@@ -310,29 +312,76 @@ def build_design(formula: Formula, rows: pd.DataFrame) -> Design:
     ValueError
         If a value is missing, the rows are not sorted, or the fixed columns are linearly dependent.
     """
-    import formulae
-    import pandas as pd
-
     used = order_categories(rows[sorted(formula.names)])
     if bool(used.isna().any(axis=None)):
         raise ValueError("rows with missing values reached build_design; freeze the rows first")
-    codes, _ = pd.factorize(used[formula.group])
-    if np.any(np.diff(codes) < 0):
-        raise ValueError(f"the rows are not sorted by {formula.group}")
-    fixed_text = formula.text.rsplit(" + (", 1)[0]
-    matrices = formulae.design_matrices(fixed_text, used, na_action="error")
-    x, names = _common_columns(matrices)
+    fixed = set(chain.from_iterable(formula.terms))
+    if all(used[name].dtype.kind in _NUMBERS for name in fixed):
+        return numeric_design(formula, {name: used[name].to_numpy() for name in formula.names})
+    x, names = _formulae_columns(formula, used)
+    return _assemble(formula, {name: used[name].to_numpy() for name in formula.names}, x, names)
+
+
+def numeric_design(formula: Formula, columns: Mapping[str, NDArray[Any]]) -> Design:
+    """Build the design matrices of a formula whose variables are all numbers, from arrays.
+
+    The columns are those of :func:`build_design`; neither pandas nor formulae is needed.
+
+    Parameters
+    ----------
+    formula : Formula
+        Parsed.
+    columns : mapping of str to ndarray, shape (n_rows,)
+        Every variable of the formula, without missing values, sorted by the grouping variable, whose values may be
+        of any kind.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        If the rows are not sorted, or the fixed columns are linearly dependent.
+    """
+    ones = np.ones(len(columns[formula.response]))
+    products = [np.prod([columns[name] for name in term], axis=0, dtype=float) for term in formula.terms]
+    x = np.column_stack([*([ones] if formula.intercept else []), *products])
+    names = (*(["Intercept"] if formula.intercept else []), *(":".join(term) for term in formula.terms))
+    return _assemble(formula, columns, x, names)
+
+
+def _assemble(
+    formula: Formula, columns: Mapping[str, NDArray[Any]], x: NDArray[np.float64], names: tuple[str, ...]
+) -> Design:
+    if x.shape[1] > MAX_COLUMNS:
+        raise ValueError(f"the formula gives {x.shape[1]} columns; at most {MAX_COLUMNS} are allowed")
     _check_rank(x, names)
-    z = np.column_stack([np.ones(len(used)), *(used[v].to_numpy(float) for v in formula.random)])
+    y = np.asarray(columns[formula.response], dtype=float)
     return Design(
-        y=used[formula.response].to_numpy(float),
+        y=y,
         x=x,
-        z=z,
-        patient_index=codes.astype(np.int64),
+        z=np.column_stack([np.ones(len(y)), *(np.asarray(columns[v], float) for v in formula.random)]),
+        patient_index=_number_patients(columns[formula.group], formula.group),
         x_names=names,
         z_names=("Intercept", *formula.random),
         formula=formula,
     )
+
+
+def _number_patients(patients: NDArray[Any], group: str) -> NDArray[np.int64]:
+    """Give each patient a number from 0, in the order of their first rows; each must stand in one block."""
+    starts = np.append(True, patients[1:] != patients[:-1])
+    if len(set(patients[starts].tolist())) < np.sum(starts):
+        raise ValueError(f"the rows are not sorted by {group}")
+    return np.cumsum(starts, dtype=np.int64) - 1
+
+
+def _formulae_columns(formula: Formula, used: pd.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    import formulae
+
+    fixed_text = formula.text.rsplit(" + (", 1)[0]
+    return _common_columns(formulae.design_matrices(fixed_text, used, na_action="error"))
 
 
 def _common_columns(matrices: object) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -343,8 +392,6 @@ def _common_columns(matrices: object) -> tuple[NDArray[np.float64], tuple[str, .
         labels = [name] if term.kind in ("intercept", "numeric") else list(term.labels)
         names += labels
     x = np.asarray(common.design_matrix, dtype=float).reshape(len(common.design_matrix), -1)
-    if x.shape[1] > MAX_COLUMNS:
-        raise ValueError(f"the formula gives {x.shape[1]} columns; at most {MAX_COLUMNS} are allowed")
     return x, tuple(names)
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.fits import Array, Covariance, Effect, MixedFit, RowsUsed, Weights
@@ -114,6 +114,8 @@ def _shape(stats: Statistics, covariance: Covariance) -> _Shape:
 
 def _maximise(stats: Statistics, shape: _Shape, *, reml: bool) -> _Solution:
     """Minimise the profiled deviance from several starts; keep the best and say whether it is a minimum."""
+    from scipy import optimize  # slow to import, and what only shows results does not need it
+
     rows, columns = np.nonzero(shape.mask)
     diagonal = rows == columns
     bounds = [(0.0, None) if on_diagonal else (None, None) for on_diagonal in diagonal]

@@ -166,12 +166,18 @@ def _random_basis(z: Array) -> Array:
 
 
 def _schedules(zz: Array) -> tuple[NDArray[np.int64], Array, Array]:
-    """Give a number to each distinct ``Z'Z``; rounding to 12 digits lets equal schedules meet."""
+    """Give a number to each distinct ``Z'Z``; rounding to 12 digits lets equal schedules meet.
+
+    Numbers are in the order of first patients: where none share their times, nothing is moved in memory.
+    """
     rounded = np.round(zz.reshape(len(zz), -1), 12)
     _, first, index, counts = np.unique(
         rounded, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
-    return index.reshape(-1).astype(np.int64), zz[first], counts.astype(float)
+    order = np.argsort(first)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return number[index.reshape(-1)].astype(np.int64), zz[first[order]], counts[order].astype(float)
 
 
 def _moments(zd: Array, schedule: NDArray[np.int64], n_schedules: int) -> Array:
@@ -281,6 +287,8 @@ def _add_two(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> N
     adjugate = (
         c[:, None] * stats.moments[:, 0] - b[:, None] * stats.moments[:, 1] + a[:, None] * stats.moments[:, 2]
     )
+    # One visit, or all at one time: nothing is left but rounding, which a large |Gamma| would blow up.
+    adjugate[_is_singular(a, b, c)] = 0.0
     stacked = np.concatenate([stats.moments, adjugate[:, None]], axis=1).reshape(len(a), -1)
     for block in _blocks(len(factor), len(a) * 4):
         determinant = _determinant_two(gamma[block], size[block], a, b, c)
@@ -346,8 +354,14 @@ def _relative_covariance(factor: Array) -> tuple[Array, Array]:
 def _determinant_two(gamma: Array, size: Array, a: Array, b: Array, c: Array) -> Array:
     """|I + Gamma A| for every draw and schedule, shape (s, g); each term is at least zero but the middle."""
     weights = np.column_stack([gamma * [1.0, 2.0, 1.0], size])
-    result: Array = 1.0 + weights @ np.stack([a, b, c, np.maximum(a * c - b * b, 0.0)])
+    result: Array = 1.0 + weights @ np.stack([a, b, c, np.where(_is_singular(a, b, c), 0.0, a * c - b * b)])
     return result
+
+
+def _is_singular(a: Array, b: Array, c: Array) -> NDArray[np.bool_]:
+    """Whether [[a, b], [b, c]] has a determinant of zero but for rounding."""
+    singular: NDArray[np.bool_] = a * c - b * b <= 1e-13 * a * c
+    return singular
 
 
 @functools.lru_cache(maxsize=64)
@@ -626,7 +640,8 @@ def draw_effects(
         In original units; each effect lies by itself in memory.
     """
     out = np.empty((stats.q, len(beta), stats.n_patients))
-    for block in _blocks(len(beta), stats.n_patients * 16):
+    # Arrays of a block stay below 128 KiB: larger ones come fresh from the system each time, page by page.
+    for block in _blocks(len(beta), stats.n_patients * 64):
         given = stats, beta[block], factor[block], sigma[block]
         if stats.q == 2:
             _draw_two(*given, rng, out[:, block])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.resources
 import io
 import os.path
 import tomllib
@@ -59,8 +58,8 @@ CELL_COLUMNS = (
 
 def models_folder() -> Path:
     """Give the folder of the studies that ship with the package, installed or in a checkout."""
-    installed = Path(str(importlib.resources.files("bayes_alliance"))) / "models"
-    checkout = Path(__file__).resolve().parent.parent / "models"
+    package = Path(__file__).resolve().parent
+    installed, checkout = package / "models", package.parent / "models"
     return installed if installed.is_dir() else checkout
 
 

@@ -65,7 +65,7 @@ def summarise_draws(draws: Array, *, name: str, effective: float | None = None) 
         Of the quantity, for messages.
     effective : float, optional
         How many independent draws these are worth, for an engine that does not run chains
-        (:func:`independent_draws`); R-hat then has no meaning and is NaN.
+        (:attr:`PosteriorFit.independent_draws`); R-hat then has no meaning and is NaN.
 
     Returns
     -------
@@ -122,21 +122,10 @@ def _convergence(draws: Array) -> tuple[float, float, float, float]:
         )
 
 
-def independent_draws(fit: PosteriorFit) -> float | None:
-    """Say how many independent draws a fit's resampled importance draws are worth; None for chains.
-
-    Resampling S draws from weights worth E draws leaves the variance of a mean at Var (1/S + 1/E).
-    """
-    if fit.engine != "collapsed":
-        return None
-    return 1.0 / (1.0 / fit.n_draws + 1.0 / float(fit.facts["importance_ess"]))
-
-
 def effective_draws(fit: PosteriorFit, draws: Array) -> float:
     """Say how many independent draws the mean of ``draws`` is worth: by ArviZ for chains."""
-    independent = independent_draws(fit)
-    if independent is not None:
-        return independent
+    if fit.independent_draws is not None:
+        return fit.independent_draws
     from arviz_stats.base import array_stats
 
     return float(array_stats.ess(draws, method="mean"))
@@ -209,7 +198,7 @@ def model_quantities(
                 bayes=None
                 if posterior is None or name not in draws
                 else summarise_draws(
-                    draws[name], name=f"{model.id}: {name}", effective=independent_draws(posterior)
+                    draws[name], name=f"{model.id}: {name}", effective=posterior.independent_draws
                 ),
             )
         )
@@ -230,7 +219,7 @@ def _linear(
         reml=estimate_effect(reml, weights),
         bayes=None
         if posterior is None
-        else summarise_draws(posterior.combine(weights), name=about, effective=independent_draws(posterior)),
+        else summarise_draws(posterior.combine(weights), name=about, effective=posterior.independent_draws),
     )
 
 

@@ -5,7 +5,6 @@ Knows nothing of studies: :mod:`bayes_alliance.study_file` says which keys mean 
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -206,5 +205,7 @@ def _short(value: object) -> str:
 
 
 def _nearest(word: str, options: Iterable[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(word, list(options), n=1)
     return f"did you mean {close[0]!r}?" if close else ""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bayes_alliance.errors import RowsDifferError
 from bayes_alliance.fits import Array, MixedFit, PosteriorFit
 from bayes_alliance.formulas import Design
-from bayes_alliance.summaries import Summary, independent_draws, summarise_draws
+from bayes_alliance.summaries import Summary, summarise_draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,4 +195,4 @@ def _share(columns: Array, posterior: PosteriorFit, which: int, name: str) -> Su
     spread = np.atleast_2d(np.cov(known, rowvar=False, bias=True))
     predicted = np.maximum(np.einsum("cda,ab,cdb->cd", posterior.beta, spread, posterior.beta), 0.0)
     share = 100.0 * predicted / (predicted + posterior.sd[..., which] ** 2)
-    return summarise_draws(share, name=name, effective=independent_draws(posterior))
+    return summarise_draws(share, name=name, effective=posterior.independent_draws)

@@ -1,9 +1,11 @@
 import dataclasses
+import inspect
 import json
 import math
 import platform
 import resource
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,13 +19,21 @@ from test_plots import check_legible
 from bayes_alliance.benchmark import programs, report, results
 from bayes_alliance.benchmark.__main__ import main
 from bayes_alliance.benchmark.claims import find_fastest, list_claims
-from bayes_alliance.benchmark.designs import draw_rows, read_design, write_rows
+from bayes_alliance.benchmark.designs import draw_rows
 from bayes_alliance.benchmark.measure import Measured, run_process
-from bayes_alliance.benchmark.peers import bulk_ess, prepare_collapsed, prepare_effects
+from bayes_alliance.benchmark.peers import (
+    bulk_ess,
+    prepare_bambi,
+    prepare_bambi_nutpie,
+    prepare_collapsed,
+    prepare_effects,
+)
 from bayes_alliance.benchmark.programs import PROGRAMS, find_program, start_command, why_missing
 from bayes_alliance.benchmark.report import format_report, plot_benchmark, write_report
 from bayes_alliance.benchmark.results import Plan, Result, foresee, load_results, record, run_benchmark
+from bayes_alliance.benchmark.rows_file import FORMULA, read_design, read_rows, write_rows
 from bayes_alliance.cohort_file import load_cohort_plan
+from bayes_alliance.formulas import build_design, parse_formula
 from bayes_alliance.frequentist import fit_mixed
 from bayes_alliance.likelihood import summarise
 from bayes_alliance.study_file import load_study
@@ -92,7 +102,7 @@ def test_the_same_seed_gives_the_same_rows():
 def test_what_was_put_in_is_found_again(tmp_path):
     """ML on 15,500 patients gives the cohort file's slope difference and residual SD within four standard errors."""
     write_rows(draw_rows(100, "schedule", seed=8), tmp_path / "rows.csv")
-    _, design, used, _ = read_design(tmp_path / "rows.csv")
+    design, used, _ = read_design(tmp_path / "rows.csv")
     fit = fit_mixed(design, used)
     plan = load_cohort_plan(load_study("folmo2020"))
     growth = next(part for part in plan.growth if part.outcome == "tasks")
@@ -100,6 +110,44 @@ def test_what_was_put_in_is_found_again(tmp_path):
     assert abs(fit.beta[at] - dict(growth.on_slope)["poor"]) < 4 * math.sqrt(fit.beta_cov[at, at])
     assert math.isclose(fit.sigma, growth.sigma, rel_tol=0.02)
     assert math.isclose(fit.sd[0], growth.sd_intercept, rel_tol=0.05)
+
+
+def test_rows_are_read_as_they_were_written(tmp_path):
+    """Every number comes back to the last bit, and the design is that of pandas and formulae."""
+    rows = draw_rows(1, "scattered", seed=4)
+    write_rows(rows, tmp_path / "rows.csv")
+    read = read_rows(tmp_path / "rows.csv")
+    assert list(read) == list(rows)
+    for name, values in read.items():
+        assert np.array_equal(values, rows[name])
+    design, used, _ = read_design(tmp_path / "rows.csv")
+    other = build_design(parse_formula(FORMULA), rows)
+    assert np.array_equal(design.x, other.x) and np.array_equal(design.y, other.y)
+    assert (design.x_names, used.n_patients) == (other.x_names, 155)
+
+
+def test_what_is_timed_imports_numpy_and_nothing_slower(rows_path, tmp_path):
+    """From shell to result the collapsed engine needs no pandas, SciPy, formulae or ArviZ."""
+    code = (
+        "import sys; from pathlib import Path; from bayes_alliance.benchmark import peers; "
+        "peers.run('collapsed_effects', Path(sys.argv[1]), Path(sys.argv[2])); "
+        "print([m for m in ('pandas', 'scipy', 'formulae', 'arviz_stats', 'xarray') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(rows_path), str(tmp_path / "answer.json")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert json.loads((tmp_path / "answer.json").read_text())["draws"] == 4000
+
+
+def test_programs_may_keep_their_byte_code(tmp_path, monkeypatch):
+    """A setting that makes Python compile every module anew at each start does not reach what is timed."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    answer = tmp_path / "a.json"
+    code = (
+        "import json, os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps("
+        "{'fit_s': sys.dont_write_bytecode * 1.0, 'threads': os.environ['OMP_NUM_THREADS']}))"
+    )
+    found = run_process([sys.executable, "-c", code, str(answer)], answer, limit_s=60.0)
+    assert found.answer == {"fit_s": 0.0, "threads": "1"}
 
 
 def test_effective_sample_size_of_independent_and_of_sticky_draws():
@@ -127,6 +175,22 @@ def test_drawing_the_effects_changes_no_other_answer(rows_path):
     """The posterior of the slope difference is the same with and without the patients' effects."""
     without, with_effects = prepare_collapsed(rows_path)(), prepare_effects(rows_path)()
     assert (without.estimate, without.spread) == (with_effects.estimate, with_effects.spread)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("prepare", "sampler"), [(prepare_bambi, "pymc"), (prepare_bambi_nutpie, "nutpie")])
+def test_bambi_runs_the_sampler_that_its_label_says(rows_path, prepare, sampler):
+    """Bambi's default is PyMC's own NUTS, asked for by name, though PyMC by itself would take nutpie."""
+    import bambi
+    import pymc
+
+    assert inspect.signature(bambi.Model.fit).parameters["inference_method"].default == "pymc"
+    with (
+        mock.patch.object(pymc, "sample", side_effect=InterruptedError) as sample,
+        pytest.raises(InterruptedError),
+    ):
+        prepare(rows_path)()
+    assert sample.call_args.kwargs["nuts_sampler"] == sampler
 
 
 def test_a_program_in_r_is_skipped_with_a_word_without_r():
@@ -305,6 +369,19 @@ def test_ratios_are_those_of_the_programs_they_name():
     assert [claim.verdict for claim in claims] == ["reached"] * 9 + ["not reached"]
     assert find_fastest(measured).program == "bambi_nutpie"
     assert {claim.verdict for claim in list_claims([])} == {"not measured"}
+
+
+def test_the_legend_of_every_program_fits_the_figure():
+    """With all programs on both kinds of dates no name is cut off at either side."""
+    measured = [
+        made(p.name, dates=dates, wall_s=1.0, sampling_s=0.1, min_ess=100.0)
+        for p in PROGRAMS
+        for dates in (("scattered", "schedule") if p.both_dates else ("scattered",))
+    ]
+    figure = plot_benchmark(measured)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0.0 and box.x1 <= figure.bbox.width and box.y0 >= 0.0
 
 
 def test_the_report_and_the_figure_show_what_was_measured(tmp_path):

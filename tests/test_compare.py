@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import arviz_stats
 import numpy as np
 import pytest
 from scipy import stats as distributions
 
+from bayes_alliance.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.compare import (
     TARGETS,
     ComparedModel,
@@ -16,6 +18,7 @@ from bayes_alliance.compare import (
     compare_models,
     pointwise_density,
     psis_loo,
+    refit_patients,
     score_model,
     smoothed_weights,
 )
@@ -23,6 +26,7 @@ from bayes_alliance.errors import RowsDifferError
 from bayes_alliance.fits import Array, PosteriorFit
 from bayes_alliance.formulas import Design
 from bayes_alliance.frequentist import fit_mixed, score_aic
+from bayes_alliance.priors import CoefficientPriors
 from tests.known_posteriors import (
     SIGMA,
     conjugate_beta,
@@ -262,3 +266,75 @@ def test_units_with_high_pareto_k_are_counted(design: Design, posterior: Posteri
     score = score_model(posterior, design, "new_patient", seed=1)
     raised = dataclasses.replace(score, pareto_k=np.array([0.69, 0.7, 0.71, 1.2]))
     assert raised.n_bad_k == 2
+
+
+PRIORS = CoefficientPriors(
+    name="weak",
+    mean=np.array([4.0, 0.0, 0.0]),
+    sd=np.array([2.0, 1.0, 1.0]),
+    sd_scale=np.array([1.5, 0.5]),
+    sigma_scale=1.0,
+    lkj_eta=2.0,
+)
+
+
+@pytest.fixture(scope="module")
+def scored(design: Design) -> Score:
+    """Score a new patient under a posterior that knows nothing of the truth."""
+    fit = fit_collapsed(
+        design,
+        rows_used(design),
+        PRIORS,
+        seed=4,
+        model_id="m",
+        settings=CollapsedSettings(draws=8000),
+    )
+    return score_model(fit, design, "new_patient", seed=1)
+
+
+def test_patients_whom_psis_cannot_leave_out_are_refitted_without(design: Design, scored: Score) -> None:
+    """A spoilt score with a high Pareto k is replaced by the exact one, every sum follows, others stay."""
+    elpd_i, pareto_k = scored.elpd_i.copy(), scored.pareto_k.copy()
+    elpd_i[[3, 8]], pareto_k[[3, 8]] = -99.0, 0.9
+    spoilt = dataclasses.replace(scored, elpd=float(elpd_i.sum()), elpd_i=elpd_i, pareto_k=pareto_k)
+    found = refit_patients(spoilt, design, PRIORS, seed=5)
+    assert (found.n_refitted, found.n_bad_k) == (2, 0)
+    np.testing.assert_allclose(found.elpd_i[[3, 8]], scored.elpd_i[[3, 8]], atol=0.05)
+    others = np.delete(np.arange(30), [3, 8])
+    np.testing.assert_array_equal(found.elpd_i[others], scored.elpd_i[others])
+    assert found.elpd == pytest.approx(found.elpd_i.sum())
+    assert found.se == pytest.approx(np.sqrt(30) * np.std(found.elpd_i, ddof=1))
+    # the log density of the data at the posterior, elpd + p_loo, is not touched
+    assert found.elpd + found.p_loo == pytest.approx(spoilt.elpd + spoilt.p_loo)
+    record = found.elpd_data
+    assert (record.elpd, record.se, record.p, record.warning) == (found.elpd, found.se, found.p_loo, False)
+    np.testing.assert_array_equal(record.elpd_i.values, found.elpd_i)
+
+
+def test_everyone_can_be_refitted(design: Design, scored: Score) -> None:
+    """Exact scores of all patients are near PSIS's; without need or wish nothing is refitted."""
+    found = refit_patients(scored, design, PRIORS, seed=6, everyone=True)
+    assert found.n_refitted == 30
+    assert not np.any(found.elpd_i == scored.elpd_i)
+    np.testing.assert_allclose(found.elpd_i, scored.elpd_i, atol=0.1)
+    assert refit_patients(scored, design, PRIORS, seed=6) is scored
+
+
+def test_only_a_new_patient_is_refitted(design: Design, posterior: PosteriorFit) -> None:
+    """Leaving a visit out has no exact refit here, and asking for one is refused."""
+    visit = score_model(posterior, design, "new_visit", seed=1)
+    with pytest.raises(ValueError, match="only the new-patient score"):
+        refit_patients(visit, design, PRIORS, seed=1)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_arviz_compares_and_stacks_our_records(target: Target) -> None:
+    """``az.compare`` takes every score's record as it is and gives the differences and weights of our table."""
+    lines, scores = _compare((SMALL, LARGE))
+    records = {score[target].model_id: score[target].elpd_data for score in scores}
+    table = arviz_stats.compare(records, method="stacking", round_to="none")
+    for line in lines:
+        row = table.loc[line.model_id]
+        assert float(row["elpd_diff"]) == pytest.approx(line.elpd_diff[target])
+        assert float(row["weight"]) == pytest.approx(line.weight[target], abs=0.01)
+    assert list(table.index) == ["m1", "m0"]

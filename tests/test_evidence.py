@@ -62,3 +62,14 @@ def test_curve_holds_the_stated_prior():
     assert curve.stated.prior_sd == pytest.approx(priors.sd[3])
     with pytest.raises(ValueError, match="stated prior"):
         bayes_factor_curve(design, priors, [("months:poor_outcome", 1.0)], seed=1, widths=(2.0,))
+
+
+def test_stated_error_is_the_spread_over_seeds():
+    """Over 40 seeds the log Bayes factor spreads by about its stated Monte-Carlo error, none to spare."""
+    design, priors = paper_design()
+    stated = [
+        bayes_factor_curve(design, priors, [("months:poor_outcome", 1.0)], seed=seed, count=500).stated
+        for seed in range(40)
+    ]
+    spread = np.std([point.log_bf10 for point in stated], ddof=1)
+    assert 0.5 < spread / np.mean([point.error for point in stated]) < 1.6

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import formulae
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +18,7 @@ from bayes_alliance.formulas import (
     FormulaError,
     build_design,
     check_names,
+    numeric_design,
     parse_formula,
 )
 
@@ -167,6 +172,41 @@ def test_first_declared_category_is_the_reference() -> None:
     names = build_design(formula, reordered).x_names
     assert names[2:5] == tuple(f"cell[{c}]" for c in CELLS[::-1][1:])
     assert not reordered["cell"].cat.ordered
+
+
+@given(
+    terms=st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4), min_size=1, max_size=6),
+    intercept=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_products_of_numbers_are_formulaes_columns(
+    terms: list[list[str]], intercept: bool, seed: int
+) -> None:
+    """Without categories the columns, their order and their names are formulae's to the last bit."""
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame({name: rng.normal(size=40) for name in "yabcd"} | {"g": np.repeat(np.arange(10), 4)})
+    rows = rows.assign(b=np.arange(40) % 7)
+    fixed = " + ".join(["1" if intercept else "0", *(":".join(term) for term in terms)])
+    formula = parse_formula(f"y ~ {fixed} + (a | g)")
+    theirs = formulae.design_matrices(formula.text.rsplit(" + (", 1)[0], rows).common
+    ours = numeric_design(formula, {name: rows[name].to_numpy() for name in rows})
+    np.testing.assert_array_equal(ours.x, np.asarray(theirs.design_matrix, dtype=float))
+    assert ours.x_names == tuple(theirs.terms)
+    whole = build_design(formula, rows)
+    np.testing.assert_array_equal(whole.x, ours.x)
+    np.testing.assert_array_equal(whole.patient_index, ours.patient_index)
+
+
+def test_products_of_numbers_need_no_library() -> None:
+    """Arrays become a design without pandas, SciPy or formulae: each would cost more than the fit."""
+    code = (
+        "import sys, numpy as np; from bayes_alliance.formulas import numeric_design, parse_formula; "
+        "numeric_design(parse_formula('y ~ a + (a | g)'), "
+        "{'y': np.arange(4.0), 'a': np.array([0.0, 1.0, 0.0, 2.0]), 'g': np.array(list('ssvv'))}); "
+        "print([m for m in ('pandas', 'scipy', 'formulae') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
 
 
 def test_intercept_only() -> None:

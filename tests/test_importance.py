@@ -5,6 +5,7 @@ import pytest
 from arviz_stats.base import array_stats
 
 from bayes_alliance.importance import (
+    Mixture,
     find_mode,
     fit_pareto,
     log_sum_exp,
@@ -115,3 +116,18 @@ def test_same_seed_same_draws():
     a, b = (sample_importance(target, np.zeros(2), rng=np.random.default_rng(5), count=500) for _ in range(2))
     assert np.array_equal(a.points, b.points)
     assert np.array_equal(a.weights, b.weights)
+
+
+def test_a_proposal_too_narrow_learns_from_its_last_draws():
+    """A proposal a fifth as wide as the target is not trusted at first; it widens, draws anew, and is."""
+    root = 0.2 * np.eye(3)
+    narrow = Mixture(weights=np.ones(1), means=np.zeros((1, 3)), roots=root[None])
+    target = normal_target(np.zeros(3), np.eye(3))
+    points = narrow.draw(4000, np.random.default_rng(6))
+    assert smooth_tail(target(points) - narrow.log_density(points))[1] > 0.7
+    sample = sample_importance(
+        target, np.zeros(3), rng=np.random.default_rng(6), count=4000, proposal=narrow, rounds=0
+    )
+    assert sample.n_evaluations > 4000
+    assert sample.pareto_k < 0.7
+    assert abs(sample.log_evidence - 1.5 * math.log(2 * math.pi)) < 4 * sample.log_evidence_error

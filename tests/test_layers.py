@@ -44,6 +44,7 @@ HEAVY = {
     "bambi": {"bambi_pymc", "benchmark"},
     "nutpie": {"bambi_pymc"},
     "pytensor": {"pymc_model"},
+    "formulae": {"formulas"},
     "matplotlib": {"plots", "benchmark", "published"},
     "arviz_stats": {"compare", "summaries", "benchmark"},
     "xarray": {"trees", "cache", "compare", "bambi_pymc"},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 from scipy.stats import multivariate_normal
 
 from bayes_alliance import likelihood
@@ -76,7 +77,7 @@ def test_log_density_is_a_multivariate_normal(seed, q, p, same):
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), q=st.integers(1, 3), reml=st.booleans())
 def test_gradient_is_the_finite_difference(seed, q, reml):
-    """Analytic derivatives by the factor, by sigma and of beta_cov agree with central differences."""
+    """The derivative of the profiled deviance by the factor agrees with central differences."""
     rng = np.random.default_rng(seed)
     y, x, z, index = random_design(rng, patients=12, q=q)
     stats = summarise(y, x, z, index)
@@ -91,6 +92,36 @@ def test_gradient_is_the_finite_difference(seed, q, reml):
             width = 2.0 * step[row, column]
             expected = (up.deviance - down.deviance) / width
             assert math.isclose(found.profiled[row, column], expected, rel_tol=1e-4, abs_tol=1e-4 * 20.0**row)
+
+
+def deviance_at(stats, factor, sigma, *, reml):
+    """-2 log likelihood, or the REML criterion, with only the fixed effects at their best."""
+    best = profile(stats, factor, reml=reml)
+    value = -2.0 * log_density(stats, best.beta[None], factor[None], np.array([sigma]))[0]
+    if reml:
+        beta_cov = best.beta_cov * (sigma / best.sigma) ** 2
+        value -= np.linalg.slogdet(beta_cov)[1] + stats.p * math.log(2.0 * math.pi)
+    return value
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), q=st.integers(1, 3), reml=st.booleans())
+def test_gradient_at_a_given_sigma_is_the_finite_difference(seed, q, reml):
+    """Derivatives by the factor and by sigma, sigma not profiled, agree with differences of the density itself."""
+    rng = np.random.default_rng(seed)
+    y, x, z, index = random_design(rng, patients=12, q=q)
+    stats = summarise(y, x, z, index)
+    factor, sigma = random_parameters(rng, 3, 3, q)[1][2], rng.uniform(0.5, 2.0)
+    found = differentiate(stats, factor, reml=reml, sigma=sigma)
+    up, down = (deviance_at(stats, factor, sigma + s * 1e-5, reml=reml) for s in (1.0, -1.0))
+    assert math.isclose(found.sigma, (up - down) / 2e-5, rel_tol=1e-4, abs_tol=1e-4)
+    for row in range(q):
+        for column in range(q):
+            step = np.zeros((q, q))
+            step[row, column] = 1e-6 / 20.0**row
+            up, down = (deviance_at(stats, factor + s * step, sigma, reml=reml) for s in (1.0, -1.0))
+            expected = (up - down) / (2.0 * step[row, column])
+            assert math.isclose(found.fixed[row, column], expected, rel_tol=1e-4, abs_tol=1e-4 * 20.0**row)
 
 
 def test_covariance_of_beta_is_differentiated_at_fixed_sigma():
@@ -280,6 +311,22 @@ def test_order_of_patients_does_not_matter():
     a = log_density(summarise(y, x, z, index), beta, factor, sigma)
     b = log_density(summarise(y[order], x[order], z[order], relabelled[order]), beta, factor, sigma)
     assert np.allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 1e-2, 1e-4, 1e-6])
+def test_a_vanishing_residual_keeps_the_digits_of_single_visits(sigma):
+    """With one visit each the density is that of N(x'beta, z'Gz + sigma^2), however small sigma is beside G."""
+    rng = np.random.default_rng(4)
+    times = rng.uniform(0.0, 36.0, 50)
+    x = np.column_stack([np.ones(50), times])
+    y = rng.normal(4.0, 1.0, 50)
+    g = np.array([[0.8, 0.01], [0.01, 0.002]])
+    factor = np.linalg.cholesky(g) / sigma
+    beta = np.array([[4.0, 0.01]])
+    sd = np.sqrt(np.einsum("nq,qr,nr->n", x, g, x) + sigma**2)
+    expected = scipy_stats.norm(x @ beta[0], sd).logpdf(y).sum()
+    found = log_density(summarise(y, x, x, np.arange(50)), beta, factor[None], np.array([sigma]))[0]
+    assert math.isclose(found, expected, rel_tol=1e-4)
 
 
 def test_all_visits_at_one_time_leave_a_finite_density():

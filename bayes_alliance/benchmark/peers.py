@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import statistics
 import sys
 import time
 import warnings
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bayes_alliance.benchmark.designs import FORMULA, read_design
+from bayes_alliance.benchmark.rows_file import FORMULA, read_design
 from bayes_alliance.fits import Array, MixedFit, PosteriorFit
 
 CONTRAST = "months:poor_outcome"
@@ -61,9 +60,7 @@ Fit = Callable[[], Answer]
 
 def of_posterior(fit: PosteriorFit, *, fit_s: float, sampling_s: float | None) -> Answer:
     """Describe a posterior of this package; independent draws count by their weights (all parameters alike)."""
-    from bayes_alliance.summaries import independent_draws
-
-    independent = independent_draws(fit)
+    independent = fit.independent_draws
     named = fit.named_draws()
     draws = named[CONTRAST]
     return Answer(
@@ -100,7 +97,7 @@ def prepare_collapsed(rows: Path, *, effects: bool = False) -> Fit:
     from bayes_alliance.collapsed import fit_collapsed
     from bayes_alliance.likelihood import draw_effects, relative_factor, summarise
 
-    _, design, used, priors = read_design(rows)
+    design, used, priors = read_design(rows)
 
     def fit() -> Answer:
         started = time.perf_counter()
@@ -127,7 +124,7 @@ def prepare_left_out(rows: Path) -> Fit:
     from bayes_alliance.collapsed import leave_patients_out
     from bayes_alliance.likelihood import summarise
 
-    _, design, _, priors = read_design(rows)
+    design, _, priors = read_design(rows)
 
     def fit() -> Answer:
         started = time.perf_counter()
@@ -142,7 +139,7 @@ def prepare_ml(rows: Path) -> Fit:
     """ML by this package."""
     from bayes_alliance.frequentist import fit_mixed
 
-    _, design, used, _ = read_design(rows)
+    design, used, _ = read_design(rows)
 
     def fit() -> Answer:
         started = time.perf_counter()
@@ -156,7 +153,7 @@ def prepare_pymc(rows: Path) -> Fit:
     """Engine ``pymc`` with this package's settings; compiled in the first fit only."""
     from bayes_alliance.bambi_pymc import SamplerSettings, fit_pymc
 
-    _, design, used, priors = read_design(rows)
+    design, used, priors = read_design(rows)
     compiled = False
 
     def fit() -> Answer:
@@ -259,7 +256,7 @@ def run(name: str, rows: Path, answer: Path) -> None:
         budget -= warm[-1].fit_s
     if warm:
         middle = {
-            "fit_s": statistics.median(answer.fit_s for answer in warm),
+            "fit_s": float(np.median([answer.fit_s for answer in warm])),
             "sampling_s": _median([answer.sampling_s for answer in warm]),
             "fits": len(warm),
         }
@@ -268,7 +265,7 @@ def run(name: str, rows: Path, answer: Path) -> None:
 
 def _median(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+    return float(np.median(known)) if known else None
 
 
 def _write(facts: Mapping[str, Any], path: Path) -> None:

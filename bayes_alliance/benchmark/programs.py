@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from bayes_alliance.benchmark.designs import STUDY
 from bayes_alliance.benchmark.peers import WARM_FITS, WARM_SECONDS
+from bayes_alliance.benchmark.rows_file import STUDY
 
 Kind = Literal["sampler", "ml", "task"]
 ONE_THREAD: Mapping[str, str] = dict.fromkeys(

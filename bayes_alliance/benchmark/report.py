@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_alliance.benchmark.claims import Claim, list_claims
-from bayes_alliance.benchmark.designs import FORMULA
 from bayes_alliance.benchmark.peers import CHAINS, DRAWS, TUNE
 from bayes_alliance.benchmark.programs import PROGRAMS, find_program, r_version, why_missing
 from bayes_alliance.benchmark.results import Result
+from bayes_alliance.benchmark.rows_file import FORMULA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 PROVENANCE = "synthetic"
 _NOTES = (
     f"Model `{FORMULA}`, random intercepts and slopes correlated (UN); Bambi (0.21) has independent ones only (VC), "
-    "so it fits a smaller model. Rows are simulated with the design of the built-in study.",
+    "so it fits a smaller model. Bambi's default is PyMC's own NUTS, which it asks PyMC for by name: PyMC (6) left to "
+    "itself would take nutpie where that is installed. Rows are simulated with the design of the built-in study.",
     "Every program has a process of its own and one thread, chains one after another. Process: from the shell to the "
     "result on disk, start-up and compiling included (the median of five where it takes less than 10 s; compiled "
     "code that a program keeps on disk is there). First fit and warm fit: inside the process, rows in memory; warm "

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bayes_alliance.benchmark.designs import Dates, draw_rows, write_rows
+from bayes_alliance.benchmark.designs import Dates, draw_rows
 from bayes_alliance.benchmark.measure import Measured, run_process
 from bayes_alliance.benchmark.programs import (
     PROGRAMS,
@@ -24,6 +24,7 @@ from bayes_alliance.benchmark.programs import (
     start_command,
     why_missing,
 )
+from bayes_alliance.benchmark.rows_file import write_rows
 from bayes_alliance.fitting import engine_versions
 
 Status = Literal["done", "skipped", "failed", "stopped"]

@@ -119,8 +119,8 @@ def plot_prior_to_posterior(
     rows = [density_rows(study, effect, prior) for effect in effects]
     height = -(-len(effects) // _COLUMNS)
     note = (
-        f"Dashed: {prior} prior. Line: posterior, uniform over the rounding region. Shaded: range over that "
-        f"region. {provenance(study)}"
+        f"Dashed: {prior} prior. Line: posterior, uniform over the rounding region by convention. Shaded: range over "
+        f"that region; the table's bands allow for more than rounding. {provenance(study)}"
     )
     with use_style():
         figure = make_figure(DOUBLE_MM, height * _PANEL_MM + 6.0 + note_height_mm(note, DOUBLE_MM))
@@ -191,8 +191,8 @@ def plot_reverse_bayes(study: Study, effects: Sequence[PrintedEffect]) -> tuple[
     rows = reverse_rows(effects)
     note = (
         "Bar: scepticism limit over estimate, over the rounding region; arrow: no upper end, as rounding "
-        "leaves room for an estimate at the edge of significance. Left of one: intrinsically credible. "
-        f"{provenance(study)}"
+        "leaves room for an estimate at the edge of significance. Left of one: intrinsically credible by "
+        f"Matthews' rule. {provenance(study)}"
     )
     with use_style():
         figure = make_figure(DOUBLE_MM, 18.0 + _LINE_MM * len(rows) + note_height_mm(note, DOUBLE_MM))

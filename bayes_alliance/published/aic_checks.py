@@ -26,6 +26,8 @@ from bayes_alliance.study import Study
 
 ORDINARY_CORRELATION = 0.6
 POSSIBLE_CORRELATION = 0.9
+# A likelihood ratio is about the Wald statistic; in samples of some dozens of patients it may be a little above.
+SPARE_FACTOR, SPARE = 1.1, 0.5
 _ROWS = "the two models rest on different rows"
 _REML = "restricted likelihood, whose AIC cannot be compared between different predictors"
 
@@ -80,17 +82,21 @@ def _check_size(
     """Say whether two deviations can move the AIC as much as printed, and what correlation that takes."""
     low = change.likelihood_ratio[0]
     tops = {
-        rho: wald_range(ranges[0], ranges[1], (-rho, rho))[1] * 1.1 + 0.5
+        rho: wald_range(ranges[0], ranges[1], (-rho, rho))[1] * SPARE_FACTOR + SPARE
         for rho in (0.0, ORDINARY_CORRELATION, POSSIBLE_CORRELATION)
     }
     numbers += [
-        (f"largest likelihood ratio at correlation {rho:g}", f"{top:.3g}") for rho, top in tops.items()
+        (
+            f"largest likelihood ratio at correlation {rho:g}, with a tenth and {SPARE:g} to spare",
+            f"{top:.3g}",
+        )
+        for rho, top in tops.items()
     ]
     share = change.change.ends[1] / float(change.cells[0].printed)
     rows = f"{_ROWS}: {100 * share:.1f} % fewer rows lower AIC as much"
     if low <= tops[ORDINARY_CORRELATION]:
         return _finding(change, Verdict.CONSISTENT, "the printed deviations can move AIC so", numbers, ())
-    needed = needed_correlation(ranges[0], ranges[1], (low - 0.5) / 1.1)
+    needed = needed_correlation(ranges[0], ranges[1], (low - SPARE) / SPARE_FACTOR)
     if low <= tops[POSSIBLE_CORRELATION]:
         reasoning = f"it takes estimates of level and slope that correlate by {needed:.2f} or more"
         return _finding(change, Verdict.CANNOT_TELL, reasoning, numbers, (rows, _REML))

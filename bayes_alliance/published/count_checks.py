@@ -16,7 +16,7 @@ from bayes_alliance.published.findings import Finding, Verdict
 from bayes_alliance.study import Cell, Study
 
 MISSING_SHARE = 0.2
-_MISSING = "a few patients without a value, so that the percentage is of fewer"
+_FEWER = "of fewer of them, the others having no value"
 
 
 def possible_counts(share: Interval, total: int) -> list[int]:
@@ -42,6 +42,14 @@ def possible_counts(share: Interval, total: int) -> list[int]:
 def largest_total(share: Interval, total: int) -> int | None:
     """Give the largest number of patients up to ``total`` of whom some count prints like ``share``."""
     return next((n for n in range(total, 0, -1) if possible_counts(share, n)), None)
+
+
+def _of_fewer(most: int | None) -> str:
+    return f"a percentage {_FEWER} (at most {most})"
+
+
+def _described(item: Fact) -> str:
+    return f"{item.what}; {item.note}" if item.note else item.what
 
 
 def percent_of(study: Study, item: Cell | Fact) -> Interval:
@@ -100,7 +108,7 @@ def _check_cell(study: Study, cell: Cell) -> Finding:
         reasoning="no whole number of the patients stated gives this percentage"
         + ("; percentages are of those with a value" if study.publication.valid_percent else ""),
         numbers=(*numbers, ("largest number of patients that can", str(fewer))),
-        alternatives=(f"{_MISSING} ({fewer})", "a slip in the percentage or in the size of the subgroup"),
+        alternatives=(_of_fewer(fewer), "a slip in the percentage or in the size of the subgroup"),
     )
 
 
@@ -127,7 +135,9 @@ def _check_denominators(study: Study, group: str) -> Iterator[Finding]:
         numbers=tuple(
             (f"percentages possible of {n}", f"{count} of {len(items)}") for n, count in fits.items()
         ),
-        alternatives=() if complete else (_MISSING, "percentages of different sets of patients"),
+        alternatives=()
+        if complete
+        else (f"percentages {_FEWER}", "percentages of different sets of patients"),
     )
 
 
@@ -160,13 +170,13 @@ def _check_share(study: Study, item: Fact) -> Finding:
     fewer = largest_total(share, totals[first]) if count is None else None
     alternatives = [f"it is a percentage of {totals[name]}: {fact(study, name).what}" for name in works]
     if fewer is not None:
-        alternatives.append(f"{_MISSING} ({fewer})")
+        alternatives.append(_of_fewer(fewer))
     return Finding(
         check="percentage in the text",
         where=where,
         printed=f"{item.printed} %" + (f", n = {count}" if count is not None else ""),
         verdict=Verdict.INCONSISTENT,
-        reasoning=f"it cannot be a percentage of the {totals[first]} patients stated",
+        reasoning=f"it cannot be a percentage of the {totals[first]} stated ({_described(fact(study, first))})",
         numbers=tuple(numbers),
         alternatives=(*alternatives, "a slip in one of the numbers"),
     )
@@ -183,10 +193,10 @@ def _check_mean(study: Study, item: Fact) -> Finding:
         where=f"text, {item.place}: {item.what}",
         printed=item.printed,
         verdict=Verdict.CONSISTENT if works else Verdict.INCONSISTENT,
-        reasoning="a whole sum over the patients stated "
+        reasoning="a whole sum over those stated "
         + ("gives this mean" if works else "cannot give this mean"),
-        numbers=(("patients", ", ".join(str(n) for n in totals)),),
-        alternatives=() if works else (_MISSING,),
+        numbers=(("stated", ", ".join(str(n) for n in totals)),),
+        alternatives=() if works else (f"a mean {_FEWER}", "a slip in one of the numbers"),
     )
 
 

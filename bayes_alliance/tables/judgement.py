@@ -80,8 +80,9 @@ def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
         "What each predicts. New patient: all visits of a patient not seen. New visit: a visit of a patient seen "
         "at the others, the patient's effects integrated out. Given the patient's effects: the same, the effects "
         "being parameters.",
-        "Why they differ. AIC is the new-patient score in large samples, flat priors and the number of parameters "
-        "standing in for what leaving a patient out costs; weak data and informative priors part the two. The "
+        "Why they differ. AIC/-2 is on the scale of elpd, and estimates the new-patient score: in large samples, with "
+        "flat priors, the number of parameters stands for what leaving a patient out costs; few patients, informative "
+        "priors and a wrong model part the two. The "
         "scores of a new visit lean on the patient's other visits, which tell much of what a predictor would have "
         "told, so predictors gain less there (Merkle, Furr & Rabe-Hesketh 2019, doi:10.1007/s11336-019-09679-0). "
         "The conditional score moves with each patient's effects, which a single visit can sway: hence more "
