@@ -15,8 +15,8 @@ errors
 toml_reader
 formulas wai
 printed facts study
-fact_file study_checks study_file
-csv_table columns derive row_checks data
+fact_file data_section study_checks study_file
+text_table csv_table readers shape columns derive row_checks row_warnings data data_dictionary
 likelihood importance
 fits
 priors
@@ -45,6 +45,10 @@ HEAVY = {
     "pytensor": {"pymc_model"},
     "matplotlib": {"plots", "benchmark", "published"},
     "arviz_stats": {"compare", "summaries", "benchmark"},
+    "openpyxl": {"readers", "new_study"},
+    "pyreadstat": {"readers"},
+    "pyarrow": {"readers"},
+    "rdata": {"readers"},
     "xarray": {"trees", "cache", "compare", "bambi_pymc"},
 }
 
