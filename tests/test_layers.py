@@ -32,9 +32,9 @@ results
 plan fitting pipeline
 labels
 tables plots
-manifest outputs
+privacy share manifest outputs
 benchmark
-cli_published cli
+cli_data cli_published cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
@@ -49,7 +49,7 @@ HEAVY = {
     "pyreadstat": {"readers"},
     "pyarrow": {"readers"},
     "rdata": {"readers"},
-    "xarray": {"trees", "cache", "compare", "bambi_pymc"},
+    "xarray": {"share", "trees", "cache", "compare", "bambi_pymc"},
 }
 
 
