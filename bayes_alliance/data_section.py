@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os.path
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,6 +12,22 @@ from bayes_alliance.toml_reader import TableReader
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 DECIMALS = (".", ",")
+# A closed list, as looking a codec up by any other name would import a module of that name.
+# Beside each, what iconv calls it, which the readers of SPSS and Stata files use.
+ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16LE",
+    "utf-16-be": "UTF-16BE",
+    "latin-1": "ISO-8859-1",
+    "iso-8859-1": "ISO-8859-1",
+    "iso-8859-15": "ISO-8859-15",
+    "cp1252": "WINDOWS-1252",
+    "windows-1252": "WINDOWS-1252",
+    "cp850": "CP850",
+    "mac-roman": "MACINTOSH",
+}
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 
@@ -90,13 +105,13 @@ def check_reading(options: ReadOptions, where: str) -> list[Problem]:
     list of Problem
     """
     problems = []
-    if options.encoding and not _is_text_encoding(options.encoding):
+    if options.encoding and options.encoding not in ENCODINGS:
         problems.append(
             Problem(
                 what="unknown encoding",
                 where=f"{where}'encoding'",
                 got=repr(options.encoding[:40]),
-                allowed="utf-8, utf-16, latin-1, cp1252, ...",
+                allowed=", ".join(ENCODINGS),
             )
         )
     for header, pattern in options.wide:
@@ -133,16 +148,6 @@ def pattern_fault(header: str, pattern: str) -> str:
 def is_file(path: Path) -> bool:
     """Whether a path is a file; unlike ``Path.is_file``, False also for a name that is too long."""
     return os.path.isfile(path)  # noqa: PTH113
-
-
-def _is_text_encoding(name: str) -> bool:
-    """Whether Python knows an encoding of text by this name (some of its codecs are no encodings)."""
-    try:
-        return len(name) <= 40 and codecs.lookup(name).encode("a")[0].startswith(
-            (b"a", b"\xff\xfe", b"\xfe\xff")
-        )
-    except (LookupError, ValueError, TypeError):
-        return False
 
 
 def _stays_inside(value: str, folder: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_alliance.data_section import ENCODINGS
 from bayes_alliance.study import ReadOptions
 from bayes_alliance.text_table import TextTable, cell_text, table_from_frame
 
@@ -34,7 +35,7 @@ def read_spss_table(path: Path, options: ReadOptions) -> TextTable:
     """
     import pyreadstat
 
-    encoding = options.encoding or None
+    encoding = ENCODINGS.get(options.encoding)
     frame, meta = pyreadstat.read_sav(str(path), encoding=encoding, user_missing=False)
     # Which codes are missing is told only to those who do not have them removed.
     _, declared_in = pyreadstat.read_sav(str(path), encoding=encoding, user_missing=True, metadataonly=True)

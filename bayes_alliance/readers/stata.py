@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bayes_alliance.data_section import ENCODINGS
 from bayes_alliance.readers.spss import column_labels, value_labels
 from bayes_alliance.study import ReadOptions
 from bayes_alliance.text_table import TextTable, table_from_frame
@@ -25,7 +26,7 @@ def read_stata_table(path: Path, options: ReadOptions) -> TextTable:
     """
     import pyreadstat
 
-    frame, meta = pyreadstat.read_dta(str(path), encoding=options.encoding or None, user_missing=False)
+    frame, meta = pyreadstat.read_dta(str(path), encoding=ENCODINGS.get(options.encoding), user_missing=False)
     return table_from_frame(
         path.name,
         frame,
