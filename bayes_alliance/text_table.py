@@ -6,8 +6,6 @@ and the column. A cell's content goes into a message only where the user asked t
 
 from __future__ import annotations
 
-import datetime
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_alliance.cell_text import cell_text
 from bayes_alliance.errors import InputError, Problem
 
 MAX_BYTES = 100_000_000
@@ -107,37 +106,6 @@ class TextTable:
             column = self.wide_headers.get((column, self.visits[row]), column)
         text = f"{self.name}, {self.noun} {self.lines[row]}"
         return f"{text}, column {column!r}" if column else text
-
-
-def cell_text(value: object) -> str:
-    """Give a typed cell (of a spreadsheet, SPSS, Parquet) as the text that a CSV file would hold.
-
-    Whole numbers lose their decimals, so that an identifier stored as 7.0 is ``7``; other numbers keep every
-    digit; what is missing is an empty string.
-
-    Examples
-    --------
-    >>> cell_text(7.0), cell_text(0.1), cell_text(True), cell_text(float("nan"))
-    ('7', '0.1', '1', '')
-    """
-    if value is None or value is pd.NaT or value is pd.NA:
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return str(int(value))
-    if isinstance(value, float | np.floating):
-        number = float(value)
-        if math.isnan(number):
-            return ""
-        whole = math.isfinite(number) and number.is_integer() and abs(number) < 2**53
-        return str(int(number)) if whole else repr(number)
-    if isinstance(value, datetime.datetime):
-        midnight = value.time() == datetime.time(0)
-        return value.date().isoformat() if midnight else value.isoformat(sep=" ")
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    return str(value)
 
 
 def table_from_cells(

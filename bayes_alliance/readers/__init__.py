@@ -32,7 +32,7 @@ READERS: dict[str, Reader] = {
     ".rds": read_rds_table,
 }
 # What the libraries of binary formats raise on a damaged file is not bounded, but these are no bug of a file's.
-_NOT_THE_FILE = (InputError, MemoryError, ImportError)
+_NOT_THE_FILE = (InputError, ImportError)
 
 
 def read_table(path: Path, options: ReadOptions) -> TextTable:

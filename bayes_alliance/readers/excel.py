@@ -7,9 +7,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from bayes_alliance.cell_text import cell_text
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study import ReadOptions
-from bayes_alliance.text_table import TextTable, cell_text, table_from_cells
+from bayes_alliance.text_table import TextTable, table_from_cells
 
 MAX_UNPACKED = 1_000_000_000
 MAX_COLUMNS = 5_000

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bayes_alliance.data_section import ENCODINGS
-from bayes_alliance.readers.spss import column_labels, value_labels
+from bayes_alliance.readers.labelled import read_labelled
 from bayes_alliance.study import ReadOptions
-from bayes_alliance.text_table import TextTable, table_from_frame
+from bayes_alliance.text_table import TextTable
 
 
 def read_stata_table(path: Path, options: ReadOptions) -> TextTable:
@@ -24,13 +23,4 @@ def read_stata_table(path: Path, options: ReadOptions) -> TextTable:
     -------
     TextTable
     """
-    import pyreadstat
-
-    frame, meta = pyreadstat.read_dta(str(path), encoding=ENCODINGS.get(options.encoding), user_missing=False)
-    return table_from_frame(
-        path.name,
-        frame,
-        notes=(f"{path.name}: Stata",),
-        column_labels=column_labels(meta),
-        value_labels=value_labels(meta.variable_value_labels),
-    )
+    return read_labelled(path, "dta", "Stata", options)
