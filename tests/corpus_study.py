@@ -13,6 +13,7 @@ patient = "patient"
 time = "months"
 time_unit = "months"
 horizon = 36
+descriptive_group = "paranoid"
 
 [data]
 source = "real data"
@@ -79,12 +80,18 @@ id = "growth"
 label = "Growth"
 family = "growth"
 formula = "goals ~ months + (months | patient)"
+comparison = "goals"
 
 [[models]]
 id = "paranoid"
 label = "Paranoid"
 family = "growth"
 formula = "goals ~ months + paranoid + months:paranoid + (months | patient)"
+comparison = "goals"
+reference = "growth"
+estimands = [
+  { name = "deviation", label = "Deviation", kind = "slope_deviation", weights = { "months:paranoid" = 1 } },
+]
 
 [[models]]
 id = "relapse"
@@ -115,6 +122,15 @@ sd_intercept = 1
 sd_slope = 1
 sigma = 1
 lkj_eta = 2
+
+[[figures]]
+id = "trajectories"
+title = "Goals"
+models = ["paranoid"]
+lines = [
+  { label = "no", values = { paranoid = 0 } },
+  { label = "yes", values = { paranoid = 1 } },
+]
 """
 
 HEADER = ("id", "month", "version", "goals", "gaf", "weight", "relapse", "age", "paranoid")
