@@ -226,14 +226,14 @@ def _reanalyse(options: argparse.Namespace) -> int:
     data = load_data(options, study)
 
     def report(line: str) -> None:
-        if not options.quiet:
+        if not options.quiet or line.startswith("warning: "):
             print(line, file=sys.stderr, flush=True)
 
     report(f"{study.title}: {data.source.value}, {data.origin}")
     for note in data.notes:
         report(f"  {note}")
     for warning in data.warnings:
-        report(f"  warning: {warning.format()}")
+        report(f"warning: {warning.format()}")
     folder = _make_folder(options, study, data, models)
     results = run_study(study, data, settings, store=folder / "posteriors", report=report)
     report("writing tables and figures")
@@ -249,12 +249,14 @@ def _make_folder(options: argparse.Namespace, study: Study, data: StudyData, mod
     """Make the output folder, but only for input that can be run."""
     from bayes_alliance.errors import InputError, Problem
     from bayes_alliance.plan import plan_study
+    from bayes_alliance.whole_files import clear_parts
 
     plan_study(study, data, models=models)
     folder: Path = options.out or Path("results") / study.id
     if folder.exists() and not folder.is_dir():
         raise InputError("option --out", [Problem(what="there is a file of this name", got=str(folder))])
     (folder / "posteriors").mkdir(parents=True, exist_ok=True)
+    clear_parts(folder)
     return folder
 
 
@@ -326,7 +328,9 @@ def _fit(options: argparse.Namespace) -> int:
     elif str(options.json) == "-":
         print(text)
     else:
-        options.json.write_text(text + "\n", encoding="utf-8")
+        from bayes_alliance.whole_files import write_whole
+
+        write_whole(options.json, text + "\n")
     return _print_failed(results)
 
 

@@ -19,6 +19,7 @@ from bayes_alliance.privacy import mask_texts
 from bayes_alliance.results import ModelRun, StudyResults
 from bayes_alliance.study import Study
 from bayes_alliance.summaries import Quantity
+from bayes_alliance.whole_files import alone_in
 
 
 def write_run(results: StudyResults, settings: RunSettings, folder: Path) -> list[Path]:
@@ -41,10 +42,11 @@ def write_run(results: StudyResults, settings: RunSettings, folder: Path) -> lis
     from bayes_alliance.plots import write_figures
     from bayes_alliance.tables import write_tables
 
-    files = [*write_tables(results, folder / "tables"), *write_figures(results, folder / "figures")]
-    files += _posteriors(results, folder / "posteriors")
     manifest = folder / "manifest.json"
-    write_manifest(build_manifest(results, settings, files=files, folder=folder), manifest)
+    with alone_in(folder):
+        files = [*write_tables(results, folder / "tables"), *write_figures(results, folder / "figures")]
+        files += _posteriors(results, folder / "posteriors")
+        write_manifest(build_manifest(results, settings, files=files, folder=folder), manifest)
     return [*files, manifest]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from bayes_alliance.whole_files import whole_file
 
 # What a shared posterior may hold: parameters of the model and statistics of the sampler.
 PARAMETERS = frozenset({"beta", "sd", "correlation", "sigma"})
@@ -40,24 +40,19 @@ def write_share(files: Sequence[Path], folder: Path, bundle: Path) -> list[str]:
         What was removed, a line an item; it also stands in the bundle as ``REMOVED.txt``.
     """
     removed: dict[str, None] = {}
-    part = bundle.with_name(f".{bundle.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(files):
-                name = path.relative_to(folder).as_posix()
-                if path.name == "manifest.json":
-                    archive.writestr(name, _manifest(path, removed))
-                elif path.suffix == ".nc":
-                    archive.writestr(name, _posterior(path, name, removed))
-                elif path.suffix in _OPEN:
-                    archive.write(path, name)
-                else:
-                    removed[f"{name}: not a table, figure, posterior or manifest"] = None
-            lines = list(removed)
-            archive.writestr("REMOVED.txt", "\n".join(["Left out of this bundle:", *lines, ""]))
-        part.replace(bundle)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(bundle) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            name = path.relative_to(folder).as_posix()
+            if path.name == "manifest.json":
+                archive.writestr(name, _manifest(path, removed))
+            elif path.suffix == ".nc":
+                archive.writestr(name, _posterior(path, name, removed))
+            elif path.suffix in _OPEN:
+                archive.write(path, name)
+            else:
+                removed[f"{name}: not a table, figure, posterior or manifest"] = None
+        lines = list(removed)
+        archive.writestr("REMOVED.txt", "\n".join(["Left out of this bundle:", *lines, ""]))
     return lines
 
 
@@ -97,7 +92,4 @@ def _posterior(path: Path, name: str, removed: dict[str, None]) -> bytes:
             if group:
                 kept[group] = dataset[open_names].load()
         removed[f"{name}: {_DIGESTS}"] = None
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "posterior.nc"
-        xr.DataTree.from_dict(kept).to_netcdf(copy, engine="h5netcdf")
-        return copy.read_bytes()
+    return bytes(xr.DataTree.from_dict(kept).to_netcdf(None, engine="h5netcdf"))
