@@ -15,14 +15,16 @@ from bayes_alliance.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
+    from bayes_alliance.new_study import Roles
     from bayes_alliance.study import ReadOptions, Study
+    from bayes_alliance.text_table import TextTable
 
 MAX_MIN_CELL = 1000
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 
 
 def add_commands(commands: Any) -> None:
-    """Add ``check-data`` to the commands of the parser."""
+    """Add ``check-data`` and ``new-study`` to the commands of the parser."""
     check = commands.add_parser(
         "check-data",
         help="check a data file against a study",
@@ -36,6 +38,29 @@ def add_commands(commands: Any) -> None:
     add_min_cell(check)
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(run=_check_data)
+    new = commands.add_parser(
+        "new-study",
+        help="write a study file for a data file",
+        description="Guess the roles of the columns of a long data file and write a commented study file that "
+        "runs at once. On a terminal it asks; options answer beforehand.",
+    )
+    new.add_argument("file", type=Path, metavar="DATA")
+    new.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the study (default: DATA without its ending)"
+    )
+    new.add_argument("--patient", default="", metavar="COLUMN")
+    new.add_argument("--time", default="", metavar="COLUMN")
+    new.add_argument("--time-unit", default="", metavar="UNIT", help="months, weeks, days, ...")
+    new.add_argument("--outcome", action="append", default=[], metavar="COLUMN", help="repeatable")
+    new.add_argument("--yes", action="store_true", help="take every guess, ask nothing")
+    for option in ("--sheet", "--encoding"):
+        new.add_argument(option, metavar="NAME", help="how the data file is read, where it is not found out")
+    new.add_argument("--delimiter", choices=tuple(_DELIMITERS))
+    new.add_argument("--decimal", choices=("point", "comma"))
+    new.add_argument(
+        "--missing", action="append", metavar="CODE", help="a code for a missing value; repeatable"
+    )
+    new.set_defaults(run=_new_study, wide=None, visits=None, date=None, baseline=None, date_format=None)
 
 
 def add_reading_options(command: argparse.ArgumentParser) -> None:
@@ -203,3 +228,66 @@ def _check_data(options: argparse.Namespace) -> int:
         return error.exit_code
     print(json.dumps(facts, indent=2) if options.json else format_data(facts))
     return 0
+
+
+def _new_study(options: argparse.Namespace) -> int:
+    from bayes_alliance.new_study import format_study, write_study_folder
+    from bayes_alliance.readers import read_table
+    from bayes_alliance.shape import blank_missing
+    from bayes_alliance.study import ReadOptions
+    from bayes_alliance.study_file import load_study
+
+    stated = reading_options(options, ReadOptions())
+    table = read_table(options.file, stated)
+    table = blank_missing(dataclasses.replace(table, decimal=stated.decimal), stated.missing)
+    roles = _ask_roles(options, table)
+    folder: Path = options.out or options.file.with_suffix("")
+    study_id = _identifier(folder.name)
+    path = write_study_folder(
+        folder, format_study(table, roles, study_id=study_id, options=stated), options.file
+    )
+    study = load_study(folder)
+    predictors = ", ".join(p.header for p in roles.predictors) or "none"
+    print(
+        f"patient: {roles.patient}; time: {roles.time} ({roles.time_unit}); outcome: {', '.join(roles.outcomes)}"
+    )
+    print(f"predictors: {predictors}; {len(study.models)} models")
+    print(f"wrote {path}, with a copy of the data beside it; look it through, then:")
+    print(f"  bayes-alliance check-data {folder} {folder / options.file.name}")
+    print(f"  bayes-alliance reanalyse {folder}")
+    return 0
+
+
+def _ask_roles(options: argparse.Namespace, table: TextTable) -> Roles:
+    """Guess, and on a terminal ask whether the guess is right."""
+    import sys
+
+    from bayes_alliance.new_study import candidate_outcomes, guess_roles
+
+    stated = {"patient": options.patient, "time": options.time, "time_unit": options.time_unit}
+    roles = guess_roles(table, **stated, outcomes=tuple(options.outcome))
+    if options.yes or not sys.stdin.isatty():
+        return roles
+    patient = options.patient or _ask("column of the patient", roles.patient)
+    time = options.time or _ask("column of the time", roles.time)
+    roles = guess_roles(table, patient=patient, time=time, time_unit=options.time_unit)
+    unit = options.time_unit or _ask("unit of time", roles.time_unit)
+    candidates = ", ".join(candidate_outcomes(table, roles))
+    outcome = options.outcome or _ask(f"outcome ({candidates})", roles.outcomes[0]).split(",")
+    chosen = tuple(part.strip() for part in outcome if part.strip())
+    return guess_roles(table, patient=patient, time=time, time_unit=unit, outcomes=chosen)
+
+
+def _ask(question: str, guess: str) -> str:
+    """Ask on the terminal; Enter, or the end of the input, takes the guess."""
+    try:
+        return input(f"{question} [{guess}]: ").strip() or guess
+    except EOFError:
+        return guess
+
+
+def _identifier(name: str) -> str:
+    import re
+
+    text = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:60]
+    return text if text and text[0].isalpha() else f"study_{text}".rstrip("_")

@@ -110,7 +110,7 @@ def type_columns(
                 fix="put it into the file of assessments",
             )
     is_text = {v.name: v.kind == "category" or v.name == study.patient for v in known}
-    decimal = _decimal_mark(table, [v.column for v in known if not is_text[v.name]])
+    decimal = decimal_mark(table, [v.column for v in known if not is_text[v.name]])
     typed = TypedTable(
         table=table,
         frame=pd.DataFrame(index=table.frame.index),
@@ -241,7 +241,7 @@ def _binary_codes(typed: TypedTable, variable: Variable, findings: Findings) -> 
 
 
 def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: Findings) -> None:
-    values, unreadable = _numbers(_binary_codes(typed, variable, findings), decimal)
+    values, unreadable = read_numbers(_binary_codes(typed, variable, findings), decimal)
     example = "a number" if decimal == "." else "a number with a decimal comma"
     if variable.kind == "binary":
         example = " or ".join(("0", "1", *variable.categories))
@@ -291,7 +291,7 @@ def _not_permitted(variable: Variable, values: NDArray[np.float64]) -> tuple[NDA
     return bad, allowed
 
 
-def _numbers(column: pd.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def read_numbers(column: pd.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Give the values (NaN where missing or unreadable) and mark the unreadable."""
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=float, na_value=np.nan)
@@ -318,7 +318,7 @@ def _text(cell: object, permitted: Iterable[str] = ()) -> str | None:
     return None if text.lower() in MISSING and text not in permitted else text
 
 
-def _decimal_mark(table: TextTable, headers: list[str]) -> str:
+def decimal_mark(table: TextTable, headers: list[str]) -> str:
     """Find out whether the numbers of a file are written with a comma."""
     if table.decimal:
         return table.decimal

@@ -49,7 +49,7 @@ def shape_table(
         With notes of what was done.
     """
     table = dataclasses.replace(table, decimal=options.decimal)
-    table = _blank_missing(table, options.missing)
+    table = blank_missing(table, options.missing)
     if options.wide and not of_patients:
         table = lengthen(study, table, options, findings)
     table = _recode(table, options, findings)
@@ -158,7 +158,7 @@ def _visit_times(
     return dict(sorted(times.items(), key=lambda pair: pair[1])) if len(times) == len(spelled) else None
 
 
-def _blank_missing(table: TextTable, words: tuple[str, ...]) -> TextTable:
+def blank_missing(table: TextTable, words: tuple[str, ...]) -> TextTable:
     """Blank the cells that are declared to be missing, and count them."""
     if not words:
         return table
