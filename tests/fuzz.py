@@ -185,7 +185,6 @@ def work(kind: str, first: int, last: int, folder: Path, *, apart: bool = False)
 
     if kind in CONTAINED and not apart:
         READERS[f".{kind}"] = parse_here  # type: ignore[assignment]
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     study = load_study(write_study(folder / "study"))
     sound = seeds_of(kind)
     refused, failures = 0, []
@@ -263,6 +262,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.work or options.apart:
         kind, first, last, folder = options.work or options.apart
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         found = work(kind, int(first), int(last), Path(folder), apart=bool(options.apart))
         print(json.dumps(found))  # noqa: T201
         return 0
