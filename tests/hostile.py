@@ -108,7 +108,7 @@ _CODE = (
     "months months",
     "(months",
     "months)",
-    "((months))",
+    "((months)",
     "()",
     "(|)",
     "(months |)",
