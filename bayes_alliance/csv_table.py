@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from pathlib import Path
 
 from bayes_alliance.errors import InputError, Problem
@@ -21,6 +22,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: ("utf-16", "UTF-16"),
     codecs.BOM_UTF16_BE: ("utf-16", "UTF-16"),
 }
+_EXCEL_SEPARATOR = re.compile(r"\s*(\"?sep=([,;\t])\"?)(?=[\r\n])", re.IGNORECASE)
 # Letters that Western European text holds above ASCII in Windows-1252, of which Latin-1 is a part.
 _WESTERN = frozenset("ÆØÅæøåÄÖÜäöüßÉÈÊËéèêëÁÀÂáàâÍíÓÒÔóòôÚúÇçÑñÕõÃã§°´µ–—’“”€«»½²")
 
@@ -50,7 +52,10 @@ def read_csv_table(path: Path, options: ReadOptions | None = None) -> TextTable:
     """
     options = options or ReadOptions()
     text, encoding = _read_text(path, options.encoding)
-    delimiter = options.delimiter or _sniff_delimiter(text)
+    # Excel may say the separator in a line of its own; it stays as a blank one, so that lines count right.
+    if stated := _EXCEL_SEPARATOR.match(text):
+        text = text[stated.end(1) :]
+    delimiter = options.delimiter or (stated[2] if stated else "") or _sniff_delimiter(text)
     header, rows = _parse(text, delimiter, path.name)
     return table_from_cells(
         path.name,

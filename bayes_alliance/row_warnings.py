@@ -32,6 +32,15 @@ def warn_of_columns(study: Study, visits: TypedTable, findings: Findings) -> Non
     findings : Findings
         Collects the warnings.
     """
+    if study.patient in visits.frame.columns:
+        ids = visits.frame[study.patient].dropna().drop_duplicates().astype(str)
+        alike = ids.str.casefold().str.lstrip("0").duplicated().sum()
+        if alike:
+            findings.warn(
+                f"{alike} identifiers differ from others in leading zeros or capitals only",
+                where=visits.table.name,
+                fix="are they the same patients? Spreadsheets drop leading zeros",
+            )
     for variable in study.variables:
         if variable.name not in visits.frame.columns or variable.name == study.patient:
             continue

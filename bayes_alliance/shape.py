@@ -10,6 +10,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -51,14 +52,14 @@ def shape_table(
     table = dataclasses.replace(table, decimal=options.decimal)
     table = blank_missing(table, options.missing)
     if options.wide and not of_patients:
-        table = lengthen(study, table, options, findings)
+        table = lengthen(table, options, findings, time=_time_header(study))
     table = _recode(table, options, findings)
     if options.date and not of_patients:
         table = _time_from_dates(study, table, options, findings)
     return table
 
 
-def lengthen(study: Study, table: TextTable, options: ReadOptions, findings: Findings) -> TextTable:
+def lengthen(table: TextTable, options: ReadOptions, findings: Findings, *, time: str) -> TextTable:
     """Turn a wide table (one row a patient, one column a visit) into a long one.
 
     A visit of a patient on which every wide column is blank is no assessment: it is left out and counted. A
@@ -66,14 +67,14 @@ def lengthen(study: Study, table: TextTable, options: ReadOptions, findings: Fin
 
     Parameters
     ----------
-    study : Study
-        Names the column of time, which the long table gets unless it comes from dates.
     table : TextTable
         As read.
     options : ReadOptions
         ``wide`` and ``visits``.
     findings : Findings
         Collects the problems.
+    time : str
+        Header of the column of time, which the long table gets unless it comes from dates.
 
     Returns
     -------
@@ -87,6 +88,14 @@ def lengthen(study: Study, table: TextTable, options: ReadOptions, findings: Fin
         return table
     long_headers = list(dict.fromkeys(header for header, _ in found))
     kept = [head for head in table.frame.columns if head not in set(found.values())]
+    made = {*long_headers, *([] if options.date else [time])}
+    for head in kept:
+        if head in made:
+            findings.add(
+                f"column {head!r} is there, and would also be made from the wide columns",
+                where=table.name,
+                fix="remove it from the file, or the pattern that makes it",
+            )
     parts, lines, visits = [], [], []
     for visit in times:
         part = table.frame[kept].copy()
@@ -98,7 +107,7 @@ def lengthen(study: Study, table: TextTable, options: ReadOptions, findings: Fin
         visits += [visit] * len(part)
     frame = pd.concat(parts, ignore_index=True)
     if not options.date:
-        frame[_time_header(study)] = [repr(times[visit]) for visit in visits]
+        frame[time] = [_number_text(times[visit]) for visit in visits]
     present = ~frame[long_headers].map(_is_blank).all(axis=1).to_numpy(dtype=bool)
     note = f"wide form: {len(times)} visits ({', '.join(times)}) made {int(present.sum())} rows"
     if left_out := int((~present).sum()):
@@ -218,7 +227,12 @@ def _time_from_dates(study: Study, table: TextTable, options: ReadOptions, findi
         origin = "each patient's first date"
     elapsed = (dates - start).dt.total_seconds() / 86400.0 / DAYS[study.time_unit]
     frame = table.frame.copy()
-    frame[time] = ["" if np.isnan(value) else repr(float(value)) for value in elapsed]
+    if time in frame.columns:
+        findings.warn(
+            f"column {time!r} is not used: time is computed from the dates of {options.date!r}",
+            where=table.name,
+        )
+    frame[time] = ["" if np.isnan(value) else _number_text(float(value)) for value in elapsed]
     note = (
         f"{study.time_unit} since {origin}, from dates in column {options.date!r} as {date_format} "
         f"({DAYS[study.time_unit]:g} days each)"
@@ -228,7 +242,7 @@ def _time_from_dates(study: Study, table: TextTable, options: ReadOptions, findi
         **table.wide_headers,
         **{(time, v): h for (c, v), h in table.wide_headers.items() if c == options.date},
     }
-    return _with_notes(dataclasses.replace(table, frame=frame, wide_headers=headers, decimal="."), note)
+    return _with_notes(dataclasses.replace(table, frame=frame, wide_headers=headers), note)
 
 
 def _parse_dates(table: TextTable, header: str, stated: str, findings: Findings) -> tuple[pd.Series, str]:
@@ -269,6 +283,20 @@ def _date(text: str, date_format: str) -> datetime | None:
     except (ValueError, re.error):
         return None
     return date.replace(tzinfo=None) if date.year in _YEARS else None
+
+
+def _number_text(value: float) -> str:
+    """Write a number without a decimal mark, as files differ in theirs; it is read back to the last bit.
+
+    Examples
+    --------
+    >>> _number_text(3.25), _number_text(6.0)
+    ('325e-2', '6')
+    """
+    if value.is_integer():
+        return str(int(value))
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    return f"{'-' if sign else ''}{''.join(map(str, digits))}e{exponent}"
 
 
 def _is_blank(cell: object) -> bool:

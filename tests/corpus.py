@@ -429,6 +429,11 @@ def one_visit(path: Path) -> None:
 
 
 WARNINGS = [
+    text_case(
+        "dropped_zeros.csv",
+        join(spoil({(2, "id"): "1"})),
+        "identifiers differ from others in leading zeros or capitals only",
+    ),
     text_case("constant.csv", column("weight", lambda i, c: "60"), "column 'weight': it has one value only"),
     text_case("all_missing.csv", column("gaf", lambda i, c: ""), "column 'gaf': every cell is missing"),
     text_case(

@@ -84,3 +84,12 @@ def test_quoted_cells_come_back(tmp_path: Path, rows: list[tuple[str, str]], del
     path.write_bytes("\n".join([f"first{delimiter}second", *quoted]).encode())
     frame = read_csv_table(path).frame
     assert list(zip(frame["first"], frame["second"], strict=True)) == [("x" + a, b) for a, b in rows]
+
+
+def test_the_line_in_which_excel_states_the_separator(tmp_path: Path) -> None:
+    """`sep=;` is no header; lines count as in the file."""
+    path = tmp_path / "d.csv"
+    path.write_text("sep=;\nid;x,y,z\n1;2\n")
+    table = read_csv_table(path)
+    assert table.frame.columns.tolist() == ["id", "x,y,z"]
+    assert table.lines.tolist() == [3]

@@ -125,3 +125,34 @@ def test_a_recoding_that_hits_nothing_is_a_warning(tmp_path: Path) -> None:
     options = ReadOptions(recode=(("paranoid", (("jaa", "1"),)),))
     data = read(tmp_path, "id,month,goals,paranoid", ("1,0,5,1", "1,3,5,1", "2,0,4,0", "3,0,4,0"), options)
     assert any("none" not in w.what and "to be recoded" in w.what for w in data.warnings)
+
+
+def test_computed_times_survive_decimal_commas(tmp_path: Path) -> None:
+    """Times from dates and from the names of visits are not spoilt where the file's numbers have commas."""
+    text = "id;when;goals\n1;2020-01-01;4,5\n1;2020-02-01;5,25\n2;2020-01-01;4\n3;2020-01-01;4\n"
+    (tmp_path / "d.csv").write_text(text)
+    data = read_data(STUDY, tmp_path / "d.csv", options=ReadOptions(date="when"))
+    np.testing.assert_allclose(data.rows["months"], np.array([0, 31, 0, 0]) / 30.4375, rtol=0, atol=0)
+    np.testing.assert_array_equal(data.rows["goals"], [4.5, 5.25, 4, 4])
+    (tmp_path / "w.csv").write_text("id;g_a;g_b\n1;4,5;5\n2;4;4\n3;4;4\n")
+    options = ReadOptions(wide=(("goals", "g_{visit}"),), visits=(("a", 0.1), ("b", 1 / 3)))
+    data = read_data(STUDY, tmp_path / "w.csv", options=options)
+    assert data.rows["months"].tolist() == [0.1, 1 / 3] * 3
+    assert data.rows["goals"].iloc[0] == 4.5
+
+
+def test_a_column_that_would_be_made_twice_is_refused(tmp_path: Path) -> None:
+    """Nothing in the file is overwritten in silence."""
+    options = ReadOptions(wide=(("goals", "goals_{visit}"),))
+    text = problems(tmp_path, "id,goals,goals_0,goals_3", ("1,9,5,5", "2,9,5,5", "3,9,5,5"), options)
+    assert "column 'goals' is there, and would also be made" in text
+    text = problems(tmp_path, "id,month,goals_0,goals_3", ("1,9,5,5", "2,9,5,5", "3,9,5,5"), options)
+    assert "column 'month' is there" in text
+
+
+def test_a_time_beside_dates_is_a_warning(tmp_path: Path) -> None:
+    """The dates win, and that is said."""
+    rows = ("1,9,2020-01-01,5", "1,9,2020-02-01,5", "2,9,2020-01-01,5", "3,9,2020-01-01,5")
+    data = read(tmp_path, "id,month,when,goals", rows, ReadOptions(date="when"))
+    assert data.rows["months"].iloc[0] == 0.0
+    assert any("column 'month' is not used" in warning.what for warning in data.warnings)
