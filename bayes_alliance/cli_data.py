@@ -60,7 +60,8 @@ def add_commands(commands: Any) -> None:
     new.add_argument(
         "--missing", action="append", metavar="CODE", help="a code for a missing value; repeatable"
     )
-    new.set_defaults(run=_new_study, wide=None, visits=None, date=None, baseline=None, date_format=None)
+    _add_wide(new)
+    new.set_defaults(run=_new_study, date=None, baseline=None, date_format=None)
 
 
 def add_reading_options(command: argparse.ArgumentParser) -> None:
@@ -75,6 +76,16 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--missing", action="append", metavar="CODE", help="a code for a missing value; repeatable"
     )
+    _add_wide(group)
+    group.add_argument("--date", metavar="COLUMN", help="date of an assessment, from which time is computed")
+    group.add_argument(
+        "--baseline", metavar="COLUMN", help="date from which time counts (default: first date)"
+    )
+    group.add_argument("--date-format", metavar="FORMAT", help="such as %%d.%%m.%%Y")
+    group.add_argument("--show-values", action="store_true", help="show cells in messages (patients' values)")
+
+
+def _add_wide(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--wide",
         action="append",
@@ -82,12 +93,6 @@ def add_reading_options(command: argparse.ArgumentParser) -> None:
         help="a wide file: 'goals=goals_{visit}' or 'wai{item}=wai{visit}_{item}'; repeatable",
     )
     group.add_argument("--visits", metavar="NAME=TIME,...", help="times of the visits of a wide file")
-    group.add_argument("--date", metavar="COLUMN", help="date of an assessment, from which time is computed")
-    group.add_argument(
-        "--baseline", metavar="COLUMN", help="date from which time counts (default: first date)"
-    )
-    group.add_argument("--date-format", metavar="FORMAT", help="such as %%d.%%m.%%Y")
-    group.add_argument("--show-values", action="store_true", help="show cells in messages (patients' values)")
 
 
 def add_min_cell(command: argparse.ArgumentParser) -> None:
@@ -233,13 +238,19 @@ def _check_data(options: argparse.Namespace) -> int:
 def _new_study(options: argparse.Namespace) -> int:
     from bayes_alliance.new_study import format_study, write_study_folder
     from bayes_alliance.readers import read_table
-    from bayes_alliance.shape import blank_missing
+    from bayes_alliance.shape import blank_missing, lengthen
     from bayes_alliance.study import ReadOptions
     from bayes_alliance.study_file import load_study
+    from bayes_alliance.text_table import Findings
 
     stated = reading_options(options, ReadOptions())
     table = read_table(options.file, stated)
     table = blank_missing(dataclasses.replace(table, decimal=stated.decimal), stated.missing)
+    if stated.wide:
+        findings = Findings()
+        options.time = options.time or "time"
+        table = lengthen(table, stated, findings, time=options.time)
+        findings.raise_any(table.name)
     roles = _ask_roles(options, table)
     folder: Path = options.out or options.file.with_suffix("")
     study_id = _identifier(folder.name)

@@ -315,6 +315,11 @@ def _head(
         lines.append(f"missing = [{', '.join(map(_text, options.missing))}]")
     else:
         lines.append('# missing = ["99", "999"]  # codes that stand for a missing value in every column')
+    if options.wide:
+        lines += ["", "# The file is wide: headers of the long form, and the patterns of its own."]
+        lines += ["[data.wide]", *(f"{_text(head)} = {_text(pattern)}" for head, pattern in options.wide)]
+    if options.visits:
+        lines += ["", "[data.visits]", *(f"{_text(visit)} = {time!r}" for visit, time in options.visits)]
     for predictor in roles.predictors:
         if predictor.recode:
             lines += ["", f"[data.recode.{_text(predictor.header)}]"]

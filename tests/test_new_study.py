@@ -174,3 +174,17 @@ def test_too_few_visits_give_a_random_intercept_only(tmp_path: Path) -> None:
     table.loc[keep, ["pasient id", "måned", "symptomer (sum)"]].to_csv(path, index=False)
     study, _ = make(path, tmp_path / "study", "--patient", "pasient id")
     assert study.models[0].formula == "symptomer_sum ~ maaned + (1 | pasient_id)"
+
+
+def test_a_wide_file_gives_a_study_that_reads_it(tmp_path: Path) -> None:
+    """The declared pattern and times go into the study file; the models are those of the long form."""
+    wide = trial().pivot(index=["pasient id", "kvinne"], columns="måned", values="symptomer (sum)")
+    wide.columns = pd.Index([f"score_t{month}" for month in wide.columns])
+    path = tmp_path / "w.csv"
+    wide.reset_index().to_csv(path, index=False)
+    options = ("--wide", "score=score_t{visit}", "--time-unit", "months", "--patient", "pasient id")
+    study, rows = make(path, tmp_path / "study", *options)
+    assert study.models[1].formula == "score ~ time + kvinne + time:kvinne + (time | pasient_id)"
+    assert sorted(set(rows.rows["time"])) == [0, 3, 6, 12]
+    study, rows = make(path, tmp_path / "other", *options, "--visits", "0=0,3=1,6=2,12=2.5")
+    assert sorted(set(rows.rows["time"])) == [0, 1, 2, 2.5]
