@@ -15,7 +15,7 @@ from bayes_alliance.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
-    from bayes_alliance.new_study import Roles
+    from bayes_alliance.roles import Roles
     from bayes_alliance.study import ReadOptions, Study
     from bayes_alliance.text_table import TextTable
 
@@ -273,7 +273,7 @@ def _ask_roles(options: argparse.Namespace, table: TextTable) -> Roles:
     """Guess, and on a terminal ask whether the guess is right."""
     import sys
 
-    from bayes_alliance.new_study import candidate_outcomes, guess_roles
+    from bayes_alliance.roles import candidate_outcomes, guess_roles
 
     stated = {"patient": options.patient, "time": options.time, "time_unit": options.time_unit}
     roles = guess_roles(table, **stated, outcomes=tuple(options.outcome))

@@ -16,7 +16,7 @@ toml_reader
 formulas wai
 printed facts study
 fact_file data_section study_checks study_file
-text_table csv_table readers shape columns derive row_checks row_warnings data data_dictionary new_study
+text_table csv_table readers shape columns derive row_checks row_warnings data data_dictionary roles new_study
 likelihood importance
 fits
 priors
