@@ -20,7 +20,7 @@ from bayes_alliance import __version__
 from bayes_alliance.cli_data import add_commands as add_data_commands
 from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data
 from bayes_alliance.cli_published import add_commands as add_published_commands
-from bayes_alliance.errors import AllianceError
+from bayes_alliance.errors import AllianceError, printable
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except AllianceError as error:
-        print(f"bayes-alliance: {error}", file=sys.stderr)
+        print(printable(f"bayes-alliance: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("bayes-alliance: interrupted; stored posteriors are kept and will be reused", file=sys.stderr)
@@ -227,7 +227,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
 
     def report(line: str) -> None:
         if not options.quiet or line.startswith("warning: "):
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
 
     report(f"{study.title}: {data.source.value}, {data.origin}")
     for note in data.notes:

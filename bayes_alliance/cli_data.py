@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
@@ -231,7 +231,7 @@ def _check_data(options: argparse.Namespace) -> int:
         listed = [p.format() for p in error.problems]
         print(json.dumps({"ok": False, "problems": listed, "details": problems, "warnings": []}, indent=2))
         return error.exit_code
-    print(json.dumps(facts, indent=2) if options.json else format_data(facts))
+    print(json.dumps(facts, indent=2) if options.json else printable(format_data(facts)))
     return 0
 
 
@@ -259,13 +259,14 @@ def _new_study(options: argparse.Namespace) -> int:
     )
     study = load_study(folder)
     predictors = ", ".join(p.header for p in roles.predictors) or "none"
-    print(
-        f"patient: {roles.patient}; time: {roles.time} ({roles.time_unit}); outcome: {', '.join(roles.outcomes)}"
+    lines = (
+        f"patient: {roles.patient}; time: {roles.time} ({roles.time_unit}); outcome: {', '.join(roles.outcomes)}",
+        f"predictors: {predictors}; {len(study.models)} models",
+        f"wrote {path}, with a copy of the data beside it; look it through, then:",
+        f"  bayes-alliance check-data {folder} {folder / options.file.name}",
+        f"  bayes-alliance reanalyse {folder}",
     )
-    print(f"predictors: {predictors}; {len(study.models)} models")
-    print(f"wrote {path}, with a copy of the data beside it; look it through, then:")
-    print(f"  bayes-alliance check-data {folder} {folder / options.file.name}")
-    print(f"  bayes-alliance reanalyse {folder}")
+    print(printable("\n".join(lines)))
     return 0
 
 

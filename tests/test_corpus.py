@@ -9,7 +9,7 @@ import pytest
 
 from bayes_alliance.cli import main
 from tests.corpus import CASES, WARNINGS, Case, write_case
-from tests.corpus_study import write_study
+from tests.corpus_study import join, sound_rows, write_study
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +93,24 @@ def test_problems_as_json_have_their_parts(
     assert detail["allowed"] == "a number from 1 up to 7"
     assert detail["got"] == ""
     assert "--missing" in detail["fix"]
+
+
+def test_text_from_files_cannot_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, study: Path
+) -> None:
+    """Escape sequences in labels, headers and names of sheets are printed without their power."""
+    import pyreadstat
+
+    from tests.corpus import frame, sheet, typed_rows
+
+    escape = "\x1b]0;gone\x07\x1b[2J"
+    pyreadstat.write_sav(frame(), str(tmp_path / "d.sav"), column_labels={"weight": f"Weight{escape}"})
+    assert main(["check-data", str(study), str(tmp_path / "d.sav")]) == 0
+    printed = capsys.readouterr().out
+    assert "Weight" in printed
+    sheet(typed_rows())(tmp_path / "d.xlsx")
+    assert main(["check-data", str(study), str(tmp_path / "d.xlsx"), "--sheet", escape]) == 2
+    (tmp_path / "d.csv").write_text(join(sound_rows()).replace("weight", f"weight{escape}", 1))
+    assert main(["check-data", str(study), str(tmp_path / "d.csv")]) == 0
+    captured = capsys.readouterr()
+    assert not {"\x1b", "\x07"} & set(printed + captured.out + captured.err)
