@@ -9,10 +9,8 @@ no half file. Holds no patient's data: rows are known by their digest.
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from bayes_alliance.fits import Array, PosteriorFit, RowsUsed
 from bayes_alliance.formulas import Design
 from bayes_alliance.priors import CoefficientPriors
 from bayes_alliance.study import Source
+from bayes_alliance.whole_files import whole_file
 
 FORMAT = 2
 
@@ -96,15 +95,10 @@ def store_fit(path: Path, fit: PosteriorFit, record: Mapping[str, str]) -> None:
     tree = posterior_tree(fit)
     about = {"record": dict(record), "fit": _plain(fit), "draws": _draws_digest(fit)}
     tree.attrs["bayes_alliance"] = json.dumps(about)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        tree.to_netcdf(part, engine="h5netcdf")
-        part.replace(path)
-    except RuntimeError as error:
-        # HDF5 reports a full disk that it meets on closing the file as a RuntimeError.
-        raise OSError(errno.EIO, f"the posterior cannot be stored ({str(error)[:200]})", str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)
+    # By way of memory: HDF5 crashes at the end of the process after a full disk kept it from closing a file.
+    raw = tree.to_netcdf(None, engine="h5netcdf")
+    with whole_file(path) as part:
+        part.write_bytes(raw)
 
 
 def _draws_digest(fit: PosteriorFit) -> str:

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_alliance import __version__
+from bayes_alliance.cli_data import add_commands as add_data_commands
+from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data
 from bayes_alliance.cli_published import add_commands as add_published_commands
-from bayes_alliance.errors import AllianceError
+from bayes_alliance.errors import AllianceError, printable
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except AllianceError as error:
-        print(f"bayes-alliance: {error}", file=sys.stderr)
+        print(printable(f"bayes-alliance: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("bayes-alliance: interrupted; stored posteriors are kept and will be reused", file=sys.stderr)
@@ -69,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_reanalyse(commands)
     _add_fit(commands)
-    _add_check_data(commands)
+    add_data_commands(commands)
     add_published_commands(commands)
     studies = commands.add_parser("studies", help="list the studies that ship with the package")
     studies.add_argument("--json", action="store_true", help="print JSON")
@@ -92,6 +94,10 @@ def _add_reanalyse(commands: Any) -> None:
     _add_fitting(command)
     command.add_argument(
         "--exact", action="store_true", help="score every patient by a refit without that patient"
+    )
+    add_min_cell(command)
+    command.add_argument(
+        "--share", type=Path, metavar="ZIP", help="also write a bundle without anything of single patients"
     )
     command.add_argument("--quiet", action="store_true", help="print only the last line")
     command.add_argument(
@@ -125,24 +131,15 @@ def _add_fit(commands: Any) -> None:
     command.set_defaults(run=_fit)
 
 
-def _add_check_data(commands: Any) -> None:
-    command = commands.add_parser(
-        "check-data",
-        help="check a data file against a study",
-        description="Read and check a data file and say which models it can carry.",
-    )
-    command.add_argument("study", metavar="STUDY")
-    command.add_argument("file", type=Path, metavar="FILE")
-    command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=_check_data)
-
-
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--data", type=Path, metavar="FILE", help="long CSV; default: what the study ships with"
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="CSV, Excel, SPSS, Stata, Parquet or R file; default: what the study ships with",
     )
     command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
+    add_reading_options(command)
 
 
 def _add_fitting(command: argparse.ArgumentParser) -> None:
@@ -235,43 +232,36 @@ def _refuse_ignored(options: argparse.Namespace) -> None:
         raise InputError("options", problems)
 
 
-def _load_data(options: argparse.Namespace, study: Study) -> StudyData:
-    from bayes_alliance.cohort import simulate_cohort
-    from bayes_alliance.data import read_data
-    from bayes_alliance.errors import InputError, Problem
-    from bayes_alliance.study import Source
-
-    if options.data is not None:
-        return read_data(study, options.data, patients_path=options.patients, source=Source.REAL)
-    if options.patients is not None:
-        raise InputError("option --patients", [Problem(what="it goes with --data")])
-    if study.data.file:
-        return read_data(study, study.folder / study.data.file, source=study.data.source)
-    return simulate_cohort(study, options.seed)
-
-
 def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.outputs import write_run
     from bayes_alliance.pipeline import run_study
+    from bayes_alliance.privacy import mask_small_cells
+    from bayes_alliance.share import write_share
     from bayes_alliance.study_file import load_study
 
     started = time.perf_counter()
     study = load_study(options.study)
     models = tuple(part.strip() for part in options.models.split(",") if part.strip())
     settings = _settings(options, study, models)
-    data = _load_data(options, study)
+    data = load_data(options, study)
 
     def report(line: str) -> None:
-        if not options.quiet:
-            print(line, file=sys.stderr, flush=True)
+        if not options.quiet or line.startswith("warning: "):
+            print(printable(line), file=sys.stderr, flush=True)
 
     report(f"{study.title}: {data.source.value}, {data.origin}")
     for note in data.notes:
         report(f"  {note}")
+    for warning in data.warnings:
+        report(f"warning: {warning.format()}")
     folder = _make_folder(options, study, data, models)
     results = run_study(study, data, settings, store=folder / "posteriors", report=report)
     report("writing tables and figures")
+    results = mask_small_cells(results, options.min_cell)
     written = write_run(results, settings, folder)
+    if options.share is not None:
+        for removed in write_share(written, folder, options.share):
+            report(f"left out of {options.share}: {removed}")
     return _print_end(options, results, folder, files=len(written), seconds=time.perf_counter() - started)
 
 
@@ -279,6 +269,7 @@ def _make_folder(options: argparse.Namespace, study: Study, data: StudyData, mod
     """Make the output folder, but only for input that can be run."""
     from bayes_alliance.errors import InputError, Problem
     from bayes_alliance.plan import plan_study
+    from bayes_alliance.whole_files import clear_parts
 
     plan_study(study, data, models=models)
     folder: Path = options.out or Path("results") / study.id
@@ -297,6 +288,7 @@ def _make_folder(options: argparse.Namespace, study: Study, data: StudyData, mod
             fix="name another with --out",
         )
         raise InputError("output folder", [problem]) from error
+    clear_parts(folder)
     return folder
 
 
@@ -369,7 +361,7 @@ def _fit(options: argparse.Namespace) -> int:
     _check_json_path(options.json)
     study = load_study(options.study)
     settings = _settings(options, study, (options.model,))
-    data = _load_data(options, study)
+    data = load_data(options, study)
     results = run_study(study, data, settings, fits_only=True)
     if not results.runs:
         raise AllianceError("; ".join(f"{s.model_id}: {s.reason}" for s in results.skipped))
@@ -382,27 +374,10 @@ def _fit(options: argparse.Namespace) -> int:
     elif str(options.json) == "-":
         print(text)
     else:
-        options.json.write_text(text + "\n", encoding="utf-8")
+        from bayes_alliance.whole_files import write_whole
+
+        write_whole(options.json, text + "\n")
     return _print_failed(results)
-
-
-def _check_data(options: argparse.Namespace) -> int:
-    from bayes_alliance.data import read_data
-    from bayes_alliance.errors import InputError
-    from bayes_alliance.outputs import data_json, format_data
-    from bayes_alliance.study_file import load_study
-
-    study = load_study(options.study)
-    try:
-        data = read_data(study, options.file, patients_path=options.patients)
-        text = json.dumps(data_json(study, data), indent=2) if options.json else format_data(study, data)
-    except InputError as error:
-        if not options.json:
-            raise
-        print(json.dumps({"ok": False, "problems": [p.format() for p in error.problems]}, indent=2))
-        return error.exit_code
-    print(text)
-    return 0
 
 
 def _studies(options: argparse.Namespace) -> int:

@@ -13,14 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_alliance.csv_table import Findings, TextTable
 from bayes_alliance.study import Study, Variable
+from bayes_alliance.text_table import Findings, TextTable
 from bayes_alliance.wai import HIGHEST, LOWEST, N_ITEMS
 
 MISSING = frozenset({"", "na", "nan", "."})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _TWO_DECIMALS = 0.005
+_MISSING_CODES = np.array([float(digit * n) for digit in "98" for n in range(1, 6)] + [77.0, 777.0])
+RECODE = "correct the cell, or declare what it means in [data.recode] of the study file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +56,25 @@ class TypedTable:
     notes: tuple[str, ...]
 
     def complain(
-        self, rows: NDArray[np.bool_], name: str, findings: Findings, what: str, allowed: str = ""
+        self,
+        rows: NDArray[np.bool_],
+        name: str,
+        findings: Findings,
+        what: str,
+        allowed: str = "",
+        fix: str = "",
     ) -> None:
         """Record one problem for each marked row of a column."""
+        header = self.headers[name]
+        cells = self.table.frame[header] if header in self.table.frame.columns else None
         for row in np.flatnonzero(rows):
             findings.add(
                 what,
-                where=self.table.place(int(row), self.headers[name]),
+                where=self.table.place(int(row), header),
                 line=int(self.table.lines[row]),
+                got="" if cells is None else str(cells.iloc[row]),
                 allowed=allowed,
+                fix=fix,
             )
 
 
@@ -98,7 +110,7 @@ def type_columns(
                 fix="put it into the file of assessments",
             )
     is_text = {v.name: v.kind == "category" or v.name == study.patient for v in known}
-    decimal = _decimal_mark(table, [v.column for v in known if not is_text[v.name]])
+    decimal = decimal_mark(table, [v.column for v in known if not is_text[v.name]])
     typed = TypedTable(
         table=table,
         frame=pd.DataFrame(index=table.frame.index),
@@ -177,7 +189,9 @@ def off_grid(variable: Variable, values: NDArray[np.float64]) -> NDArray[np.bool
 
 def _add_texts(typed: TypedTable, variable: Variable, findings: Findings) -> None:
     permitted = set(variable.categories)
+    named = _names_of_codes(typed.table, variable)
     texts = [_text(cell, permitted) for cell in typed.table.frame[variable.column]]
+    texts = [text if text is None or text in permitted else named.get(text, text) for text in texts]
     faulty = np.array([text is not None and bool(permitted) and text not in permitted for text in texts])
     typed.complain(
         faulty,
@@ -185,20 +199,78 @@ def _add_texts(typed: TypedTable, variable: Variable, findings: Findings) -> Non
         findings,
         "not a permitted value",
         allowed=", ".join(variable.categories),
+        fix=RECODE,
     )
     kept = [None if bad else text for text, bad in zip(texts, faulty, strict=True)]
     typed.frame[variable.name] = pd.Series(kept, dtype=object, index=typed.frame.index)
     typed.faulty[variable.name] = faulty
 
 
+def _names_of_codes(table: TextTable, variable: Variable) -> dict[str, str]:
+    """Give the declared category for each code that the file labels with it."""
+    labels = table.value_labels.get(variable.column, {})
+    by_spelling = {category.casefold(): category for category in variable.categories}
+    return {
+        code: by_spelling[label.casefold()]
+        for code, label in labels.items()
+        if label.casefold() in by_spelling
+    }
+
+
+def _binary_codes(typed: TypedTable, variable: Variable, findings: Findings) -> pd.Series:
+    """Give the cells of a binary column as 0 and 1 where the file says it in the declared words.
+
+    A file whose labels give 0 and 1 the other way round than the study does is complained of.
+    """
+    cells = typed.table.frame[variable.column]
+    if variable.kind != "binary" or len(variable.categories) != 2 or pd.api.types.is_numeric_dtype(cells):
+        return cells
+    named = _names_of_codes(typed.table, variable)
+    zero, one = variable.categories
+    if set(named) <= {"0", "1"} and (named.get("0") == one or named.get("1") == zero):
+        findings.add(
+            f"column {variable.column!r} labels 0 and 1 the other way round",
+            where=typed.table.name,
+            allowed=f"0 = {zero}, 1 = {one}",
+            fix="turn 'categories' of the variable round, or the codes by [data.recode]",
+        )
+        return cells
+    meaning = {zero.casefold(): "0", one.casefold(): "1"}
+    meaning |= {code: meaning[category.casefold()] for code, category in named.items()}
+    return cells.map(lambda cell: meaning.get(str(cell).strip().casefold(), cell))
+
+
 def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: Findings) -> None:
-    values, unreadable = _numbers(typed.table.frame[variable.column], decimal)
+    values, unreadable = read_numbers(_binary_codes(typed, variable, findings), decimal)
     example = "a number" if decimal == "." else "a number with a decimal comma"
-    typed.complain(unreadable, variable.name, findings, "not a number", allowed=example)
+    if variable.kind == "binary":
+        example = " or ".join(("0", "1", *variable.categories))
+    typed.complain(
+        unreadable,
+        variable.name,
+        findings,
+        "not a number",
+        allowed=example,
+        fix="" if variable.kind != "binary" else RECODE,
+    )
     outside, allowed = _not_permitted(variable, values)
-    typed.complain(outside, variable.name, findings, "not a permitted value", allowed=allowed)
+    coded = outside & looks_like_missing_code(values)
+    typed.complain(outside & ~coded, variable.name, findings, "not a permitted value", allowed=allowed)
+    typed.complain(
+        coded,
+        variable.name,
+        findings,
+        "not a permitted value, and it looks like a code for a missing one",
+        allowed=allowed,
+        fix='if it is one, declare it: missing = ["..."] in [data] of the study file, or --missing',
+    )
     typed.frame[variable.name] = np.where(outside, np.nan, values)
     typed.faulty[variable.name] = unreadable | outside
+
+
+def looks_like_missing_code(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark 9, 99, 999, ..., 8, 88, 888, ... and their negatives, the usual codes for a missing answer."""
+    return np.isin(np.abs(values), _MISSING_CODES)
 
 
 def _not_permitted(variable: Variable, values: NDArray[np.float64]) -> tuple[NDArray[np.bool_], str]:
@@ -219,7 +291,7 @@ def _not_permitted(variable: Variable, values: NDArray[np.float64]) -> tuple[NDA
     return bad, allowed
 
 
-def _numbers(column: pd.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def read_numbers(column: pd.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Give the values (NaN where missing or unreadable) and mark the unreadable."""
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=float, na_value=np.nan)
@@ -246,8 +318,10 @@ def _text(cell: object, permitted: Iterable[str] = ()) -> str | None:
     return None if text.lower() in MISSING and text not in permitted else text
 
 
-def _decimal_mark(table: TextTable, headers: list[str]) -> str:
+def decimal_mark(table: TextTable, headers: list[str]) -> str:
     """Find out whether the numbers of a file are written with a comma."""
+    if table.decimal:
+        return table.decimal
     if not table.may_use_decimal_comma:
         return "."
     cells = (str(cell).strip() for header in headers for cell in table.frame[header])

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_alliance.columns import TypedTable, as_category, type_columns
-from bayes_alliance.csv_table import Findings, TextTable, read_csv_table
 from bayes_alliance.derive import derive_variables, score_subscales
 from bayes_alliance.errors import InputError, Problem, RowsDifferError
+from bayes_alliance.readers import read_table
 from bayes_alliance.row_checks import (
     check_columns,
     check_keys,
@@ -29,7 +29,10 @@ from bayes_alliance.row_checks import (
     fill_patient_level,
     merge_patients,
 )
-from bayes_alliance.study import Source, Study
+from bayes_alliance.row_warnings import warn_of_columns, warn_of_models
+from bayes_alliance.shape import shape_table
+from bayes_alliance.study import ReadOptions, Source, Study
+from bayes_alliance.text_table import Findings, TextTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,10 @@ class StudyData:
         SHA-256 of everything in ``rows``.
     patient, time : str
         Names of the identifying columns.
+    warnings : tuple of Problem
+        What is permitted but probably not meant.
+    column_labels : mapping of str to str
+        What the file itself says about its columns, by header.
     """
 
     rows: pd.DataFrame
@@ -66,6 +73,8 @@ class StudyData:
     digest: str
     patient: str
     time: str
+    warnings: tuple[Problem, ...] = ()
+    column_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,24 +132,29 @@ def read_data(
     *,
     patients_path: str | Path | None = None,
     source: Source = Source.REAL,
+    options: ReadOptions | None = None,
+    show_values: bool = False,
 ) -> StudyData:
-    """Read a study's data from a long CSV file, one row an assessment.
+    """Read a study's data from a file of any kind in :mod:`bayes_alliance.readers`, long or wide.
 
-    The file is UTF-8 (a byte-order mark is tolerated), separated by comma, semicolon or tab; where the
-    separator is not a comma, decimal commas are understood. An empty cell, ``NA``, ``NaN`` and ``.`` are
-    missing. Patient-level columns are repeated on a patient's rows (gaps are filled from the others) or stand
-    in a second file with one row a patient.
+    What a file does not state is found out and reported in the notes. An empty cell, ``NA``, ``NaN`` and
+    ``.`` are missing, as is what the file or the study declares to be. Patient-level columns are repeated on
+    a patient's rows (gaps are filled from the others) or stand in a second file with one row a patient.
 
     Parameters
     ----------
     study : Study
         Says which columns there are and what they may hold.
     path : str or Path
-        The long file.
+        The file of assessments.
     patients_path : str or Path, optional
         The patients' file.
     source : Source
         Whether the file holds real or synthetic data.
+    options : ReadOptions, optional
+        How to read the files; by default what the study file says in ``[data]``.
+    show_values : bool
+        Whether messages may show the values of cells.
 
     Returns
     -------
@@ -152,8 +166,15 @@ def read_data(
         With every problem of the file or files, by line and column.
     """
     paths = [Path(path)] if patients_path is None else [Path(path), Path(patients_path)]
-    tables = _read_tables(paths)
-    return _build_data(study, tables, source=source, origin=" + ".join(table.name for table in tables))
+    options = study.data.reading if options is None else options
+    tables = _read_tables(paths, options)
+    findings = Findings(show_values=show_values)
+    shaped = [
+        shape_table(study, table, options, findings, of_patients=index > 0)
+        for index, table in enumerate(tables)
+    ]
+    origin = " + ".join(table.name for table in tables)
+    return _build_data(study, shaped, source=source, origin=origin, findings=findings)
 
 
 def data_from_frame(study: Study, frame: pd.DataFrame, *, source: Source, origin: str) -> StudyData:
@@ -187,7 +208,7 @@ def data_from_frame(study: Study, frame: pd.DataFrame, *, source: Source, origin
         may_use_decimal_comma=False,
         notes=(),
     )
-    return _build_data(study, [table], source=source, origin=origin)
+    return _build_data(study, [table], source=source, origin=origin, findings=Findings())
 
 
 def freeze_rows(
@@ -297,13 +318,13 @@ def _check_present(data: StudyData, names: Iterable[str]) -> None:
         )
 
 
-def _read_tables(paths: list[Path]) -> list[TextTable]:
+def _read_tables(paths: list[Path], options: ReadOptions) -> list[TextTable]:
     """Read every file before complaining of any."""
     tables: list[TextTable] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            tables.append(read_csv_table(path))
+            tables.append(read_table(path, options))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -311,9 +332,10 @@ def _read_tables(paths: list[Path]) -> list[TextTable]:
     return tables
 
 
-def _build_data(study: Study, tables: list[TextTable], *, source: Source, origin: str) -> StudyData:
+def _build_data(
+    study: Study, tables: list[TextTable], *, source: Source, origin: str, findings: Findings
+) -> StudyData:
     """Type, merge, check, complete, sort and derive."""
-    findings = Findings()
     visits = type_columns(study, tables[0], findings)
     notes = [*visits.table.notes, *visits.notes]
     unused = list(visits.unused)
@@ -329,7 +351,9 @@ def _build_data(study: Study, tables: list[TextTable], *, source: Source, origin
     notes += score_subscales(study, visits, findings)
     findings.raise_any(origin)
     notes += count_oddities(study, visits, unused)
+    warn_of_columns(study, visits, findings)
     rows, absent = derive_variables(study, _sort_rows(study, visits.frame))
+    warn_of_models(study, rows, findings, where=visits.table.name)
     names = [*(v.name for v in study.variables), *(d.name for d in study.derived)]
     rows = rows[[name for name in names if name in rows.columns]]
     return StudyData(
@@ -342,6 +366,8 @@ def _build_data(study: Study, tables: list[TextTable], *, source: Source, origin
         digest=digest_rows(rows, map(str, rows.columns)),
         patient=study.patient,
         time=study.time,
+        warnings=tuple(findings.warned),
+        column_labels={head: label for table in tables for head, label in table.column_labels.items()},
     )
 
 

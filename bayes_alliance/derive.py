@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_alliance.columns import TypedTable, as_category, item_headers
-from bayes_alliance.csv_table import Findings
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study import Derived, Scoring, Study
+from bayes_alliance.text_table import Findings
 from bayes_alliance.wai import KEYS, SUBSCALES, find_key, score_items
 
 SCORE_TOLERANCE = 0.01

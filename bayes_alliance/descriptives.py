@@ -54,6 +54,8 @@ class Descriptive:
         How it is described.
     groups : tuple of GroupValue
         For the values 0 and 1 of the grouping variable.
+    masked_below : int
+        Where a cell has fewer patients than this, its numbers were withheld; 0 where nothing was.
     """
 
     variable: str
@@ -62,6 +64,7 @@ class Descriptive:
     kind: DescriptiveKind
     groups: tuple[GroupValue, GroupValue]
     test: GroupTest
+    masked_below: int = 0
 
 
 def describe_patients(study: Study, rows: pd.DataFrame) -> list[Descriptive]:

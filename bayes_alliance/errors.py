@@ -94,3 +94,14 @@ class FitError(AllianceError):
 
 class MissingPackageError(AllianceError):
     """An optional package is needed; the message names the command that installs it."""
+
+
+def printable(text: str) -> str:
+    r"""Replace what could steer a terminal: text from files (headers, labels, names of sheets) is untrusted.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31mb")
+    'a?[31mb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)

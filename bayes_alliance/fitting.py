@@ -162,6 +162,8 @@ class Fitter:
         fit = self._fit(planned, engine, covariance)
         if path:
             store_fit(path, fit, record)
+        if path and found.startswith("the stored file"):
+            self.report(f"warning: {path.name}: {found}; it was fitted again")
         why = "" if found in ("not stored", "not stored yet") else f" ({found})"
         if "handed_over" in fit.facts:
             why += f" ({fit.facts['handed_over']})"

@@ -2,7 +2,7 @@
 
 A formula comes from a study file, so it is data: it is tokenised and checked against a small grammar here
 before any library sees it. What passes contains only declared variable names, ``0`` and ``1``, the
-operators ``~ + * : | ( )`` and nothing else: no calls, no attributes, no strings. The design matrices
+operators ``~ + - * : / ^ | ( )`` and nothing else: no calls, no attributes, no strings. The design matrices
 are those of formulae, the library that Bambi uses, so every engine rests on the same columns; where all variables
 are numbers they are plain products, and the library (and its start-up) is not needed. Must not import the fitting
 libraries.
@@ -26,8 +26,10 @@ MAX_LENGTH = 500
 MAX_TERMS = 40
 MAX_COLUMNS = 60
 _NUMBERS = "iuf"  # kinds of NumPy types
+MAX_DEPTH = 8
+MAX_POWER = 4
 _TOKEN = re.compile(
-    r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<number>[0-9]+)|(?P<op>[~+*:|()])|(?P<bad>\S))"
+    r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<number>[0-9]+)|(?P<op>[-~+*:/^|()])|(?P<bad>\S))"
 )
 Term = tuple[str, ...]
 
@@ -75,8 +77,9 @@ def parse_formula(text: str) -> Formula:
     Parameters
     ----------
     text : str
-        Such as ``tasks ~ months + poor + poor:months + (months | patient)``. ``a * b`` means
-        ``a + b + a:b``.
+        Such as ``tasks ~ months + poor + poor:months + (months | patient)``. As in R, ``a * b`` means
+        ``a + b + a:b``, ``a / b`` means ``a + a:b``, ``(a + b + c)^2`` all of them and their interactions of
+        two, ``- a:b`` takes a term out again, and ``- 1`` the intercept.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def _tokenise(text: str) -> list[str]:
         if match.group("bad") is not None:
             raise FormulaError(
                 f"character {match.group('bad')!r} at position {match.start('bad') + 1} is not allowed; "
-                "a formula holds variable names, 0, 1 and ~ + * : | ( )"
+                "a formula holds variable names, 0, 1 and ~ + - * : / ^ | ( )"
             )
         token = match.group("name") or match.group("number") or match.group("op")
         if token is not None:
@@ -117,6 +120,7 @@ class _Parser:
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
         self.position = 0
+        self.depth = 0
 
     def formula(self) -> Formula:
         response = self._name("the outcome")
@@ -124,41 +128,89 @@ class _Parser:
         terms: list[Term] = []
         intercept = True
         random: tuple[tuple[str, ...], str] | None = None
+        sign = self._next() if self._peek() == "-" else "+"
         while True:
-            if self._peek() == "(":
+            if self._at_random():
                 if random is not None:
                     raise FormulaError("two random parts; one grouping factor is supported")
+                if sign == "-":
+                    raise FormulaError("the random part cannot be taken out")
                 random = self._random()
             elif self._peek() in ("0", "1"):
-                intercept = self._next() == "1"
+                intercept = (self._next() == "1") == (sign == "+")
             else:
-                terms = _without_repeats(terms + self._product())
+                terms = _add(terms, self._product()) if sign == "+" else _take_out(terms, self._product())
             if self._peek() is None:
                 break
-            self._expect("+")
+            sign = self._sign()
         if random is None:
             raise FormulaError("no random part; add one such as (1 | patient) or (months | patient)")
         return _formula(response, tuple(terms), intercept, *random)
 
-    def _product(self) -> list[Term]:
-        parts = [self._interaction()]
-        while self._peek() == "*":
-            self._next()
-            parts.append(self._interaction())
-        products: list[Term] = []
-        for part in parts:
-            products += [part] + [_join(term, part) for term in products]
-            # a * b * c * ... doubles at every step: refuse before it fills the memory.
-            if len(products) > MAX_TERMS:
-                raise FormulaError(f"the products give more than {MAX_TERMS} terms")
-        return sorted(products, key=len)
+    def _at_random(self) -> bool:
+        """Whether what begins here is a random part: an opening bracket whose own level holds a bar."""
+        level = 0
+        for token in self.tokens[self.position :]:
+            level += (token == "(") - (token == ")")
+            if level <= 0:
+                return False
+            if token == "|" and level == 1:
+                return True
+        # Brackets that do not close: what is wrong with them is said where they are read.
+        return self._peek() == "("
 
-    def _interaction(self) -> Term:
-        term: Term = (self._name("a variable"),)
+    def _sign(self) -> str:
+        if self._peek() == "-":
+            return str(self._next())
+        self._expect("+")
+        return "+"
+
+    def _product(self) -> list[Term]:
+        """Read ``a * b / c``; each operator takes everything to its left."""
+        terms = self._interaction()
+        while self._peek() in ("*", "/"):
+            nested = self._next() == "/"
+            right = self._interaction()
+            whole = [tuple(dict.fromkeys(chain.from_iterable(terms)))]
+            inner = _cross(whole if nested else terms, right)
+            terms = _limited([*terms, *([] if nested else right), *inner])
+        return sorted(terms, key=len)
+
+    def _interaction(self) -> list[Term]:
+        terms = self._power()
         while self._peek() == ":":
             self._next()
-            term = _join(term, (self._name("a variable"),))
-        return term
+            terms = _limited(_cross(terms, self._power()))
+        return terms
+
+    def _power(self) -> list[Term]:
+        terms = self._operand()
+        if self._peek() == "^":
+            self._next()
+            found = self._next()
+            if not found.isdigit() or not 1 <= int(found[:9]) <= MAX_POWER or len(found) > 9:
+                raise FormulaError(f"after ^ a whole number from 1 to {MAX_POWER} is expected")
+            base = terms
+            for _ in range(int(found) - 1):
+                terms = _limited([*terms, *_cross(terms, base)])
+        return terms
+
+    def _operand(self) -> list[Term]:
+        """Read a variable, or a sum in brackets."""
+        if self._peek() != "(":
+            return [(self._name("a variable"),)]
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise FormulaError(f"brackets are nested more than {MAX_DEPTH} deep")
+        self._expect("(")
+        terms = self._product()
+        while self._peek() in ("+", "-"):
+            adds = self._next() == "+"
+            more = self._product()
+            terms = _add(terms, more) if adds else _take_out(terms, more)
+        self._expect(")")
+        self.depth -= 1
+        return terms
 
     def _random(self) -> tuple[tuple[str, ...], str]:
         self._expect("(")
@@ -205,6 +257,32 @@ class _Parser:
 
 def _join(left: Term, right: Term) -> Term:
     return tuple(dict.fromkeys((*left, *right)))
+
+
+def _cross(left: list[Term], right: list[Term]) -> list[Term]:
+    return [_join(a, b) for a in left for b in right]
+
+
+def _limited(terms: list[Term]) -> list[Term]:
+    """Keep each term once; products double at every step, so refuse them before they fill the memory."""
+    kept = _without_repeats(terms)
+    if len(kept) > MAX_TERMS:
+        raise FormulaError(f"the products give more than {MAX_TERMS} terms")
+    return kept
+
+
+def _add(terms: list[Term], more: list[Term]) -> list[Term]:
+    return _without_repeats(terms + more)
+
+
+def _take_out(terms: list[Term], gone: list[Term]) -> list[Term]:
+    """Take terms out, all of which must be there."""
+    present = {frozenset(term) for term in terms}
+    for term in gone:
+        if frozenset(term) not in present:
+            raise FormulaError(f"{':'.join(term)!r} cannot be taken out: it is not in the formula before")
+    out = {frozenset(term) for term in gone}
+    return [term for term in terms if frozenset(term) not in out]
 
 
 def _without_repeats(terms: list[Term]) -> list[Term]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from bayes_alliance.fitting import RunSettings
 from bayes_alliance.results import ModelRun, StudyResults
+from bayes_alliance.whole_files import write_whole
 
 PACKAGES = (
     "bayes-alliance",
@@ -120,12 +121,7 @@ def _fit_entry(run: ModelRun) -> dict[str, Any]:
 
 def write_manifest(manifest: dict[str, Any], path: Path) -> None:
     """Write the manifest as JSON, by rename, so that no half manifest is ever seen."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 def _sha256(path: Path) -> str:

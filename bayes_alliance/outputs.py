@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.data import StudyData
+from bayes_alliance.data_dictionary import Entry, describe_data, format_dictionary
 from bayes_alliance.fitting import RunSettings
 from bayes_alliance.manifest import build_manifest, json_ready, write_manifest
 from bayes_alliance.plan import plan_study
+from bayes_alliance.privacy import mask_texts
 from bayes_alliance.results import ModelRun, StudyResults
 from bayes_alliance.study import Study
 from bayes_alliance.summaries import Quantity
+from bayes_alliance.whole_files import alone_in
 
 
 def write_run(results: StudyResults, settings: RunSettings, folder: Path) -> list[Path]:
@@ -39,10 +42,11 @@ def write_run(results: StudyResults, settings: RunSettings, folder: Path) -> lis
     from bayes_alliance.plots import write_figures
     from bayes_alliance.tables import write_tables
 
-    files = [*write_tables(results, folder / "tables"), *write_figures(results, folder / "figures")]
-    files += _posteriors(results, folder / "posteriors")
     manifest = folder / "manifest.json"
-    write_manifest(build_manifest(results, settings, files=files, folder=folder), manifest)
+    with alone_in(folder):
+        files = [*write_tables(results, folder / "tables"), *write_figures(results, folder / "figures")]
+        files += _posteriors(results, folder / "posteriors")
+        write_manifest(build_manifest(results, settings, files=files, folder=folder), manifest)
     return [*files, manifest]
 
 
@@ -170,15 +174,28 @@ def _quantity_line(quantity: Quantity, width: int) -> str:
     return f"  {quantity.name:<{width}}{f'{ml.estimate:.4g}{se}':>22}{p:>9}{posterior:>36}{below:>8}"
 
 
-def data_json(study: Study, data: StudyData) -> dict[str, Any]:
-    """Say as JSON what a data file was understood to be and which models it carries."""
+def data_json(
+    study: Study, data: StudyData, *, min_cell: int = 0, show_values: bool = False
+) -> dict[str, Any]:
+    """Say as JSON what a data file was understood to be and which models it carries.
+
+    Parameters
+    ----------
+    min_cell : int
+        Counts of 1 to one less than this are masked.
+    show_values : bool
+        Whether the dictionary may show smallest and largest values.
+    """
     plan = plan_study(study, data)
-    return {
+    entries = describe_data(study, data, min_cell=min_cell, show_values=show_values)
+    facts = {
         "ok": True,
         "origin": data.origin,
         "n_patients": int(data.rows[study.patient].nunique()),
         "n_rows": len(data.rows),
         "notes": list(data.notes),
+        "warnings": [warning.format() for warning in data.warnings],
+        "dictionary": [dataclasses.asdict(entry) for entry in entries],
         "unused_columns": list(data.unused_columns),
         "absent_variables": list(data.absent),
         "models": [
@@ -195,13 +212,19 @@ def data_json(study: Study, data: StudyData) -> dict[str, Any]:
             f"{s.comparison}: {s.model_id}": s.reason for s in plan.skipped if s.comparison
         },
     }
+    masked: dict[str, Any] = mask_texts(facts, min_cell)
+    return masked
 
 
-def format_data(study: Study, data: StudyData) -> str:
-    """Say in words what a data file was understood to be and which models it carries."""
-    facts = data_json(study, data)
+def format_data(facts: dict[str, Any]) -> str:
+    """Say in words what :func:`data_json` says: how a file was understood and which models it carries."""
     lines = [f"{facts['origin']}: {facts['n_patients']} patients, {facts['n_rows']} rows"]
     lines += [f"  {note}" for note in facts["notes"]]
+    lines.append("Variables as understood:")
+    lines += format_dictionary([Entry(**entry) for entry in facts["dictionary"]])
+    if facts["warnings"]:
+        lines.append(f"{len(facts['warnings'])} warnings (nothing is stopped by them):")
+        lines += [f"  {warning}" for warning in facts["warnings"]]
     lines.append(f"{len(facts['models'])} models can be run:")
     for model in facts["models"]:
         left_out = f" (left out: {'; '.join(model['left_out'])})" if model["left_out"] else ""

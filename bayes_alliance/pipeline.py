@@ -92,7 +92,7 @@ def run_study(
         source=data.source,
         origin=data.origin,
         data_digest=data.digest,
-        notes=data.notes,
+        notes=(*data.notes, *(f"warning: {warning.format()}" for warning in data.warnings)),
         engine=settings.engine,
         prior=fitter.prior,
         seed=settings.seed,

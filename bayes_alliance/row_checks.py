@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_alliance.columns import TypedTable, off_grid
-from bayes_alliance.csv_table import Findings
 from bayes_alliance.study import Study
+from bayes_alliance.text_table import Findings
 
 MIN_PATIENTS = 3
 

@@ -239,12 +239,66 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """What is stated about a data file; what is not stated is found out and reported.
+
+    Parameters
+    ----------
+    sheet : str
+        Of a workbook.
+    encoding : str
+        Of text, such as ``latin-1``.
+    delimiter, decimal : str
+        Separator and decimal mark of a CSV file.
+    missing : tuple of str
+        Cells that stand for a missing value in every column, besides an empty one, NA, NaN and a point.
+    wide : tuple of (str, str)
+        Header of a long file and the pattern of its headers in a wide one, with ``{visit}`` once, and
+        ``{item}`` in both where there are several: ``("wai{item}", "wai{visit}_{item}")``.
+    visits : tuple of (str, float)
+        Visits as the headers spell them, and their times in the study's unit; empty where the spelling is
+        the time.
+    date, baseline : str
+        Headers of the date of an assessment and of the date from which time counts; without the second,
+        time counts from a patient's first date.
+    date_format : str
+        In the directives of ``strptime``; empty to find it out.
+    recode : tuple of (str, tuple of (str, str))
+        For a header (of the long form), cells as found and what they are to be read as.
+    """
+
+    sheet: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    decimal: str = ""
+    missing: tuple[str, ...] = ()
+    wide: tuple[tuple[str, str], ...] = ()
+    visits: tuple[tuple[str, float], ...] = ()
+    date: str = ""
+    baseline: str = ""
+    date_format: str = ""
+    recode: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataDefault:
-    """What a study runs on when no file is given: a file that ships with it, or a synthetic cohort."""
+    """What a study runs on when no file is given, and how its data files are to be read.
+
+    Parameters
+    ----------
+    file, patients : str
+        A file that ships with it, and its second table of one row a patient.
+    cohort : str
+        Or a synthetic cohort.
+    reading : ReadOptions
+        Of these files, and of others where an option does not say otherwise.
+    """
 
     source: Source
     file: str = ""
+    patients: str = ""
     cohort: str = ""
+    reading: ReadOptions = field(default_factory=ReadOptions)
     citation: str = ""
     licence: str = ""
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os.path
 import tomllib
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, get_args
 
+from bayes_alliance.data_section import is_file, read_data_section
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.fact_file import read_facts, read_publication
 from bayes_alliance.facts import Fact
 from bayes_alliance.study import (
     Cell,
-    DataDefault,
     Derived,
     Estimand,
     EstimandKind,
@@ -33,7 +32,6 @@ from bayes_alliance.study import (
     Rule,
     ScaleFamily,
     Scoring,
-    Source,
     Study,
     TrajectoryFigure,
     Variable,
@@ -111,7 +109,7 @@ def _find(study: str | Path) -> Path:
     if IDENTIFIER.fullmatch(str(study)):
         candidates.append(models_folder() / str(study) / "study.toml")
     for candidate in candidates:
-        if _is_file(candidate):
+        if is_file(candidate):
             return candidate
     problem = Problem(
         what="no such study",
@@ -120,11 +118,6 @@ def _find(study: str | Path) -> Path:
         fix="run 'bayes-alliance studies' to list those that ship",
     )
     raise InputError("study", [problem])
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a path is a file; unlike ``Path.is_file``, False also for a name that is too long."""
-    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _read_bytes(path: Path, problems: list[Problem]) -> bytes:
@@ -170,7 +163,7 @@ def _build(
         descriptive_group=head.text("descriptive_group", default=""),
         folder=folder,
         digest=digest,
-        data=_data(top.subtable("data", required=True), folder),
+        data=read_data_section(top.subtable("data", required=True), folder),
         variables=tuple(_variable(name, reader) for name, reader in top.named_subtables("variables")),
         derived=tuple(_derived(name, reader) for name, reader in top.named_subtables("derived")),
         scoring=tuple(_scoring(reader) for reader in top.tables("scoring")),
@@ -224,36 +217,6 @@ def _derived(name: str, reader: TableReader) -> Derived:
     )
     reader.finish()
     return derived
-
-
-def _data(reader: TableReader, folder: Path) -> DataDefault:
-    data = DataDefault(
-        source=Source(reader.text("source", choices=(Source.REAL, Source.SYNTHETIC))),
-        file=reader.text("file", default=""),
-        cohort=reader.text("cohort", default=""),
-        citation=reader.text("citation", default=""),
-        licence=reader.text("licence", default=""),
-    )
-    for key, value in (("file", data.file), ("cohort", data.cohort)):
-        if value and not _stays_inside(value, folder):
-            allowed = "a file in the folder"
-            reader.complain("the path leaves the study's folder", key, got=repr(value[:80]), allowed=allowed)
-        elif value and not _is_file(folder / value):
-            reader.complain("no such file in the study's folder", key, got=repr(value[:80]))
-    if bool(data.file) == bool(data.cohort):
-        reader.complain("exactly one of 'file' and 'cohort' is needed")
-    elif data.cohort and data.source is not Source.SYNTHETIC:
-        reader.complain("a cohort is not real data", "source", got=repr(str(data.source)))
-    reader.finish()
-    return data
-
-
-def _stays_inside(value: str, folder: Path) -> bool:
-    """Whether a path stays in the folder, whichever system it was written on and whatever links there are."""
-    pure = (PurePosixPath(value), PureWindowsPath(value))
-    if "\0" in value or any(p.is_absolute() or p.drive or p.root or ".." in p.parts for p in pure):
-        return False
-    return (folder / value).resolve().is_relative_to(folder.resolve())
 
 
 def _scoring(reader: TableReader) -> Scoring:

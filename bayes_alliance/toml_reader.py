@@ -150,6 +150,23 @@ class TableReader:
                 self.complain("wrong type", f"{key}.{name}", got=_short(value), allowed=allowed)
         return tuple(pairs)
 
+    def texts_by_name(self, key: str) -> tuple[tuple[str, str], ...]:
+        """Take a table from names to strings; none where it is absent."""
+        return TableReader(
+            self.take(key, (dict,), "a table of strings", {}, False), f"{self.where}, [{key}]", self.problems
+        ).every_text()
+
+    def every_text(self) -> tuple[tuple[str, str], ...]:
+        """Take every key of this table as a string or a whole number, which becomes text."""
+        pairs = []
+        for name, value in self.table.items():
+            self.known.add(name)
+            if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+                pairs.append((name, _digits(value)))
+            else:
+                self.complain("wrong type", name, got=_short(value), allowed="a string or a whole number")
+        return tuple(pairs)
+
     def tables(self, key: str) -> list[TableReader]:
         """Take a list of tables (``[[key]]``)."""
         value = self.take(key, (list,), f"tables [[{key}]]", [], False)
@@ -197,6 +214,13 @@ def _as_float(value: float) -> float:
         return float(value)
     except OverflowError:
         return math.inf
+
+
+def _digits(value: str | int) -> str:
+    """Give a whole number as text; one of thousands of digits, which Python refuses to print, as ``inf``."""
+    return (
+        value if isinstance(value, str) else f"{_as_float(value):.17g}" if abs(value) >= 2**53 else str(value)
+    )
 
 
 def _short(value: object) -> str:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from bayes_alliance.csv_table import read_csv_table
 from bayes_alliance.errors import InputError
+from bayes_alliance.readers import read_table
+from bayes_alliance.study import ReadOptions
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs")), max_size=8)
 
@@ -21,7 +23,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl
         (b"\n \n", "empty"),
         (b"id,month\n", "no rows"),
         (b"PK\x03\x04\0\0", "not a text file"),
-        ("id,month\n\xe5,1\n".encode("latin-1"), "line 2: not UTF-8"),
+        (b"id,month\n\x81,1\n", "line 2: not UTF-8"),
         (b'id,month\n"1,3\n2,3\n', "not valid CSV"),
         (b"id,month,id\n1,3,1\n", "columns 1 and 3 have the same header"),
         (b"id,month,\n1,3,4\n", "column 3 has content and no header"),
@@ -40,7 +42,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
     """A file that does not exist, or is a folder, is an input problem."""
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(InputError, match="cannot be read"):
-            read_csv_table(path)
+            read_table(path, ReadOptions())
 
 
 def test_lines_count_as_an_editor_does(tmp_path: Path) -> None:
@@ -82,3 +84,12 @@ def test_quoted_cells_come_back(tmp_path: Path, rows: list[tuple[str, str]], del
     path.write_bytes("\n".join([f"first{delimiter}second", *quoted]).encode())
     frame = read_csv_table(path).frame
     assert list(zip(frame["first"], frame["second"], strict=True)) == [("x" + a, b) for a, b in rows]
+
+
+def test_the_line_in_which_excel_states_the_separator(tmp_path: Path) -> None:
+    """`sep=;` is no header; lines count as in the file."""
+    path = tmp_path / "d.csv"
+    path.write_text("sep=;\nid;x,y,z\n1;2\n")
+    table = read_csv_table(path)
+    assert table.frame.columns.tolist() == ["id", "x,y,z"]
+    assert table.lines.tolist() == [3]

@@ -67,6 +67,15 @@ def test_growth_formula() -> None:
             (("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")),
         ),
         ("y ~ (1|g) + a", (("a",),)),
+        ("y ~ a/b + (1|g)", (("a",), ("a", "b"))),
+        ("y ~ (a + b)/c + (1|g)", (("a",), ("b",), ("a", "b", "c"))),
+        ("y ~ a/(b + c) + (1|g)", (("a",), ("a", "b"), ("a", "c"))),
+        ("y ~ (a + b + c)^2 + (1|g)", (("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"))),
+        ("y ~ a^2 + (1|g)", (("a",),)),
+        ("y ~ a*b - a:b + (1|g)", (("a",), ("b",))),
+        ("y ~ (a + b):c + (1|g)", (("a", "c"), ("b", "c"))),
+        ("y ~ ((a)) + (1|g)", (("a",),)),
+        ("y ~ a*(b + c) - a:c + (1|g)", (("a",), ("b",), ("c",), ("a", "b"))),
         ("y ~ 1 + (1|g)", ()),
     ],
 )
@@ -82,7 +91,17 @@ def test_terms(text: str, terms: tuple[tuple[str, ...], ...]) -> None:
         ("y ~ exp(months) + (1 | g)", "'+' expected, found '('"),
         ("y ~ I(a.b) + (1|g)", "'.'"),
         ("y ~ a['b'] + (1|g)", "'['"),
-        ("y ~ a - 1 + (1|g)", "'-'"),
+        ("y ~ a - b + (1|g)", "'b' cannot be taken out"),
+        ("y ~ a - (1|g)", "cannot be taken out"),
+        ("y ~ a + (b - c) + (1|g)", "'c' cannot be taken out"),
+        ("y ~ a^5 + (1|g)", "from 1 to 4"),
+        ("y ~ a^b + (1|g)", "from 1 to 4"),
+        ("y ~ a^ + (1|g)", "from 1 to 4"),
+        ("y ~ a^" + "9" * 400 + " + (1|g)", "from 1 to 4"),
+        ("y ~ a//b + (1|g)", "a variable expected, found '/'"),
+        ("y ~ (a + b + (1|g)", "found"),
+        ("y ~ " + "(" * 150 + "a" + ")" * 150 + " + (1|g)", "nested more than 8 deep"),
+        ("y ~ (a+b+c+d+e+f+h+i+j+k)^4 + (1|g)", "more than 40 terms"),
         ("y ~ a", "no random part"),
         ("y ~ (1|g) + (1|h)", "two random parts"),
         ("y ~ 0 + (1|g)", "no fixed part"),
@@ -108,7 +127,7 @@ def test_refused(text: str, part: str) -> None:
     assert part in str(caught.value)
 
 
-@given(st.one_of(st.text(), st.text(alphabet="ab01~+*:|() _", max_size=60)))
+@given(st.one_of(st.text(), st.text(alphabet="ab012~+-*/^:|() _", max_size=60)))
 def test_arbitrary_text(text: str) -> None:
     """Arbitrary text is either read or refused by FormulaError; what is read is made of safe characters."""
     try:
@@ -137,6 +156,38 @@ def test_check_names() -> None:
     formula = parse_formula("y ~ a*b + (a | g)")
     assert check_names(formula, {"a", "y"}) == ["b", "g"]
     assert check_names(formula, {"a", "b", "g", "y"}) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["y ~ a - 1 + (1|g)", "y ~ -1 + a + (1|g)", "y ~ 0 + a + (1|g)", "y ~ a - 1 + (1|g)"]
+)
+def test_the_intercept_can_be_taken_out(text: str) -> None:
+    """In every spelling that R knows."""
+    assert not parse_formula(text).intercept
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        "a*b*c",
+        "a/b",
+        "(a + b)/c",
+        "a/(b + c)",
+        "(a + b + c)**2",
+        "a*b - a:b",
+        "(a + b):c",
+        "a*(b + c) - a:c",
+        "a/b/c",
+    ],
+)
+def test_products_expand_as_in_formulae(fixed: str) -> None:
+    """The library that Bambi uses gives the same terms."""
+    import formulae
+
+    described = formulae.model_description(f"y ~ {fixed}").terms
+    theirs = {frozenset(term.name.split(":")) for term in described if term.name not in ("y", "Intercept")}
+    ours = {frozenset(term) for term in parse_formula(f"y ~ {fixed.replace('**', '^')} + (1|g)").terms}
+    assert ours == theirs
 
 
 def test_design_by_hand() -> None:

@@ -98,7 +98,7 @@ def test_check_of_data_counts_and_gives_reasons() -> None:
     assert found["unused_columns"] == ["extra"]
     by_model = {m["model"]: m for m in found["models"]}
     assert by_model["age"]["left_out"][1] == "10 rows (2 whole patients) without age"
-    text = format_data(study, data)
+    text = format_data(data_json(study, data))
     assert "made up: 24 patients, 120 rows" in text
     assert "4 models can be run:" in text
     assert "paranoid: cannot be run: the data lack paranoid" in text
@@ -112,7 +112,7 @@ def test_a_model_left_out_of_its_comparison_is_not_called_impossible() -> None:
     frame.loc[~first, "paranoid"] = np.nan
     data = small_data(STUDY, frame)
     assert data_json(STUDY, data)["models_skipped"] == {}
-    text = format_data(STUDY, data)
+    text = format_data(data_json(STUDY, data))
     assert "cannot be run" not in text
     assert "left out of comparison goals: growth: no row has all of" in text
 

@@ -19,6 +19,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 from bayes_alliance.tables.record import Value, format_csv_rows
+from bayes_alliance.whole_files import whole_file, write_whole
 
 MM = 1.0 / 25.4
 SINGLE_MM, DOUBLE_MM = 85.0, 174.0
@@ -149,13 +150,13 @@ def save_figure(figure: Figure, path_stem: Path, *, rows: Sequence[PlotRow], pro
     written = []
     for ending, facts in metadata.items():
         path = path_stem.with_name(f"{path_stem.name}.{ending}")
-        with use_style():
-            figure.savefig(path, format=ending, dpi=PNG_DPI, metadata=facts)
+        with use_style(), whole_file(path) as part:
+            figure.savefig(part, format=ending, dpi=PNG_DPI, metadata=facts)
         written.append(path)
     table = path_stem.with_name(f"{path_stem.name}.csv")
     header = list(rows[0])
     lines = [[provenance, *(row[name] for name in header)] for row in rows]
-    table.write_text(format_csv_rows(["provenance", *header], lines), encoding="utf-8", newline="\n")
+    write_whole(table, format_csv_rows(["provenance", *header], lines))
     return [*written, table]
 
 

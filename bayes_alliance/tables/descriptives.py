@@ -139,6 +139,8 @@ def _find(results: StudyResults, cell: Cell) -> Descriptive | None:
 
 
 def _computed(found: Descriptive) -> dict[str, Value]:
+    if found.masked_below:
+        return {"kind": _KINDS.get(found.kind, found.kind), "status": f"a cell below {found.masked_below}"}
     first, second = found.groups
     stars = format_stars(found.test.p)
     row: dict[str, Value] = {

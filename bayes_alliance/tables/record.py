@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from bayes_alliance.labels import format_number
+from bayes_alliance.whole_files import write_whole
 
 Value = str | float | int | bool | None
 Shown = Literal["both", "markdown", "csv"]
@@ -192,6 +193,6 @@ def write_table(table: Table, folder: Path) -> list[Path]:
     written = []
     for ending, text in (("csv", format_csv(table)), ("md", format_markdown(table))):
         path = folder / f"{table.id}.{ending}"
-        path.write_text(text, encoding="utf-8", newline="\n")
+        write_whole(path, text)
         written.append(path)
     return written
