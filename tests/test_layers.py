@@ -35,7 +35,7 @@ labels
 tables plots
 privacy share manifest outputs
 benchmark
-cli_data cli_published cli
+cli_data cli_published cli_cohort cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.

@@ -6,7 +6,6 @@ way round. Files appear under their name only when they are whole.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -52,10 +51,23 @@ class StoredCohort:
 
 
 def cohort_key(study: Study, plan: CohortPlan) -> str:
-    """Digest of everything that a cohort is built from: what is printed, the models, the plan, the version."""
-    cells = [dataclasses.replace(cell, line=0) for cell in study.cells]
-    facts = [dataclasses.replace(fact, line=0) for fact in study.facts]
-    what = (study.id, study.variables, study.derived, study.models, cells, facts, study.publication, plan)
+    """Digest of what a cohort is built from: what is printed, of which models, on which scales, and the plan.
+
+    Labels and notes are left out, so that better words do not make a cohort stale.
+    """
+    scales = [(v.name, v.kind, v.minimum, v.maximum, v.step, v.categories) for v in study.variables]
+    derived = [(d.name, d.rule, d.of, d.value, d.categories) for d in study.derived]
+    models = [
+        (m.id, m.formula, m.where, m.reference, [(e.name, e.weights) for e in m.estimands])
+        for m in study.models
+    ]
+    cells = [
+        (c.table, c.row, c.column, c.printed, c.quantity, c.model, c.coefficient, c.variable, c.group)
+        for c in study.cells
+    ]
+    facts = [(f.id, f.printed, f.quantity, f.group, f.model, f.coefficient) for f in study.facts]
+    rules = (study.publication.rounding, study.publication.star_rules, study.horizon)
+    what = (study.id, scales, derived, models, cells, facts, rules, plan)
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
