@@ -139,6 +139,9 @@ def test_slopes_over_the_horizon_are_36_times_the_monthly_ones(tables: dict[str,
     line = next(r for r in table.rows if r[position["name"]] == "growth")
     monthly = str(line[position["ml"]]).split("(")[0]
     assert float(str(line[position["ml_over"]]).split("(")[0]) == pytest.approx(36 * float(monthly), abs=0.02)
+    median, sd = (float(str(line[position[name]])) for name in ("bayes_median", "bayes_sd"))
+    over = float(str(line[position["bayes_over"]]).split(" [")[0])
+    assert over == pytest.approx(36 * median, abs=36 * sd / 10)
 
 
 def test_a_failed_gate_marks_the_model_in_every_table(results: StudyResults) -> None:
