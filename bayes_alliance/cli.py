@@ -8,6 +8,7 @@ that this package foresaw.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bayes_alliance import __version__
 from bayes_alliance.cli_cohort import add_commands as add_cohort_commands
 from bayes_alliance.cli_data import add_commands as add_data_commands
-from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data
+from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data, spread_of_default
 from bayes_alliance.cli_published import add_commands as add_published_commands
 from bayes_alliance.errors import AllianceError, printable
 
@@ -141,6 +142,12 @@ def _add_data(command: argparse.ArgumentParser) -> None:
         help="CSV, Excel, SPSS, Stata, Parquet or R file; default: what the study ships with",
     )
     command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
+    command.add_argument(
+        "--cohort",
+        type=_cohort_number,
+        metavar="N",
+        help="which of the synthetic cohorts that the study ships, from 0 (default: the first)",
+    )
     add_reading_options(command)
 
 
@@ -178,6 +185,10 @@ def _draws(text: str) -> int:
 
 def _chains(text: str) -> int:
     return _whole(text, 1, 1000)
+
+
+def _cohort_number(text: str) -> int:
+    return _whole(text, 0, 10**4)
 
 
 def _simulations(text: str) -> int:
@@ -258,6 +269,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
         report(f"warning: {warning.format()}")
     folder = _make_folder(options, study, data, models)
     results = run_study(study, data, settings, store=folder / "posteriors", report=report)
+    results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
     report("writing tables and figures")
     results = mask_small_cells(results, options.min_cell)
     written = write_run(results, settings, folder)

@@ -15,6 +15,8 @@ from bayes_alliance.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
+    from bayes_alliance.reconstruct.store import StoredCohort
+    from bayes_alliance.results import Spread
     from bayes_alliance.roles import Roles
     from bayes_alliance.study import ReadOptions, Study
     from bayes_alliance.text_table import TextTable
@@ -184,6 +186,25 @@ def _times(pairs: list[tuple[str, str]], problems: list[Problem]) -> list[tuple[
     return times
 
 
+def shipped_cohorts(study: Study) -> list[StoredCohort]:
+    """Give the cohorts that a study ships and that were built for it as it stands, or none."""
+    if not study.data.ensemble:
+        return []
+    from bayes_alliance.reconstruct.ensemble import load_ensemble
+
+    return load_ensemble(study, study.folder / study.data.ensemble)
+
+
+def spread_of_default(options: argparse.Namespace, study: Study) -> list[Spread]:
+    """Give the spread over a study's own cohorts where the run is on one of them, or nothing."""
+    if options.data is not None or study.data.file:
+        return []
+    from bayes_alliance.reconstruct.ensemble import spread_estimates
+
+    cohorts = shipped_cohorts(study)
+    return spread_estimates(study, cohorts) if len(cohorts) > 1 else []
+
+
 def load_data(options: argparse.Namespace, study: Study) -> StudyData:
     """Read the data of a run: a file given, the file of the study, or its synthetic cohort."""
     from bayes_alliance.cohort import simulate_cohort
@@ -192,8 +213,19 @@ def load_data(options: argparse.Namespace, study: Study) -> StudyData:
 
     if options.data is None and options.patients is not None:
         raise InputError("option --patients", [Problem(what="it goes with --data")])
+    number = getattr(options, "cohort", None)
     if options.data is None and not study.data.file:
-        return simulate_cohort(study, options.seed)
+        cohorts = shipped_cohorts(study)
+        if number is not None and number >= len(cohorts):
+            allowed = f"0 to {len(cohorts) - 1}" if cohorts else "nothing: the study ships none"
+            raise InputError(
+                "option --cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)]
+            )
+        return cohorts[number or 0].data(study) if cohorts else simulate_cohort(study, options.seed)
+    if number is not None:
+        raise InputError(
+            "option --cohort", [Problem(what="it goes with a study that ships cohorts, and not with --data")]
+        )
     path, patients, source = options.data, options.patients, Source.REAL
     if path is None:
         path, source = study.folder / study.data.file, study.data.source

@@ -50,6 +50,7 @@ def read_data_section(reader: TableReader, folder: Path) -> DataDefault:
         file=reader.text("file", default=""),
         patients=reader.text("patients", default=""),
         cohort=reader.text("cohort", default=""),
+        ensemble=reader.text("ensemble", default=""),
         citation=reader.text("citation", default=""),
         licence=reader.text("licence", default=""),
         reading=_reading(reader),
@@ -60,6 +61,11 @@ def read_data_section(reader: TableReader, folder: Path) -> DataDefault:
             reader.complain("the path leaves the study's folder", key, got=repr(value[:80]), allowed=allowed)
         elif value and not is_file(folder / value):
             reader.complain("no such file in the study's folder", key, got=repr(value[:80]))
+    if data.ensemble and not _stays_inside(data.ensemble, folder):
+        got = repr(data.ensemble[:80])
+        reader.complain("the path leaves the study's folder", "ensemble", got=got, allowed="a folder in it")
+    if data.ensemble and not data.cohort:
+        reader.complain("it goes with 'cohort'", "ensemble")
     if bool(data.file) == bool(data.cohort):
         reader.complain("exactly one of 'file' and 'cohort' is needed")
     elif data.cohort and data.source is not Source.SYNTHETIC:

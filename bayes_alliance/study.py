@@ -289,13 +289,16 @@ class DataDefault:
     file, patients : str
         A file that ships with it, and its second table of one row a patient.
     cohort : str
-        Or a synthetic cohort.
+        Or a synthetic cohort, drawn by this plan,
+    ensemble : str
+        or built from it: a folder of cohorts that print the study's tables, which comes first.
     reading : ReadOptions
         Of these files, and of others where an option does not say otherwise.
     """
 
     source: Source
     file: str = ""
+    ensemble: str = ""
     patients: str = ""
     cohort: str = ""
     reading: ReadOptions = field(default_factory=ReadOptions)

@@ -80,12 +80,15 @@ def test_versions_have_the_printed_sizes_and_order(cohort: StudyData) -> None:
     [
         ("paranoid_pd", 7, 16),
         ("mood_disorder", 65, 83),
-        ("completed_as_planned", 91, 58),
+        ("completed_as_planned", 90, 58),
         ("no_work", 27, 51),
     ],
 )
 def test_covariates_print_as_published(cohort: StudyData, name: str, good: int, poor: int) -> None:
-    """The valid percentages of Table II and of the text, in every cohort."""
+    """The valid percentages of Table II and of the text, in every cohort.
+
+    91 % who completed as planned cannot be had of 84 patients: 76 of them print as 90.
+    """
     patients = first_rows(cohort)
     patients["no_work"] = (patients["work_study_months"] == 0).where(patients["work_study_months"].notna())
     by_group = [percent(patients.loc[patients["poor_outcome"] == value, name]) for value in (0, 1)]
@@ -211,8 +214,8 @@ def test_random_effects_have_the_stated_sds_and_correlations(study: Study) -> No
     correlation = np.corrcoef(slopes_and_intercepts.T)
     assert correlation[0, 1] == pytest.approx(0.8, abs=4 * 0.36 / np.sqrt(n))
     assert correlation[3, 5] == pytest.approx(0.8, abs=4 * 0.36 / np.sqrt(n))
-    assert correlation[0, 3] == pytest.approx(-0.3, abs=4 / np.sqrt(n))
-    assert correlation[0, 4] == pytest.approx(-0.24, abs=4 / np.sqrt(n))
+    assert correlation[0, 3] == pytest.approx(-0.4, abs=4 / np.sqrt(n))
+    assert correlation[0, 4] == pytest.approx(-0.32, abs=4 / np.sqrt(n))
 
 
 def test_residuals_have_the_stated_sd_and_correlation(study: Study) -> None:
@@ -252,10 +255,10 @@ def changed(study: Study, folder: Path, old: str, new: str) -> Study:
         ("n = 64 ", "n = 65 ", "covers 155 patients, the groups have 156"),
         ("n = 64 ", 'n = "64" ', "wrong type"),
         ("both_versions = 50", "both_versions = 51", "do not add up"),
-        ("lacking_final = 74", "lacking_final = 20", "must lack it"),
+        ("lacking_final = 74", "lacking_final = 17", "must lack it"),
         ("lacking_final = 7 ", "lacking_final = 9 ", "must be 7"),
         ("single_early = 18", "single_early = 40", "exceeds the patients with one"),
-        ("good = 6 ", "good = 85 ", "not whole numbers up to 84"),
+        ("good = 76 ", "good = 85 ", "not whole numbers up to 84"),
         ("weights = [1.0, 0.95, ", "weights = [", "one positive number"),
         ("jitter = 0.5", "jitter = 2", "could make visits meet"),
         ('outcomes = ["wsas", "bsi"]\neffect', 'outcomes = ["wsas"]\neffect', "each outcome exactly once"),
@@ -265,6 +268,9 @@ def changed(study: Study, folder: Path, old: str, new: str) -> Study:
         ("[groups]", "[groups]\nspecial = 1", "unknown key"),
         ("[groups]", "[groups", "not valid TOML"),
         ('outcome = "gaf"', 'outcome = "tasks"', "stands in no"),
+        ('single_groups = ["unknown"]', 'single_groups = ["good"]', "no group without an end value"),
+        ("gaf = 5 ", "gap = 5 ", "which is no outcome"),
+        ('baseline = "25.9(7.9)"', 'baseline = "25.9"', "no printed mean and SD"),
     ],
 )
 def test_mistakes_in_the_file_are_named(study: Study, tmp_path: Path, old: str, new: str, what: str) -> None:

@@ -49,7 +49,7 @@ HEAVY = {
     "arviz_stats": {"compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
-    "pyarrow": {"readers"},
+    "pyarrow": {"readers", "reconstruct"},
     "rdata": {"readers"},
     "xarray": {"share", "trees", "cache", "compare", "bambi_pymc"},
 }

@@ -25,6 +25,7 @@ from bayes_alliance.cohort_plan import CohortPlan
 from bayes_alliance.collapsed import fit_collapsed
 from bayes_alliance.data import StudyData, data_from_frame
 from bayes_alliance.errors import InputError
+from bayes_alliance.fits import Weights
 from bayes_alliance.formulas import parse_formula
 from bayes_alliance.frequentist import estimate_effect, fit_mixed
 from bayes_alliance.plan import PlannedModel, plan_model
@@ -40,7 +41,7 @@ from bayes_alliance.reconstruct.store import (
     write_cohort,
 )
 from bayes_alliance.results import Spread
-from bayes_alliance.study import Source, Study
+from bayes_alliance.study import Model, Source, Study
 from bayes_alliance.study_file import load_study
 
 ATTEMPTS = 3
@@ -175,8 +176,10 @@ def build_one(folder: Path, path: Path, seed: int, index: int) -> dict[str, Any]
 
 
 def _line_facts(line: Line) -> list[Any]:
-    achieved = line.achieved if math.isfinite(line.achieved) else None
-    ends = [value if math.isfinite(value) else None for value in (line.low, line.high)]
+    low, high, achieved = (
+        _brief(value) if math.isfinite(value) else None for value in (line.low, line.high, line.achieved)
+    )
+    ends = [low, high]
     return [
         line.place,
         line.said,
@@ -188,6 +191,11 @@ def _line_facts(line: Line) -> list[Any]:
         line.met,
         line.note,
     ]
+
+
+def _brief(value: float) -> float:
+    """Keep eight digits: more would only swell the files."""
+    return float(f"{value:.8g}")
 
 
 def assumptions(study: Study, plan: CohortPlan, data: StudyData) -> list[str]:
@@ -206,7 +214,7 @@ def assumptions(study: Study, plan: CohortPlan, data: StudyData) -> list[str]:
 
 
 def _estimates(study: Study, data: StudyData, *, own_seed: int) -> dict[str, dict[str, list[float]]]:
-    """ML estimate, its SE, posterior mean and SD of every estimand, by model."""
+    """ML estimate, its SE, posterior mean and SD of every coefficient and estimand, by model."""
     found: dict[str, dict[str, list[float]]] = {}
     with threadpool_limits(limits=1, user_api="blas"):
         for number, model in enumerate(study.models):
@@ -218,12 +226,17 @@ def _estimates(study: Study, data: StudyData, *, own_seed: int) -> dict[str, dic
             seed = int(np.random.SeedSequence([own_seed, number]).generate_state(1)[0])
             posterior = fit_collapsed(planned.design, planned.rows, priors, seed=seed)
             found[model.id] = {}
-            for estimand in model.estimands:
-                effect, draws = estimate_effect(ml, estimand.weights), posterior.combine(estimand.weights)
-                found[model.id][estimand.name] = [
-                    effect.estimate, effect.se, float(draws.mean()), float(draws.std())
-                ]  # fmt: skip
+            for name, weights in _combinations(model, ml.x_names):
+                effect, draws = estimate_effect(ml, weights), posterior.combine(weights)
+                numbers = effect.estimate, effect.se, float(draws.mean()), float(draws.std())
+                found[model.id][name] = [_brief(number) for number in numbers]
     return found
+
+
+def _combinations(model: Model, coefficients: Sequence[str]) -> list[tuple[str, Weights]]:
+    """List a model's coefficients, each by itself, and its estimands."""
+    single: list[tuple[str, Weights]] = [(name, ((name, 1.0),)) for name in coefficients]
+    return [*single, *((estimand.name, estimand.weights) for estimand in model.estimands)]
 
 
 def load_ensemble(study: Study, folder: Path) -> list[StoredCohort]:
@@ -240,7 +253,7 @@ def load_ensemble(study: Study, folder: Path) -> list[StoredCohort]:
 
 
 def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spread]:
-    """Summarise every estimand over the cohorts of an ensemble.
+    """Summarise every coefficient and estimand over the cohorts of an ensemble; coefficients have no label.
 
     Parameters
     ----------
@@ -255,14 +268,16 @@ def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spre
     """
     found = []
     for model in study.models:
-        for estimand in model.estimands:
+        labels = {estimand.name: estimand.label for estimand in model.estimands}
+        names = dict.fromkeys(name for c in cohorts for name in c.facts["estimates"].get(model.id, {}))
+        for name in names:
             values = [
-                cohort.facts["estimates"][model.id][estimand.name]
-                for cohort in cohorts
-                if estimand.name in cohort.facts["estimates"].get(model.id, {})
+                c.facts["estimates"][model.id][name]
+                for c in cohorts
+                if name in c.facts["estimates"].get(model.id, {})
             ]
             if len(values) >= 2:
-                found.append(_spread(model.id, estimand.name, estimand.label, np.array(values, dtype=float)))
+                found.append(_spread(model.id, name, labels.get(name, ""), np.array(values, dtype=float)))
     return found
 
 

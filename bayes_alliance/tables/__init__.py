@@ -25,6 +25,7 @@ from bayes_alliance.tables.quantities import (
     tabulate_likelihoods,
     tabulate_variances,
 )
+from bayes_alliance.tables.reconstruction import tabulate_spread
 from bayes_alliance.tables.record import Column, Table, format_csv, format_markdown, write_table
 
 __all__ = [
@@ -66,6 +67,7 @@ def build_tables(results: StudyResults) -> list[Table]:
         tabulate_agreement(results, gates),
         tabulate_predictive(results, gates),
         tabulate_rows(results),
+        tabulate_spread(results.study, results.spread),
     ]
     return [table for table in tables if table.rows]
 

@@ -26,6 +26,9 @@ from bayes_alliance.tables.marks import Footnotes, Gates
 from bayes_alliance.tables.numbers import (
     effect_columns,
     quantity_values,
+    spread_columns,
+    spread_notes,
+    spread_values,
     summary_columns,
     summary_values,
     why_absent,
@@ -117,12 +120,16 @@ def tabulate_cells(results: StudyResults, gates: Gates) -> list[Table]:
 
 
 def _tabulate_estimates(results: StudyResults, gates: Gates, name: str, cells: Sequence[Cell]) -> Table:
+    spread = {(item.model_id, item.name): item for item in results.spread}
+
     def fill(run: ModelRun, cell: Cell) -> dict[str, Value]:
-        return quantity_values(run.quantity(cell.coefficient))
+        found = spread.get((cell.model, cell.coefficient))
+        return {**quantity_values(run.quantity(cell.coefficient)), **spread_values(found)}
 
     chosen = [cell for cell in cells if cell.quantity == "estimate"]
-    notes = describe_inference(results)
-    return _table(results, gates, (name, "estimates", "ml"), chosen, _ESTIMATES, fill, notes)
+    notes = [*describe_inference(results), *spread_notes(results)]
+    columns = (*_ESTIMATES[:7], *spread_columns(results), *_ESTIMATES[7:])
+    return _table(results, gates, (name, "estimates", "ml"), chosen, columns, fill, notes)
 
 
 def _tabulate_explained(results: StudyResults, gates: Gates, name: str, cells: Sequence[Cell]) -> Table:

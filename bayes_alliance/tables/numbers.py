@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bayes_alliance.fits import Effect
 from bayes_alliance.labels import format_estimate_se, format_p, format_stars, format_summary
-from bayes_alliance.results import StudyResults
+from bayes_alliance.results import Spread, StudyResults
 from bayes_alliance.summaries import Quantity, Summary
-from bayes_alliance.tables.record import Column, Value, exact_columns
+from bayes_alliance.tables.record import Column, Value, exact_columns, shown_column
 
 _EFFECT = ("estimate", "se", "df", "p")
 # Named by their quantiles, so that a header says which interval it is.
@@ -68,6 +68,40 @@ def quantity_values(quantity: Quantity) -> dict[str, Value]:
         **effect_values("reml", quantity.reml),
         **summary_values(quantity.bayes),
     }
+
+
+def spread_columns(results: StudyResults) -> tuple[Column, ...]:
+    """Give the columns of the spread between synthetic cohorts; none where the run's data are not one of several."""
+    if not results.spread:
+        return ()
+    n = max(item.n for item in results.spread)
+    return (
+        shown_column("cohorts", f"ML over {n} cohorts: least to largest"),
+        *exact_columns("ml_cohorts_least", "ml_cohorts_largest", "ml_cohorts_sd"),
+    )
+
+
+def spread_values(spread: Spread | None) -> dict[str, Value]:
+    """Give the spread of one estimate between synthetic cohorts; empty without one."""
+    if spread is None:
+        return {}
+    return {
+        "cohorts": f"{spread.ml_low:.3g} to {spread.ml_high:.3g}",
+        "ml_cohorts_least": spread.ml_low,
+        "ml_cohorts_largest": spread.ml_high,
+        "ml_cohorts_sd": spread.ml_sd,
+    }
+
+
+def spread_notes(results: StudyResults) -> tuple[str, ...]:
+    """Say what the spread between cohorts is, where it is shown."""
+    if not results.spread:
+        return ()
+    return (
+        "The run's rows are one of several synthetic cohorts that all print the published tables; how far its "
+        "estimate differs between them shows how far it rests on what was not printed. For printed numbers that is "
+        "no more than what rounding hides (see table spread).",
+    )
 
 
 def is_slope(results: StudyResults, quantity: Quantity) -> bool:

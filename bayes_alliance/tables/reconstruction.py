@@ -140,6 +140,7 @@ def tabulate_spread(study: Study, spread: Sequence[Spread]) -> Table:
             },
         }
         for item in spread
+        if item.label
     ]  # fmt: skip
     return Table(
         id="spread",
