@@ -42,9 +42,10 @@ def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
     import rdata
 
     classes = {**rdata.conversion.DEFAULT_CLASS_MAP, "Date": _dates, "POSIXct": _moments}
-    parsed = rdata.parser.parse_data(_unpack(path), extension=".rds")
+    raw = _unpack(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        parsed = rdata.parser.parse_data(raw, extension=".rds")
         found: Any = rdata.conversion.convert(
             parsed, constructor_dict=classes, default_encoding=options.encoding or "utf-8"
         )
