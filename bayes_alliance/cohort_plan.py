@@ -263,7 +263,7 @@ def _check_names(plan: CohortPlan, study: Study) -> list[str]:
     groups = {group.name for group in plan.groups}
     found += [
         f"[alliance] 'single_groups' names {name!r}, which is no group without an end value"
-        for name in main_groups(plan)
+        for name in plan.main.single_groups
         if name not in plan.endless
     ]
     ends = [end for other in plan.others for end in other.ends]
@@ -285,11 +285,6 @@ def _check_names(plan: CohortPlan, study: Study) -> list[str]:
         if key not in outcomes
     ]
     return found + _check_predictors(plan, {*covariates, *(group.name for group in plan.groups)})
-
-
-def main_groups(plan: CohortPlan) -> tuple[str, ...]:
-    """Subgroups whose patients have a single assessment."""
-    return plan.main.single_groups
 
 
 def _check_predictors(plan: CohortPlan, known: Collection[str]) -> list[str]:

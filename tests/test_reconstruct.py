@@ -20,6 +20,7 @@ from bayes_alliance.frequentist import estimate_effect, fit_mixed, score_aic
 from bayes_alliance.plan import plan_model
 from bayes_alliance.priors import coefficient_priors
 from bayes_alliance.reconstruct.build import build_cohort
+from bayes_alliance.reconstruct.demands import Moment, Problem, build_models
 from bayes_alliance.reconstruct.ensemble import load_ensemble, spread_estimates
 from bayes_alliance.reconstruct.items import draw_items
 from bayes_alliance.reconstruct.plausibility import judge_cohort
@@ -31,7 +32,7 @@ from bayes_alliance.reconstruct.sensitivity import (
     satterthwaite_df,
     weigh_design,
 )
-from bayes_alliance.reconstruct.solve import Moment, Problem, build_models, solve_scores
+from bayes_alliance.reconstruct.solve import solve_scores
 from bayes_alliance.reconstruct.store import read_cohort, write_cohort
 from bayes_alliance.reconstruct.targets import Target, list_targets
 from bayes_alliance.study import Source

@@ -23,17 +23,11 @@ from bayes_alliance.fits import Array
 from bayes_alliance.formulas import parse_formula
 from bayes_alliance.plan import PlannedModel, plan_model
 from bayes_alliance.printed import parse_cell
+from bayes_alliance.reconstruct.demands import Moment, Problem, build_models
 from bayes_alliance.reconstruct.design import choose_design
 from bayes_alliance.reconstruct.items import draw_items
 from bayes_alliance.reconstruct.sensitivity import Blocks, lay_out
-from bayes_alliance.reconstruct.solve import (
-    Moment,
-    Problem,
-    Solution,
-    build_models,
-    choose_start,
-    solve_scores,
-)
+from bayes_alliance.reconstruct.solve import Solution, choose_start, solve_scores
 from bayes_alliance.reconstruct.targets import Target, list_targets
 from bayes_alliance.study import Source, Study
 
