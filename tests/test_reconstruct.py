@@ -345,3 +345,35 @@ def test_a_seed_gives_its_cohort(folmo, cohorts):
     stored = cohorts[0]
     built = build_cohort(folmo, load_cohort_plan(folmo), stored.facts["seed"])
     pd.testing.assert_frame_equal(built.frame.reset_index(drop=True), stored.frame, check_dtype=False)
+
+
+def test_a_degenerate_covariance_is_asked_away(medication):
+    """With the correlation of intercept and slope held inside, no fitted one lies at its boundary."""
+    study, data = medication
+    planned = planned_model(study, data, study.models[-1].id)
+    blocks, rows = lay_out(planned.design), np.arange(planned.design.n_rows)
+    target = Target(model="m", kind="aic", low=6_900.0, high=7_300.0, said="", place="m", from_cell=True)
+    rng = np.random.default_rng(4)
+    design = planned.design
+    level = 150.0 + 40.0 * rng.standard_normal(design.n_patients)
+    # Slopes follow from levels but for a little.
+    slope = -0.1 * (level - 150.0) + 2.0 * rng.standard_normal(design.n_patients)
+    start = level[design.patient_index] + slope[design.patient_index] * design.z[:, 1]
+    start = start + 30.0 * rng.standard_normal(design.n_rows)
+    problem = Problem(
+        outcome="pos",
+        models=build_models({"m": (blocks, rows, "")}, [target]),
+        targets=(target,),
+        moments=(),
+        lower=np.full(design.n_rows, 0.0),
+        upper=np.full(design.n_rows, 500.0),
+        origin=0.0,
+        step=100.0 / 15,
+        inner=("m",),
+    )
+    before = fit_mixed(dataclasses.replace(design, y=start), planned.rows)
+    assert 0.9 < abs(before.correlation) < 1.0
+    solved = solve_scores(problem, start, rng)
+    after = fit_mixed(dataclasses.replace(design, y=solved.y), planned.rows)
+    assert solved.missed == ()
+    assert abs(after.correlation) <= 0.9

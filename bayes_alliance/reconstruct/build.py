@@ -32,7 +32,7 @@ from bayes_alliance.reconstruct.targets import Target, list_targets
 from bayes_alliance.study import Source, Study
 
 _STARTS = 2
-_DRAWS = 20
+_DRAWS = 10
 _DESIGNS = 3
 
 
@@ -84,18 +84,18 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int) -> BuiltCohort:
     rng = np.random.default_rng(seed)
     best: BuiltCohort | None = None
     with threadpool_limits(limits=1, user_api="blas"):
-        for _ in range(_DESIGNS):
-            found = _build_once(study, plan, seed, rng)
-            if best is None or len(found.missed) < len(best.missed):
-                best = found
+        for design in range(_DESIGNS):
+            best = _build_once(study, plan, seed, rng, last=design == _DESIGNS - 1)
             if not best.missed:
                 break
     assert best is not None
     return best
 
 
-def _build_once(study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator) -> BuiltCohort:
-    """Draw one design and solve every outcome on it; the hardest first."""
+def _build_once(
+    study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, *, last: bool
+) -> BuiltCohort:
+    """Draw one design and solve every outcome on it, the hardest first; stop at a miss unless it is the last design."""
     targets = list_targets(study)
     design = choose_design(study, plan, targets, rng)
     roster, plan = design.roster, design.plan
@@ -112,6 +112,9 @@ def _build_once(study: Study, plan: CohortPlan, seed: int, rng: np.random.Genera
         solution = _solve(problem, study, plan, roster, scores, solved, observed, rng)
         scores[name] = _put(scores[name], observed, solution.y)
         solutions.append((name, solution))
+        if solution.missed and not last:
+            # Most often the design is at fault: another one costs less than the outcomes that are left.
+            break
     frame = draw_items(study, tabulate_cohort(study, plan, roster, scores), rng)
     return BuiltCohort(seed=seed, frame=frame, solutions=tuple(solutions))
 
@@ -199,6 +202,9 @@ def _problem(
     return Problem(
         outcome=outcome,
         models=build_models(designs, wanted),
+        inner=tuple(
+            dict.fromkeys(t.model for t in wanted if t.from_cell and designs[t.model][0].z.shape[2] == 2)
+        ),
         targets=tuple(wanted),
         moments=tuple(_moments(study, plan, roster, outcome, observed)),
         lower=bounds[0][observed],

@@ -25,6 +25,7 @@ from bayes_alliance.reconstruct.sensitivity import (
 from bayes_alliance.reconstruct.targets import Target
 
 _AIC_UNIT = 2.0
+MAX_CORRELATION = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,9 @@ class Problem:
         Ends of what each score may be.
     origin, step : float
         The grid: ``origin + k * step``.
+    inner : tuple of str
+        Models whose intercept and slope must not correlate beyond ``MAX_CORRELATION``: a publication whose table
+        rests on a degenerate covariance would be a freak.
     """
 
     outcome: str
@@ -95,6 +99,7 @@ class Problem:
     upper: Array
     origin: float
     step: float
+    inner: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +150,13 @@ class Evaluator:
         lines = [self._line(target, derivatives, len(y)) for target in problem.targets]
         for moment in problem.moments:
             lines += _moment_lines(moment, y)
+        lines += [self._correlation(name, derivatives[name], len(y)) for name in problem.inner]
         value, low, high, scale, rows = (np.array(column) for column in zip(*lines, strict=True))
         labels = [f"{t.place} ({t.said}): {t.kind}" for t in problem.targets]
         labels += [f"{m.place} ({m.said}): {kind}" for m in problem.moments for kind in ("mean", "sd")]
         ease = [0.5 / _AIC_UNIT if t.kind == "aic" else 1.0 for t in problem.targets]
-        ease += [1.0] * (2 * len(problem.moments))
+        ease += [1.0] * (2 * len(problem.moments) + len(problem.inner))
+        labels += [f"{name}: correlation of intercept and slope" for name in problem.inner]
         return State(
             ease=np.array(ease),
             value=value,
@@ -194,6 +201,15 @@ class Evaluator:
         low = -high if low == -np.inf else low
         row[model.rows] = sign * (d_estimate - estimate / se * d_se) / se
         return sign * estimate / se, low, high, 0.3, row
+
+    def _correlation(self, name: str, by: Sensitivity, n: int) -> tuple[float, float, float, float, Array]:
+        first, between, second, _ = np.maximum(self.fits[name].variances, [1e-12, -np.inf, 1e-12, 0.0])
+        root = float(np.sqrt(first * second))
+        value = float(between) / root
+        row = np.zeros(n)
+        change = by.variances[0] / first + by.variances[2] / second
+        row[self.problem.models[name].rows] = by.variances[1] / root - 0.5 * value * change
+        return value, -MAX_CORRELATION, MAX_CORRELATION, 0.1, row
 
     def _explained(
         self, target: Target, derivatives: Mapping[str, Sensitivity], row: Array

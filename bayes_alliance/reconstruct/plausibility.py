@@ -18,7 +18,7 @@ from bayes_alliance.fits import Array, MixedFit
 from bayes_alliance.formulas import parse_formula
 from bayes_alliance.frequentist import fit_mixed
 from bayes_alliance.plan import PlannedModel, plan_model
-from bayes_alliance.study import Study, Variable
+from bayes_alliance.study import Model, Study, Variable
 
 MIN_SUBSCALE_CORRELATION = 0.3
 MAX_EFFECT_CORRELATION = 0.95
@@ -66,10 +66,13 @@ def judge_cohort(study: Study, plan: CohortPlan, data: StudyData) -> tuple[Trait
     Returns
     -------
     tuple of Trait
-        Correlations of outcomes of one block; correlation of intercept and slope; ends of the scale; kurtosis of
+        Correlation of intercept and slope in every printed model; of each outcome its correlations within its
+        block, ends of the scale, kurtosis of
         the residuals, and the share of neighbouring visits more than four residual SDs apart.
     """
     found: list[Trait] = []
+    printed = {cell.model for cell in study.cells if cell.model}
+    found += [trait for model in study.models if model.id in printed for trait in _of_model(data, model)]
     for block in plan.blocks:
         found += _correlations(data, block.outcomes)
         for outcome in block.outcomes:
@@ -90,18 +93,25 @@ def _correlations(data: StudyData, outcomes: tuple[str, ...]) -> Iterator[Trait]
             )
 
 
+def _of_model(data: StudyData, model: Model) -> Iterator[Trait]:
+    """Correlation of intercept and slope in a model that is printed: at its boundary a fit is degenerate."""
+    planned = plan_model(data, model, parse_formula(model.formula).names)
+    if isinstance(planned, PlannedModel):
+        fit = fit_mixed(planned.design, planned.rows, model_id=model.id)
+        yield Trait(
+            name=f"{model.id}: correlation of intercept and slope",
+            value=fit.correlation,
+            low=-MAX_EFFECT_CORRELATION,
+            high=MAX_EFFECT_CORRELATION,
+        )
+
+
 def _of_outcome(study: Study, data: StudyData, outcome: str) -> Iterator[Trait]:
     model = next(m for m in study.models if m.outcome == outcome and m.family == "growth")
     planned = plan_model(data, model, parse_formula(model.formula).names)
     if not isinstance(planned, PlannedModel):
         return
     fit = fit_mixed(planned.design, planned.rows, model_id=model.id)
-    yield Trait(
-        name=f"{outcome}: correlation of intercept and slope",
-        value=fit.correlation,
-        low=-MAX_EFFECT_CORRELATION,
-        high=MAX_EFFECT_CORRELATION,
-    )
     variable = study.variable(outcome)
     y = planned.design.y
     if isinstance(variable, Variable):

@@ -207,6 +207,9 @@ def _least_move(problem: Problem, y: Array, state: State, low: Array, high: Arra
         part = np.where(held, 0.0, jacobian[active])
         gap = (goal - value)[active]
         gram = part @ part.T
+        if not np.trace(gram) > 0.0:
+            # Nothing that is violated can be moved from here: a fit at its boundary has no derivative.
+            break
         gram += damping * np.trace(gram) / len(gram) * np.eye(len(gram))
         move = part.T @ np.linalg.solve(gram, gap)
         beyond = (y + move < problem.lower - 1e-9) | (y + move > problem.upper + 1e-9)

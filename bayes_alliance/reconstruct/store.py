@@ -6,9 +6,11 @@ way round. Files appear under their name only when they are whole.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study import Source, Study
 
 _KEY = b"bayes_alliance"
+_PACKED = b"bayes_alliance.packed"
+_LONG = ("lines", "estimates", "traits")
 STAMP = "synthetic: simulated to agree with printed tables; no patient's data"
 
 
@@ -81,14 +85,19 @@ def write_cohort(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> N
     frame : pandas.DataFrame
         Its data file.
     facts : mapping of str to object
-        JSON-ready.
+        JSON-ready; scorecard and estimates are packed.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    stamped = {"stamp": STAMP, "version": __version__, **facts}
-    metadata = {_KEY: json.dumps(stamped, sort_keys=True).encode()}
+    plain = {"stamp": STAMP, "version": __version__} | {k: v for k, v in facts.items() if k not in _LONG}
+    packed = {name: facts[name] for name in _LONG if name in facts}
+    metadata = {
+        _KEY: json.dumps(plain, sort_keys=True).encode(),
+        # Scorecard and estimates are long and repeat themselves, and Parquet does not compress metadata.
+        _PACKED: base64.b64encode(zlib.compress(json.dumps(packed, sort_keys=True).encode(), 9)),
+    }
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd")
     part.replace(path)
@@ -107,8 +116,9 @@ def read_cohort(path: Path) -> StoredCohort:
 
     try:
         table = pq.read_table(path)
-        facts = json.loads((table.schema.metadata or {})[_KEY])
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        found = table.schema.metadata or {}
+        facts = json.loads(found[_KEY]) | json.loads(zlib.decompress(base64.b64decode(found[_PACKED])))
+    except (OSError, pa.ArrowException, KeyError, ValueError, zlib.error) as error:
         what = "no cohort of this package (not Parquet, or without its stamp)"
         raise InputError(path.name, [Problem(what=what, got=type(error).__name__)]) from error
     return StoredCohort(path=path, frame=table.to_pandas(), facts=facts)
