@@ -145,10 +145,19 @@ def _maximise(stats: Statistics, shape: _Shape, *, reml: bool) -> _Solution:
 
 
 def _starts(diagonal: NDArray[np.bool_], rows: NDArray[np.int64]) -> list[Array]:
-    """List starts: comparable, small and large random effects; a second random effect also starts small."""
+    """List starts: comparable, small and large random effects; a second random effect also starts small.
+
+    A correlated slope also starts with a correlation of one: there the last diagonal entry has no derivative and
+    stays zero, so this start finds the best fit on the boundary, which can beat the one inside.
+    """
     even = np.where(diagonal, 1.0, 0.0)
     small_slope = np.where(diagonal, np.where(rows > 0, 0.1, 1.0), 0.0)
-    return [even, small_slope] if len(diagonal) > 1 else [even, 0.1 * even]
+    if len(diagonal) == 1:
+        return [even, 0.1 * even]
+    if np.all(diagonal):
+        return [even, small_slope]
+    boundary = np.where(diagonal & (rows == 0), 1.0, np.where(diagonal, 0.0, -0.3))
+    return [even, small_slope, boundary]
 
 
 def _snap(objective: object, theta: Array, diagonal: NDArray[np.bool_]) -> Array:
