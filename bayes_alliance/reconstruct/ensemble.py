@@ -103,8 +103,13 @@ def _build_all(
     # A fresh interpreter for each worker: forked ones would share the state of numerical libraries.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         tasks = {pool.submit(build_one, study.folder, paths[index], seed, index): index for index in missing}
-        for task in as_completed(tasks):
-            yield tasks[task], task.result()
+        try:
+            for task in as_completed(tasks):
+                yield tasks[task], task.result()
+        except BaseException:
+            # Leaving the pool would otherwise wait, in silence, for all that was not begun yet.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _say(facts: Mapping[str, Any]) -> str:
