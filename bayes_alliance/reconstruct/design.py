@@ -100,7 +100,12 @@ def _choose_deal(
     for _ in range(_DEALS):
         patients = _redeal(roster, names, rng)
         moved = _with_patients(study, rows, patients, names)
-        loss = _se_loss(wanted, _lay_out_all(study, moved, wanted), study, growth)
+        try:
+            laid_out = _lay_out_all(study, moved, wanted)
+        except ValueError:
+            # Some effect cannot be told from the others on this deal (build_design says so): no candidate.
+            continue
+        loss = _se_loss(wanted, laid_out, study, growth)
         if loss < best_loss:
             best, best_rows, best_loss = Roster(patients=patients, visits=roster.visits), moved, loss
     blocks = _lay_out_all(study, best_rows, wanted)
