@@ -105,7 +105,7 @@ def fit_pymc(
     data = marginal_data(design, priors) if how.marginal else conditional_data(design, priors)
     data = used_data(data, kind, priors.scale_family)
     patients = 0 if how.marginal else design.n_patients
-    trace = _sample(len(design.x_names), q, kind, priors.scale_family, patients, data, how, seed)
+    trace = _sample(len(data["prior_mean"]), q, kind, priors.scale_family, patients, data, how, seed)
     return _record(
         trace,
         design,
@@ -233,7 +233,7 @@ def _record(
         formula=design.formula.text,
         x_names=design.x_names,
         z_names=design.z_names,
-        beta=_values(posterior["beta"]),
+        beta=_values(posterior["beta"])[..., : len(design.x_names)],
         sd=_values(posterior["sd"]),
         correlation=correlation,
         sigma=sigma,

@@ -100,6 +100,12 @@ def _add_reanalyse(commands: Any) -> None:
     )
     add_min_cell(command)
     command.add_argument(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="processes at a time (default: one a processor; no number depends on it)",
+    )
+    command.add_argument(
         "--share", type=Path, metavar="ZIP", help="also write a bundle without anything of single patients"
     )
     command.add_argument("--quiet", action="store_true", help="print only the last line")
@@ -183,6 +189,10 @@ def _draws(text: str) -> int:
     return _whole(text, MIN_DRAWS, 10**7)
 
 
+def _jobs(text: str) -> int:
+    return _whole(text, 1, 1000)
+
+
 def _chains(text: str) -> int:
     return _whole(text, 1, 1000)
 
@@ -251,8 +261,10 @@ def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.privacy import mask_small_cells
     from bayes_alliance.share import write_share
     from bayes_alliance.study_file import load_study
+    from bayes_alliance.workers import default_jobs
 
     started = time.perf_counter()
+    jobs = options.jobs or default_jobs()
     study = load_study(options.study)
     models = tuple(part.strip() for part in options.models.split(",") if part.strip())
     settings = _settings(options, study, models)
@@ -268,11 +280,11 @@ def _reanalyse(options: argparse.Namespace) -> int:
     for warning in data.warnings:
         report(f"warning: {warning.format()}")
     folder = _make_folder(options, study, data, models)
-    results = run_study(study, data, settings, store=folder / "posteriors", report=report)
+    results = run_study(study, data, settings, store=folder / "posteriors", report=report, jobs=jobs)
     results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
     report("writing tables and figures")
     results = mask_small_cells(results, options.min_cell)
-    written = write_run(results, settings, folder)
+    written = write_run(results, settings, folder, jobs=jobs)
     if options.share is not None:
         for removed in write_share(written, folder, options.share):
             report(f"left out of {options.share}: {removed}")

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bayes_alliance.cli_data import add_reading_options, reading_options
+
 MAX_COHORTS = 10_000
 DEFAULT_SEED = 2020
 
@@ -37,6 +39,14 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: all cores)"
     )
+    command.add_argument(
+        "--design",
+        type=Path,
+        metavar="FILE",
+        help="take patients, visits and predictors from this data file, whose outcomes are not looked at "
+        "(default: deal them out by the study's cohort plan)",
+    )
+    add_reading_options(command)
     command.add_argument("--quiet", action="store_true", help="print only the last lines")
     command.add_argument("--json", action="store_true", help="print a machine-readable summary")
     command.set_defaults(run=_cohort)
@@ -55,21 +65,33 @@ def _seed(text: str) -> int:
 
 
 def _cohort(options: argparse.Namespace) -> int:
+    from bayes_alliance.data import read_data
     from bayes_alliance.reconstruct.ensemble import build_ensemble, spread_estimates
     from bayes_alliance.reconstruct.store import read_cohort
+    from bayes_alliance.study import Source
     from bayes_alliance.study_file import load_study
     from bayes_alliance.tables.reconstruction import LIMITS, tabulate_scorecard, tabulate_spread
     from bayes_alliance.tables.record import write_table
 
     study = load_study(options.study)
     folder: Path = options.out or Path("results") / study.id / "cohorts"
+    design = None
+    if options.design is not None:
+        stated = reading_options(options, study.data.reading)
+        design = read_data(study, options.design, source=Source.REAL, options=stated)
 
     def report(line: str) -> None:
         if not options.quiet:
             print(line, file=sys.stderr, flush=True)
 
     paths = build_ensemble(
-        study, folder, count=options.count, seed=options.seed, jobs=options.jobs, report=report
+        study,
+        folder,
+        count=options.count,
+        seed=options.seed,
+        jobs=options.jobs,
+        report=report,
+        design=design,
     )
     cohorts = [read_cohort(path) for path in paths]
     facts = [cohort.facts for cohort in cohorts]

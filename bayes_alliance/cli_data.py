@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,13 +186,13 @@ def _times(pairs: list[tuple[str, str]], problems: list[Problem]) -> list[tuple[
     return times
 
 
-def shipped_cohorts(study: Study) -> list[StoredCohort]:
-    """Give the cohorts that a study ships and that were built for it as it stands, or none."""
+def shipped_cohorts(study: Study) -> Iterator[StoredCohort]:
+    """Read the cohorts that a study ships and that were built for it as it stands, one by one."""
     if not study.data.ensemble:
-        return []
-    from bayes_alliance.reconstruct.ensemble import load_ensemble
+        return
+    from bayes_alliance.reconstruct.store import load_ensemble
 
-    return load_ensemble(study, study.folder / study.data.ensemble)
+    yield from load_ensemble(study, study.folder / study.data.ensemble)
 
 
 def spread_of_default(options: argparse.Namespace, study: Study) -> list[Spread]:
@@ -201,13 +201,12 @@ def spread_of_default(options: argparse.Namespace, study: Study) -> list[Spread]
         return []
     from bayes_alliance.reconstruct.ensemble import spread_estimates
 
-    cohorts = shipped_cohorts(study)
+    cohorts = list(shipped_cohorts(study))
     return spread_estimates(study, cohorts) if len(cohorts) > 1 else []
 
 
 def load_data(options: argparse.Namespace, study: Study) -> StudyData:
     """Read the data of a run: a file given, the file of the study, or its synthetic cohort."""
-    from bayes_alliance.cohort import simulate_cohort
     from bayes_alliance.data import read_data
     from bayes_alliance.study import Source
 
@@ -215,13 +214,7 @@ def load_data(options: argparse.Namespace, study: Study) -> StudyData:
         raise InputError("option --patients", [Problem(what="it goes with --data")])
     number = getattr(options, "cohort", None)
     if options.data is None and not study.data.file:
-        cohorts = shipped_cohorts(study)
-        if number is not None and number >= len(cohorts):
-            allowed = f"0 to {len(cohorts) - 1}" if cohorts else "nothing: the study ships none"
-            raise InputError(
-                "option --cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)]
-            )
-        return cohorts[number or 0].data(study) if cohorts else simulate_cohort(study, options.seed)
+        return _cohort_data(study, number, seed=options.seed)
     if number is not None:
         raise InputError(
             "option --cohort", [Problem(what="it goes with a study that ships cohorts, and not with --data")]
@@ -238,6 +231,22 @@ def load_data(options: argparse.Namespace, study: Study) -> StudyData:
         options=reading_options(options, study.data.reading),
         show_values=options.show_values,
     )
+
+
+def _cohort_data(study: Study, number: int | None, *, seed: int) -> StudyData:
+    """Give the cohort of a number, by default the first; where a study ships none, a simulated one."""
+    passed = 0
+    for passed, cohort in enumerate(shipped_cohorts(study), start=1):
+        if passed > (number or 0):
+            return cohort.data(study)
+    if number is not None:
+        allowed = f"0 to {passed - 1}" if passed else "nothing: the study ships none"
+        raise InputError(
+            "option --cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)]
+        )
+    from bayes_alliance.cohort import simulate_cohort
+
+    return simulate_cohort(study, seed)
 
 
 def _check_data(options: argparse.Namespace) -> int:

@@ -50,7 +50,12 @@ def load_cohort_plan(study: Study) -> CohortPlan:
     """
     name = study.data.cohort
     if not name:
-        raise InputError(study.id, [Problem(what="the study names no cohort file", where="[data]")])
+        problem = Problem(
+            what="the study names no cohort file",
+            where="[data]",
+            fix="write one, or take the design from a data file with `cohort --design FILE`",
+        )
+        raise InputError(study.id, [problem])
     problems: list[Problem] = []
     try:
         table = tomllib.loads((study.folder / name).read_bytes().decode("utf-8"))

@@ -248,7 +248,7 @@ class Target:
         return self.evaluate(points)[0]
 
     def evaluate(self, points: Array) -> tuple[Array, Given]:
-        """Log posterior density as when called, and what it was worked out from (NaN outside the range)."""
+        """Log posterior density as when called, and what it was worked out from (nothing outside the range)."""
         inside = np.all(np.abs(points) < _REACH, axis=1) & (points[:, -1] > self.lowest_log_sigma)
         if np.all(inside):
             given = self.given(points)
@@ -256,10 +256,12 @@ class Target:
         out = np.full(len(points), -np.inf)
         some = self.given(points[inside])
         out[inside] = self.log_prior(points[inside]) + some.log_marginal
+        marginal = np.zeros(len(points))
+        marginal[inside] = some.log_marginal
         p = self.stats.p
         centre, root = np.full((len(points), p), np.nan), np.full((len(points), p, p), np.nan)
         centre[inside], root[inside] = some.centre, some.root
-        return out, Given(log_marginal=out, centre=centre, root=root)
+        return out, Given(log_marginal=marginal, centre=centre, root=root)
 
 
 def make_target(stats: Statistics, priors: CoefficientPriors, covariance: Covariance) -> Target:
@@ -342,18 +344,14 @@ def fit_collapsed(
         raise FitError("the fixed part fits the outcome without any residual; nothing is left to estimate")
     target = make_target(used, priors, covariance)
     rng = np.random.default_rng(seed)
-    last: list[Given] = []
-
-    def remembered(points: Array) -> Array:
-        values, given = target.evaluate(points)
-        last[:] = [given]
-        return values
-
+    remembered = _Remembered(target)
     sample = sample_importance(remembered, start_point(target), rng=rng, count=int(how.draws * how.pool))
     _check_residual(target, sample)
     chosen = resample(sample.weights, how.draws, rng)
     # The last points that were looked at are the sample's: what the fixed effects are given them is known.
-    beta, sd, correlation, sigma = draw_parameters(target, sample.points[chosen], last[0].at(chosen), rng)
+    beta, sd, correlation, sigma = draw_parameters(
+        target, sample.points[chosen], remembered.given.at(chosen), rng
+    )
     shape = (CHAINS, how.draws // CHAINS)
     return PosteriorFit(
         model_id=model_id,
@@ -372,6 +370,18 @@ def fit_collapsed(
         facts=sample_facts(target, sample),
         seconds=time.perf_counter() - started,
     )
+
+
+class _Remembered:
+    """A target that keeps what it worked out of the fixed effects at the last points: those of the sample."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.given: Given
+
+    def __call__(self, points: Array) -> Array:
+        values, self.given = self.target.evaluate(points)
+        return values
 
 
 def _check_residual(target: Target, sample: ImportanceSample) -> None:
@@ -495,10 +505,17 @@ def _leave_out(
     whole: Target, patient: int, proposal: Mixture, count: int, rng: np.random.Generator
 ) -> tuple[float, float, float]:
     rest = dataclasses.replace(whole, stats=without_patient(whole.stats, patient))
+    remembered = _Remembered(rest)
     sample = sample_importance(
-        rest, np.empty(0), rng=rng, count=count, proposal=proposal, adapt_count=min(count, 500), rounds=2
+        remembered,
+        np.empty(0),
+        rng=rng,
+        count=count,
+        proposal=proposal,
+        adapt_count=min(count, 500),
+        rounds=2,
     )
-    gain = whole.given(sample.points).log_marginal - rest.given(sample.points).log_marginal
+    gain = whole.given(sample.points).log_marginal - remembered.given.log_marginal
     with np.errstate(divide="ignore"):
         logs = np.log(sample.weights) + gain
     elpd = float(log_sum_exp(logs))

@@ -2,27 +2,28 @@
 
 Leave-one-patient-out on the marginal likelihood is the analogue of AIC, which also integrates the random
 effects out; the usual conditional LOO answers another question (Merkle, Furr & Rabe-Hesketh 2019,
-doi:10.1007/s11336-019-09679-0). Pointwise densities are ours; smoothing, standard errors, weights and
-warnings are ArviZ's (Vehtari, Gelman & Gabry 2017, doi:10.1007/s11222-016-9696-4). Models on different rows
-are refused.
+doi:10.1007/s11336-019-09679-0). Pointwise densities and their smoothing are ours, the latter the same as
+ArviZ's; differences, stacking weights and warnings are ArviZ's (Vehtari, Gelman & Gabry 2017,
+doi:10.1007/s11222-016-9696-4). Models on different rows are refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from scipy import special
 
 from bayes_alliance.collapsed import leave_patients_out
 from bayes_alliance.errors import RowsDifferError
 from bayes_alliance.fits import Array, MixedFit, PosteriorFit, RowsUsed
 from bayes_alliance.formulas import Design
 from bayes_alliance.frequentist import score_aic
+from bayes_alliance.importance import log_sum_exp, smooth_tails
 from bayes_alliance.likelihood import (
     log_density_patients,
     log_normal,
@@ -32,9 +33,6 @@ from bayes_alliance.likelihood import (
     summarise,
 )
 from bayes_alliance.priors import CoefficientPriors
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 Target = Literal["new_patient", "new_visit", "new_visit_conditional"]
 TARGETS: tuple[Target, ...] = ("new_patient", "new_visit", "new_visit_conditional")
@@ -125,33 +123,51 @@ def pointwise_density(fit: PosteriorFit, design: Design, target: Target, *, seed
     return values.reshape(fit.n_chains, -1, values.shape[-1])
 
 
-def psis_loo(fit: PosteriorFit, design: Design, target: Target, *, seed: int) -> Any:
-    """Run ArviZ's PSIS-LOO on our pointwise densities; parameters as in :func:`pointwise_density`.
+@dataclass(frozen=True, kw_only=True)
+class PsisLoo:
+    """What PSIS says of every unit, left out of the data in turn.
 
-    Of more than ``MAX_SCORED_DRAWS`` draws every k-th is scored: the densities take draws times rows of memory.
-
-    Returns
-    -------
-    arviz_stats.ELPDData
-        Pointwise, with the smoothed log weights.
+    Parameters
+    ----------
+    log_weights : ndarray, shape (n_units, s)
+        Smoothed and normalised; draws of all chains one after another.
+    elpd_i, p_i, pareto_k : ndarray, shape (n_units,)
+        Log predictive density, effective number of parameters, diagnostic.
     """
-    import arviz_stats
 
+    log_weights: Array
+    elpd_i: Array
+    p_i: Array
+    pareto_k: Array
+
+
+def psis_loo(fit: PosteriorFit, design: Design, target: Target, *, seed: int) -> PsisLoo:
+    """Leave each unit out by Pareto-smoothed importance sampling; parameters as in :func:`pointwise_density`.
+
+    Of more than ``MAX_SCORED_DRAWS`` draws every k-th is used: the densities take draws times rows of memory.
+    The same numbers as ArviZ's ``loo`` (a test holds them together), all units at once instead of one by one.
+    """
     kept = fit.thin(MAX_SCORED_DRAWS)
     values = pointwise_density(kept, design, target, seed=seed)
-    with warnings.catch_warnings():
-        # High Pareto k is reported from the record, with its count, not by a warning.
-        warnings.simplefilter("ignore")
-        return arviz_stats.loo(_tree(kept, values), pointwise=True, var_name="unit_density")
+    by_unit = np.ascontiguousarray(values.reshape(-1, values.shape[-1]).T)
+    smoothed, pareto_k = smooth_tails(-by_unit, r_eff=relative_efficiency(kept))
+    log_weights = smoothed - log_sum_exp(smoothed)[:, None]
+    elpd_i = log_sum_exp(log_weights + by_unit)
+    lppd_i = log_sum_exp(by_unit) - np.log(by_unit.shape[1])
+    return PsisLoo(log_weights=log_weights, elpd_i=elpd_i, p_i=lppd_i - elpd_i, pareto_k=pareto_k)
 
 
-def smoothed_weights(loo: Any) -> Array:
-    """Take the smoothed importance weights of :func:`psis_loo`, shape (s, n_units); columns sum to 1."""
-    weights = loo.log_weights.transpose("chain", "draw", ...)
-    values = np.asarray(weights.values, dtype=float)
-    flat = values.reshape(-1, values.shape[-1])
-    normalised: Array = special.softmax(flat, axis=0)
-    return normalised
+def relative_efficiency(fit: PosteriorFit) -> float:
+    """Effective over actual number of draws, the mean over all parameters, as ArviZ's ``loo`` takes it."""
+    if fit.n_chains == 1:
+        return 1.0
+    import arviz_stats
+
+    parameters = np.concatenate([fit.beta, fit.sd, fit.sigma[..., None]], axis=2)
+    draws = np.moveaxis(parameters, 2, 0)
+    return (
+        float(np.mean([arviz_stats.base.array_stats.ess(d, method="mean") for d in draws])) / fit.sigma.size
+    )
 
 
 def score_model(fit: PosteriorFit, design: Design, target: Target, *, seed: int) -> Score:
@@ -167,17 +183,46 @@ def score_model(fit: PosteriorFit, design: Design, target: Target, *, seed: int)
     Score
         Without the importance weights, which are as large as the posterior times the rows.
     """
-    loo = psis_loo(fit, design, target, seed=seed)
+    left_out = psis_loo(fit, design, target, seed=seed)
+    elpd_i, n = left_out.elpd_i, len(left_out.elpd_i)
+    elpd, se, p_loo = (
+        float(elpd_i.sum()),
+        math.sqrt(n * float(np.var(elpd_i, ddof=1))),
+        float(left_out.p_i.sum()),
+    )
     return Score(
         target=target,
         model_id=fit.model_id,
         rows=fit.rows,
-        elpd=float(loo.elpd),
-        se=float(loo.se),
-        p_loo=float(loo.p),
-        elpd_i=np.asarray(loo.elpd_i.values, dtype=float),
-        pareto_k=np.asarray(loo.pareto_k.values, dtype=float),
-        elpd_data=dataclasses.replace(loo, log_weights=None),
+        elpd=elpd,
+        se=se,
+        p_loo=p_loo,
+        elpd_i=elpd_i,
+        pareto_k=left_out.pareto_k,
+        elpd_data=_arviz_record(left_out, elpd=elpd, se=se, p_loo=p_loo),
+    )
+
+
+def _arviz_record(left_out: PsisLoo, *, elpd: float, se: float, p_loo: float) -> Any:
+    """Give a score as the record that ArviZ's own ``loo`` returns, without the weights."""
+    import xarray as xr
+    from arviz_stats.utils import ELPDDataLOO
+
+    n_units, n_samples = left_out.log_weights.shape
+    good_k = (
+        min(1.0 - 1.0 / math.log10(n_samples), PARETO_K_THRESHOLD) if n_samples > 1 else PARETO_K_THRESHOLD
+    )
+    return ELPDDataLOO(
+        elpd=elpd,
+        se=se,
+        p=p_loo,
+        n_samples=n_samples,
+        n_data_points=n_units,
+        scale="log",
+        warning=bool(np.any(left_out.pareto_k > good_k)),
+        good_k=good_k,
+        elpd_i=xr.DataArray(left_out.elpd_i, dims="unit", name="elpd_i"),
+        pareto_k=xr.DataArray(left_out.pareto_k, dims="unit", name="pareto_k"),
     )
 
 
@@ -235,21 +280,6 @@ def refit_patients(
         elpd_data=data,
         n_refitted=len(chosen),
     )
-
-
-def _tree(fit: PosteriorFit, values: Array) -> xr.DataTree:
-    import xarray as xr
-
-    # ArviZ takes the relative efficiency of the draws from these.
-    posterior = xr.Dataset(
-        {
-            "beta": (("chain", "draw", "coefficient"), fit.beta),
-            "sd": (("chain", "draw", "random_coefficient"), fit.sd),
-            "sigma": (("chain", "draw"), fit.sigma),
-        }
-    )
-    density = xr.Dataset({"unit_density": (("chain", "draw", "unit"), values)})
-    return xr.DataTree.from_dict({"posterior": posterior, "log_likelihood": density})
 
 
 @dataclass(frozen=True, kw_only=True)

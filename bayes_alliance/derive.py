@@ -18,6 +18,7 @@ from bayes_alliance.text_table import Findings
 from bayes_alliance.wai import KEYS, SUBSCALES, find_key, score_items
 
 SCORE_TOLERANCE = 0.01
+_RuleFunction = Callable[[Study, Derived, pd.DataFrame], pd.Series]
 
 
 def derive_variables(study: Study, rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -208,7 +209,28 @@ def _last(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
     return values.groupby(rows[study.patient]).transform("last")
 
 
-_RULES: dict[str, Callable[[Study, Derived, pd.DataFrame], pd.Series]] = {
+def _transform(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> _RuleFunction:
+    """Make a rule of a function; a value that it is not defined for is a fault of the data, not a missing value."""
+
+    def rule(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
+        values = rows[derived.of[0]].astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = function(np.asarray(values, dtype=np.float64))
+        outside = values.notna().to_numpy() & ~np.isfinite(found)
+        if outside.any():
+            problem = Problem(
+                what=f"rule {derived.rule!r} is not defined for {int(outside.sum())} values of {derived.of[0]!r}",
+                where=f"[derived.{derived.name}]",
+                allowed="values above 0" if derived.rule == "log" else "values of 0 or more",
+                fix="shift them first, by a derived variable with rule 'offset'",
+            )
+            raise InputError(f"study {study.id}", [problem])
+        return pd.Series(found, index=rows.index)
+
+    return rule
+
+
+_RULES: dict[str, _RuleFunction] = {
     "below": _below,
     "at_least": _at_least,
     "count": _count,
@@ -216,4 +238,7 @@ _RULES: dict[str, Callable[[Study, Derived, pd.DataFrame], pd.Series]] = {
     "cross": _cross,
     "offset": _offset,
     "last": _last,
+    "log": _transform(np.log),
+    "sqrt": _transform(np.sqrt),
+    "square": _transform(np.square),
 }

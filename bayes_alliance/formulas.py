@@ -252,6 +252,11 @@ class _Parser:
         if found is None or not found[0].isalpha():
             raise FormulaError(f"{role} expected, found {'the end' if found is None else repr(found)}")
         self.position += 1
+        if self._peek() == "(":
+            raise FormulaError(
+                f"{found!r} cannot be called: formulas hold no functions; declare what is transformed as a variable "
+                "under [derived], with rule log, sqrt, square or offset, and use its name"
+            )
         return found
 
 

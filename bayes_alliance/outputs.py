@@ -22,7 +22,7 @@ from bayes_alliance.summaries import Quantity
 from bayes_alliance.whole_files import alone_in
 
 
-def write_run(results: StudyResults, settings: RunSettings, folder: Path) -> list[Path]:
+def write_run(results: StudyResults, settings: RunSettings, folder: Path, *, jobs: int = 1) -> list[Path]:
     """Write tables, figures and the manifest of a run; posteriors are there already.
 
     Parameters
@@ -33,6 +33,8 @@ def write_run(results: StudyResults, settings: RunSettings, folder: Path) -> lis
         How it was run, for the manifest.
     folder : Path
         Where the run leaves its files; posteriors lie in ``folder / "posteriors"``.
+    jobs : int
+        Processes that draw figures.
 
     Returns
     -------
@@ -44,7 +46,8 @@ def write_run(results: StudyResults, settings: RunSettings, folder: Path) -> lis
 
     manifest = folder / "manifest.json"
     with alone_in(folder):
-        files = [*write_tables(results, folder / "tables"), *write_figures(results, folder / "figures")]
+        files = write_tables(results, folder / "tables")
+        files += write_figures(results, folder / "figures", jobs=jobs)
         files += _posteriors(results, folder / "posteriors")
         write_manifest(build_manifest(results, settings, files=files, folder=folder), manifest)
     return [*files, manifest]

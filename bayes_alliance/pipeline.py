@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from bayes_alliance.results import ComparisonSet, ModelRun, PredictiveResult, Sk
 from bayes_alliance.study import Study, Variable
 from bayes_alliance.summaries import model_quantities
 from bayes_alliance.variance import ExplainedVariation, explain
+from bayes_alliance.workers import Promise, Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +51,7 @@ def run_study(
     store: Path | None = None,
     report: Reporter = lambda line: None,
     fits_only: bool = False,
+    jobs: int = 1,
 ) -> StudyResults:
     """Run every model of a study on its data.
 
@@ -66,6 +69,8 @@ def run_study(
         Gets a line at each step.
     fits_only : bool
         Leave the comparisons and the predictive checks out.
+    jobs : int
+        Processes for comparisons and predictive checks, beside the fits; no number depends on it.
 
     Returns
     -------
@@ -82,11 +87,20 @@ def run_study(
     n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
     report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1, user_api="blas"), Workers(jobs) as workers:
+        # Comparisons need no posterior by NUTS: other processes score models while this one samples.
+        sets = {} if fits_only or settings.engine == "none" else plan.common
+        scored = {
+            name: {p.model.id: workers.submit(_score_model, name, p, study, settings) for p in members}
+            for name, members in sets.items()
+        }
         runs, failed = _run_models(study, data, plan.own, fitter)
-        fitted = set() if fits_only else {run.model.id for run in runs}
-        comparisons, checks, left_out = _run_comparisons(plan, fitted, fitter)
-        predictive = [] if fits_only else _run_predictions(study, data, runs, fitter)
+        chosen = [] if fits_only else _to_predict(study, runs)
+        predicted = {r.model.id: workers.submit(_predict, study, data, r, settings) for r in chosen}
+        comparisons, checks, left_out = _gather_comparisons(
+            plan, {run.model.id for run in runs}, scored, report
+        )
+        predictive = _gather_predictions(predicted, report)
     return StudyResults(
         study=study,
         source=data.source,
@@ -196,11 +210,15 @@ def _explained(
     visits = [study.patient, study.time]
     if not same.frozen.rows[visits].equals(planned.frozen.rows[visits]):
         return None
+    on_same = fit_mixed(same.design, planned.rows, model_id=reference.id)
+    # The reference's own rows hold those of the model: as many of them are the same ones.
+    as_many = own.rows.n_rows == same.rows.n_rows
+    on_own = on_same if as_many else fit_mixed(own.design, own.rows, model_id=reference.id)
     return explain(
         ml,
         planned.design,
-        reference_same=fit_mixed(same.design, planned.rows, model_id=reference.id),
-        reference_own=fit_mixed(own.design, own.rows, model_id=reference.id),
+        reference_same=on_same,
+        reference_own=on_own,
         posterior=posterior,
         time=study.time,
     )
@@ -226,28 +244,40 @@ def _intercept_only(design: Design) -> Design:
     return dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
 
 
-def _run_comparisons(
-    plan: Plan, fitted: Collection[str], fitter: Fitter
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """A model on the rows of its comparison, fitted by ML and by the collapsed engine."""
+
+    ml: MixedFit
+    scores: Mapping[Target, Score]
+    checks: tuple[Check, ...]
+
+
+def _gather_comparisons(
+    plan: Plan,
+    fitted: Collection[str],
+    scored: Mapping[str, Mapping[str, Promise[_Scored]]],
+    report: Reporter,
 ) -> tuple[list[ComparisonSet], list[Check], list[SkippedModel]]:
-    """Compare the fitted models of each set; without a posterior there is nothing to compare."""
+    """Compare the models of each set that could be fitted; without a posterior there is nothing to compare."""
     comparisons: list[ComparisonSet] = []
     checks: list[Check] = []
     left_out: list[SkippedModel] = []
-    asked = {name: [p for p in planned if p.model.id in fitted] for name, planned in plan.common.items()}
-    sets = {name: members for name, members in asked.items() if members and fitter.settings.engine != "none"}
-    tell = _progress(fitter.report, total=sum(len(members) for members in sets.values()))
-    for name, members in sets.items():
+    asked = {name: [p for p in plan.common[name] if p.model.id in fitted] for name in scored}
+    tell = _progress(report, total=sum(len(members) for members in asked.values()))
+    for name, members in asked.items():
         try:
-            comparison, found = _compare(name, members, fitter)
+            found = [scored[name][planned.model.id].result() for planned in members]
         except FitError as error:
-            fitter.report(f"comparison {name}: cannot be made: {error}")
+            report(f"comparison {name}: cannot be made: {error}")
             left_out += [
                 SkippedModel(model_id=p.model.id, reason=str(error), comparison=name) for p in members
             ]
             continue
-        comparisons.append(comparison)
-        checks += found
-        tell(len(members), f"models scored (comparison {name})")
+        if members:
+            comparisons.append(_comparison(name, members, found))
+            checks += [check for model in found for check in model.checks]
+            tell(len(members), f"models scored (comparison {name})")
     return comparisons, checks, left_out
 
 
@@ -264,27 +294,30 @@ def _progress(report: Reporter, *, total: int) -> Callable[[int, str], None]:
     return tell
 
 
-def _compare(name: str, members: Sequence[PlannedModel], fitter: Fitter) -> tuple[ComparisonSet, list[Check]]:
-    """Compare models on their common rows, every one fitted by the collapsed engine and checked."""
-    fits: list[MixedFit] = []
-    scores: dict[str, dict[Target, Score]] = {}
-    checks: list[Check] = []
-    for planned in members:
-        posterior = fitter.collapsed(planned)
-        fits.append(fit_mixed(planned.design, planned.rows, model_id=planned.model.id))
-        found = check_posterior(posterior, ())
-        checks += [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in found]
-        scores[planned.model.id] = _scores(planned, posterior, fitter)
-        checks += check_scores(scores[planned.model.id])
-    comparison = ComparisonSet(
+def _comparison(name: str, members: Sequence[PlannedModel], found: Sequence[_Scored]) -> ComparisonSet:
+    return ComparisonSet(
         name=name,
         outcome=members[0].model.outcome,
         rows=members[0].rows,
-        models=tuple(compare_models(fits, [scores[fit.model_id] for fit in fits])),
-        scores=scores,
+        models=tuple(compare_models([model.ml for model in found], [model.scores for model in found])),
+        scores={model.ml.model_id: model.scores for model in found},
         left_out=members[0].left_out,
     )
-    return comparison, checks
+
+
+def _score_model(name: str, planned: PlannedModel, study: Study, settings: RunSettings) -> _Scored:
+    """Fit, check and score a model on the rows of comparison ``name``."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        fitter = Fitter(study, settings, store=None, report=lambda line: None, total=1)
+        posterior = fitter.collapsed(planned)
+        checks = check_posterior(posterior, ())
+        named = [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in checks]
+        scores = _scores(planned, posterior, fitter)
+        return _Scored(
+            ml=fit_mixed(planned.design, planned.rows, model_id=planned.model.id),
+            scores=scores,
+            checks=(*named, *check_scores(scores)),
+        )
 
 
 def _scores(planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter) -> dict[Target, Score]:
@@ -298,15 +331,14 @@ def _scores(planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter) -> d
     return scores
 
 
-def _run_predictions(
-    study: Study, data: StudyData, runs: Sequence[ModelRun], fitter: Fitter
+def _gather_predictions(
+    predicted: Mapping[str, Promise[PredictiveResult]], report: Reporter
 ) -> list[PredictiveResult]:
-    chosen = _to_predict(study, runs)
-    tell = _progress(fitter.report, total=len(chosen))
+    tell = _progress(report, total=len(predicted))
     found = []
-    for run in chosen:
-        found.append(_predict(study, data, run, fitter.settings))
-        tell(1, f"predictive checks ({run.model.id})")
+    for model_id, promise in predicted.items():
+        found.append(promise.result())
+        tell(1, f"predictive checks ({model_id})")
     return found
 
 
@@ -324,6 +356,7 @@ def _to_predict(study: Study, runs: Sequence[ModelRun]) -> list[ModelRun]:
 
 
 def _predict(study: Study, data: StudyData, run: ModelRun, settings: RunSettings) -> PredictiveResult:
+    """Check what a model predicts against its rows."""
     assert run.posterior is not None
     seed = derive_seed(settings.seed, "replicates", run.model.id)
     replicates = simulate_replicates(run.posterior, run.design, count=REPLICATES, seed=seed)

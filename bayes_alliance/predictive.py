@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayes_alliance.compare import MAX_SCORED_DRAWS, psis_loo, smoothed_weights
+from bayes_alliance.compare import MAX_SCORED_DRAWS, psis_loo
 from bayes_alliance.fits import Array, PosteriorFit
 from bayes_alliance.formulas import Design
 from bayes_alliance.likelihood import predict_visits, relative_factor, summarise
@@ -185,9 +185,9 @@ def loo_pit(fit: PosteriorFit, design: Design, *, seed: int) -> Array:
     ndarray, shape (n_rows,)
         In [0, 1].
     """
-    weights = smoothed_weights(psis_loo(fit, design, "new_visit", seed=seed))
+    weights = np.exp(psis_loo(fit, design, "new_visit", seed=seed).log_weights)
     beta, sd, correlation, sigma = fit.thin(MAX_SCORED_DRAWS).flat()
     stats = summarise(design.y, design.x, design.z, design.patient_index)
     factor = relative_factor(sd, correlation, sigma)
     residual, variance = predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma)
-    return np.clip(np.sum(weights * special.ndtr(residual / np.sqrt(variance)), axis=0), 0.0, 1.0)
+    return np.clip(np.sum(weights.T * special.ndtr(residual / np.sqrt(variance)), axis=0), 0.0, 1.0)

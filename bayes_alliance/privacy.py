@@ -19,8 +19,9 @@ _COUNT = re.compile(r"\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells
 def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
     """Withhold descriptive numbers of fewer than ``min_cell`` patients, and small counts in words.
 
-    A share is withheld too where the patients with or without it are too few. Estimates of models stay: they
-    are not descriptions of a cell.
+    A share is withheld too where the patients with or without it are too few. A model or a comparison that
+    rests on fewer patients is withheld as a whole, with its reason; estimates of the others stay: they are not
+    descriptions of a cell.
 
     Parameters
     ----------
@@ -45,14 +46,34 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
     def skipped(found: SkippedModel) -> SkippedModel:
         return dataclasses.replace(found, reason=mask_text(found.reason, min_cell))
 
+    withheld = {found.model.id for found in results.runs if found.rows.n_patients < min_cell}
+    few = {found.name: found for found in results.comparisons if found.rows.n_patients < min_cell}
+    why = f"withheld: fewer than {min_cell} patients (--min-cell)"
     return dataclasses.replace(
         results,
         notes=mask(results.notes),
-        runs=tuple(run(found) for found in results.runs),
-        skipped=tuple(skipped(found) for found in results.skipped),
-        comparisons=tuple(
-            dataclasses.replace(found, left_out=mask(found.left_out)) for found in results.comparisons
+        runs=tuple(run(found) for found in results.runs if found.model.id not in withheld),
+        skipped=(
+            *(skipped(found) for found in results.skipped),
+            *(
+                SkippedModel(model_id=found.model.id, reason=why)
+                for found in results.runs
+                if found.model.id in withheld
+            ),
+            *(
+                SkippedModel(model_id=model.model_id, reason=why, comparison=name)
+                for name, found in few.items()
+                for model in found.models
+                if model.model_id not in withheld
+            ),
         ),
+        comparisons=tuple(
+            dataclasses.replace(found, left_out=mask(found.left_out))
+            for found in results.comparisons
+            if found.name not in few
+        ),
+        predictive=tuple(found for found in results.predictive if found.model_id not in withheld),
+        checks=tuple(check for check in results.checks if check.model_id not in withheld),
         descriptives=tuple(_mask_descriptive(found, min_cell) for found in results.descriptives),
     )
 

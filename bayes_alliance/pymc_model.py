@@ -7,6 +7,7 @@ PyTensor; a test holds the two together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,9 +39,42 @@ def _prior_data(design: Design, priors: CoefficientPriors) -> dict[str, Array]:
 
 
 def marginal_data(design: Design, priors: CoefficientPriors) -> dict[str, Array]:
-    """Give the sufficient statistics under the names of the compiled model's data."""
+    """Give the sufficient statistics under the names of the compiled model's data, at the width compiled."""
     stats = summarise(design.y, design.x, design.z, design.patient_index)
-    return _prior_data(design, priors) | statistics_data(stats)
+    return widen_data(_prior_data(design, priors) | statistics_data(stats), compiled_width(stats.p))
+
+
+def compiled_width(p: int) -> int:
+    """Give the number of coefficients that a model with ``p`` is compiled for: the next multiple of four.
+
+    Compiling takes longer than sampling, and models of a study differ by a coefficient or two. Those beyond
+    ``p`` have no column of data and a standard normal prior of their own, so that they leave the posterior of
+    the others as it is; their draws are thrown away.
+    """
+    return 4 * math.ceil(p / 4)
+
+
+def widen_data(data: dict[str, Array], width: int) -> dict[str, Array]:
+    """Make room for coefficients without data, behind those of the model."""
+    p = len(data["prior_mean"])
+    empty = width - p
+    a, b = np.triu_indices(p + 1)
+    place = np.append(np.arange(p), width)
+    pairs = np.zeros((width + 1, width + 1), dtype=int)
+    pairs[np.triu_indices(width + 1)] = np.arange((width + 1) * (width + 2) // 2)
+    kept = pairs[place[a], place[b]]
+    dd = np.zeros((width + 1) * (width + 2) // 2)
+    dd[kept] = data["dd"]
+    moments = np.zeros((*data["moments"].shape[:2], len(dd)))
+    moments[..., kept] = data["moments"]
+    return data | {
+        "prior_mean": np.append(data["prior_mean"], np.zeros(empty)),
+        "prior_sd": np.append(data["prior_sd"], np.ones(empty)),
+        "basis": np.pad(data["basis"], (0, empty)),
+        "beta_ols": np.append(data["beta_ols"], np.zeros(empty)),
+        "dd": dd,
+        "moments": moments,
+    }
 
 
 def statistics_data(stats: Statistics) -> dict[str, Array]:

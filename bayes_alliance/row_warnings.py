@@ -107,7 +107,8 @@ def _model_warnings(study: Study, model: Model, rows: pd.DataFrame) -> Iterator[
     conditions = dict(model.where)
     if not {*formula.names, *conditions} <= set(rows.columns):
         return
-    own = rows.dropna(subset=sorted(formula.names))
+    used = {*formula.names, *conditions, study.patient, study.time} & set(rows.columns)
+    own = rows[sorted(used)].dropna(subset=sorted(formula.names))
     for name, value in conditions.items():
         own = own[own[name] == value]
     if own.empty:

@@ -15,7 +15,7 @@ from bayes_alliance.facts import Fact, Publication
 
 Level = Literal["visit", "patient"]
 Kind = Literal["numeric", "integer", "binary", "category"]
-Rule = Literal["below", "at_least", "count", "versions", "cross", "offset", "last"]
+Rule = Literal["below", "at_least", "count", "versions", "cross", "offset", "last", "log", "sqrt", "square"]
 EstimandKind = Literal["slope", "slope_deviation", "slope_contrast", "level"]
 ScaleFamily = Literal["half_normal", "half_t", "exponential"]
 Quantity = Literal["estimate", "explained_intercept", "explained_slope", "aic", "mean_sd", "percent"]
@@ -85,6 +85,7 @@ class Derived:
     offset : ``of[0]`` minus ``value``.
     last : the patient's value of ``of[0]`` at the latest time on which it is present, no earlier than
         ``value`` (in the unit of time); used only where the file has no such column.
+    log, sqrt, square : natural logarithm (of values above 0), square root (of 0 or more), square of ``of[0]``.
 
     A rule may use variables of the file and derived variables declared before it. ``categories`` of a
     binary result name 0 and 1.

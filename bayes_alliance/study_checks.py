@@ -29,8 +29,19 @@ _RULES: Mapping[str, tuple[int | None, int | None, bool]] = {
     "cross": (2, 4, False),
     "offset": (1, 0, True),
     "last": (1, 0, True),
+    "log": (1, 0, False),
+    "sqrt": (1, 0, False),
+    "square": (1, 0, False),
 }
-_KIND_OF_RESULT = {"below": "binary", "at_least": "binary", "versions": "category", "cross": "category"}
+_KIND_OF_RESULT = {
+    "below": "binary",
+    "at_least": "binary",
+    "versions": "category",
+    "cross": "category",
+    "log": "numeric",
+    "sqrt": "numeric",
+    "square": "numeric",
+}
 _KIND_OF_INPUT = {"versions": "category", "cross": "binary"}
 
 

@@ -18,7 +18,13 @@ from bayes_alliance.bambi_pymc import (
 from bayes_alliance.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.errors import FitError
 from bayes_alliance.likelihood import log_density, relative_factor, summarise
-from bayes_alliance.pymc_model import build_pymc_model, conditional_data, marginal_data, used_data
+from bayes_alliance.pymc_model import (
+    build_pymc_model,
+    compiled_width,
+    conditional_data,
+    marginal_data,
+    used_data,
+)
 
 LONG = SamplerSettings(draws=5000, tune=1000)
 
@@ -45,7 +51,7 @@ def test_pymc_states_the_same_likelihood_and_priors(q, covariance, family):
         design = dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
         priors = dataclasses.replace(priors, sd_scale=priors.sd_scale[:1])
     data = used_data(marginal_data(design, priors), covariance, family)
-    model = build_pymc_model(2, q, covariance, data, family=family)
+    model = build_pymc_model(compiled_width(2), q, covariance, data, family=family)
     names = ["beta", "sd", "sigma"] + (["correlation"] if covariance == "UN" else [])
     log_density_of = model.compile_logp(jacobian=False)
     scale = {
@@ -59,8 +65,10 @@ def test_pymc_states_the_same_likelihood_and_priors(q, covariance, family):
         point, values = random_state(rng, model, names)
         correlation = values.get("correlation", 0.0)
         factor = relative_factor(values["sd"], correlation, values["sigma"])
-        expected = log_density(stats, values["beta"][None], factor[None], np.atleast_1d(values["sigma"]))[0]
-        expected += scipy_stats.norm(priors.mean, priors.sd).logpdf(values["beta"]).sum()
+        beta, spare = values["beta"][:2], values["beta"][2:]
+        expected = log_density(stats, beta[None], factor[None], np.atleast_1d(values["sigma"]))[0]
+        expected += scipy_stats.norm(priors.mean, priors.sd).logpdf(beta).sum()
+        expected += scipy_stats.norm.logpdf(spare).sum()
         expected += (scale(priors.sd_scale).logpdf(values["sd"]) + twice).sum()
         expected += scale(priors.sigma_scale).logpdf(values["sigma"]) + twice
         if covariance == "UN":
@@ -90,15 +98,17 @@ def test_sampled_effects_state_the_same_model():
 
 
 def test_one_compiled_model_serves_every_model_of_its_shape():
-    """Two data sets of the same shape share one compiled model and give their own posteriors."""
+    """Data sets of one shape, or of one within a coefficient or two, share it and give their own posteriors."""
     _compiled.cache_clear()
     how = SamplerSettings(draws=300, tune=300, chains=2)
     fits = []
-    for seed in (1, 2):
-        design = simulated(np.random.default_rng(seed), patients=20 + seed)
-        fits.append(fit_pymc(design, used(design), wai_priors(), seed=1, settings=how))
+    for seed, p in ((1, 2), (2, 2), (3, 4)):
+        group = np.arange(20 + seed) % 2.0 if p == 4 else None
+        design = simulated(np.random.default_rng(seed), patients=20 + seed, group=group)
+        fits.append(fit_pymc(design, used(design), wai_priors(p), seed=1, settings=how))
+        assert fits[-1].beta.shape == (2, 300, p)
     assert _compiled.cache_info().misses == 1
-    assert _compiled.cache_info().hits == 1
+    assert _compiled.cache_info().hits == 2
     assert abs(fits[0].beta.mean() - fits[1].beta.mean()) > 0.0
     assert set(fits[0].sample_stats) == {"diverging", "energy", "n_steps", "reached_max_treedepth"}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
+import arviz_base
 import arviz_stats
 import numpy as np
 import pytest
@@ -20,7 +22,6 @@ from bayes_alliance.compare import (
     psis_loo,
     refit_patients,
     score_model,
-    smoothed_weights,
 )
 from bayes_alliance.errors import RowsDifferError
 from bayes_alliance.fits import Array, PosteriorFit
@@ -148,10 +149,31 @@ def test_a_new_patient_is_harder_to_predict_than_a_new_visit(design: Design, pos
 
 def test_smoothed_weights_sum_to_one(design: Design, posterior: PosteriorFit) -> None:
     """For each unit the weights are a distribution over draws."""
-    weights = smoothed_weights(psis_loo(posterior, design, "new_patient", seed=1))
-    assert weights.shape == (4000, 30)
+    weights = np.exp(psis_loo(posterior, design, "new_patient", seed=1).log_weights)
+    assert weights.shape == (30, 4000)
     assert np.all(weights >= 0.0)
-    np.testing.assert_allclose(weights.sum(axis=0), 1.0)
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_scores_are_those_of_arvizs_loo(design: Design, posterior: PosteriorFit, target: Target) -> None:
+    """ArviZ, given the same pointwise densities, finds the same score, standard error, p_loo and Pareto k."""
+    values = pointwise_density(posterior, design, target, seed=1)
+    tree = arviz_base.from_dict(
+        {
+            "posterior": {"beta": posterior.beta, "sd": posterior.sd, "sigma": posterior.sigma},
+            "log_likelihood": {"density": values},
+        }
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = arviz_stats.loo(tree, pointwise=True)
+    found = score_model(posterior, design, target, seed=1)
+    np.testing.assert_allclose(found.elpd_i, expected.elpd_i.values, atol=1e-8)
+    np.testing.assert_allclose(found.pareto_k, expected.pareto_k.values, atol=1e-6)
+    assert (found.elpd, found.se, found.p_loo) == pytest.approx((expected.elpd, expected.se, expected.p))
+    assert found.elpd_data.good_k == expected.good_k
+    assert found.elpd_data.warning == expected.warning
 
 
 def _compare(

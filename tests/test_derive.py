@@ -71,6 +71,29 @@ def test_below_and_at_least_meet_at_the_cut() -> None:
     assert rows["a"].tolist()[:2] == [0.0, 1.0] and np.isnan(rows["a"].iloc[2])
 
 
+def test_transformations_are_what_their_names_say() -> None:
+    """Logarithm, root and square of a variable; what is missing stays missing."""
+    study = build_study(derived=[build_derived(rule, rule, ("gaf",)) for rule in ("log", "sqrt", "square")])
+    rows, _ = derive_variables(study, pd.DataFrame({"patient": ["1"] * 3, "gaf": [1.0, 49.0, np.nan]}))
+    np.testing.assert_allclose(rows["log"], [0.0, np.log(49.0), np.nan])
+    np.testing.assert_allclose(rows["sqrt"], [1.0, 7.0, np.nan])
+    np.testing.assert_allclose(rows["square"], [1.0, 2401.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "message"),
+    [
+        ("log", [0.0, 3.0, -1.0], "'log' is not defined for 2 values of 'gaf'.*above 0"),
+        ("sqrt", [-0.5, 0.0, np.nan], "'sqrt' is not defined for 1 values of 'gaf'.*0 or more"),
+    ],
+)
+def test_a_value_without_a_logarithm_or_root_is_told(rule: str, values: list[float], message: str) -> None:
+    """Such rows would otherwise drop out as if they had been blank."""
+    study = build_study(derived=[build_derived("changed", rule, ("gaf",))])
+    with pytest.raises(InputError, match=message):
+        derive_variables(study, pd.DataFrame({"patient": ["1"] * 3, "gaf": values}))
+
+
 def test_categories_keep_their_declared_order(tmp_path: Path) -> None:
     """A crossed factor has its declared levels in order, also those that nobody has."""
     assert read_rows(tmp_path).rows["cell"].cat.categories.tolist() == ["g0", "g1", "p0", "p1"]

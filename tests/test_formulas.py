@@ -88,7 +88,7 @@ def test_terms(text: str, terms: tuple[tuple[str, ...], ...]) -> None:
     ("text", "part"),
     [
         ("__import__('os').system('ls')", "'_' at position 1"),
-        ("y ~ exp(months) + (1 | g)", "'+' expected, found '('"),
+        ("y ~ exp(months) + (1 | g)", "'exp' cannot be called"),
         ("y ~ I(a.b) + (1|g)", "'.'"),
         ("y ~ a['b'] + (1|g)", "'['"),
         ("y ~ a - b + (1|g)", "'b' cannot be taken out"),
@@ -288,3 +288,12 @@ def test_design_refuses_bad_rows() -> None:
         build_design(formula, scattered)
     with pytest.raises(ValueError, match="rank 2"):
         build_design(formula, rows.assign(poor=1.0))
+
+
+@pytest.mark.parametrize(
+    "text", ["y ~ log(age) + (1 | id)", "y ~ time + (log(time) | id)", "log(y) ~ time + (1 | id)"]
+)
+def test_a_call_is_refused_with_the_way_to_go(text: str) -> None:
+    """A transformation is declared with a unit and a contrast of its own, so that its prior means something."""
+    with pytest.raises(FormulaError, match=r"'log' cannot be called.*\[derived\], with rule log, sqrt"):
+        parse_formula(text)

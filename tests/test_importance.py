@@ -11,6 +11,7 @@ from bayes_alliance.importance import (
     log_sum_exp,
     sample_importance,
     smooth_tail,
+    smooth_tails,
 )
 
 
@@ -100,6 +101,33 @@ def test_smoothing_is_arvizs(degrees, seed):
     ours = np.exp(smoothed - log_sum_exp(smoothed))
     assert abs(k - float(expected_k)) < 0.01
     assert np.allclose(np.sort(ours), np.sort(np.exp(expected - log_sum_exp(expected))), rtol=0.01)
+
+
+@pytest.mark.parametrize(("r_eff", "count"), [(1.0, 4000), (0.4, 4000), (1.3, 1000), (1.0, 150)])
+def test_many_units_are_smoothed_as_arviz_smooths_each(r_eff, count):
+    """Units with light, heavy and bounded tails, all at once: ArviZ's weights and Pareto k of each to 1e-6."""
+    rng = np.random.default_rng(11)
+    heavy = rng.standard_t(3, size=(150, count)) * 0.5
+    light = rng.normal(size=(150, count)) * 0.1
+    ratios = np.concatenate([heavy, light, -rng.exponential(size=(50, count))])
+    smoothed, k = smooth_tails(ratios, r_eff=r_eff)
+    ours = smoothed - log_sum_exp(smoothed)[:, None]
+    for unit in range(0, len(ratios), 7):
+        expected, expected_k = array_stats.psislw(-ratios[unit], r_eff=r_eff)
+        assert abs(k[unit] - float(expected_k)) < 1e-6
+        assert np.allclose(np.sort(ours[unit]), np.sort(expected), atol=1e-6)
+
+
+def test_flat_tails_and_few_draws_are_left_as_they_are():
+    """Nothing can be fitted to equal ratios or to four of them: k says so, and no other unit is touched."""
+    ratios = np.stack([np.zeros(400), np.random.default_rng(1).normal(size=400)])
+    smoothed, k = smooth_tails(ratios)
+    assert k[0] == -np.inf
+    assert np.isfinite(k[1])
+    assert np.array_equal(smoothed[0], ratios[0])
+    few, k = smooth_tails(ratios[:, :20])
+    assert np.array_equal(few, ratios[:, :20])
+    assert np.all(k == np.inf)
 
 
 def test_pareto_shape_is_recovered():

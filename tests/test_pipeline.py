@@ -136,9 +136,11 @@ def test_every_check_of_a_run_is_in_the_results(results: StudyResults) -> None:
     assert failed_gates(results.checks) == []
 
 
-def test_a_run_is_repeated_to_the_last_digit(results: StudyResults) -> None:
-    """Same study, data, settings and seed: the same numbers."""
-    again = run_study(STUDY, DATA, small_settings())
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_is_repeated_to_the_last_digit(results: StudyResults, jobs: int) -> None:
+    """Same study, data, settings and seed: the same numbers, in however many processes."""
+    again = run_study(STUDY, DATA, small_settings(), jobs=jobs)
+    assert repr(again.checks) == repr(results.checks)
     for model in MODELS:
         _same(results, again, model.id)
     assert repr(results.comparisons[0].models) == repr(again.comparisons[0].models)

@@ -303,9 +303,15 @@ def test_files_are_the_same_bytes_again(results: StudyResults, tmp_path: Path) -
 
 
 def test_figures_can_be_made_without_a_posterior(tmp_path: Path) -> None:
-    """Without an engine, trajectories and forests show ML alone, and the numbers stand beside each figure."""
+    """Without an engine, trajectories and forests show ML alone, and the numbers stand beside each figure.
+
+    Two processes write the same bytes as one, and list the files in the same order.
+    """
     bare = build_results(("tasks_growth", "tasks_outcome"), engine="none")
     written = write_figures(bare, tmp_path / "figures")
+    shared = write_figures(bare, tmp_path / "shared", jobs=2)
+    assert [p.name for p in shared] == [p.name for p in written]
+    assert [p.read_bytes() for p in shared] == [p.read_bytes() for p in written]
     assert {p.suffix for p in written} == {".pdf", ".svg", ".png", ".csv"}
     assert not any(p.name.startswith(("comparison", "ppc")) for p in written)
     with (tmp_path / "figures" / "figure_1.csv").open(encoding="utf-8", newline="") as stream:

@@ -179,6 +179,23 @@ def test_small_cells_are_withheld() -> None:
     assert mask_small_cells(results, 0) is results
 
 
+def test_models_of_too_few_patients_are_withheld_with_their_reason() -> None:
+    """Age is known of 22 of 24 patients: above 22, its model and the comparison on its rows go, and say why."""
+    study = small_study()
+    results = run_study(study, small_data(study), small_settings())
+    assert {run.model.id: run.rows.n_patients for run in results.runs}["age"] == 22
+    masked = mask_small_cells(results, 23)
+    assert {run.model.id for run in results.runs} - {run.model.id for run in masked.runs} == {"age"}
+    reasons = {(s.comparison, s.model_id): s.reason for s in masked.skipped}
+    assert "fewer than 23 patients" in reasons["", "age"]
+    assert ("goals", "growth") in reasons
+    assert [found.name for found in masked.comparisons] == ["tasks"]
+    assert not any(check.model_id == "age" for check in masked.checks)
+    assert len(mask_small_cells(results, 22).runs) == len(results.runs)
+    tables = {table.id: table for table in build_tables(masked)}
+    assert "age" not in tables["estimates"].column("model")
+
+
 def test_masking_a_larger_cell_withholds_no_less() -> None:
     """Monotone in the smallest size."""
     study = small_study()

@@ -21,7 +21,7 @@ from bayes_alliance.plan import plan_model
 from bayes_alliance.priors import coefficient_priors
 from bayes_alliance.reconstruct.build import build_cohort
 from bayes_alliance.reconstruct.demands import Moment, Problem, build_models
-from bayes_alliance.reconstruct.ensemble import load_ensemble, spread_estimates
+from bayes_alliance.reconstruct.ensemble import spread_estimates
 from bayes_alliance.reconstruct.items import draw_items
 from bayes_alliance.reconstruct.plausibility import judge_cohort
 from bayes_alliance.reconstruct.scorecard import Line, score_cohort
@@ -33,7 +33,7 @@ from bayes_alliance.reconstruct.sensitivity import (
     weigh_design,
 )
 from bayes_alliance.reconstruct.solve import solve_scores
-from bayes_alliance.reconstruct.store import read_cohort, write_cohort
+from bayes_alliance.reconstruct.store import load_ensemble, read_cohort, write_cohort
 from bayes_alliance.reconstruct.targets import Target, list_targets
 from bayes_alliance.study import Source
 from bayes_alliance.study_file import load_study
@@ -48,7 +48,7 @@ def folmo():
 
 @pytest.fixture(scope="module")
 def cohorts(folmo):
-    return load_ensemble(folmo, folmo.folder / folmo.data.ensemble)
+    return list(load_ensemble(folmo, folmo.folder / folmo.data.ensemble))
 
 
 @pytest.fixture(scope="module")
@@ -312,14 +312,14 @@ def test_the_stamp_is_demanded(tmp_path, cohorts):
 def test_cohorts_of_an_older_study_are_left_aside(tmp_path, folmo, cohorts):
     """A cohort that was built for other cells is not used for these."""
     shutil.copy(cohorts[0].path, tmp_path)
-    assert len(load_ensemble(folmo, tmp_path)) == 1
+    assert len(list(load_ensemble(folmo, tmp_path))) == 1
     cell = dataclasses.replace(folmo.cells[0], printed="74")
     other = dataclasses.replace(folmo, cells=(cell, *folmo.cells[1:]))
-    assert load_ensemble(other, tmp_path) == []
+    assert list(load_ensemble(other, tmp_path)) == []
     relabelled = dataclasses.replace(
         folmo, models=tuple(dataclasses.replace(m, label="x") for m in folmo.models)
     )
-    assert len(load_ensemble(relabelled, tmp_path)) == 1
+    assert len(list(load_ensemble(relabelled, tmp_path))) == 1
 
 
 def test_cohorts_differ_in_what_was_not_printed(folmo, cohorts):

@@ -24,7 +24,7 @@ from bayes_alliance.cohort_file import load_cohort_plan
 from bayes_alliance.cohort_plan import CohortPlan
 from bayes_alliance.collapsed import fit_collapsed
 from bayes_alliance.data import StudyData, data_from_frame
-from bayes_alliance.errors import InputError
+from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.fits import Weights
 from bayes_alliance.formulas import parse_formula
 from bayes_alliance.frequentist import estimate_effect, fit_mixed
@@ -32,24 +32,32 @@ from bayes_alliance.plan import PlannedModel, plan_model
 from bayes_alliance.priors import coefficient_priors
 from bayes_alliance.reconstruct.build import BuiltCohort, build_cohort
 from bayes_alliance.reconstruct.plausibility import Trait, judge_cohort
+from bayes_alliance.reconstruct.rebuild import check_design, rebuild_cohort
 from bayes_alliance.reconstruct.scorecard import Line, Scorecard, score_cohort
 from bayes_alliance.reconstruct.store import (
     StoredCohort,
     cohort_key,
-    list_cohorts,
     read_cohort,
     write_cohort,
 )
+from bayes_alliance.reconstruct.targets import list_targets
 from bayes_alliance.results import Spread
 from bayes_alliance.study import Model, Source, Study
-from bayes_alliance.study_file import load_study
+from bayes_alliance.workers import prepare_worker, stop_pool
 
 ATTEMPTS = 3
 Reporter = Callable[[str], None]
 
 
 def build_ensemble(
-    study: Study, folder: Path, *, count: int, seed: int, jobs: int, report: Reporter
+    study: Study,
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    jobs: int,
+    report: Reporter,
+    design: StudyData | None = None,
 ) -> list[Path]:
     """Build cohorts 0 to ``count - 1`` of a seed; those that lie there already are kept.
 
@@ -65,19 +73,27 @@ def build_ensemble(
         Processes at a time.
     report : callable
         Gets a line for each cohort.
+    design : StudyData, optional
+        Patients, visits and predictors of every cohort; without it, the study's cohort plan deals them out.
 
     Returns
     -------
     list of Path
+
+    Raises
+    ------
+    InputError
+        If the study prints nothing of its models, has neither plan nor design, or an outcome decides a predictor
+        of a given design.
     """
-    plan = load_cohort_plan(study)
+    key = _key(study, design)
+    _check_printed(study, design)
     folder.mkdir(parents=True, exist_ok=True)
-    key = cohort_key(study, plan)
     paths = [folder / f"cohort_{index:03d}.parquet" for index in range(count)]
     missing = [index for index, path in enumerate(paths) if not _is_done(path, key, seed)]
     report(f"{count - len(missing)} of {count} cohorts lie there already")
     started = time.perf_counter()
-    for done, (index, facts) in enumerate(_build_all(study, paths, missing, seed, jobs), start=1):
+    for done, (index, facts) in enumerate(_build_all(study, paths, missing, seed, jobs, design), start=1):
         left = (time.perf_counter() - started) / done * (len(missing) - done)
         report(f"[{done}/{len(missing)}] {paths[index].stem}: {_say(facts)}; about {left:.0f} s left")
     return paths
@@ -94,21 +110,28 @@ def _is_done(path: Path, key: str, seed: int) -> bool:
 
 
 def _build_all(
-    study: Study, paths: Sequence[Path], missing: Sequence[int], seed: int, jobs: int
+    study: Study,
+    paths: Sequence[Path],
+    missing: Sequence[int],
+    seed: int,
+    jobs: int,
+    design: StudyData | None,
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if jobs <= 1:
         for index in missing:
-            yield index, build_one(study.folder, paths[index], seed, index)
+            yield index, build_one(study, paths[index], seed, index, design)
         return
     # A fresh interpreter for each worker: forked ones would share the state of numerical libraries.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        tasks = {pool.submit(build_one, study.folder, paths[index], seed, index): index for index in missing}
+    others = set(multiprocessing.active_children())
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=prepare_worker) as pool:
+        tasks = {pool.submit(build_one, study, paths[index], seed, index, design): index for index in missing}
         try:
             for task in as_completed(tasks):
                 yield tasks[task], task.result()
         except BaseException:
             # Leaving the pool would otherwise wait, in silence, for all that was not begun yet.
-            pool.shutdown(wait=False, cancel_futures=True)
+            stop_pool(pool, set(multiprocessing.active_children()) - others)
             raise
 
 
@@ -123,17 +146,39 @@ def _say(facts: Mapping[str, Any]) -> str:
     )
 
 
-def build_one(folder: Path, path: Path, seed: int, index: int) -> dict[str, Any]:
+def _key(study: Study, design: StudyData | None) -> str:
+    """Give the digest of what a stored cohort must have been built from to be kept."""
+    if design is not None:
+        return cohort_key(study, None, design.digest)
+    return cohort_key(study, load_cohort_plan(study))
+
+
+def _check_printed(study: Study, design: StudyData | None) -> None:
+    """Refuse a study that asks for nothing, or whose design cannot be known without its outcomes."""
+    if not list_targets(study):
+        problem = Problem(
+            what="the study prints no number of its models",
+            where="[[cells]]",
+            fix="add the cells of the publication's tables: there is nothing to reproduce yet",
+        )
+        raise InputError(f"study {study.id}", [problem])
+    if design is not None:
+        check_design(study)
+
+
+def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData | None) -> dict[str, Any]:
     """Build, judge and store one cohort of an ensemble; top level, so that a worker can be given it.
 
     Parameters
     ----------
-    folder : Path
-        Of the study.
+    study : Study
+        What is printed.
     path : Path
         Where the cohort goes.
     seed, index : int
         Of the ensemble, and which cohort of it.
+    design : StudyData or None
+        As for :func:`build_ensemble`.
 
     Returns
     -------
@@ -141,14 +186,13 @@ def build_one(folder: Path, path: Path, seed: int, index: int) -> dict[str, Any]
         The facts that were stored.
     """
     started = time.perf_counter()
-    study = load_study(str(folder))
-    plan = load_cohort_plan(study)
+    plan = load_cohort_plan(study) if design is None else None
     best: tuple[float, BuiltCohort, Scorecard, tuple[Trait, ...], StudyData] | None = None
     attempts = 0
     for attempt in range(ATTEMPTS):
         attempts += 1
         own = int(np.random.SeedSequence([seed, index, attempt]).generate_state(1)[0])
-        built = build_cohort(study, plan, own)
+        built = build_cohort(study, plan, own) if plan else rebuild_cohort(study, _need(design), own)
         data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
         card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
         # What no cohort can meet counts alike in all, so it never decides.
@@ -161,7 +205,7 @@ def build_one(folder: Path, path: Path, seed: int, index: int) -> dict[str, Any]
     _, built, card, traits, data = best
     facts = {
         "study": study.id,
-        "key": cohort_key(study, plan),
+        "key": _key(study, design),
         "ensemble_seed": seed,
         "index": index,
         "seed": built.seed,
@@ -171,13 +215,20 @@ def build_one(folder: Path, path: Path, seed: int, index: int) -> dict[str, Any]
         "lines": [_line_facts(line) for line in card.lines],
         "traits": [asdict(trait) for trait in traits],
         "implausible": [trait.name for trait in traits if not trait.plausible],
-        "assumptions": assumptions(study, plan, data),
+        "assumptions": assumptions(study, plan, data)
+        if plan
+        else [_need(design).origin + ": its design as it is"],
         "estimates": _estimates(study, data, own_seed=built.seed),
         "prior": study.priors[0].name,
         "seconds": time.perf_counter() - started,
     }
     write_cohort(path, built.frame, facts)
     return facts
+
+
+def _need(design: StudyData | None) -> StudyData:
+    assert design is not None, "without a plan there is a design"
+    return design
 
 
 def _line_facts(line: Line) -> list[Any]:
@@ -242,19 +293,6 @@ def _combinations(model: Model, coefficients: Sequence[str]) -> list[tuple[str, 
     """List a model's coefficients, each by itself, and its estimands."""
     single: list[tuple[str, Weights]] = [(name, ((name, 1.0),)) for name in coefficients]
     return [*single, *((estimand.name, estimand.weights) for estimand in model.estimands)]
-
-
-def load_ensemble(study: Study, folder: Path) -> list[StoredCohort]:
-    """Read the cohorts of a folder that were built for this study as it stands; others are left aside.
-
-    Raises
-    ------
-    InputError
-        If a file is no cohort.
-    """
-    key = cohort_key(study, load_cohort_plan(study))
-    cohorts = [read_cohort(path) for path in list_cohorts(folder)]
-    return [cohort for cohort in cohorts if cohort.facts.get("key") == key]
 
 
 def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spread]:

@@ -51,15 +51,15 @@ class Trait:
         return bool(self.low <= self.value <= self.high)
 
 
-def judge_cohort(study: Study, plan: CohortPlan, data: StudyData) -> tuple[Trait, ...]:
+def judge_cohort(study: Study, plan: CohortPlan | None, data: StudyData) -> tuple[Trait, ...]:
     """Measure what could give a solver's work away.
 
     Parameters
     ----------
     study : Study
         Its growth models are used.
-    plan : CohortPlan
-        Says which outcomes belong together.
+    plan : CohortPlan or None
+        Says which outcomes belong together; without it none do.
     data : StudyData
         The cohort.
 
@@ -73,11 +73,20 @@ def judge_cohort(study: Study, plan: CohortPlan, data: StudyData) -> tuple[Trait
     found: list[Trait] = []
     printed = {cell.model for cell in study.cells if cell.model}
     found += [trait for model in study.models if model.id in printed for trait in _of_model(data, model)]
-    for block in plan.blocks:
-        found += _correlations(data, block.outcomes)
-        for outcome in block.outcomes:
+    blocks = (
+        [block.outcomes for block in plan.blocks] if plan else [(o,) for o in _outcomes_of(study, printed)]
+    )
+    for outcomes in blocks:
+        found += _correlations(data, outcomes)
+        for outcome in outcomes:
             found += _of_outcome(study, data, outcome)
     return tuple(found)
+
+
+def _outcomes_of(study: Study, models: set[str]) -> list[str]:
+    """Outcomes of these models that have a model of pure growth to judge the residuals by."""
+    judged = {model.outcome for model in study.models if model.family == "growth"}
+    return list(dict.fromkeys(m.outcome for m in study.models if m.id in models and m.outcome in judged))
 
 
 def _correlations(data: StudyData, outcomes: tuple[str, ...]) -> Iterator[Trait]:

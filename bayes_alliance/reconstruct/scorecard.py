@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from bayes_alliance.cohort_plan import CohortPlan, EndPlan
 from bayes_alliance.data import StudyData
@@ -104,7 +105,7 @@ def score_cohort(study: Study, data: StudyData, plan: CohortPlan | None = None) 
     Scorecard
     """
     reasons = _reasons(study)
-    lines = [*_score_models(study, data), *_score_descriptives(study, data)]
+    lines = [*_score_models(study, data), *_score_descriptives(study, data), *_score_counts(study, data)]
     if plan is not None:
         lines += [
             line for other in plan.others for end in other.ends for line in _score_end(study, data, end)
@@ -241,6 +242,44 @@ def _score_test(study: Study, found: Descriptive | None, table: str, row: str, c
         achieved=math.nan if found is None else found.test.p,
         from_cell=True,
     )
+
+
+def _score_counts(study: Study, data: StudyData) -> Iterator[Line]:
+    """Compare what the text counts and the study file says how to count: patients, subgroups, assessments."""
+    facts = {fact.id: fact for fact in study.facts}
+    publication = study.publication
+    patients = data.rows.groupby(study.patient, sort=False).first()
+    counts: list[tuple[str, int]] = []
+    if publication.samples:
+        counts.append((publication.samples[0].count, len(patients)))
+    group = study.every_variable.get(study.descriptive_group)
+    if group is not None and study.descriptive_group in patients:
+        of_group = patients[study.descriptive_group]
+        sizes = {name: int((of_group == code).sum()) for code, name in enumerate(group.categories)}
+        counts += [
+            (fact.id, sizes[fact.group])
+            for fact in study.facts
+            if fact.quantity == "count" and fact.printed and fact.group in sizes
+        ]
+    for name, count in counts:
+        printed = Decimal(facts[name].printed)
+        interval = Interval(lower=printed, upper=printed)
+        yield _line(
+            f"text: {facts[name].what}", facts[name].printed, "count", interval, count, from_cell=False
+        )
+    assessed = [name for name in publication.assessed if name in data.rows]
+    if publication.assessments and assessed:
+        present = data.rows[assessed].notna().any(axis=1)
+        number = present.groupby(data.rows[study.patient]).sum()
+        fact = facts[publication.assessments]
+        parsed = parse_cell(fact.printed)
+        for kind, stated, achieved in (
+            ("mean", parsed.value, float(number.mean())),
+            ("sd", parsed.spread, float(number.std())),
+        ):
+            if stated is not None:
+                interval = stated.interval(publication.rounding)
+                yield _line(f"text: {fact.what}", fact.printed, kind, interval, achieved, from_cell=False)
 
 
 def _score_end(study: Study, data: StudyData, end: EndPlan) -> Iterator[Line]:

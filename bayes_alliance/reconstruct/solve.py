@@ -29,6 +29,11 @@ _GRID_ROUNDS = 40
 _MOVES = 60
 _INSET = 0.12
 _GRID_INSET = 0.04
+_NEAR = 0.08
+_PULL = 0.05
+_AIM_ROUNDS = 12
+_AIM_MOVES = 24
+_SETTLED = 0.97
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +76,9 @@ def solve_scores(problem: Problem, start: Array, rng: np.random.Generator) -> So
         The best that was found; ``missed`` is empty where all is met.
     """
     evaluate = Evaluator(problem)
-    free = _move_freely(problem, evaluate, np.clip(start, problem.lower, problem.upper), rng)
+    free, aims = _move_freely(problem, evaluate, np.clip(start, problem.lower, problem.upper), rng)
     first = _to_grid(problem, free)
-    y = _move_on_grid(problem, evaluate, first, rng)
+    y = _aim_on_grid(problem, evaluate, _move_on_grid(problem, evaluate, first, rng), aims, rng)
     state = evaluate(y)
     miss = np.flatnonzero(state.violation(state.value, 0.0))
     missed = tuple(
@@ -111,8 +116,10 @@ def _to_grid(problem: Problem, y: Array) -> Array:
     return np.clip(rounded, problem.lower, problem.upper)
 
 
-def _move_freely(problem: Problem, evaluate: Evaluator, start: Array, rng: np.random.Generator) -> Array:
-    """Damped smallest steps into the intervals, then a few towards a random place within each.
+def _move_freely(
+    problem: Problem, evaluate: Evaluator, start: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Damped smallest steps into the intervals, then a few towards a random place within each, which is returned.
 
     Many intervals hold with equality, and the numbers bend, so a step that mends one often breaks others a
     little, which the next step mends: up to ``_WATCH`` steps may be worse than the best before the search returns
@@ -136,13 +143,13 @@ def _move_freely(problem: Problem, evaluate: Evaluator, start: Array, rng: np.ra
             if strayed > _WATCH or here.loss > 1e3 * best.loss:
                 here, damping, strayed = best, 8.0 * damping, 0
         losses.append(best.loss)
-    aims = rng.uniform(0.15, 0.85, len(best.state.value))
+    aims = rng.uniform(0.05, 0.95, len(best.state.value))
     for _ in range(_AIM_STEPS):
         here = _step(problem, evaluate, best, aims, 1e-2)
         if here.loss > 1.05 * best.loss + 1e-9:
             break
         best = here
-    return best.y
+    return best.y, aims
 
 
 @dataclass(frozen=True)
@@ -180,12 +187,24 @@ def _bounds(state: State, aims: Array | None) -> tuple[Array, Array]:
     margin = _INSET * np.where(finite, np.minimum(width, 2.0 * state.scale), state.scale)
     low, high = state.low + margin, state.high - margin
     if aims is not None:
-        centre = state.low + aims * np.where(finite, width, 0.0)
-        near = 0.1 * np.where(finite, width, 0.0)
-        narrow = finite & (width < 4.0 * state.scale)
-        low = np.where(narrow, np.maximum(low, centre - near), low)
-        high = np.where(narrow, np.minimum(high, centre + near), high)
+        narrow = _has_aim(state)
+        centre, near = _aimed(state, aims)
+        low = np.where(narrow, centre - near, low)
+        high = np.where(narrow, centre + near, high)
     return low, np.maximum(high, low)
+
+
+def _has_aim(state: State) -> NDArray[np.bool_]:
+    """Numbers whose interval is that of a rounding: both ends finite, and no wider than its scale says."""
+    width = state.high - state.low
+    found: NDArray[np.bool_] = np.isfinite(width) & (width < 4.0 * state.scale)
+    return found
+
+
+def _aimed(state: State, aims: Array) -> tuple[Array, Array]:
+    """Where within its interval each number is aimed at, and how near is near enough."""
+    width = np.where(_has_aim(state), state.high - state.low, 0.0)
+    return state.low + aims * width, _NEAR * width
 
 
 def _least_move(problem: Problem, y: Array, state: State, low: Array, high: Array, damping: float) -> Array:
@@ -251,17 +270,52 @@ def _move_on_grid(problem: Problem, evaluate: Evaluator, start: Array, rng: np.r
     return y
 
 
+def _aim_on_grid(
+    problem: Problem, evaluate: Evaluator, start: Array, aims: Array, rng: np.random.Generator
+) -> Array:
+    """Grid steps that bring numbers nearer to their aims while all of them stay in their intervals.
+
+    Without these, cohorts would lie where the search entered the intervals, near the same ends, and would differ
+    less than rounding allows.
+    """
+    y, state = start, evaluate(start)
+    if np.any(state.violation(state.value, 0.0)):
+        return y
+    loss, most = float(_losses(state, state.value[:, None], aims)[0]), _AIM_MOVES
+    for _ in range(_AIM_ROUNDS):
+        trial = _step_greedily(problem, y, state, most, rng, aims)
+        moved = evaluate(trial)
+        moved_loss = float(_losses(moved, moved.value[:, None], aims)[0])
+        if moved_loss < loss and not np.any(moved.violation(moved.value, 0.0)):
+            settled = moved_loss > _SETTLED * loss
+            y, state, loss = trial, moved, moved_loss
+            if settled:
+                break
+        elif most > 1:
+            most = max(1, most // 3)
+        else:
+            break
+    return y
+
+
 def _grid_loss(state: State, value: Array) -> float:
     violation = state.violation(value, _GRID_INSET)
     return float(violation @ violation)
 
 
-def _step_greedily(problem: Problem, y: Array, state: State, most: int, rng: np.random.Generator) -> Array:
-    """Take up to ``most`` grid steps, each the one that lessens the linearised violation most."""
+def _step_greedily(
+    problem: Problem,
+    y: Array,
+    state: State,
+    most: int,
+    rng: np.random.Generator,
+    aims: Array | None = None,
+) -> Array:
+    """Take up to ``most`` grid steps, each the one that lessens the linearised violation (and distance) most."""
     y, value = y.copy(), state.value.copy()
     steps = np.concatenate([state.jacobian, -state.jacobian], axis=1) * problem.step
     n = len(y)
-    loss = _grid_loss(state, value)
+    loss = float(_losses(state, value[:, None], aims)[0])
     for _ in range(most):
         if loss == 0.0:
             break
@@ -269,12 +323,12 @@ def _step_greedily(problem: Problem, y: Array, state: State, most: int, rng: np.
             [y + problem.step <= problem.upper + 1e-9, y - problem.step >= problem.lower - 1e-9]
         )
         pool = np.flatnonzero(allowed)
-        losses = _losses(state, value[:, None] + steps[:, pool])
+        losses = _losses(state, value[:, None] + steps[:, pool], aims)
         best = int(np.argmin(losses))
         chosen = [int(pool[best])]
         reached = float(losses[best])
         if reached >= loss * (1.0 - 1e-9):
-            chosen, reached = _best_pair(state, value, steps, pool, losses, n)
+            chosen, reached = _best_pair(state, value, steps, pool, losses, n, aims)
             if reached >= loss * (1.0 - 1e-9):
                 break
         for index in chosen:
@@ -284,20 +338,31 @@ def _step_greedily(problem: Problem, y: Array, state: State, most: int, rng: np.
     return y
 
 
-def _losses(state: State, values: Array) -> Array:
+def _losses(state: State, values: Array, aims: Array | None) -> Array:
+    """Squared violation of each column of ``values``, and a little of the distance from the aims."""
     violation = state.violation(values, _GRID_INSET)
     found: Array = np.sum(violation**2, axis=0)
+    if aims is not None:
+        centre, near = _aimed(state, aims)
+        beyond = np.maximum(np.abs(values - centre[:, None]) - near[:, None], 0.0) / state.scale[:, None]
+        found = found + _PULL * np.sum(np.where(_has_aim(state)[:, None], beyond, 0.0) ** 2, axis=0)
     return found
 
 
 def _best_pair(
-    state: State, value: Array, steps: Array, pool: NDArray[np.int64], losses: Array, n: int
+    state: State,
+    value: Array,
+    steps: Array,
+    pool: NDArray[np.int64],
+    losses: Array,
+    n: int,
+    aims: Array | None,
 ) -> tuple[list[int], float]:
     """Find the best of many pairs of steps: each of the most promising ones with every other."""
     best: tuple[list[int], float] = ([], np.inf)
     for first in pool[np.argsort(losses)[:40]]:
         second = pool[pool % n != first % n]
-        both = _losses(state, (value + steps[:, first])[:, None] + steps[:, second])
+        both = _losses(state, (value + steps[:, first])[:, None] + steps[:, second], aims)
         at = int(np.argmin(both))
         if both[at] < best[1]:
             best = ([int(first), int(second[at])], float(both[at]))

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from bayes_alliance import __version__
+from bayes_alliance.cohort_file import load_cohort_plan
 from bayes_alliance.cohort_plan import CohortPlan
 from bayes_alliance.data import StudyData, data_from_frame
 from bayes_alliance.errors import InputError, Problem
@@ -54,8 +55,10 @@ class StoredCohort:
         return data_from_frame(study, self.frame, source=Source.SYNTHETIC, origin=origin)
 
 
-def cohort_key(study: Study, plan: CohortPlan) -> str:
+def cohort_key(study: Study, plan: CohortPlan | None, design: str = "") -> str:
     """Digest of what a cohort is built from: what is printed, of which models, on which scales, and the plan.
+
+    Without a plan it is the digest of the data whose design was taken.
 
     Labels and notes are left out, so that better words do not make a cohort stale.
     """
@@ -71,7 +74,7 @@ def cohort_key(study: Study, plan: CohortPlan) -> str:
     ]
     facts = [(f.id, f.printed, f.quantity, f.group, f.model, f.coefficient) for f in study.facts]
     rules = (study.publication.rounding, study.publication.star_rules, study.horizon)
-    what = (study.id, scales, derived, models, cells, facts, rules, plan)
+    what = (study.id, scales, derived, models, cells, facts, rules, plan or design)
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
@@ -127,3 +130,18 @@ def read_cohort(path: Path) -> StoredCohort:
 def list_cohorts(folder: Path) -> list[Path]:
     """List the cohort files of a folder, in order."""
     return sorted(folder.glob("cohort_*.parquet"))
+
+
+def load_ensemble(study: Study, folder: Path) -> Iterator[StoredCohort]:
+    """Read the cohorts of a folder that were built for this study as it stands, one by one; others are left aside.
+
+    Raises
+    ------
+    InputError
+        If a file is no cohort.
+    """
+    key = cohort_key(study, load_cohort_plan(study))
+    for path in list_cohorts(folder):
+        cohort = read_cohort(path)
+        if cohort.facts.get("key") == key:
+            yield cohort
