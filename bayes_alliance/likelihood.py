@@ -81,6 +81,16 @@ class Statistics:
     patient_rows: NDArray[np.int64]
     schedule: NDArray[np.int64]
 
+    @functools.cached_property
+    def stacked(self) -> Array:
+        """For two random columns: moments, and what of them goes with ``adj(A)``, shape (g, 4 * m)."""
+        a, b, c = self.zz[:, 0, 0], self.zz[:, 0, 1], self.zz[:, 1, 1]
+        first, between, second = (self.moments[:, k] for k in range(3))
+        adjugate = c[:, None] * first - b[:, None] * between + a[:, None] * second
+        # One visit, or all at one time: nothing is left but rounding, which a large |Gamma| would blow up.
+        adjugate[_is_singular(a, b, c)] = 0.0
+        return np.concatenate([self.moments, adjugate[:, None]], axis=1).reshape(len(a), -1)
+
     @property
     def p(self) -> int:
         """Number of fixed coefficients."""
@@ -250,9 +260,12 @@ def weigh(stats: Statistics, factor: Array) -> tuple[Array, Array]:
     scaled = in_basis(stats, factor)
     logdet = np.zeros(len(scaled))
     pairs = np.zeros((len(scaled), stats.moments.shape[2]))
-    add = {1: _add_one, 2: _add_two}.get(stats.q, _add_many)
     for schedules in _blocks(len(stats.counts), _CHUNK // _SCHEDULES):
-        add(_part(stats, schedules), scaled, logdet, pairs)
+        part = _part(stats, schedules)
+        if stats.q == 2:
+            _add_two(part, stats.stacked[schedules], scaled, logdet, pairs)
+        else:
+            (_add_one if stats.q == 1 else _add_many)(part, scaled, logdet, pairs)
     return logdet, stats.dd - _symmetric(pairs, stats.p + 1)
 
 
@@ -279,17 +292,11 @@ def _add_one(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> N
         pairs[block] += gamma[block, None] * ((1.0 / determinant) @ stats.moments[:, 0])
 
 
-def _add_two(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> None:
+def _add_two(stats: Statistics, stacked: Array, factor: Array, logdet: Array, pairs: Array) -> None:
     """Use the closed form K = (Gamma + |Gamma| adj(A)) / |I + Gamma A|, linear in moments over |I + Gamma A|."""
     gamma, size = _relative_covariance(factor)
     weights = np.column_stack([gamma, size])[:, None]
     a, b, c = stats.zz[:, 0, 0], stats.zz[:, 0, 1], stats.zz[:, 1, 1]
-    adjugate = (
-        c[:, None] * stats.moments[:, 0] - b[:, None] * stats.moments[:, 1] + a[:, None] * stats.moments[:, 2]
-    )
-    # One visit, or all at one time: nothing is left but rounding, which a large |Gamma| would blow up.
-    adjugate[_is_singular(a, b, c)] = 0.0
-    stacked = np.concatenate([stats.moments, adjugate[:, None]], axis=1).reshape(len(a), -1)
     for block in _blocks(len(factor), len(a) * 4):
         determinant = _determinant_two(gamma[block], size[block], a, b, c)
         logdet[block] += np.log(determinant) @ stats.counts
