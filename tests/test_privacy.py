@@ -192,8 +192,9 @@ def test_models_of_too_few_patients_are_withheld_with_their_reason() -> None:
     assert [found.name for found in masked.comparisons] == ["tasks"]
     assert not any(check.model_id == "age" for check in masked.checks)
     assert len(mask_small_cells(results, 22).runs) == len(results.runs)
-    tables = {table.id: table for table in build_tables(masked)}
-    assert "age" not in tables["estimates"].column("model")
+    for table in build_tables(masked):
+        if table.id != "rows" and "model" in {column.name for column in table.columns}:
+            assert "age" not in table.column("model"), table.id
 
 
 def test_masking_a_larger_cell_withholds_no_less() -> None:
