@@ -31,11 +31,12 @@ checks
 results
 plan fitting pipeline
 reconstruct
+simulation large
 labels
 tables plots
 privacy share manifest outputs
 benchmark
-cli_data cli_published cli_cohort cli
+cli_data cli_published cli_cohort cli_simulate cli_large cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
@@ -49,7 +50,7 @@ HEAVY = {
     "arviz_stats": {"compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
-    "pyarrow": {"readers", "reconstruct", "parallel"},
+    "pyarrow": {"readers", "reconstruct", "parallel", "large"},
     "dask": {"parallel"},
     "distributed": {"parallel"},
     "rdata": {"readers"},
