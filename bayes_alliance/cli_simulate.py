@@ -325,6 +325,7 @@ def _power(options: argparse.Namespace) -> int:
             title=f"{study.id}, {setting.model.id}: what designs can tell",
         )
     ]
+    _show(options, setting, tables)
     written = _write(tables, folder)
     written += save_figure(
         plot_curves(setting, conditions, performances),
@@ -393,6 +394,7 @@ def _compare(options: argparse.Namespace) -> int:
     if len(cohorts) > 1:
         compared = compare_on_cohorts(study, setting.model, cohorts, approaches, seed=options.seed)
         tables.append(tabulate_ensemble(setting, compared))
+    _show(options, setting, tables)
     written = _write(tables, folder)
     written += save_figure(
         plot_approaches(setting, performances),
@@ -487,6 +489,21 @@ def _say(options: argparse.Namespace, line: str) -> None:
     """Print a result, unless JSON is asked for, which has it too."""
     if not options.json:
         print(line)
+
+
+def _show(options: argparse.Namespace, setting: Setting, tables: Sequence[Table]) -> None:
+    """Print what concerns the primary estimand; all of it is in the files."""
+    import dataclasses
+
+    from bayes_alliance.errors import printable
+    from bayes_alliance.tables.record import format_markdown
+
+    if options.json:
+        return
+    for table in tables:
+        about = table.column("estimand")
+        kept = tuple(r for r, name in zip(table.rows, about, strict=True) if name == setting.primary.label)
+        print(printable(format_markdown(dataclasses.replace(table, rows=kept))))
 
 
 def _end(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_serial_processes_and_dask_write_the_same_tables(tmp_path: Path, study: 
     for name, more in (
         ("serial", ["--jobs", "1"]),
         ("two", ["--jobs", "2"]),
-        ("dask", ["--scheduler", "local"]),
+        ("dask", ["--scheduler", "local", "--jobs", "1"]),
     ):
         out = tmp_path / name
         main(arguments("sbc", study, out, "--studies", "24", "--prior", "neutral", "--jobs", "2", *more))
@@ -194,3 +195,24 @@ def test_a_disk_that_fills_up_ends_with_one_clear_message(tmp_path: Path, study:
         and "of 2 tasks are finished and kept there" in done.stderr
     )
     assert "Traceback" not in done.stderr
+
+
+def test_the_options_of_the_guide_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option that docs/simulate.md names is in the help of a command."""
+    shown = ""
+    for command in (["simulate", "sbc"], ["simulate", "power"], ["simulate", "compare"], ["fit-large"]):
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+        shown += capsys.readouterr().out
+    options = set(re.findall(r"--[a-z][a-z-]+", (ROOT / "docs" / "simulate.md").read_text(encoding="utf-8")))
+    assert len(options) > 10
+    assert {option for option in options if option not in shown} == set()
+
+
+def test_without_dask_the_command_names_the_package(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without Dask, --scheduler ends with the command that installs it."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    code = main(arguments("sbc", study, tmp_path, "--studies", "2", "--scheduler", "local"))
+    assert code == 1 and "pip install 'bayes-alliance[dask]'" in capsys.readouterr().err

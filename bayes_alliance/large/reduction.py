@@ -246,7 +246,7 @@ def _columns_with_categories(
 
     used = sorted(formula.names - {formula.group})
     extra = max((len(categories[name]) for name in used if name in categories), default=0)
-    frame = {}
+    frame: dict[str, Any] = {}
     for name in used:
         if name in categories:
             codes = np.append(np.arange(extra) % len(categories[name]), columns[name]).astype(np.int64)

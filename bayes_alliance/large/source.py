@@ -106,7 +106,8 @@ def open_source(study: Study, model: Model, path: Path) -> tuple[Source, list[Pi
         With every column that is absent or of the wrong type in any file.
     """
     source = _source(study, model)
-    paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    whole = path.resolve()  # workers may stand elsewhere
+    paths = sorted(whole.glob("*.parquet")) if whole.is_dir() else [whole]
     if not paths:
         raise InputError(path.name, [Problem(what="no *.parquet file in this folder")])
     problems: list[Problem] = []
