@@ -22,7 +22,9 @@ from bayes_alliance import __version__
 from bayes_alliance.cli_cohort import add_commands as add_cohort_commands
 from bayes_alliance.cli_data import add_commands as add_data_commands
 from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data, spread_of_default
+from bayes_alliance.cli_large import add_commands as add_large_commands
 from bayes_alliance.cli_published import add_commands as add_published_commands
+from bayes_alliance.cli_simulate import add_commands as add_simulate_commands
 from bayes_alliance.errors import AllianceError, printable
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     add_data_commands(commands)
     add_published_commands(commands)
     add_cohort_commands(commands)
+    add_simulate_commands(commands)
+    add_large_commands(commands)
     studies = commands.add_parser("studies", help="list the studies that ship with the package")
     studies.add_argument("--json", action="store_true", help="print JSON")
     studies.set_defaults(run=_studies)

@@ -460,6 +460,24 @@ def _number_patients(patients: NDArray[Any], group: str) -> NDArray[np.int64]:
     return np.cumsum(starts, dtype=np.int64) - 1
 
 
+def fixed_columns(formula: Formula, rows: pd.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Build the fixed columns of some of a model's rows, without asking whether these alone could carry the model.
+
+    Parameters
+    ----------
+    formula : Formula
+        Parsed.
+    rows : pandas.DataFrame
+        Complete in every variable of the fixed part and in the outcome; categories are coded as they are declared.
+
+    Returns
+    -------
+    x : ndarray, shape (n_rows, p)
+    names : tuple of str
+    """
+    return _formulae_columns(formula, order_categories(rows))
+
+
 def _formulae_columns(formula: Formula, used: pd.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     import formulae
 

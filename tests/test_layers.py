@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 
 # A module imports only from earlier lines. Modules of one line may import each other only from left to right.
 LAYERS = """
-errors cell_text readstat whole_files workers
+errors cell_text readstat whole_files workers parallel
 toml_reader
 formulas wai
 printed facts study
@@ -31,11 +31,12 @@ checks
 results
 plan fitting pipeline
 reconstruct
+simulation large
 labels
 tables plots
 privacy share manifest outputs
 benchmark
-cli_data cli_published cli_cohort cli
+cli_data cli_published cli_cohort cli_simulate cli_large cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
@@ -49,7 +50,9 @@ HEAVY = {
     "arviz_stats": {"compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
-    "pyarrow": {"readers", "reconstruct"},
+    "pyarrow": {"readers", "reconstruct", "parallel", "large"},
+    "dask": {"parallel"},
+    "distributed": {"parallel"},
     "rdata": {"readers"},
     "xarray": {"share", "trees", "cache", "compare", "bambi_pymc"},
 }
