@@ -10,7 +10,7 @@ import pytest
 
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.choices_file import load_choices
-from bayes_alliance.claims.evaluate import Evaluator, fit_planned, model_quantity
+from bayes_alliance.claims.evaluate import Evaluator, Planned, fit_planned, model_quantity
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ledger_file import load_claims
 from bayes_alliance.claims.printed import PrintedEvaluator
@@ -79,7 +79,7 @@ def test_a_verdict_is_traceable_to_its_draws(toy: Toy) -> None:
     planned = plan_model(evaluator.data, model, parse_formula(model.formula).names)
     assert isinstance(planned, PlannedModel)
     assert planned.rows.digest == trace.digests[0]
-    again = fit_planned(study, planned, seed=1, variant=evaluator.variant, draws=trace.n_draws)
+    again = fit_planned(study, Planned.of(planned), seed=1, variant=evaluator.variant, draws=trace.n_draws)
     assert not isinstance(again, str)
     assert again.fit.seed == trace.seeds[0]
     assert np.array_equal(model_quantity(study, claim.parts[0], [again]), drawn)

@@ -149,12 +149,37 @@ class ClaimResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A model with its frozen rows, their statistics and the digest of its design."""
+
+    model: PlannedModel
+    stats: Statistics
+    digest: str
+
+    @classmethod
+    def of(cls, model: PlannedModel) -> Planned:
+        """Work out what follows from the rows."""
+        design = model.design
+        stats = summarise(design.y, design.x, design.z, design.patient_index)
+        return cls(model=model, stats=stats, digest=design_digest(design))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fitted:
     """A model with its rows and posterior."""
 
-    planned: PlannedModel
-    stats: Statistics
+    source: Planned
     fit: PosteriorFit
+
+    @property
+    def planned(self) -> PlannedModel:
+        """The model with its frozen rows."""
+        return self.source.model
+
+    @property
+    def stats(self) -> Statistics:
+        """What the rows contribute to the likelihood."""
+        return self.source.stats
 
     @property
     def effective(self) -> float:
@@ -181,6 +206,8 @@ class Evaluator:
         Of the random effects.
     draws : int
         Of each posterior.
+    plans : dict, optional
+        Where models with their rows are kept, for other evaluators of the same rows.
     """
 
     def __init__(
@@ -193,6 +220,7 @@ class Evaluator:
         variant: PriorVariant,
         covariance: Covariance = "UN",
         draws: int = DRAWS,
+        plans: dict[tuple[str, str], Planned | str] | None = None,
     ) -> None:
         self.study = study
         self.data = data
@@ -201,6 +229,7 @@ class Evaluator:
         self.variant = variant
         self.covariance = covariance
         self.draws = draws
+        self.plans = {} if plans is None else plans
         self.fitted: dict[tuple[str, str], Fitted | str] = {}
 
     def fit(self, model_id: str, coding: str = "") -> Fitted:
@@ -219,13 +248,25 @@ class Evaluator:
             raise CannotTell(found)
         return found
 
-    def _fit(self, model_id: str, coding: str) -> Fitted | str:
+    def _plan(self, model_id: str, coding: str) -> Planned | str:
+        key = (model_id, coding)
+        if key not in self.plans:
+            self.plans[key] = self._freeze(model_id, coding)
+        return self.plans[key]
+
+    def _freeze(self, model_id: str, coding: str) -> Planned | str:
         model = self.study.model(model_id)
+        data = recode(self.study, self.data, [self.choices.option(coding)] if coding else [])
+        planned = plan_model(data, model, parse_formula(model.formula).names)
+        if isinstance(planned, SkippedModel):
+            return f"{model_id}: {planned.reason}"
+        return Planned.of(planned)
+
+    def _fit(self, model_id: str, coding: str) -> Fitted | str:
         try:
-            data = recode(self.study, self.data, [self.choices.option(coding)] if coding else [])
-            planned = plan_model(data, model, parse_formula(model.formula).names)
-            if isinstance(planned, SkippedModel):
-                return f"{model_id}: {planned.reason}"
+            planned = self._plan(model_id, coding)
+            if isinstance(planned, str):
+                return planned
             return fit_planned(
                 self.study,
                 planned,
@@ -291,13 +332,12 @@ class Evaluator:
 
 def fit_planned(
     study: Study,
-    planned: PlannedModel,
+    source: Planned,
     *,
     seed: int,
     variant: PriorVariant,
     covariance: Covariance = "UN",
     draws: int = DRAWS,
-    stats: Statistics | None = None,
 ) -> Fitted | str:
     """Draw the posterior of a planned model by the collapsed engine, with more draws where its weights ask for it.
 
@@ -306,9 +346,8 @@ def fit_planned(
     Fitted or str
         Why not, where Pareto k stays above 0.7.
     """
-    design = planned.design
-    used = stats or summarise(design.y, design.x, design.z, design.patient_index)
-    own = derive_seed(seed, "claims", design.formula.text, design_digest(design), variant.id, covariance)
+    planned, design = source.model, source.model.design
+    own = derive_seed(seed, "claims", design.formula.text, source.digest, variant.id, covariance)
     pool = CollapsedSettings().pool
     for factor in (1, _MORE):
         fit = fit_collapsed(
@@ -319,10 +358,10 @@ def fit_planned(
             model_id=planned.model.id,
             covariance=covariance,
             settings=CollapsedSettings(draws=draws, pool=pool * factor),
-            stats=used,
+            stats=source.stats,
         )
         if float(fit.facts["pareto_k"]) <= PARETO_K_LIMIT:
-            return Fitted(planned=planned, stats=used, fit=fit)
+            return Fitted(source=source, fit=fit)
     return f"{planned.model.id}: importance weights cannot be trusted (Pareto k {fit.facts['pareto_k']:.2f})"
 
 

@@ -11,6 +11,7 @@ No patient is ever named: results hold counts and shifts only.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -252,9 +253,8 @@ def _refit(
     """Fit to other statistics of the same design; None where that cannot be done."""
     try:
         covariance = "VC" if fitted.fit.covariance == "VC" else "UN"
-        found = fit_planned(
-            study, fitted.planned, seed=seed, variant=variant, covariance=covariance, draws=draws, stats=stats
-        )
+        source = dataclasses.replace(fitted.source, stats=stats)
+        found = fit_planned(study, source, seed=seed, variant=variant, covariance=covariance, draws=draws)
     except (FitError, CannotTell, np.linalg.LinAlgError):
         return None
     return found if isinstance(found, Fitted) else None

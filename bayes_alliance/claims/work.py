@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.claims.choices import Multiverse
-from bayes_alliance.claims.evaluate import ClaimResult, Evaluator, PartResult, Trace, combine
+from bayes_alliance.claims.evaluate import ClaimResult, Evaluator, PartResult, Planned, Trace, combine
 from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.claims.recode import recode
@@ -102,10 +102,12 @@ def judge_under(
     data = load_rows(study, rows)
     found: Columns = {}
     coded: dict[tuple[str, ...], StudyData | str] = {}
+    plans: dict[tuple[str, ...], dict[tuple[str, str], Planned | str]] = {}
     for spec in specifications:
         if spec.coding not in coded:
             coded[spec.coding] = _coded(study, data, choices, spec.coding)
-        parts = _judge(study, coded[spec.coding], data, choices, claims, seed, spec)
+        kept = plans.setdefault(spec.coding, {})
+        parts = _judge(study, coded[spec.coding], data, choices, claims, seed, spec, kept)
         for name, values in flatten(parts, spec).items():
             found.setdefault(name, []).extend(values)
     return found
@@ -126,6 +128,7 @@ def _judge(
     claims: Sequence[Claim],
     seed: int,
     spec: Specification,
+    plans: dict[tuple[str, str], Planned | str],
 ) -> list[PartResult]:
     """Judge every part; a coding that leaves no rows makes each untestable, with the reason."""
     if isinstance(rows, str):
@@ -142,7 +145,14 @@ def _judge(
             for part in claim.parts
         ]
     evaluator = Evaluator(
-        study, rows, choices, seed=seed, variant=spec.variant, covariance=spec.covariance, draws=spec.draws
+        study,
+        rows,
+        choices,
+        seed=seed,
+        variant=spec.variant,
+        covariance=spec.covariance,
+        draws=spec.draws,
+        plans=plans,
     )
     return [evaluator.judge_part(claim, part) for claim in claims for part in claim.parts]
 
