@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 
 # A module imports only from earlier lines. Modules of one line may import each other only from left to right.
 LAYERS = """
-errors cell_text readstat whole_files
+errors cell_text readstat whole_files parallel
 toml_reader
 formulas wai
 printed facts study
@@ -52,7 +52,9 @@ HEAVY = {
     "arviz_stats": {"claims", "compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
-    "pyarrow": {"readers", "reconstruct"},
+    "pyarrow": {"readers", "reconstruct", "parallel"},
+    "dask": {"parallel"},
+    "distributed": {"parallel"},
     "rdata": {"readers"},
     "xarray": {"claims", "share", "trees", "cache", "compare", "bambi_pymc"},
 }
