@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import textwrap
@@ -169,24 +170,24 @@ def format_claims(run: ClaimsRun, width: int) -> str:
     from bayes_alliance.tables.claims import say_change, say_synthetic, say_verdict
     from bayes_alliance.tables.printed_posteriors import format_probability
 
-    heads = ["Claim", "Printed", "Synthetic", *(["Data"] if run.real else []), "Sure", "First change"]
-    fixed = [13, 13, *([13] if run.real else []), 7]
+    heads = ["Claim", "Printed", "Synthetic", "Real data" if run.real else "One cohort", "First change"]
+    fixed = [13, 13, 13]
     free = width - sum(fixed) - (len(heads) - 1)
     widths = [free - free * 2 // 5, *fixed, free * 2 // 5]
     rule = "-" * width
     kind = "SYNTHETIC DATA" if run.source is Source.SYNTHETIC else run.source.value
     about = f"{run.study.title}. Printed numbers alone; {len(run.synthetic)} synthetic cohorts"
-    about += "; your data. " if run.real else ". "
-    about += f"How sure and what would change a verdict: {kind}, {run.origin}; seed {run.settings.seed}."
+    about += "; real data. " if run.real else ". "
+    about += f"The last two columns are of {kind}, {run.origin}; seed {run.settings.seed}."
     lines = [*textwrap.wrap(about, width), rule, _row(heads, widths), rule]
     for i, claim in enumerate(run.ledger.claims):
-        sure = run.base[i].sure
+        base = run.base[i]
+        sure = "" if math.isnan(base.sure) else f" {format_probability(base.sure)}"
         cells = [
             claim.says,
             say_verdict(run.printed[i]),
             say_synthetic(run, claim.id),
-            *([say_verdict(run.real[i])] if run.real else []),
-            "" if sure != sure else format_probability(sure),
+            f"{say_verdict(base)}{sure}",
             say_change(run.changes[i]),
         ]
         lines.append(_row(cells, widths))

@@ -35,6 +35,7 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_alliance.fits import Array
 
@@ -133,7 +134,7 @@ def probabilities(
     off = flat - value
     margin = 0.0 if relation == "exceeds" else smallest
 
-    def mass(event: Array) -> float:
+    def mass(event: NDArray[np.bool_]) -> float:
         return float(np.clip(share @ event, 0.0, 1.0))
 
     inside = mass(np.abs(off) < margin)
@@ -161,6 +162,7 @@ def judge(relation: Relation, found: Probabilities) -> Judgement:
     -------
     Judgement
     """
+    limits: tuple[tuple[float, float], ...]
     if relation == "same":
         verdict, sure = _judge_same(found.rope), found.rope
         limits = ((found.rope, SURE), (found.rope, LIKELY), (found.rope, 1.0 - SURE))

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from bayes_alliance.claims.approaches import compare_approaches, overlap
-from bayes_alliance.claims.change import FAMILIES, Challenge, find_changes
+from bayes_alliance.claims.change import FAMILIES, Challenge, find_changes, from_draws
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.evaluate import Evaluator, model_quantity
 from bayes_alliance.claims.influence import _refit, fewest_to_change, leave_one_out
@@ -90,7 +90,7 @@ def test_automatic_priors_are_bambis(toy: Toy) -> None:
     model = bambi.Model("score ~ months + poor + months:poor + (months | patient)", planned.frozen.rows)
     model.build()
     priors = automatic_priors(planned.design)
-    terms = model.components["mu"]
+    terms = model.parameters["mu"]
     for i, name in enumerate(planned.design.x_names):
         term = terms.intercept_term if name == "Intercept" else terms.common_terms[name]
         assert priors.mean[i] == pytest.approx(float(np.squeeze(term.prior.args["mu"])))
@@ -98,7 +98,7 @@ def test_automatic_priors_are_bambis(toy: Toy) -> None:
     for i, name in enumerate(("1|patient", "months|patient")):
         scale = terms.group_specific_terms[name].prior.args["sigma"].args["sigma"]
         assert priors.sd_scale[i] == pytest.approx(float(np.squeeze(scale)))
-    assert priors.sigma_scale == pytest.approx(float(model.components["sigma"].prior.args["sigma"]))
+    assert priors.sigma_scale == pytest.approx(float(model.parameters["sigma"].prior.args["sigma"]))
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -379,7 +379,42 @@ def test_the_first_change_is_the_mildest(toy: Toy) -> None:
     assert change.first is not None and change.first.name == "first"
     assert [c.name for c in change.changing] == ["first", "later", "x"]
     assert (len(change.kept), len(change.not_tested)) == (1, 1)
-    assert FAMILIES.index("cohort") < FAMILIES.index("coding") < FAMILIES.index("prior")
+    assert FAMILIES.index("patients") < FAMILIES.index("coding") < FAMILIES.index("prior")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Draws:
+    """What another stress test gives of one estimand."""
+
+    test: str
+    points: np.ndarray
+    variant: str = "t"
+    changed: str = "Student-t residuals"
+    model_id: str = "outcome"
+    estimand: str = "deviation"
+    effective: float | None = None
+
+
+def test_draws_of_other_stress_tests_are_judged_by_the_same_rules(toy: Toy) -> None:
+    """Draws around zero overturn the difference and nothing else; draws like the base analysis's do not."""
+    ledger = toy[2]
+    own = evaluator(toy)
+    base = own.judge_ledger(ledger)
+    claim = ledger.claim("differs")
+    same, _ = own.draw(claim, claim.parts[0])
+    noise = np.random.default_rng(2).normal(0.0, 1.0, 2000)
+    draws = [
+        Draws(test="base", points=noise),
+        Draws(test="likelihood", points=noise),
+        Draws(test="delta", points=same),
+    ]
+    challenges = from_draws(ledger, base, draws)
+    assert [(c.claim_id, c.family, c.verdict) for c in challenges] == [
+        ("differs", "likelihood", Verdict.NOT_SUPPORTED),
+        ("differs", "missing", Verdict.SUPPORTED),
+    ]
+    change = {c.claim_id: c for c in find_changes(ledger, base, challenges)}["differs"]
+    assert change.first is not None and change.first.says == "Student-t residuals"
 
 
 def test_nothing_changes_an_untestable_claim(toy: Toy) -> None:

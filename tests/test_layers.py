@@ -32,7 +32,6 @@ checks
 results
 plan fitting pipeline
 reconstruct
-parallel
 claims
 labels
 tables plots

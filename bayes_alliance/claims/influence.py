@@ -24,7 +24,7 @@ from bayes_alliance.claims.patients import CannotTell
 from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.collapsed import without_patient
 from bayes_alliance.errors import FitError
-from bayes_alliance.fits import Array
+from bayes_alliance.fits import Array, Covariance
 from bayes_alliance.importance import PARETO_K_LIMIT, smooth_tail
 from bayes_alliance.likelihood import Statistics, log_density_patients, relative_factor
 from bayes_alliance.study import Study
@@ -252,7 +252,7 @@ def _refit(
 ) -> Fitted | None:
     """Fit to other statistics of the same design; None where that cannot be done."""
     try:
-        covariance = "VC" if fitted.fit.covariance == "VC" else "UN"
+        covariance: Covariance = "VC" if fitted.fit.covariance == "VC" else "UN"
         source = dataclasses.replace(fitted.source, stats=stats)
         found = fit_planned(study, source, seed=seed, variant=variant, covariance=covariance, draws=draws)
     except (FitError, CannotTell, np.linalg.LinAlgError):

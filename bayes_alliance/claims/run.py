@@ -51,6 +51,7 @@ from bayes_alliance.study import Cell, Source, Study
 from bayes_alliance.verdicts import ORDER, Verdict
 
 Reporter = Callable[[str], None]
+OtherTests = Callable[[StudyData, Sequence[ClaimResult]], Sequence[Challenge]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +180,7 @@ def run_claims(
     *,
     store: Path | None = None,
     report: Reporter = lambda line: None,
-    more: Callable[[Evaluator], Sequence[Challenge]] | None = None,
+    more: OtherTests | None = None,
 ) -> ClaimsRun:
     """Judge every claim in every source and stress the verdicts.
 
@@ -198,7 +199,8 @@ def run_claims(
     report : callable
         Gets lines of progress.
     more : callable, optional
-        Other stress tests: from the evaluator of the rows at hand to challenges.
+        Other stress tests: from the rows at hand and the verdicts on them to challenges
+        (:func:`bayes_alliance.claims.change.from_draws` makes them of draws).
 
     Returns
     -------
@@ -234,11 +236,11 @@ def run_claims(
         )
         remarks += format_failures(multiverse.failures)
     challenges = [
-        *(_cohort_challenges(rows, cohorts, synthetic)),
-        *(_patient_challenges(base, patients)),
-        *(_prior_challenges(by_prior[1:])),
+        *_cohort_challenges(rows, cohorts, synthetic),
+        *_patient_challenges(base, patients),
+        *_prior_challenges(by_prior[1:]),
         *(from_multiverse(_first_rows(multiverse), option_labels(choices)) if multiverse else ()),
-        *(more(evaluator) if more is not None else ()),
+        *(more(data, base) if more is not None else ()),
     ]
     return ClaimsRun(
         study=study,

@@ -240,9 +240,9 @@ def _draw_curve(axes: Axes, rows: Sequence[PlotRow]) -> None:
         axes.plot(x, middle, linestyle="none", marker=".", markersize=1.6, color=VERDICT_COLOURS[verdict])
     own = [row for row in rows if row["departures"] == 0]
     for row in own:
-        x, y = int(row["rank"] or 0), float(row["median"] or 0.0)
+        place, height = int(row["rank"] or 0), float(row["median"] or 0.0)
         axes.plot(
-            [x], [y], marker="D", markersize=4.0, color=BLACK, markerfacecolor="white", linestyle="none"
+            [place], [height], marker="D", markersize=4.0, color=BLACK, markerfacecolor="white", linestyle="none"
         )
     handles = [
         Line2D([], [], linestyle="none", marker="o", color=VERDICT_COLOURS[v], label=v.value)
