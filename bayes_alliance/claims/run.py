@@ -51,6 +51,7 @@ from bayes_alliance.study import Cell, Source, Study
 from bayes_alliance.verdicts import ORDER, Verdict
 
 Reporter = Callable[[str], None]
+_PRIORS_A_TASK = 3  # they share what is read and planned
 OtherTests = Callable[[StudyData, Sequence[ClaimResult]], Sequence[Challenge]]
 
 
@@ -280,10 +281,13 @@ def _judge_sources(
     """Judge the rows at hand under every prior, and every other cohort under the default, side by side."""
     claims = list(ledger.claims)
     tasks = []
-    for variant in suite:
-        specification = Specification(variant=variant, draws=settings.draws)
-        arguments = (study, rows, choices, claims, settings.seed, [specification])
-        tasks.append(Task(key=f"prior_{variant.id}", arguments=arguments))
+    for start in range(0, len(suite), _PRIORS_A_TASK):
+        specifications = [
+            Specification(variant=variant, draws=settings.draws)
+            for variant in suite[start : start + _PRIORS_A_TASK]
+        ]
+        arguments = (study, rows, choices, claims, settings.seed, specifications)
+        tasks.append(Task(key=f"priors_{start}", arguments=arguments, size=len(specifications)))
     for name, path in cohorts.items():
         if path != rows:
             specification = Specification(variant=suite[0], draws=settings.draws)
@@ -293,12 +297,27 @@ def _judge_sources(
         judge_under, tasks, workers=Workers(jobs=settings.jobs), report=report, unit="sources and priors"
     )
     remarks += format_failures(done.failures)
-    found = {key: combine_parts(ledger, restore(done.columns(key))) for key in done.results}
+    found: dict[str, tuple[ClaimResult, ...]] = {}
+    for key in done.results:
+        for name, columns in _by_prior(done.columns(key)).items():
+            found[f"prior_{name}" if key.startswith("priors_") else key] = combine_parts(
+                ledger, restore(columns)
+            )
     if f"prior_{suite[0].id}" not in found:
         raise FitError("the claims could not be judged: " + "; ".join(format_failures(done.failures)))
     for name, path in cohorts.items():
         if path == rows:
             found[f"cohort_{name}"] = found[f"prior_{suite[0].id}"]
+    return found
+
+
+def _by_prior(columns: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """Split columns by the prior that they were made under."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for i, variant in enumerate(columns["prior_variant"]):
+        own = found.setdefault(str(variant), {name: [] for name in columns})
+        for name, values in columns.items():
+            own[name].append(values[i])
     return found
 
 
