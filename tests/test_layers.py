@@ -19,6 +19,7 @@ fact_file data_section study_checks study_file
 text_table csv_table readers shape columns derive row_checks row_warnings data data_dictionary roles new_study
 likelihood importance
 fits
+verdicts
 priors
 frequentist descriptives ml_intervals
 collapsed pymc_model bambi_pymc engines
@@ -32,11 +33,12 @@ results
 plan fitting pipeline
 reconstruct
 simulation large
+claims
 labels
 tables plots
-privacy share manifest outputs
+privacy share manifest outputs claims_outputs
 benchmark
-cli_data cli_published cli_cohort cli_simulate cli_large cli
+cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
@@ -47,14 +49,14 @@ HEAVY = {
     "pytensor": {"pymc_model"},
     "formulae": {"formulas"},
     "matplotlib": {"plots", "benchmark", "published"},
-    "arviz_stats": {"compare", "summaries", "benchmark"},
+    "arviz_stats": {"claims", "compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
     "pyarrow": {"readers", "reconstruct", "parallel", "large"},
     "dask": {"parallel"},
     "distributed": {"parallel"},
     "rdata": {"readers"},
-    "xarray": {"share", "trees", "cache", "compare", "bambi_pymc"},
+    "xarray": {"claims", "share", "trees", "cache", "compare", "bambi_pymc"},
 }
 
 
