@@ -23,6 +23,7 @@ from bayes_alliance.cli_cohort import add_commands as add_cohort_commands
 from bayes_alliance.cli_data import add_commands as add_data_commands
 from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data, spread_of_default
 from bayes_alliance.cli_published import add_commands as add_published_commands
+from bayes_alliance.cli_stress import add_commands as add_stress_commands
 from bayes_alliance.errors import AllianceError, printable
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data_commands(commands)
     add_published_commands(commands)
     add_cohort_commands(commands)
+    add_stress_commands(commands)
     studies = commands.add_parser("studies", help="list the studies that ship with the package")
     studies.add_argument("--json", action="store_true", help="print JSON")
     studies.set_defaults(run=_studies)
