@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_alliance import __version__
+from bayes_alliance.cli_claims import add_commands as add_claims_commands
 from bayes_alliance.cli_cohort import add_commands as add_cohort_commands
 from bayes_alliance.cli_data import add_commands as add_data_commands
 from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data, spread_of_default
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add_published_commands(commands)
     add_cohort_commands(commands)
     add_stress_commands(commands)
+    add_claims_commands(commands)
     studies = commands.add_parser("studies", help="list the studies that ship with the package")
     studies.add_argument("--json", action="store_true", help="print JSON")
     studies.set_defaults(run=_studies)

@@ -84,7 +84,7 @@ def _check_facts(study: Study, formulas: Mapping[str, Formula], file: str) -> It
             return "no such model"
         if not coefficient or coefficient in _estimand_names(models[model]) or model not in formulas:
             return ""
-        return _coefficient_fault(coefficient, formulas[model], study.every_variable)
+        return coefficient_fault(coefficient, formulas[model], study.every_variable)
 
     return check_facts(
         study.facts,
@@ -234,12 +234,12 @@ def _check_estimands(study: Study, model: Model, formula: Formula, where: str) -
             what = "the name is also that of a coefficient"
             yield Problem(what=what, where=f"{place}, key 'name'", got=repr(estimand.name))
         for coefficient, _ in estimand.weights:
-            fault = _coefficient_fault(coefficient, formula, study.every_variable)
+            fault = coefficient_fault(coefficient, formula, study.every_variable)
             if fault:
                 yield Problem(what=fault, where=f"{place}, key 'weights'", got=repr(coefficient))
 
 
-def _coefficient_fault(coefficient: str, formula: Formula, names: Mapping[str, Variable | Derived]) -> str:
+def coefficient_fault(coefficient: str, formula: Formula, names: Mapping[str, Variable | Derived]) -> str:
     """Say why a model has no coefficient spelled so, or give an empty string."""
     if coefficient == "Intercept":
         return "" if formula.intercept else "the formula has no intercept"
@@ -387,7 +387,7 @@ def _check_model_cell(
         what = "a coefficient is needed for an estimate of a model, and for nothing else"
         yield Problem(what=what, where=where, got=repr(cell.coefficient))
     elif cell.model in formulas and cell.coefficient not in {"", *_estimand_names(models[cell.model])}:
-        fault = _coefficient_fault(cell.coefficient, formulas[cell.model], study.every_variable)
+        fault = coefficient_fault(cell.coefficient, formulas[cell.model], study.every_variable)
         if fault:
             yield Problem(what=fault, where=where, got=repr(cell.coefficient))
 

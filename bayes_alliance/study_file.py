@@ -120,6 +120,12 @@ def _find(study: str | Path) -> Path:
     raise InputError("study", [problem])
 
 
+def read_toml(path: Path, problems: list[Problem]) -> tuple[bytes, dict[str, Any]]:
+    """Read a TOML file of a study folder: its bytes and its table; what is wrong goes to ``problems``."""
+    raw = _read_bytes(path, problems)
+    return raw, {} if problems else _parse_toml(raw, path, problems)
+
+
 def _read_bytes(path: Path, problems: list[Problem]) -> bytes:
     try:
         size = path.stat().st_size

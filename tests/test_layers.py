@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 
 # A module imports only from earlier lines. Modules of one line may import each other only from left to right.
 LAYERS = """
-errors cell_text readstat whole_files
+errors cell_text readstat whole_files parallel
 toml_reader
 formulas wai
 printed facts study
@@ -19,6 +19,7 @@ fact_file data_section study_checks study_file
 text_table csv_table readers shape columns derive row_checks row_warnings data data_dictionary roles new_study
 likelihood importance
 fits
+verdicts
 priors
 frequentist descriptives ml_intervals
 collapsed pymc_model bambi_pymc engines
@@ -31,11 +32,12 @@ checks
 results
 plan fitting pipeline
 reconstruct stress
+claims
 labels
 tables plots
-privacy share manifest outputs
+privacy share manifest outputs claims_outputs
 benchmark
-cli_data cli_published cli_cohort cli_stress cli
+cli_data cli_published cli_cohort cli_claims cli_stress cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
@@ -46,12 +48,14 @@ HEAVY = {
     "pytensor": {"pymc_model", "stress"},
     "formulae": {"formulas"},
     "matplotlib": {"plots", "benchmark", "published"},
-    "arviz_stats": {"compare", "summaries", "benchmark"},
+    "arviz_stats": {"claims", "compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
-    "pyarrow": {"readers", "reconstruct"},
+    "pyarrow": {"readers", "reconstruct", "parallel"},
+    "dask": {"parallel"},
+    "distributed": {"parallel"},
     "rdata": {"readers"},
-    "xarray": {"share", "trees", "cache", "compare", "bambi_pymc"},
+    "xarray": {"claims", "share", "trees", "cache", "compare", "bambi_pymc"},
 }
 
 

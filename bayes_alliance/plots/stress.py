@@ -16,6 +16,7 @@ from bayes_alliance.plots.style import (
     DOUBLE_MM,
     GREY,
     LIGHT,
+    SKY,
     SMALL_PT,
     VERMILLION,
     PlotRow,
@@ -31,7 +32,15 @@ from bayes_alliance.stress.tipping import VerdictMap
 from bayes_alliance.tables.stress import describe_stress
 
 _LINE_MM, _PANEL_MM, _COLUMNS = 4.2, 48.0, 3
-_FIRST = {BELOW: BLUE, NEITHER: LIGHT, ABOVE: VERMILLION}
+_VERDICTS = {
+    BELOW: BLUE,
+    NEITHER: LIGHT,
+    ABOVE: VERMILLION,
+    "supported": BLUE,
+    "weakened": SKY,
+    "not supported": LIGHT,
+    "contradicted": VERMILLION,
+}
 
 
 def figures_of(results: StressResults) -> dict[str, tuple[Figure, list[PlotRow]]]:
@@ -138,12 +147,7 @@ def plot_maps(results: StressResults, maps: Sequence[VerdictMap]) -> tuple[Figur
 
 
 def _verdict_colours(verdicts: Sequence[str]) -> dict[str, str]:
-    others = iter(c for c in (BLUE, "#56B4E9", "#d9d9d9", VERMILLION, "#E69F00") if c)
-    if set(verdicts) <= set(_FIRST):
-        return {verdict: _FIRST[verdict] for verdict in verdicts}
-    order = ("supported", "weakened", "not supported", "contradicted")
-    known = {name: next(others) for name in order}
-    return {verdict: known.get(verdict, GREY) for verdict in verdicts}
+    return {verdict: _VERDICTS.get(verdict, GREY) for verdict in verdicts}
 
 
 def _map_rows(one: VerdictMap) -> list[PlotRow]:

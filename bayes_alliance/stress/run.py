@@ -11,13 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from bayes_alliance.data import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
+from bayes_alliance.fits import Array
 from bayes_alliance.results import SkippedModel
 from bayes_alliance.stress.conditioning import SIMULATIONS, Conditioning, condition_on_outcome
 from bayes_alliance.stress.joint import JointEffect, fit_joint
 from bayes_alliance.stress.likelihoods import ALL, LikelihoodComparison, compare_likelihoods
 from bayes_alliance.stress.pattern_mixture import mix_patterns
 from bayes_alliance.stress.prepare import Prepared, chosen_models, families, prepare_model
-from bayes_alliance.stress.records import StressDraws, StressSkipped, VerdictRule, interval_verdict
+from bayes_alliance.stress.records import StressDraws, StressSkipped, VerdictRule
 from bayes_alliance.stress.sampled import SampledSettings
 from bayes_alliance.stress.shared_parameter import SharedParameterFit, fit_shared_parameter
 from bayes_alliance.stress.tipping import (
@@ -29,6 +30,7 @@ from bayes_alliance.stress.tipping import (
     tipping_points,
 )
 from bayes_alliance.study import Source, Study
+from bayes_alliance.verdicts import Relation, judge, probabilities
 
 WHAT = ("missing", "joint", "conditioning", "likelihoods")
 Reporter = Callable[[str], None]
@@ -147,8 +149,8 @@ def run_stress(
     Parameters
     ----------
     rule : callable, optional
-        From the study and an unchanged posterior to the verdict rule for maps and tipping points; without one, they
-        tell on which side of zero the 95 % interval lies.
+        From the study and an unchanged posterior to the verdict rule for maps and tipping points; by default the
+        rules of :mod:`bayes_alliance.verdicts` in the direction of the posterior mean (:func:`direction_rule`).
     report : callable
         Gets a line at each step.
 
@@ -164,7 +166,7 @@ def run_stress(
     started = time.perf_counter()
     _check_what(study, settings)
     chosen = chosen_models(study, settings.models)
-    rules = rule or _interval_rule
+    rules = rule or direction_rule
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
         made = [
@@ -202,8 +204,22 @@ def run_stress(
     )
 
 
-def _interval_rule(study: Study, base: StressDraws) -> VerdictRule:
-    return interval_verdict
+def direction_rule(study: Study, base: StressDraws) -> VerdictRule:
+    """Give the rule for the claim that an effect lies on the side of zero where its unchanged posterior mean lies.
+
+    Returns
+    -------
+    callable
+        From draws in points to a verdict's word; the smallest difference that matters is the study's, 0 without one.
+    """
+    relation: Relation = "above" if float(base.points.mean()) >= 0.0 else "below"
+    smallest = dict(study.publication.smallest_difference).get(base.outcome, 0.0)
+
+    def rule(points: Array) -> str:
+        found = probabilities(points, relation, smallest=smallest, effective=base.effective)
+        return judge(relation, found).verdict.value
+
+    return rule
 
 
 def _check_what(study: Study, settings: StressSettings) -> None:

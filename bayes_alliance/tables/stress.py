@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bayes_alliance.labels import INTERVAL_NAME, cite_study, format_number, format_p, format_summary
-from bayes_alliance.stress.records import StressDraws, interval_verdict
-from bayes_alliance.stress.run import StressResults
+from bayes_alliance.stress.records import StressDraws
+from bayes_alliance.stress.run import StressResults, direction_rule
 from bayes_alliance.stress.tipping import TippingPoint
 from bayes_alliance.study import Source
 from bayes_alliance.tables.numbers import summary_columns, summary_values
@@ -85,7 +85,7 @@ def tabulate_stress(results: StressResults) -> Table:
         text_column("variant", "Change"),
         shown_column("posterior", "Median [95 %], points over the horizon"),
         shown_column("direction", "P(below 0)"),
-        text_column("verdict", "95 % interval"),
+        text_column("verdict", "Verdict"),
         number_column("p_matters", "P(beyond the smallest difference that matters)"),
         text_column("changed", "What was changed"),
         Column(name="estimand", heading="estimand", shown="csv"),
@@ -102,8 +102,8 @@ def tabulate_stress(results: StressResults) -> Table:
         columns,
         (_stress_row(results, draws) for draws in everything),
         f"Points over the horizon of {results.study.horizon:g} {results.study.time_unit}; {INTERVAL_NAME}. P(beyond "
-        "the smallest difference that matters) is in the direction of the unchanged posterior mean. Deltas: those that "
-        "draw the estimand to zero by the smallest difference that matters.",
+        "the smallest difference that matters), and the verdict (see verdicts), are about the direction of the "
+        "unchanged posterior mean. Deltas: those that draw the estimand to zero by the smallest difference that matters.",
     )
 
 
@@ -120,7 +120,7 @@ def _stress_row(results: StressResults, draws: StressDraws) -> dict[str, Value]:
         "variant": draws.variant,
         "posterior": format_summary(summary),
         "direction": format_p(summary.p_negative),
-        "verdict": interval_verdict(draws.points),
+        "verdict": direction_rule(results.study, base)(draws.points),
         "p_matters": matters,
         "changed": draws.changed,
         "estimand": draws.estimand,
