@@ -242,7 +242,13 @@ def _draw_curve(axes: Axes, rows: Sequence[PlotRow]) -> None:
     for row in own:
         place, height = int(row["rank"] or 0), float(row["median"] or 0.0)
         axes.plot(
-            [place], [height], marker="D", markersize=4.0, color=BLACK, markerfacecolor="white", linestyle="none"
+            [place],
+            [height],
+            marker="D",
+            markersize=4.0,
+            color=BLACK,
+            markerfacecolor="white",
+            linestyle="none",
         )
     handles = [
         Line2D([], [], linestyle="none", marker="o", color=VERDICT_COLOURS[v], label=v.value)

@@ -13,11 +13,9 @@ where :math:`\pi` is the share of the lower part, :math:`z_\pi` the Normal quant
 of a0 and a1 (mean of a truncated Normal: Johnson, Kotz & Balakrishnan 1994, *Continuous Univariate Distributions 1*,
 13.10.1, no DOI; selection on the outcome as collider bias: Elwert & Winship 2014,
 doi:10.1146/annurev-soc-071913-043455; groups formed by a later state and regression to the mean: Barnett et al. 2005,
-doi:10.1093/ije/dyh299). The simulation does the same on the study's own visits, where residuals of one occasion can be shared too, and estimates the
-difference by generalised least squares.
-
-Growth parameters are those of the two growth models, which print the publication's tables where the rows are one of
-its cohorts. r = 0 and r_e = 0 give no difference.
+doi:10.1093/ije/dyh299). The simulation does the same on the study's own visits, where residuals of one occasion can be
+shared too, and estimates the difference by generalised least squares. Without a shared course and shared residuals
+there is no difference.
 """
 
 from __future__ import annotations

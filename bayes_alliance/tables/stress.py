@@ -103,7 +103,7 @@ def tabulate_stress(results: StressResults) -> Table:
         (_stress_row(results, draws) for draws in everything),
         f"Points over the horizon of {results.study.horizon:g} {results.study.time_unit}; {INTERVAL_NAME}. P(beyond "
         "the smallest difference that matters), and the verdict (see verdicts), are about the direction of the "
-        "unchanged posterior mean. Deltas: those that draw the estimand to zero by the smallest difference that matters.",
+        "unchanged posterior mean. Deltas: those that draw the estimand to zero, as large as that difference.",
     )
 
 
@@ -258,7 +258,7 @@ def tabulate_joint(results: StressResults) -> Table:
         columns,
         rows,
         f"Points over the horizon, median [{INTERVAL_NAME}]. Largest: in the direction of the mean over outcomes. "
-        "The joint model has half-t(2) priors on SDs with the scales of the prior set, separate models those of the set.",
+        "The joint model has half-t(2) priors on SDs with the scales of the prior set, separate models the set's own.",
     )
 
 
