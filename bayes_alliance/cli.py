@@ -26,6 +26,7 @@ from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data
 from bayes_alliance.cli_large import add_commands as add_large_commands
 from bayes_alliance.cli_published import add_commands as add_published_commands
 from bayes_alliance.cli_simulate import add_commands as add_simulate_commands
+from bayes_alliance.cli_stress import add_commands as add_stress_commands
 from bayes_alliance.errors import AllianceError, printable
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_cohort_commands(commands)
     add_simulate_commands(commands)
     add_large_commands(commands)
+    add_stress_commands(commands)
     add_claims_commands(commands)
     studies = commands.add_parser("studies", help="list the studies that ship with the package")
     studies.add_argument("--json", action="store_true", help="print JSON")

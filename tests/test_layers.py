@@ -32,21 +32,21 @@ checks
 results
 plan fitting pipeline
 reconstruct
-simulation large
+simulation large stress
 claims
 labels
 tables plots
 privacy share manifest outputs claims_outputs
 benchmark
-cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli
+cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli_stress cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
 HEAVY = {
-    "pymc": {"pymc_model", "bambi_pymc"},
+    "pymc": {"pymc_model", "bambi_pymc", "stress"},
     "bambi": {"bambi_pymc", "benchmark"},
-    "nutpie": {"bambi_pymc"},
-    "pytensor": {"pymc_model"},
+    "nutpie": {"bambi_pymc", "stress"},
+    "pytensor": {"pymc_model", "stress"},
     "formulae": {"formulas"},
     "matplotlib": {"plots", "benchmark", "published"},
     "arviz_stats": {"claims", "compare", "summaries", "benchmark"},
