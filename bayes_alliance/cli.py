@@ -37,6 +37,7 @@ DEFAULT_SEED = 2020
 # Fewer draws give no effective sample size, no Pareto k and no 95 % interval worth the name.
 MIN_DRAWS = 50
 ENGINES = ("pymc", "bambi", "collapsed", "none")
+STYLES = ("journal", "column", "apa", "slides")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,6 +100,12 @@ def _add_reanalyse(commands: Any) -> None:
         "--exact", action="store_true", help="score every patient by a refit without that patient"
     )
     add_min_cell(command)
+    command.add_argument(
+        "--style",
+        choices=STYLES,
+        default="journal",
+        help="for what the figures are made: two columns or one of a journal, APA, slides (default: %(default)s)",
+    )
     command.add_argument(
         "--share", type=Path, metavar="ZIP", help="also write a bundle without anything of single patients"
     )
@@ -270,9 +277,9 @@ def _reanalyse(options: argparse.Namespace) -> int:
     folder = _make_folder(options, study, data, models)
     results = run_study(study, data, settings, store=folder / "posteriors", report=report)
     results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
-    report("writing tables and figures")
+    report("writing tables, figures and the report")
     results = mask_small_cells(results, options.min_cell)
-    written = write_run(results, settings, folder)
+    written = write_run(results, settings, folder, style=options.style)
     if options.share is not None:
         for removed in write_share(written, folder, options.share):
             report(f"left out of {options.share}: {removed}")

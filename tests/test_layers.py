@@ -33,7 +33,8 @@ plan fitting pipeline
 reconstruct
 labels
 tables plots
-privacy share manifest outputs
+privacy share manifest report outputs
+api doc_pages
 benchmark
 cli_data cli_published cli_cohort cli
 """
@@ -45,13 +46,15 @@ HEAVY = {
     "nutpie": {"bambi_pymc"},
     "pytensor": {"pymc_model"},
     "formulae": {"formulas"},
-    "matplotlib": {"plots", "benchmark", "published"},
+    "matplotlib": {"plots", "benchmark", "published", "api"},
+    "jinja2": {"report"},
+    "docx": {"tables"},
     "arviz_stats": {"compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
     "pyarrow": {"readers", "reconstruct"},
     "rdata": {"readers"},
-    "xarray": {"share", "trees", "cache", "compare", "bambi_pymc"},
+    "xarray": {"share", "trees", "cache", "compare", "bambi_pymc", "api"},
 }
 
 
@@ -122,7 +125,8 @@ def test_importing_the_package_is_cheap():
     """Importing the package, its command line and the pipeline pulls in no sampler, plotting or ArviZ."""
     code = (
         "import sys, bayes_alliance, bayes_alliance.cli, bayes_alliance.pipeline; "
-        "print([m for m in ('pymc', 'bambi', 'nutpie', 'arviz', 'arviz_stats', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('pymc', 'bambi', 'nutpie', 'arviz', 'arviz_stats', 'matplotlib', 'jinja2', 'docx') "
+        "if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
