@@ -22,6 +22,7 @@ from bayes_alliance.toml_reader import TableReader
 
 # The record whose docstring says what the keys of a table mean.
 _RECORDS: dict[str, tuple[type, ...]] = {
+    "": (records.Study,),
     "study": (records.Study,),
     "data": (records.DataDefault, records.ReadOptions),
     "variables": (records.Variable,),
@@ -151,7 +152,7 @@ def study_file_page() -> str:
     lines = [
         "# Reference of the study file",
         "",
-        "Made by `scripts/docs` from the functions that read `study.toml`; a test fails where this page and they differ.",
+        "Made by `scripts/docs` from the functions that read `study.toml`; a test fails where they differ.",
         "An unknown key is an error. Every problem of a file is reported at once.",
         "",
     ]
@@ -159,7 +160,7 @@ def study_file_page() -> str:
         name = path.strip("[]").removesuffix(".NAME").split(".")[-1]
         found = [_described(record) for record in _RECORDS.get(name, ())]
         said = {key: text for _, fields in reversed(found) for key, text in fields.items()}
-        about = found[0][0] if found else ""
+        about = found[0][0] if found and name else ""
         lines += [f"## `{path or 'top of the file'}`", "", *([about, ""] if about else [])]
         lines += ["| key | takes | without it | |", "|---|---|---|---|"]
         for key in keys:

@@ -319,7 +319,25 @@ class TrajectoryFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study: everything that its study file says, and nothing of its data."""
+    """A study: everything that its study file says, and nothing of its data.
+
+    Parameters
+    ----------
+    id : str
+        Key, made of letters, digits and underscores.
+    title, citation, doi : str
+        Of the publication; shown in the report.
+    patient, time : str
+        Names of the variables that tell patients and times.
+    time_unit : str
+        Unit of the time variable, such as ``months``.
+    horizon : float
+        Over how many units of time changes are stated; priors on slopes refer to it.
+    descriptive_group : str
+        Binary variable whose two groups the baseline table compares.
+    smallest_difference : tuple of (str, float)
+        Smallest difference that matters by outcome, in points (for a change: over the horizon).
+    """
 
     id: str
     title: str

@@ -93,7 +93,7 @@ def plot_chains(results: StudyResults, run: ModelRun) -> Figure:
     chosen = hardest(run.posterior)
     gates = collect_gates(results)
     note = (
-        f"Left: every {_step(run.posterior)}th draw of each chain. Right: share of each chain's draws by their rank among "
+        f"Left: every {_step(run.posterior)}th draw of each chain. Right: share of each chain's draws by rank among "
         "all; level lines (grey) for chains that mix. "
         + " ".join([*gates.notes([run.model.id]), describe_provenance(results)])
     )
@@ -114,7 +114,7 @@ def plot_chains(results: StudyResults, run: ModelRun) -> Figure:
 
 
 def _step(fit: PosteriorFit) -> int:
-    return max(fit.sigma.shape[1] // _TRACE, 1)
+    return max(int(fit.sigma.shape[1]) // _TRACE, 1)
 
 
 def _draw_trace(axes: Axes, draws: Array, step: int) -> None:

@@ -75,7 +75,8 @@ def plot_scorecard(cohorts: Sequence[Mapping[str, Any]]) -> Figure:
     kinds = list(dict.fromkeys(str(row["kind"]) for row in rows))
     note = (
         "Each tick is a number of one cohort, placed within the interval of all that prints like the publication's "
-        f"number (shaded: from its lower to its upper end). Orange: missed; beyond {_LIMIT:g} drawn at the edge. Right: "
+        f"number (shaded: from its lower to its upper end). Orange: missed; beyond {_LIMIT:g} at the edge. On the "
+        "right: "
         f"numbers that are printed again, of all. Agreement is by construction. {_SYNTHETIC}"
     )
     with use_style():
@@ -154,7 +155,8 @@ def plot_spread(results: StudyResults) -> Figure:
     rows = tabulate_spread_plot(results)
     note = (
         "In posterior SDs, so that outcomes can stand together. Bar: least to largest posterior mean over the cohorts; "
-        "thin line: one posterior SD either way of their mean. Right: SD between cohorts over posterior SD. A lower bound: "
+        "thin line: one posterior SD either way of their mean. Right: SD between cohorts over posterior SD. A "
+        "lower bound: "
         f"cohorts stay nearer to each other than rounding alone would force them to. {_SYNTHETIC}"
     )
     with use_style():

@@ -121,7 +121,8 @@ def plot_learning(results: StudyResults) -> Figure:
     horizon = f"{results.study.horizon:g} {results.study.time_unit}"
     note = (
         f"Dashed: prior '{results.prior}'. Dotted: likelihood, Normal with the ML estimate and its SE. Filled: "
-        f"posterior, smoothed from the draws. Points over {horizon}; areas under the lines are equal. {_tail(results, shown)}"
+        f"posterior, smoothed from the draws. Points over {horizon}; areas under the lines are equal. "
+        f"{_tail(results, shown)}"
     )
     with use_style():
         figure, panels = _grid(len(shown), note)
@@ -232,7 +233,7 @@ def plot_moderation(results: StudyResults) -> Figure:
     runs = moderated(results)
     tables = [list(_moderation_rows(results, run)) for run in runs]
     note = (
-        "Squares and circles: slopes of the cells, with their patients; triangles: differences of slopes; diamonds: "
+        "Circles: slopes of the cells, with their patients; triangles: differences of slopes; diamonds: "
         "the contrast, which is the interaction itself. Bars: 95 % intervals (ML: Satterthwaite t; Bayes: posterior "
         "median, equal-tailed). "
         + " ".join(
@@ -338,7 +339,7 @@ def plot_bayes_factors(results: StudyResults) -> Figure:
     labels = list(dict.fromkeys(str(row["label"]) for row in rows))
     note = (
         "Bayes factor of an effect against none, by the width of the effect's prior as a multiple of the stated one "
-        "(\N{MULTIPLICATION SIGN}1). Open: Monte-Carlo error above 10 % or Pareto k above 0.7. Grey lines: 1/10, 1/3, 1, "
+        "(\N{MULTIPLICATION SIGN}1). Open: Monte-Carlo error above 10 % or Pareto k above 0.7. Grey: 1/10, 1/3, 1, "
         f"3, 10. {describe_provenance(results)}"
     )
     width = page_width()

@@ -108,7 +108,7 @@ def plot_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) ->
         axes.tick_params(axis="y", length=0.0)
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("Slope deviation, in widths of its interval under the first prior")
-        figure.suptitle("From the printed cells alone, under every prior", x=0.01, ha="left", fontsize=9.0)
+        figure.suptitle("Printed cells alone, by prior", x=0.01, ha="left", fontsize=9.0)
         handles = [
             Line2D(
                 [],
@@ -120,7 +120,7 @@ def plot_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) ->
             )
             for i, name in enumerate(priors)
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(priors))
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(priors), columnspacing=1.0)
         add_note(figure, note)
     return figure
 

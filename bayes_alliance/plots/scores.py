@@ -114,7 +114,8 @@ def plot_patient_scores(results: StudyResults, comparison: ComparisonSet) -> Fig
         for panel, (model_id, reference) in zip(axes, pairs, strict=False):
             mine = [row for row in rows if row["model"] == model_id]
             _draw_scores(panel, [float(row["elpd_diff"] or 0.0) for row in mine])
-            title = f"{name_model(results, collect_gates(results), model_id)}\nagainst {results.study.model(reference).label}"
+            against = results.study.model(reference).label
+            title = f"{name_model(results, collect_gates(results), model_id)}\nagainst {against}"
             panel.set_title(
                 "\n".join(textwrap.fill(t, 36) for t in title.split("\n")), loc="left", fontsize=SMALL_PT
             )
@@ -169,9 +170,9 @@ def plot_pareto_k(results: StudyResults, comparison: ComparisonSet) -> Figure:
     models = [model.model_id for model in comparison.models]
     gates = collect_gates(results)
     note = (
-        f"Pareto k of the importance weights of each left-out unit. Above {PARETO_K_THRESHOLD:g} (dashed) PSIS cannot be "
-        "trusted: such patients are refitted without, and their k is then that of the refit. Ticks on the right: how many "
-        f"are above. {_tail(results, models)}"
+        f"Pareto k of the importance weights of each left-out unit. Above {PARETO_K_THRESHOLD:g} (dashed) PSIS cannot "
+        "be trusted: such patients are refitted without, and their k is that of the refit. Numbers on the right: how "
+        f"many are above. {_tail(results, models)}"
     )
     with use_style():
         figure = make_figure(DOUBLE_MM, len(models) * _LINE_MM + 24.0 + note_height_mm(note, DOUBLE_MM))

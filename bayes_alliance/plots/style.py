@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
@@ -35,6 +36,8 @@ SINGLE_MM, DOUBLE_MM = 85.0, 174.0
 PAGE_MM = 234.0
 FONT_PT, SMALL_PT = 7.5, 7.0
 PNG_DPI = 600
+# A quarter faster than zlib's own level, a third larger.
+_PACKING: dict[str, Any] = {"png": {"pil_kwargs": {"compress_level": 3}}}
 
 BLACK, GREY, LIGHT = "#000000", "#666666", "#d9d9d9"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -242,7 +245,7 @@ def save_figure(
     for ending, facts in metadata.items():
         path = path_stem.with_name(f"{path_stem.name}.{ending}")
         with use_style(), whole_file(path) as part:
-            figure.savefig(part, format=ending, dpi=PNG_DPI, metadata=facts)
+            figure.savefig(part, format=ending, dpi=PNG_DPI, metadata=facts, **_PACKING.get(ending, {}))
             if ending == "svg":
                 _put_values(part)
         written.append(path)
@@ -262,7 +265,7 @@ def _fit_style(figure: Figure, style: FigureStyle) -> None:
     figure.set_size_inches(*(style.scale * side for side in figure.get_size_inches()))
     for artist in figure.findobj():
         if isinstance(artist, Text):
-            artist.set_fontsize(style.scale * artist.get_fontsize())
+            artist.set_fontsize(style.scale * float(artist.get_fontsize()))
         elif isinstance(artist, Line2D):
             artist.set_linewidth(style.scale * artist.get_linewidth())
             artist.set_markersize(style.scale * artist.get_markersize())
@@ -270,7 +273,9 @@ def _fit_style(figure: Figure, style: FigureStyle) -> None:
         elif isinstance(artist, Patch):
             artist.set_linewidth(style.scale * artist.get_linewidth())
         elif isinstance(artist, Collection):
-            artist.set_linewidth([style.scale * width for width in artist.get_linewidths()])
+            artist.set_linewidth(
+                [style.scale * float(width) for width in np.atleast_1d(artist.get_linewidth())]
+            )
 
 
 def _put_values(path: Path) -> None:

@@ -120,6 +120,7 @@ def plot_variation(results: StudyResults) -> Figure:
                 mine = [row for row in rows if row["model"] == run.model.id and row["part"] == part]
                 _draw(axes, mine, y, run.model.label)
             axes.axvline(0.0, color=GREY, linewidth=0.6)
+            axes.set_xlim(right=_right(rows))
             axes.set_title(f"Variation of {part}s", loc="left", fontweight="bold")
             axes.set_xlabel("Explained (%)")
             axes.tick_params(axis="y", length=0.0)
@@ -130,6 +131,13 @@ def plot_variation(results: StudyResults) -> Figure:
         figure.legend(handles=_handles(), loc="outside upper right", ncols=3)
         add_note(figure, note)
     return figure
+
+
+def _right(rows: Sequence[PlotRow]) -> float:
+    """Right end of the axis: where every density has fallen to a hundredth, and no mark is beyond."""
+    seen = [float(row["percent"] or 0.0) for row in rows if float(row["share_density"] or 0.0) > 0.01]
+    marks = [float(row[name] or 0.0) for row in rows for name in ("printed", "ml_same_rows")]
+    return min(max([20.0, *seen, *(1.05 * mark for mark in marks if np.isfinite(mark))]), 101.0)
 
 
 def _handles() -> list[Patch | Line2D]:

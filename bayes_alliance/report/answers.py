@@ -26,6 +26,7 @@ from bayes_alliance.published.posterior import CellPosterior
 from bayes_alliance.published.reverse_bayes import Z95
 from bayes_alliance.report.record import Answer, PriorLine
 from bayes_alliance.results import ModelRun, StudyResults
+from bayes_alliance.study import Source
 from bayes_alliance.summaries import Quantity
 from bayes_alliance.tables.evidence import format_bayes_factor
 from bayes_alliance.tables.marks import Gates, collect_gates
@@ -55,7 +56,7 @@ def list_answers(results: StudyResults, posteriors: Sequence[CellPosterior]) -> 
     Returns
     -------
     tuple of Answer
-        In the order of the study's outcomes and models.
+        Differences of slopes before slopes, outcomes of the study's figures before others.
     """
     gates = collect_gates(results)
     lines: list[ForestLine] = []
@@ -64,6 +65,9 @@ def list_answers(results: StudyResults, posteriors: Sequence[CellPosterior]) -> 
     if not lines:
         for outcome in results.study.outcomes:
             lines += forest_lines(results, outcome)
+    shown = {results.study.model(m).outcome for figure in results.study.figures for m in figure.models}
+    # Differences of the outcomes that the study's figures are about come first, mean slopes last.
+    lines.sort(key=lambda line: (line.kind == "slope", line.model.outcome not in shown))
     return tuple(_answer(results, gates, line, posteriors) for line in lines)
 
 
@@ -74,7 +78,8 @@ def _answer(
     quantity = line.quantity
     bayes = quantity.bayes if quantity is not None else None
     horizon = study.horizon
-    printed = "" if line.cell is None else use_minus_sign(line.cell.printed)
+    unit = study.time_unit.rstrip("s")
+    printed = "" if line.cell is None else f"{use_minus_sign(line.cell.printed)} per {unit}"
     return Answer(
         key=f"{line.model.id}-{line.name}".replace(":", "-").replace("[", "-").replace("]", ""),
         question=f"{line.model.label}: {line.label}",
@@ -102,12 +107,16 @@ def _sentence(results: StudyResults, line: ForestLine) -> str:
     ml = quantity.ml
     se = "" if math.isnan(ml.se) else f" (SE {_scaled(ml.se, ml.se, study.horizon)}, p {_compare(ml.p)})"
     parts.append(
-        f"On the {results.source.value} of this run maximum likelihood gives "
+        f"On the {_kind_of_data(results)} of this run maximum likelihood gives "
         f"{_scaled(ml.estimate, ml.se, study.horizon)} points {over}{se}."
     )
     if quantity.bayes is not None:
         parts.append(_bayes_sentence(results, line, quantity))
     return " ".join(parts)
+
+
+def _kind_of_data(results: StudyResults) -> str:
+    return "synthetic data" if results.source == Source.SYNTHETIC else str(results.source)
 
 
 def _bayes_sentence(results: StudyResults, line: ForestLine, quantity: Quantity) -> str:
@@ -223,7 +232,8 @@ def _bayes_facts(results: StudyResults, run: ModelRun, line: ForestLine) -> list
     smallest = _smallest(results, line)
     if not math.isnan(smallest):
         shares = "; ".join(
-            f"within \N{PLUS-MINUS SIGN}{width * smallest:g}: {format_p(float(np.mean(np.abs(draws) < width * smallest)))}"
+            f"within \N{PLUS-MINUS SIGN}{width * smallest:g}: "
+            + format_p(float(np.mean(np.abs(draws) < width * smallest)))
             for width in ROPE_WIDTHS
         )
         facts.append(("Too small to matter, by width of the region", shares))
@@ -261,7 +271,8 @@ def _spread_facts(results: StudyResults, line: ForestLine) -> list[tuple[str, st
     text = (
         f"{found.n} synthetic cohorts that print the same tables: posterior means from "
         f"{format_number(horizon * found.bayes_low)} to {format_number(horizon * found.bayes_high)}, SD between "
-        f"cohorts {format_number(horizon * found.bayes_sd)} (posterior SD {format_number(horizon * found.posterior_sd)})"
+        f"cohorts {format_number(horizon * found.bayes_sd)} (posterior SD "
+        f"{format_number(horizon * found.posterior_sd)})"
     )
     return [("What was not printed", text)]
 

@@ -124,7 +124,8 @@ def _headline(results: StudyResults) -> list[str]:
                 else (f"AIC prefers {label(lowest.model_id).label}")
             )
             said.append(
-                f"Comparison {comparison.name}, {len(comparison.models)} models on {comparison.rows.n_patients} patients: "
+                f"Comparison {comparison.name}, {len(comparison.models)} models on "
+                f"{comparison.rows.n_patients} patients: "
                 f"a new patient is predicted best by {label(best.model_id).label}; {same}."
             )
     return [use_minus_sign(text) for text in said]

@@ -351,7 +351,10 @@ def _compared(known: Known, text: str, status: Status = "filled") -> Said:
 
 def _conditional(known: Known) -> Said:
     count = sum(m.n_bad_k["new_visit_conditional"] for c in known.results.comparisons for m in c.models)
-    text = f"Table comparison: conditional scores with their Pareto k ({count} above 0.7 in all). Not split by single visits."
+    text = (
+        f"Table comparison: conditional scores with their Pareto k ({count} above 0.7 in all). Not split by patients "
+        "with a single visit."
+    )
     return _compared(known, text, "in part")
 
 

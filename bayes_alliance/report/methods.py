@@ -158,7 +158,7 @@ def tabulate_priors(results: StudyResults) -> Table:
     sets = sorted(study.priors, key=lambda prior: prior.name != results.prior)
     rows = [row for prior in sets for row in _prior_rows(study, prior)]
     notes = (
-        f"Slopes, effects on slopes and SDs of slopes: points over {study.horizon:g} {study.time_unit}. Effects are for "
+        f"Slopes, effects on slopes and SDs of slopes: points over {study.horizon:g} {study.time_unit}. Effects: for "
         "the difference that the study file gives each predictor (contrast). LKJ: on the correlation of intercept and "
         "slope.",
         f"Used in this run: '{results.prior or 'none'}'.",

@@ -74,7 +74,7 @@ def _set_up(document: Document, title: str, *, wide: bool) -> None:
     section.left_margin = section.right_margin = Twips(margin)
     section.top_margin = section.bottom_margin = Twips(margin)
     style = document.styles["Normal"]
-    style.font.name, style.font.size = FONT, Pt(10)  # type: ignore[attr-defined]
+    style.font.name, style.font.size = FONT, Pt(10)
     properties = document.core_properties
     properties.title, properties.author, properties.comments = title[:255], "bayes_alliance", ""
     properties.created = properties.modified = datetime.datetime(*_EPOCH[:3])
