@@ -41,6 +41,7 @@ DEFAULT_SEED = 2020
 # Fewer draws give no effective sample size, no Pareto k and no 95 % interval worth the name.
 MIN_DRAWS = 50
 ENGINES = ("pymc", "bambi", "collapsed", "none")
+STYLES = ("journal", "column", "apa", "slides")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +113,12 @@ def _add_reanalyse(commands: Any) -> None:
         type=_jobs,
         metavar="N",
         help="processes at a time (default: one a processor; no number depends on it)",
+    )
+    command.add_argument(
+        "--style",
+        choices=STYLES,
+        default="journal",
+        help="for what the figures are made: two columns or one of a journal, APA, slides (default: %(default)s)",
     )
     command.add_argument(
         "--share", type=Path, metavar="ZIP", help="also write a bundle without anything of single patients"
@@ -290,9 +297,9 @@ def _reanalyse(options: argparse.Namespace) -> int:
     folder = _make_folder(options, study, data, models)
     results = run_study(study, data, settings, store=folder / "posteriors", report=report, jobs=jobs)
     results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
-    report("writing tables and figures")
+    report("writing tables, figures and the report")
     results = mask_small_cells(results, options.min_cell)
-    written = write_run(results, settings, folder, jobs=jobs)
+    written = write_run(results, settings, folder, style=options.style, jobs=jobs)
     if options.share is not None:
         for removed in write_share(written, folder, options.share):
             report(f"left out of {options.share}: {removed}")

@@ -190,6 +190,13 @@ class PosteriorFit:
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        """Name the fit; draws are not printed."""
+        return (
+            f"PosteriorFit {self.model_id} by {self.engine}: {self.formula} ({self.covariance}, prior "
+            f"{self.prior!r}, {self.n_draws} draws)"
+        )
+
     @property
     def n_chains(self) -> int:
         """Number of chains."""

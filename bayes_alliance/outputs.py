@@ -22,8 +22,10 @@ from bayes_alliance.summaries import Quantity
 from bayes_alliance.whole_files import alone_in
 
 
-def write_run(results: StudyResults, settings: RunSettings, folder: Path, *, jobs: int = 1) -> list[Path]:
-    """Write tables, figures and the manifest of a run; posteriors are there already.
+def write_run(
+    results: StudyResults, settings: RunSettings, folder: Path, *, style: str = "journal", jobs: int = 1
+) -> list[Path]:
+    """Write tables, figures, the report and the manifest of a run; posteriors are there already.
 
     Parameters
     ----------
@@ -33,6 +35,8 @@ def write_run(results: StudyResults, settings: RunSettings, folder: Path, *, job
         How it was run, for the manifest.
     folder : Path
         Where the run leaves its files; posteriors lie in ``folder / "posteriors"``.
+    style : str
+        For what the figures are made: a key of :data:`bayes_alliance.plots.style.STYLES`.
     jobs : int
         Processes that draw figures.
 
@@ -42,12 +46,14 @@ def write_run(results: StudyResults, settings: RunSettings, folder: Path, *, job
         Every file of the run, manifest included.
     """
     from bayes_alliance.plots import write_figures
+    from bayes_alliance.report import write_report
     from bayes_alliance.tables import write_tables
 
     manifest = folder / "manifest.json"
     with alone_in(folder):
-        files = write_tables(results, folder / "tables")
-        files += write_figures(results, folder / "figures", jobs=jobs)
+        figures = write_figures(results, folder / "figures", style=style, jobs=jobs)
+        files = [*write_tables(results, folder / "tables"), *figures]
+        files.append(write_report(results, folder, figures=figures))
         files += _posteriors(results, folder / "posteriors")
         write_manifest(build_manifest(results, settings, files=files, folder=folder), manifest)
     return [*files, manifest]

@@ -67,6 +67,14 @@ class ModelRun:
         """Give the quantity of this name (a coefficient, an estimand or a variance quantity)."""
         return {q.name: q for q in self.quantities}[name]
 
+    def __repr__(self) -> str:
+        """Name the run; its rows, which are patients', are never printed."""
+        engine = self.posterior.engine if self.posterior is not None else "no posterior"
+        return (
+            f"ModelRun {self.model.id}: {self.design.formula.text} ({self.rows.n_patients} patients, "
+            f"{self.rows.n_rows} rows; {engine})"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSet:
@@ -185,6 +193,12 @@ class StudyResults:
     checks: tuple[Check, ...]
     seconds: float
     spread: tuple[Spread, ...] = ()
+
+    def __repr__(self) -> str:
+        """Name the results; :class:`bayes_alliance.api.Reanalysis` says more."""
+        return (
+            f"StudyResults of {self.study.id}: {len(self.runs)} models on {self.source.value} ({self.origin})"
+        )
 
     def run(self, model_id: str) -> ModelRun | None:
         """Give the run of a model, None where it was skipped."""

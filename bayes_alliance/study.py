@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -319,7 +320,25 @@ class TrajectoryFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study: everything that its study file says, and nothing of its data."""
+    """A study: everything that its study file says, and nothing of its data.
+
+    Parameters
+    ----------
+    id : str
+        Key, made of letters, digits and underscores.
+    title, citation, doi : str
+        Of the publication; shown in the report.
+    patient, time : str
+        Names of the variables that tell patients and times.
+    time_unit : str
+        Unit of the time variable, such as ``months``.
+    horizon : float
+        Over how many units of time changes are stated; priors on slopes refer to it.
+    descriptive_group : str
+        Binary variable whose two groups the baseline table compares.
+    smallest_difference : tuple of (str, float)
+        Smallest difference that matters by outcome, in points (for a change: over the horizon).
+    """
 
     id: str
     title: str
@@ -365,3 +384,17 @@ class Study:
     def outcomes(self) -> tuple[str, ...]:
         """Outcomes of the models, each once, in order of appearance."""
         return tuple(dict.fromkeys(m.outcome for m in self.models))
+
+    def __repr__(self) -> str:
+        """Give the study in two lines, for a notebook; its parts are attributes."""
+        return (
+            f"Study {self.id}: {self.title}\n"
+            f"  {len(self.models)} models of {', '.join(self.outcomes)}; {len(self.variables)} variables; "
+            f"{len(self.cells)} printed cells; prior sets {', '.join(p.name for p in self.priors) or 'none'}; "
+            f"horizon {self.horizon:g} {self.time_unit}; default input: {self.data.source}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the study in a notebook."""
+        first, rest = repr(self).split("\n", 1)
+        return f"<p><strong>{escape(first)}</strong><br>{escape(rest.strip())}</p>"

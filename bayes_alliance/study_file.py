@@ -96,7 +96,7 @@ def load_study(study: str | Path) -> Study:
     facts_raw = _read_bytes(facts_path, problems) if facts_path.exists() else b""
     facts = read_facts(facts_raw, problems)
     digest = hashlib.sha256(b"\0".join([raw, cells_raw] + ([facts_raw] if facts_raw else []))).hexdigest()
-    built = _build(TableReader(table, path.name, problems), cells, facts, path.parent, digest)
+    built = build_study(TableReader(table, path.name, problems), cells, facts, path.parent, digest)
     problems += check_study(built, path.name)
     if problems:
         raise InputError(str(path), problems)
@@ -153,9 +153,10 @@ def _parse_toml(raw: bytes, path: Path, problems: list[Problem]) -> dict[str, An
     return {}
 
 
-def _build(
+def build_study(
     top: TableReader, cells: tuple[Cell, ...], facts: tuple[Fact, ...], folder: Path, digest: str
 ) -> Study:
+    """Build a study from its table, noting every problem there; cells, facts and digest are read already."""
     head = top.subtable("study", required=True)
     study = Study(
         id=head.identifier("id"),

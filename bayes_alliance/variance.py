@@ -189,10 +189,30 @@ def _times(design: Design, time: str) -> Array:
 
 def _share(columns: Array, posterior: PosteriorFit, which: int, name: str) -> Summary | None:
     """Posterior of the share (b), in per cent, over the patients whose columns are known."""
+    share = _share_draws(columns, posterior, which)
+    if share is None:
+        return None
+    return summarise_draws(share, name=name, effective=posterior.independent_draws)
+
+
+def _share_draws(columns: Array, posterior: PosteriorFit, which: int) -> Array | None:
     known = columns[np.all(np.isfinite(columns), axis=1)]
     if len(known) == 0 or np.allclose(known, known[0], rtol=1e-12, atol=0.0):
         return None
     spread = np.atleast_2d(np.cov(known, rowvar=False, bias=True))
     predicted = np.maximum(np.einsum("cda,ab,cdb->cd", posterior.beta, spread, posterior.beta), 0.0)
-    share = 100.0 * predicted / (predicted + posterior.sd[..., which] ** 2)
-    return summarise_draws(share, name=name, effective=posterior.independent_draws)
+    share: Array = 100.0 * predicted / (predicted + posterior.sd[..., which] ** 2)
+    return share
+
+
+def share_draws(design: Design, posterior: PosteriorFit, *, time: str) -> tuple[Array | None, Array | None]:
+    """Draws of the within-model shares (b) of the intercept and of the slope variance, in per cent.
+
+    Returns
+    -------
+    intercept, slope : ndarray, shape (chain, draw), or None
+        None where :func:`within_shares` gives none.
+    """
+    intercept, slope = predicted_columns(design, time)
+    with_slope = posterior.z_names[1:] == (time,)
+    return _share_draws(intercept, posterior, 0), _share_draws(slope, posterior, 1) if with_slope else None

@@ -44,6 +44,12 @@ def write_whole(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
+def write_whole_bytes(path: Path, content: bytes) -> None:
+    """Write a file of any kind whole."""
+    with whole_file(path) as part:
+        part.write_bytes(content)
+
+
 def clear_parts(folder: Path) -> None:
     """Remove what killed runs left half written in a folder and below; parts of living processes stay."""
     for path in folder.rglob(".*.part"):

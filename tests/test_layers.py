@@ -36,7 +36,8 @@ simulation large stress
 claims
 labels
 tables plots
-privacy share manifest outputs claims_outputs
+privacy share manifest report outputs claims_outputs
+api doc_pages
 benchmark
 cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli_stress cli
 """
@@ -48,7 +49,9 @@ HEAVY = {
     "nutpie": {"bambi_pymc", "stress"},
     "pytensor": {"pymc_model", "stress"},
     "formulae": {"formulas"},
-    "matplotlib": {"plots", "benchmark", "published"},
+    "matplotlib": {"plots", "benchmark", "published", "api"},
+    "jinja2": {"report"},
+    "docx": {"tables"},
     "arviz_stats": {"claims", "compare", "summaries", "benchmark"},
     "openpyxl": {"readers"},
     "pyreadstat": {"readstat"},
@@ -56,7 +59,7 @@ HEAVY = {
     "dask": {"parallel"},
     "distributed": {"parallel"},
     "rdata": {"readers"},
-    "xarray": {"claims", "share", "trees", "cache", "compare", "bambi_pymc"},
+    "xarray": {"claims", "share", "trees", "cache", "compare", "bambi_pymc", "api"},
 }
 
 
@@ -127,7 +130,8 @@ def test_importing_the_package_is_cheap():
     """Importing the package, its command line and the pipeline pulls in no sampler, plotting or ArviZ."""
     code = (
         "import sys, bayes_alliance, bayes_alliance.cli, bayes_alliance.pipeline; "
-        "print([m for m in ('pymc', 'bambi', 'nutpie', 'arviz', 'arviz_stats', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('pymc', 'bambi', 'nutpie', 'arviz', 'arviz_stats', 'matplotlib', 'jinja2', 'docx') "
+        "if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

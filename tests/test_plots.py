@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +21,17 @@ from scipy import stats
 
 from bayes_alliance.fits import weight_vector
 from bayes_alliance.formulas import build_design, parse_formula
+from bayes_alliance.labels import format_number
 from bayes_alliance.plots import plan_figures, write_figures
+from bayes_alliance.plots.chains import rank_shares
+from bayes_alliance.plots.cohorts import plot_scorecard, tabulate_scorecard_plot, tabulate_spread_plot
 from bayes_alliance.plots.comparison import tabulate_comparison_plot
+from bayes_alliance.plots.estimates import (
+    cell_patients,
+    tabulate_bayes_factors,
+    tabulate_learning,
+    tabulate_moderation,
+)
 from bayes_alliance.plots.forest import split_pages
 from bayes_alliance.plots.forest_lines import find_factor, forest_lines, printed_lines, tabulate_forest
 from bayes_alliance.plots.predictive import (
@@ -30,14 +40,29 @@ from bayes_alliance.plots.predictive import (
     tabulate_means,
     tabulate_pit,
 )
-from bayes_alliance.plots.style import DOUBLE_MM, MM, PAGE_MM, SMALL_PT, save_figure, spread_positions
+from bayes_alliance.plots.prior_sensitivity import tabulate_prior_sensitivity
+from bayes_alliance.plots.scores import compared_pairs, tabulate_pareto_k, tabulate_patient_scores
+from bayes_alliance.plots.style import (
+    DOUBLE_MM,
+    MM,
+    PAGE_MM,
+    SMALL_PT,
+    STYLES,
+    choose_style,
+    page_width,
+    save_figure,
+    spread_positions,
+)
 from bayes_alliance.plots.trajectories import (
     held_at_zero,
     plot_trajectories,
     tabulate_trajectories,
     trajectory_rows,
 )
-from bayes_alliance.results import StudyResults
+from bayes_alliance.plots.variation import tabulate_variation
+from bayes_alliance.published.posterior import cell_posteriors
+from bayes_alliance.results import Spread, StudyResults
+from bayes_alliance.variance import share_draws
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +302,10 @@ def test_every_figure_says_where_its_numbers_come_from(results: StudyResults) ->
     """The stamp stands in the figure itself, not only beside it."""
     for plan in plan_figures(results):
         texts = " ".join(text.get_text() for text in plan.draw().findobj(Text)).replace("\n", " ")
-        assert "SYNTHETIC DATA (synthetic cohort, seed 7), not patients' data." in texts, plan.name
+        said = "SYNTHETIC DATA (synthetic cohort, seed 7), not patients' data."
+        if plan.stamp == "printed":
+            said = "From the printed cells and text of doi:10.1080/10503307.2020.1831097 alone"
+        assert said in texts, plan.name
 
 
 def test_a_failed_gate_is_marked_in_figures(results: StudyResults) -> None:
@@ -318,3 +346,221 @@ def test_figures_can_be_made_without_a_posterior(tmp_path: Path) -> None:
         rows = list(csv.DictReader(stream))
     assert {row["bayes_median"] for row in rows} == {""}
     assert all(row["provenance"].startswith("synthetic") for row in rows)
+
+
+def test_alternative_text_and_title_stand_in_every_drawing(results: StudyResults, tmp_path: Path) -> None:
+    """In the metadata of PDF, SVG and PNG; PDF fonts are embedded as TrueType."""
+    plan = next(p for p in plan_figures(results) if p.name == "moderation")
+    pdf, svg, png, _ = save_figure(
+        plan.draw(), tmp_path / "m", rows=plan.rows, provenance=plan.stamp, title=plan.title, alt=plan.alt
+    )
+    assert "<dc:description>Points with 95 % intervals" in svg.read_text(encoding="utf-8")
+    assert b"Points with 95 % intervals" in png.read_bytes()
+    raw = pdf.read_bytes()
+    assert b"/Subject" in raw and b"/FontFile2" in raw and b"/Type3" not in raw
+
+
+def test_png_files_have_600_dots_an_inch(results: StudyResults, tmp_path: Path) -> None:
+    """So many that a double-column figure of 174 mm is 4110 pixels wide."""
+    import struct
+
+    plan = next(p for p in plan_figures(results) if p.name == "comparison_tasks")
+    png = save_figure(plan.draw(), tmp_path / "c", rows=plan.rows, provenance=plan.stamp)[2]
+    width = struct.unpack(">I", png.read_bytes()[16:20])[0]
+    assert width == pytest.approx(DOUBLE_MM / 25.4 * 600, abs=1)
+
+
+def test_every_figure_has_words_made_of_its_numbers(results: StudyResults) -> None:
+    """A title, and an alternative text that names something of each row's model or outcome."""
+    for plan in plan_figures(results):
+        assert plan.title and len(plan.alt) > 80, plan.name
+        if "model" in plan.rows[0]:
+            models = {str(row["model"]) for row in plan.rows}
+            labels = {results.study.model(m).label for m in models} | {
+                results.study.variable(results.study.model(m).outcome).label for m in models
+            }
+            assert any(name in plan.alt for name in models | labels), plan.name
+
+
+def test_a_mark_says_its_value_in_the_svg_file(results: StudyResults, tmp_path: Path) -> None:
+    """The title of a mark of the forest holds the number of its row."""
+    plan = next(p for p in plan_figures(results) if p.name == "forest_printed")
+    svg = save_figure(plan.draw(), tmp_path / "f", rows=plan.rows, provenance=plan.stamp)[1]
+    titles = re.findall(r'<g class="value"><title>([^<]*)</title>', svg.read_text(encoding="utf-8"))
+    with_numbers = [row for row in plan.rows if row["estimate_over_horizon"] is not None]
+    assert len(titles) == len(with_numbers)
+    for row, title in zip(with_numbers, titles, strict=True):
+        number = format_number(float(row["estimate_over_horizon"] or 0.0)).replace("-", "\N{MINUS SIGN}")
+        assert f"{row['source']}: {number}" in title
+
+
+def test_a_dollar_sign_in_a_label_is_a_dollar_sign(results: StudyResults, tmp_path: Path) -> None:
+    """Labels are not read as mathematics, so a broken formula cannot stop a figure."""
+    models = tuple(replace(m, label=f"$\\frac{{ {m.label}") for m in results.study.models)
+    priced = replace(results, study=replace(results.study, models=models))
+    plan = next(p for p in plan_figures(priced) if p.name == "comparison_tasks")
+    svg = save_figure(plan.draw(), tmp_path / "d", rows=plan.rows, provenance=plan.stamp)[1]
+    assert "$\\frac{" in svg.read_text(encoding="utf-8")
+
+
+def test_the_posterior_curve_is_that_of_the_draws(results: StudyResults) -> None:
+    """Densities integrate to one, the likelihood is the Normal of ML, and the posterior has the draws' mean and SD."""
+    rows = [r for r in tabulate_learning(results) if r["estimand"] == "deviation_poor_outcome"]
+    at = np.array([r["value"] for r in rows], dtype=float)
+    run = results.run("tasks_outcome")
+    assert run is not None and run.posterior is not None
+    quantity = run.quantity("deviation_poor_outcome")
+    likelihood = np.array([r["likelihood_density"] for r in rows], dtype=float)
+    expected = stats.norm.pdf(at, 36 * quantity.ml.estimate, 36 * quantity.ml.se)
+    np.testing.assert_allclose(likelihood, expected)
+    posterior = np.array([r["posterior_density"] for r in rows], dtype=float)
+    step = at[1] - at[0]
+    mean = float(np.sum(at * posterior) * step)
+    draws = 36 * run.posterior.combine([("months:poor_outcome", 1.0)])
+    assert np.sum(posterior) * step == pytest.approx(1.0, abs=0.02)
+    assert mean == pytest.approx(draws.mean(), abs=0.03 * draws.std())
+    prior = np.array([r["prior_density"] for r in rows], dtype=float)
+    np.testing.assert_allclose(prior, stats.norm.pdf(at, 0.0, 1.5))
+
+
+def test_cells_of_the_moderation_have_their_patients_and_the_contrast_its_draws(
+    results: StudyResults,
+) -> None:
+    """The four cells add up to the model's patients; the contrast is that of the quantities."""
+    rows = tabulate_moderation(results)
+    run = results.run("tasks_outcome_ppd")
+    assert run is not None
+    kinds = [row["kind"] for row in rows]
+    assert kinds == sorted(kinds, key=["slope", "slope_deviation", "slope_contrast"].index)
+    weights = {e.name: dict(e.weights) for e in run.model.estimands if e.kind == "slope"}
+    counts = [cell_patients(results, run, w) for w in weights.values()]
+    assert sum(count or 0 for count in counts) == run.rows.n_patients
+    shown = {row["estimand"]: row["n_patients"] for row in rows if row["kind"] == "slope"}
+    for name, count in zip(weights, counts, strict=True):
+        assert shown[name] == (count if count is not None and count >= 5 else None)
+    contrast = next(row for row in rows if row["kind"] == "slope_contrast")
+    bayes = run.quantity(str(contrast["estimand"])).bayes
+    assert bayes is not None and contrast["bayes_median"] == 36 * bayes.median
+
+
+def test_scores_of_patients_add_up_to_the_difference_and_name_nobody(results: StudyResults) -> None:
+    """Sorted, cumulated to the elpd difference of the records; ranks stand for patients."""
+    comparison = next(c for c in results.comparisons if c.name == "tasks")
+    rows = tabulate_patient_scores(results, comparison)
+    elpd = {m.model_id: m.elpd["new_patient"] for m in comparison.models}
+    for model, reference in compared_pairs(results, comparison):
+        mine = [r for r in rows if r["model"] == model]
+        assert [r["rank"] for r in mine] == list(range(1, comparison.rows.n_patients + 1))
+        differences = [float(r["elpd_diff"] or 0.0) for r in mine]
+        assert differences == sorted(differences)
+        assert mine[-1]["cumulated"] == pytest.approx(elpd[model] - elpd[reference], abs=1e-8)
+    assert set(rows[0]) == {"comparison", "model", "reference", "rank", "elpd_diff", "cumulated"}
+
+
+def test_pareto_k_are_those_of_the_scores(results: StudyResults) -> None:
+    """All of them, the largest first."""
+    comparison = next(c for c in results.comparisons if c.name == "tasks")
+    rows = tabulate_pareto_k(results, comparison)
+    for model_id, scores in comparison.scores.items():
+        mine = [r["pareto_k"] for r in rows if r["model"] == model_id and r["target"] == "new_patient"]
+        assert mine == sorted(scores["new_patient"].pareto_k.tolist(), reverse=True)
+
+
+def test_explained_variation_keeps_its_two_quantities_apart(results: StudyResults) -> None:
+    """The curve is of the share's draws, between 0 and 100; the marks are the ML reduction and the printed cell."""
+    rows = [r for r in tabulate_variation(results) if r["model"] == "tasks_outcome" and r["part"] == "slope"]
+    run = results.run("tasks_outcome")
+    assert run is not None and run.explained is not None and run.posterior is not None
+    assert {r["ml_same_rows"] for r in rows} == {run.explained.slope}
+    cell = next(
+        c for c in results.study.cells if c.model == "tasks_outcome" and c.quantity == "explained_slope"
+    )
+    assert {r["printed"] for r in rows} == {float(cell.printed.strip("%* "))}
+    draws = share_draws(run.design, run.posterior, time="months")[1]
+    assert draws is not None and run.explained.share_slope is not None
+    assert np.median(draws) == run.explained.share_slope.median
+    at = np.array([r["percent"] for r in rows], dtype=float)
+    density = np.array([r["share_density"] for r in rows], dtype=float)
+    mean = float(np.sum(at * density) / np.sum(density))
+    assert mean == pytest.approx(draws.mean(), abs=3.0)
+
+
+def test_bayes_factor_curves_are_those_of_the_runs(results: StudyResults) -> None:
+    """Seven widths an effect, the numbers of the records."""
+    rows = tabulate_bayes_factors(results)
+    run = results.run("tasks_outcome")
+    assert run is not None
+    curve = next(c for c in run.bayes_factors if c.name == "deviation_poor_outcome")
+    mine = [r for r in rows if r["model"] == "tasks_outcome" and r["estimand"] == curve.name]
+    assert [r["log_bf10"] for r in mine] == [point.log_bf10 for point in curve.points]
+    assert mine[3]["prior_sd_over_horizon"] == pytest.approx(1.5)
+
+
+def test_prior_sensitivity_is_ordered_as_the_priors_are(results: StudyResults) -> None:
+    """For the starred deviation of Tasks the sceptic's mean is nearer to zero than the neutral one's."""
+    rows = tabulate_prior_sensitivity(results.study, cell_posteriors(results.study))
+    mine = {r["prior"]: r for r in rows if "TASKS: Poor vs high outcome" in str(r["cell"])}
+    assert set(mine) == {"neutral", "sceptical", "enthusiastic", "pessimistic", "robust"}
+    means = {name: float(row["mean"] or 0.0) for name, row in mine.items()}
+    assert means["enthusiastic"] < means["neutral"] < means["sceptical"] < 0.0
+    for row in mine.values():
+        assert float(row["band_low"] or 0.0) <= float(row["mean"] or 0.0) <= float(row["band_high"] or 0.0)
+
+
+def test_ranks_of_chains_that_mix_are_even_and_of_one_that_strays_are_not() -> None:
+    """Shares sum to one; a chain shifted by two SDs crowds the upper ranks."""
+    rng = np.random.default_rng(4)
+    draws = rng.normal(size=(4, 2000))
+    shares = rank_shares(draws)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    assert np.all(np.abs(shares - 0.05) < 0.02)
+    draws[2] += 2.0
+    assert rank_shares(draws)[2, -1] > 0.1
+
+
+def test_spread_and_scorecard_show_the_cohorts_as_they_are(results: StudyResults) -> None:
+    """Positions are 1 at the upper end of what prints alike; the spread is that of the records over the horizon."""
+    lines = [
+        ["III", "0.4", "estimate", "m", 0.35, 0.45, 0.45, True, True, ""],
+        ["III", "0.4", "estimate", "m", 0.35, 0.45, 0.50, True, False, ""],
+        ["III", "ns", "p", "m", 0.05, None, 0.4, True, True, ""],
+    ]
+    rows = tabulate_scorecard_plot([{"lines": lines}])
+    assert rows[0]["position"] == pytest.approx(1.0)
+    assert rows[1]["position"] == pytest.approx(2.0) and rows[1]["met"] is False
+    assert rows[2]["position"] is None
+    spread = Spread(
+        model_id="tasks_outcome", name="deviation_poor_outcome", label="x", n=3, ml_mean=0, ml_sd=0, ml_low=0,
+        ml_high=0, bayes_mean=-0.03, bayes_sd=0.001, bayes_low=-0.032, bayes_high=-0.029, posterior_sd=0.01,
+    )  # fmt: skip
+    (row,) = tabulate_spread_plot(replace(results, spread=(spread,)))
+    assert row["least_over_horizon"] == pytest.approx(-0.032 * 36)
+    assert row["between_over_posterior_sd"] == pytest.approx(0.1)
+    figure = plot_scorecard([{"lines": lines}])
+    assert any("SYNTHETIC DATA" in text.get_text() for text in figure.findobj(Text))
+
+
+@pytest.mark.parametrize("style", ["column", "apa", "slides"])
+def test_styles_keep_letters_legible_and_widths(results: StudyResults, tmp_path: Path, style: str) -> None:
+    """A column is 85 mm wide; APA has letters of 8 points and no title; slides have 12 points and more."""
+    with choose_style(style):
+        plan = next(p for p in plan_figures(results) if p.name == "figure_1")
+        figure = plan.draw()
+        save_figure(figure, tmp_path / style, rows=plan.rows, provenance=plan.stamp)
+    sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text().strip()]
+    width = figure.get_figwidth() / MM
+    if style == "column":
+        assert width == pytest.approx(85.0) and min(sizes) >= 7.0
+        check_legible(figure)
+    elif style == "apa":
+        assert min(sizes) >= 8.0 - 1e-9 and max(sizes) <= 14.0 and figure.get_suptitle() == ""
+    else:
+        assert min(sizes) >= 12.0
+    assert page_width() == DOUBLE_MM
+
+
+def test_the_command_line_knows_every_style() -> None:
+    """Its list is that of the style file."""
+    from bayes_alliance.cli import STYLES as offered
+
+    assert offered == tuple(STYLES)

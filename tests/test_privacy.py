@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import json
 import re
@@ -41,8 +42,11 @@ def marked_file(path: Path) -> Path:
 
 
 def readable(raw: bytes) -> bytes:
-    """Give bytes with what zlib had packed in them (PDF, PNG, NetCDF) unpacked behind."""
+    """Give bytes with what was packed in them (PDF, PNG, NetCDF; the parts of a Word file) unpacked behind."""
     parts = [raw]
+    if raw.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            parts += [archive.read(name) for name in archive.namelist()]
     for match in re.finditer(b"\x78[\x01\x5e\x9c\xda]", raw):
         try:
             parts.append(zlib.decompressobj().decompress(raw[match.start() :]))
@@ -61,7 +65,6 @@ def holds_marker(raw: bytes) -> bool:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Run the study on marked data with a bundle; give the folder and everything printed."""
     import contextlib
-    import io
 
     folder = tmp_path_factory.mktemp("marked")
     study = write_study(folder / "study")
@@ -81,9 +84,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def test_the_marker_is_nowhere_in_what_a_run_writes(run: tuple[Path, str]) -> None:
-    """Tables, figures (unpacked), posteriors, manifest: neither an identifier nor the planted weight."""
+    """Tables, figures (unpacked), report, posteriors, manifest: neither an identifier nor the planted weight."""
     files = [path for path in (run[0] / "out").rglob("*") if path.is_file()]
     assert len(files) > 20
+    assert {".html", ".docx", ".tex"} <= {path.suffix for path in files}
+    assert (run[0] / "out" / "report.html").exists()
     assert [path.name for path in files if holds_marker(path.read_bytes())] == []
 
 
@@ -108,7 +113,11 @@ def test_the_marker_is_nowhere_in_the_bundle(run: tuple[Path, str]) -> None:
 
 
 def test_the_search_would_find_a_marker() -> None:
-    """Plain, packed, and as eight bytes."""
+    """Plain, packed, in a Word file, and as eight bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", MARKER)
+    assert holds_marker(packed.getvalue())
     assert holds_marker(b"x" + MARKER.encode())
     assert holds_marker(b"xx" + zlib.compress(MARKER.encode()))
     assert holds_marker(np.array([1.0, NUMBER]).tobytes())

@@ -14,7 +14,39 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bayes_alliance.labels import name_file, stamp_provenance
+from bayes_alliance.plots.alt_text import (
+    describe_bayes_factors,
+    describe_chains,
+    describe_comparison,
+    describe_forest,
+    describe_learning,
+    describe_means,
+    describe_moderation,
+    describe_pareto_k,
+    describe_patient_scores,
+    describe_pit,
+    describe_prior_sensitivity,
+    describe_scorecard,
+    describe_spread,
+    describe_trajectories,
+    describe_variation,
+)
+from bayes_alliance.plots.chains import plot_chains, shown_chains, tabulate_chains
+from bayes_alliance.plots.cohorts import (
+    plot_scorecard,
+    plot_spread,
+    tabulate_scorecard_plot,
+    tabulate_spread_plot,
+)
 from bayes_alliance.plots.comparison import plot_comparison, tabulate_comparison_plot
+from bayes_alliance.plots.estimates import (
+    plot_bayes_factors,
+    plot_learning,
+    plot_moderation,
+    tabulate_bayes_factors,
+    tabulate_learning,
+    tabulate_moderation,
+)
 from bayes_alliance.plots.forest import plot_forest, split_pages
 from bayes_alliance.plots.forest_lines import ForestLine, forest_lines, printed_lines, tabulate_forest
 from bayes_alliance.plots.predictive import (
@@ -24,9 +56,21 @@ from bayes_alliance.plots.predictive import (
     tabulate_means,
     tabulate_pit,
 )
-from bayes_alliance.plots.style import PlotRow, save_figure
+from bayes_alliance.plots.prior_sensitivity import plot_prior_sensitivity, tabulate_prior_sensitivity
+from bayes_alliance.plots.scores import (
+    plot_pareto_k,
+    plot_patient_scores,
+    shown_comparisons,
+    tabulate_pareto_k,
+    tabulate_patient_scores,
+)
+from bayes_alliance.plots.style import PlotRow, choose_style, save_figure
 from bayes_alliance.plots.trajectories import plot_trajectories, tabulate_trajectories, trajectory_rows
+from bayes_alliance.plots.variation import plot_variation, tabulate_variation
+from bayes_alliance.published.posterior import cell_posteriors
+from bayes_alliance.reconstruct.store import load_ensemble
 from bayes_alliance.results import StudyResults
+from bayes_alliance.tables.published import STAMP
 from bayes_alliance.workers import Workers
 
 __all__ = [
@@ -56,12 +100,16 @@ class PlannedFigure:
         Makes it.
     stamp : str
         Provenance of the rows.
+    title, alt : str
+        What it is called, and what it shows in words.
     """
 
     name: str
     rows: list[PlotRow]
     draw: Callable[[], Figure]
     stamp: str
+    title: str = ""
+    alt: str = ""
 
 
 def plan_figures(results: StudyResults) -> list[PlannedFigure]:
@@ -75,19 +123,31 @@ def plan_figures(results: StudyResults) -> list[PlannedFigure]:
     Returns
     -------
     list of PlannedFigure
-        Trajectories of the study file, forests, comparisons, predictive checks.
+        Trajectories of the study file, forests, what the data added, comparisons, predictive checks, cohorts.
     """
-    planned = [*_trajectories(results), *_forests(results), *_comparisons(results), *_predictive(results)]
+    planned = [
+        *_trajectories(results),
+        *_forests(results),
+        *_learnt(results),
+        *_comparisons(results),
+        *_scores(results),
+        *_predictive(results),
+        *_chains(results),
+        *_cohorts(results),
+    ]
     return [figure for figure in planned if figure.rows]
 
 
 def _trajectories(results: StudyResults) -> Iterator[PlannedFigure]:
     for figure in results.study.figures:
+        rows = tabulate_trajectories(results, figure)
         yield PlannedFigure(
             name=name_file(figure.id),
-            rows=tabulate_trajectories(results, figure),
+            rows=rows,
             draw=partial(plot_trajectories, results, figure),
             stamp=stamp_provenance(results),
+            title=figure.title,
+            alt=describe_trajectories(results, figure, rows),
         )
 
 
@@ -105,42 +165,147 @@ def _forests(results: StudyResults) -> Iterator[PlannedFigure]:
 def _forest(
     results: StudyResults, name: str, lines: list[ForestLine], title: str, *, headed: bool
 ) -> PlannedFigure:
+    rows = tabulate_forest(results, lines)
+    outcomes = dict.fromkeys(results.study.variable(line.model.outcome).label for line in lines)
     return PlannedFigure(
         name=name,
-        rows=tabulate_forest(results, lines),
+        rows=rows,
         draw=partial(plot_forest, results, lines, title=title, headed=headed),
         stamp=f"source printed: printed; others: {stamp_provenance(results)}",
+        title=f"{title}: {', '.join(outcomes)}" if headed else title,
+        alt=describe_forest(rows),
     )
 
 
 def _comparisons(results: StudyResults) -> Iterator[PlannedFigure]:
     for comparison in results.comparisons:
         if len(comparison.models) > 1:
+            rows = tabulate_comparison_plot(results, comparison)
             yield PlannedFigure(
                 name=f"comparison_{name_file(comparison.name)}",
-                rows=tabulate_comparison_plot(results, comparison),
+                rows=rows,
                 draw=partial(plot_comparison, results, comparison),
                 stamp=stamp_provenance(results),
+                title=f"AIC beside LOO: {results.study.variable(comparison.outcome).label}",
+                alt=describe_comparison(rows),
             )
 
 
 def _predictive(results: StudyResults) -> Iterator[PlannedFigure]:
     for outcome in predictive_outcomes(results):
+        label = results.study.variable(outcome).label
+        means, pit = tabulate_means(results, outcome), tabulate_pit(results, outcome)
         yield PlannedFigure(
             name=f"ppc_{name_file(outcome)}",
-            rows=tabulate_means(results, outcome),
+            rows=means,
             draw=partial(plot_means, results, outcome),
             stamp=stamp_provenance(results),
+            title=f"Posterior predictive means: {label}",
+            alt=describe_means(means),
         )
         yield PlannedFigure(
             name=f"loo_pit_{name_file(outcome)}",
-            rows=tabulate_pit(results, outcome),
+            rows=pit,
             draw=partial(plot_pit, results, outcome),
             stamp=stamp_provenance(results),
+            title=f"Calibration by LOO-PIT: {label}",
+            alt=describe_pit(pit),
         )
 
 
-def write_figures(results: StudyResults, folder: Path, *, jobs: int = 1) -> list[Path]:
+def _plan(
+    results: StudyResults, name: str, rows: list[PlotRow], draw: Callable[[], Figure], title: str, alt: str
+) -> PlannedFigure:
+    return PlannedFigure(
+        name=name, rows=rows, draw=draw, stamp=stamp_provenance(results), title=title, alt=alt
+    )
+
+
+def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
+    rows = tabulate_moderation(results)
+    yield _plan(
+        results,
+        "moderation",
+        rows,
+        partial(plot_moderation, results),
+        "Moderation",
+        describe_moderation(rows),
+    )
+    rows = tabulate_learning(results)
+    title = "Prior, likelihood and posterior of slope differences"
+    yield _plan(
+        results, "prior_posterior", rows, partial(plot_learning, results), title, describe_learning(rows)
+    )
+    rows = tabulate_bayes_factors(results)
+    title = "Bayes factors over prior widths"
+    yield _plan(
+        results,
+        "bayes_factors",
+        rows,
+        partial(plot_bayes_factors, results),
+        title,
+        describe_bayes_factors(rows),
+    )
+    rows = tabulate_variation(results)
+    alt = describe_variation(rows)
+    yield _plan(
+        results, "explained_variation", rows, partial(plot_variation, results), "Explained variation", alt
+    )
+    study = results.study
+    if study.cells and study.priors:
+        posteriors = cell_posteriors(study)
+        rows = tabulate_prior_sensitivity(study, posteriors)
+        yield PlannedFigure(
+            name="prior_sensitivity",
+            rows=rows,
+            draw=partial(plot_prior_sensitivity, study, posteriors),
+            stamp=STAMP,
+            title="Printed slope deviations under every prior",
+            alt=describe_prior_sensitivity(rows),
+        )
+
+
+def _scores(results: StudyResults) -> Iterator[PlannedFigure]:
+    for comparison in shown_comparisons(results):
+        name, label = name_file(comparison.name), results.study.variable(comparison.outcome).label
+        rows = tabulate_patient_scores(results, comparison)
+        draw = partial(plot_patient_scores, results, comparison)
+        alt = describe_patient_scores(rows)
+        yield _plan(results, f"patient_scores_{name}", rows, draw, f"Who is predicted better: {label}", alt)
+        rows = tabulate_pareto_k(results, comparison)
+        draw = partial(plot_pareto_k, results, comparison)
+        yield _plan(results, f"pareto_k_{name}", rows, draw, f"Pareto k: {label}", describe_pareto_k(rows))
+
+
+def _chains(results: StudyResults) -> Iterator[PlannedFigure]:
+    for run in shown_chains(results):
+        rows = tabulate_chains(results, run)
+        draw = partial(plot_chains, results, run)
+        name = f"chains_{name_file(run.model.id)}"
+        yield _plan(results, name, rows, draw, f"Chains: {run.model.label}", describe_chains(rows))
+
+
+def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
+    rows = tabulate_spread_plot(results)
+    title = "How far the answers rest on what was not printed"
+    yield _plan(results, "cohort_spread", rows, partial(plot_spread, results), title, describe_spread(rows))
+    study = results.study
+    if results.spread and study.data.ensemble:
+        facts = [cohort.facts for cohort in load_ensemble(study, study.folder / study.data.ensemble)]
+        rows = tabulate_scorecard_plot(facts)
+        yield PlannedFigure(
+            name="scorecard",
+            rows=rows,
+            draw=partial(plot_scorecard, facts),
+            stamp="column printed: printed; others: synthetic",
+            title="Printed numbers, and what the synthetic cohorts print",
+            alt=describe_scorecard(rows),
+        )
+
+
+def write_figures(
+    results: StudyResults, folder: Path, *, style: str = "journal", jobs: int = 1
+) -> list[Path]:
     """Write every figure as PDF, SVG and PNG with the numbers it shows as CSV.
 
     Parameters
@@ -149,6 +314,8 @@ def write_figures(results: StudyResults, folder: Path, *, jobs: int = 1) -> list
         What to show.
     folder : Path
         Made where it does not exist.
+    style : str
+        Key of ``style.STYLES``.
     jobs : int
         Processes that draw, each its share; no byte depends on it.
 
@@ -159,19 +326,29 @@ def write_figures(results: StudyResults, folder: Path, *, jobs: int = 1) -> list
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Workers(jobs) as workers:
-        shares = [workers.submit(_write_share, results, folder, first, jobs) for first in range(jobs)]
+        shares = [workers.submit(_write_share, results, folder, style, first, jobs) for first in range(jobs)]
         written = [share.result() for share in shares]
     by_number = {number: paths for share in written for number, paths in share}
     return [path for number in sorted(by_number) for path in by_number[number]]
 
 
-def _write_share(results: StudyResults, folder: Path, first: int, step: int) -> list[tuple[int, list[Path]]]:
+def _write_share(
+    results: StudyResults, folder: Path, style: str, first: int, step: int
+) -> list[tuple[int, list[Path]]]:
     """Write every ``step``-th figure from ``first`` on, each with its number."""
-    planned = list(enumerate(plan_figures(results)))
-    return [
-        (
-            number,
-            save_figure(figure.draw(), folder / figure.name, rows=figure.rows, provenance=figure.stamp),
-        )
-        for number, figure in planned[first::step]
-    ]
+    with choose_style(style):
+        planned = list(enumerate(plan_figures(results)))
+        return [
+            (
+                number,
+                save_figure(
+                    figure.draw(),
+                    folder / figure.name,
+                    rows=figure.rows,
+                    provenance=figure.stamp,
+                    title=figure.title,
+                    alt=figure.alt,
+                ),
+            )
+            for number, figure in planned[first::step]
+        ]

@@ -19,6 +19,7 @@ from bayes_alliance.plots.style import (
     add_note,
     make_figure,
     note_height_mm,
+    say_value,
     use_style,
 )
 from bayes_alliance.results import ComparisonSet, StudyResults
@@ -101,11 +102,13 @@ def _draw_row(left: Axes, right: Axes, row: PlotRow, y: int) -> None:
     spread = "" if elpd == 0.0 else f" \N{PLUS-MINUS SIGN} {format_fixed(se, 1)}"
     for axes, text in ((left, format_fixed(aic, 1)), (right, f"{format_fixed(elpd, 1)}{spread}")):
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, va="center")
-    left.plot([aic], [y], color=BLUE, marker="o", linestyle="none")
+    (fit,) = left.plot([aic], [y], color=BLUE, marker="o", linestyle="none")
+    say_value(fit, f"{row['label']}: AIC +{format_fixed(aic, 1)}")
     right.plot([elpd - se, elpd + se], [y, y], color=VERMILLION, linewidth=0.9)
     # An open marker: the score rests on patients whom importance sampling could not leave out.
     face = "white" if row["n_bad_k"] else VERMILLION
-    right.plot([elpd], [y], color=VERMILLION, marker="D", markerfacecolor=face, linestyle="none")
+    (score,) = right.plot([elpd], [y], color=VERMILLION, marker="D", markerfacecolor=face, linestyle="none")
+    say_value(score, f"{row['label']}: \N{MINUS SIGN}2 elpd +{format_fixed(elpd, 1)}{spread}")
 
 
 def _note(results: StudyResults, comparison: ComparisonSet) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bayes_alliance.labels import describe_provenance, use_minus_sign
+from bayes_alliance.labels import describe_provenance, format_number, use_minus_sign
 from bayes_alliance.plots.forest_lines import ForestLine, tabulate_line
 from bayes_alliance.plots.style import (
     BLACK,
@@ -19,9 +19,11 @@ from bayes_alliance.plots.style import (
     PAGE_MM,
     SMALL_PT,
     VERMILLION,
+    PlotRow,
     add_note,
     make_figure,
     note_height_mm,
+    say_value,
     use_style,
 )
 from bayes_alliance.results import StudyResults
@@ -150,7 +152,7 @@ def _draw_line(axes: Axes, line: ForestLine, horizon: float, y: float) -> None:
         assert estimate is not None
         if lower is not None and upper is not None:
             axes.plot([float(lower), float(upper)], [place, place], color=colour, linewidth=0.9, zorder=2)
-        axes.plot(
+        (mark,) = axes.plot(
             [float(estimate)],
             [place],
             color=colour,
@@ -161,10 +163,18 @@ def _draw_line(axes: Axes, line: ForestLine, horizon: float, y: float) -> None:
             linestyle="none",
             zorder=3,
         )
+        say_value(mark, _value_text(line, row))
     if line.cell is not None:
         times = f" \N{MULTIPLICATION SIGN}{line.factor:g}" if line.factor != 1.0 else ""
         text = use_minus_sign(line.cell.printed) + times
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, va="center")
+
+
+def _value_text(line: ForestLine, row: PlotRow) -> str:
+    numbers = [row[name] for name in ("estimate_over_horizon", "lower_95", "upper_95")]
+    middle, *ends = (format_number(float(x)) for x in numbers if x is not None)
+    interval = f" [{ends[0]}, {ends[1]}]" if ends else ""
+    return use_minus_sign(f"{_shorten(line)}, {row['source']}: {middle}{interval}")
 
 
 def _handles(lines: Sequence[ForestLine]) -> list[Line2D]:

@@ -16,14 +16,15 @@ from bayes_alliance.labels import describe_provenance, label_group
 from bayes_alliance.plots.style import (
     BLACK,
     COLOURS,
-    DOUBLE_MM,
     GREY,
     LIGHT,
     MARKERS,
     PlotRow,
     add_note,
+    grid_columns,
     make_figure,
     note_height_mm,
+    page_width,
     tidy,
     use_style,
 )
@@ -32,7 +33,6 @@ from bayes_alliance.tables.judgement import MIN_ROWS_SHOWN
 from bayes_alliance.tables.marks import collect_gates, name_model
 
 N_GRID = 101
-_COLUMNS = 3
 _PANEL_MM = 48.0
 
 
@@ -232,9 +232,10 @@ def _draw_pit(axes: Axes, rows: Sequence[PlotRow]) -> None:
 
 
 def _grid(count: int, note: str) -> tuple[Figure, list[Axes]]:
-    columns = min(count, _COLUMNS)
+    width = page_width()
+    columns = min(count, grid_columns())
     lines = math.ceil(count / columns)
-    drawn = make_figure(DOUBLE_MM, lines * _PANEL_MM + 16.0 + note_height_mm(note, DOUBLE_MM))
+    drawn = make_figure(width, lines * _PANEL_MM + 16.0 + note_height_mm(note, width))
     axes = list(drawn.subplots(lines, columns, sharey=True, squeeze=False).ravel())
     for spare in axes[count:]:
         spare.set_axis_off()
@@ -242,7 +243,7 @@ def _grid(count: int, note: str) -> tuple[Figure, list[Axes]]:
 
 
 def _label_rows(axes: Sequence[Axes], text: str) -> None:
-    for panel in axes[::_COLUMNS]:
+    for panel in axes[:: grid_columns()]:
         panel.set_ylabel(text)
 
 

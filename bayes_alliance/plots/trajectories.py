@@ -9,18 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.fits import Array, MixedFit
-from bayes_alliance.labels import describe_provenance
+from bayes_alliance.labels import describe_provenance, format_fixed, use_minus_sign
 from bayes_alliance.plots.style import (
     BLACK,
     COLOURS,
-    DOUBLE_MM,
     GREY,
     MARKERS,
     SMALL_PT,
     PlotRow,
     add_note,
+    grid_columns,
     make_figure,
     note_height_mm,
+    page_width,
+    say_value,
     spread_positions,
     tidy,
     use_style,
@@ -180,13 +182,17 @@ def plot_trajectories(results: StudyResults, figure: TrajectoryFigure) -> Figure
     rows = tabulate_trajectories(results, figure)
     note = _note(results, figure, rows)
     with use_style():
-        drawn = make_figure(DOUBLE_MM, _PANEL_MM + note_height_mm(note, DOUBLE_MM) + 8.0)
+        width, count = page_width(), len(figure.models)
+        stacked = grid_columns() == 1
+        height = _PANEL_MM * (count if stacked else 1)
+        drawn = make_figure(width, height + note_height_mm(note, width) + 8.0)
         shared = _same_scale(results.study, figure)
-        axes = drawn.subplots(1, len(figure.models), sharey=shared, squeeze=False)[0]
+        shape = (count, 1) if stacked else (1, count)
+        axes = list(drawn.subplots(*shape, sharey=shared, squeeze=False).ravel())
         for index, (panel, model_id) in enumerate(zip(axes, figure.models, strict=True)):
             mine = [row for row in rows if row["model"] == model_id]
             _draw_panel(panel, results, figure, model_id, mine)
-            if index == 0 or not shared:
+            if index == 0 or not shared or stacked:
                 panel.set_ylabel(_score_label(results, figure, model_id, shared=shared))
         for panel in axes if shared else ():
             panel.set_ylim(_limits(results.study, figure, rows))
@@ -211,7 +217,9 @@ def _draw_panel(
         return
     for index, (label, _) in enumerate(figure.lines):
         mine = [row for row in rows if row["line"] == label]
-        _draw_line(axes, [_floats(mine, name) for name in _names(study, mine)], index)
+        series = [_floats(mine, name) for name in _names(study, mine)]
+        _draw_line(axes, series, index)
+        _say_values(axes, study, label, series)
 
 
 def _names(study: Study, rows: Sequence[PlotRow]) -> tuple[str, ...]:
@@ -228,6 +236,14 @@ def _draw_line(axes: Axes, series: Sequence[Array], index: int) -> None:
     # Markers shifted from line to line, so that crossing lines do not hide each other's.
     axes.plot(times, middle, color=colour, marker=marker, markevery=(2 + 2 * index, 12))
     axes.plot(times, ml, color=BLACK, linestyle=(0, (3, 3)), linewidth=0.7)
+
+
+def _say_values(axes: Axes, study: Study, label: str, series: Sequence[Array]) -> None:
+    """Lay an invisible mark on every third time, which shows its value when it is pointed at."""
+    for time, middle, lower, upper, _ in list(zip(*series, strict=True))[::3]:
+        (mark,) = axes.plot([time], [middle], marker="o", markersize=7.0, alpha=0.0, linestyle="none")
+        values = f"{format_fixed(middle, 2)} [{format_fixed(lower, 2)}, {format_fixed(upper, 2)}]"
+        say_value(mark, use_minus_sign(f"{label}, {time:g} {study.time_unit}: {values}"))
 
 
 def _floats(rows: Sequence[PlotRow], name: str) -> Array:

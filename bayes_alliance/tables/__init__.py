@@ -11,6 +11,7 @@ from bayes_alliance.results import StudyResults
 from bayes_alliance.tables.cells import tabulate_cells
 from bayes_alliance.tables.descriptives import tabulate_descriptives
 from bayes_alliance.tables.evidence import tabulate_agreement, tabulate_bayes_factors
+from bayes_alliance.tables.html import format_html, html_fragment
 from bayes_alliance.tables.judgement import (
     tabulate_check_summary,
     tabulate_checks,
@@ -18,6 +19,7 @@ from bayes_alliance.tables.judgement import (
     tabulate_predictive,
     tabulate_rows,
 )
+from bayes_alliance.tables.latex import format_document, format_latex
 from bayes_alliance.tables.marks import Gates, collect_gates
 from bayes_alliance.tables.quantities import (
     tabulate_estimands,
@@ -27,6 +29,8 @@ from bayes_alliance.tables.quantities import (
 )
 from bayes_alliance.tables.reconstruction import tabulate_spread
 from bayes_alliance.tables.record import Column, Table, format_csv, format_markdown, write_table
+from bayes_alliance.tables.word import format_word
+from bayes_alliance.whole_files import write_whole, write_whole_bytes
 
 __all__ = [
     "Column",
@@ -35,7 +39,11 @@ __all__ = [
     "build_tables",
     "collect_gates",
     "format_csv",
+    "format_html",
+    "format_latex",
     "format_markdown",
+    "format_word",
+    "html_fragment",
     "write_tables",
 ]
 
@@ -73,7 +81,9 @@ def build_tables(results: StudyResults) -> list[Table]:
 
 
 def write_tables(results: StudyResults, folder: Path) -> list[Path]:
-    """Write every table as ``<id>.csv`` and ``<id>.md``; the folder is made where it does not exist.
+    """Write every table as ``<id>.csv``, ``.md``, ``.tex``, ``.html`` and ``.docx``; the folder is made.
+
+    Beside them stands every table in one document: ``tables.tex``, which compiles, and ``tables.docx``.
 
     Returns
     -------
@@ -81,4 +91,9 @@ def write_tables(results: StudyResults, folder: Path) -> list[Path]:
         The files, in the order of the tables.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [path for table in build_tables(results) for path in write_table(table, folder)]
+    tables = build_tables(results)
+    written = [path for table in tables for path in write_table(table, folder)]
+    whole = folder / "tables.tex", folder / "tables.docx"
+    write_whole(whole[0], format_document(tables))
+    write_whole_bytes(whole[1], format_word(tables, title=f"{results.study.title}: tables"))
+    return [*written, *whole]

@@ -1,7 +1,7 @@
 """What a table is, and how it becomes Markdown or CSV.
 
-A table has text columns that stand in both files, formatted columns for Markdown and full-precision columns
-for CSV. Formatting is pure; only :func:`write_table` touches the disk.
+A table has text columns that stand in every file, formatted columns for readers (Markdown, HTML, LaTeX, Word)
+and full-precision columns for CSV. Formatting is pure; only :func:`write_table` touches the disk.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from bayes_alliance.labels import format_number
-from bayes_alliance.whole_files import write_whole
+from bayes_alliance.whole_files import write_whole, write_whole_bytes
 
 Value = str | float | int | bool | None
 Shown = Literal["both", "markdown", "csv"]
@@ -82,6 +82,17 @@ class Table:
         index = [column.name for column in self.columns].index(name)
         return [row[index] for row in self.rows]
 
+    def __str__(self) -> str:
+        """Give the table as Markdown."""
+        return format_markdown(self)
+
+    def _repr_html_(self) -> str:
+        """Show the table in a notebook."""
+        # Here and not above, as that module stands on this one.
+        from bayes_alliance.tables.html import html_fragment
+
+        return html_fragment(self)
+
 
 def text_column(name: str, heading: str) -> Column:
     """Make a column of text that stands in both files."""
@@ -129,7 +140,7 @@ def format_markdown(table: Table) -> str:
     headings = [_escape(table.columns[i].heading) for i in kept]
     rules = ["---:" if table.columns[i].numeric else "---" for i in kept]
     lines = [f"**{_escape(table.title)}**", "", _line(headings), _line(rules)]
-    lines += [_line([_escape(_shown(row[i])) for i in kept]) for row in table.rows]
+    lines += [_line([_escape(show_value(row[i])) for i in kept]) for row in table.rows]
     lines += ["", f"*{_escape(table.provenance)}*"]
     for note in table.notes:
         lines += ["", _escape(note)]
@@ -140,7 +151,8 @@ def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _shown(value: Value) -> str:
+def show_value(value: Value) -> str:
+    """Give a cell as text for a reader: nothing for None, numbers rounded."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -189,10 +201,24 @@ def _exact(value: Value) -> str:
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Write one table as CSV and Markdown into a folder that exists."""
+    """Write one table as CSV, Markdown, LaTeX, HTML and Word into a folder that exists.
+
+    Returns
+    -------
+    list of Path
+        ``<id>.csv``, ``.md``, ``.tex``, ``.html``, ``.docx``.
+    """
+    # Here and not above, as these modules stand on this one.
+    from bayes_alliance.tables.html import format_html
+    from bayes_alliance.tables.latex import format_latex
+    from bayes_alliance.tables.word import format_word
+
+    forms = {"csv": format_csv, "md": format_markdown, "tex": format_latex, "html": format_html}
     written = []
-    for ending, text in (("csv", format_csv(table)), ("md", format_markdown(table))):
+    for ending, form in forms.items():
         path = folder / f"{table.id}.{ending}"
-        write_whole(path, text)
+        write_whole(path, form(table))
         written.append(path)
-    return written
+    word = folder / f"{table.id}.docx"
+    write_whole_bytes(word, format_word([table], title=table.title))
+    return [*written, word]

@@ -1,0 +1,273 @@
+"""The package in a notebook: load a study, run it, look at what was found, hand the posteriors to ArviZ.
+
+The same steps as the command ``reanalyse``, without files unless they are asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayes_alliance.collapsed import CollapsedSettings
+from bayes_alliance.data import StudyData, data_from_frame, read_data
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.fitting import EngineChoice, RunSettings, choose_prior
+from bayes_alliance.pipeline import run_study
+from bayes_alliance.results import StudyResults
+from bayes_alliance.study import Source, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from bayes_alliance.tables.record import Table
+
+DEFAULT_SEED = 2020
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reanalysis(StudyResults):
+    """The results of a run, with what a notebook wants to do with them.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        How it was run.
+    """
+
+    settings: RunSettings
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Every table of the run by its id; each prints as Markdown and shows as HTML in a notebook."""
+        from bayes_alliance.tables import build_tables
+
+        return {table.id: table for table in build_tables(self)}
+
+    @property
+    def figure_names(self) -> list[str]:
+        """Names of the figures that :meth:`figure` can draw."""
+        from bayes_alliance.plots import plan_figures
+
+        return [planned.name for planned in plan_figures(self)]
+
+    def figure(self, name: str) -> Figure:
+        """Draw one figure.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name.
+        """
+        from bayes_alliance.plots import plan_figures
+
+        return {planned.name: planned for planned in plan_figures(self)}[name].draw()
+
+    def posterior(self, model_id: str) -> xr.DataTree:
+        """Give the posterior of a model as a DataTree, which the functions of ArviZ take as it is.
+
+        Raises
+        ------
+        KeyError
+            If the model was not run, or without a posterior.
+        """
+        from bayes_alliance.trees import posterior_tree
+
+        run = self.run(model_id)
+        if run is None or run.posterior is None:
+            raise KeyError(model_id)
+        return posterior_tree(run.posterior)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write tables, figures, the report and the manifest into a folder, which is made; give the files."""
+        from bayes_alliance.outputs import write_run
+
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        return write_run(self, self.settings, place)
+
+    def __repr__(self) -> str:
+        """Give the run in a few lines."""
+        return "\n".join([*_head(self), *(f"  {name}: {text}" for name, text in _differences(self))])
+
+    def _repr_html_(self) -> str:
+        """Show the run in a notebook: what it is, and every slope difference."""
+        first, *others = _head(self)
+        rows = "".join(
+            f"<tr><th scope='row' style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(text)}</td></tr>"
+            for name, text in _differences(self)
+        )
+        said = "".join(f"<p>{escape(text.strip())}</p>" for text in others)
+        return f"<div><p><strong>{escape(first)}</strong></p>{said}<table>{rows}</table></div>"
+
+
+def _head(results: StudyResults) -> list[str]:
+    from bayes_alliance.checks import failed_gates
+    from bayes_alliance.labels import describe_provenance
+
+    failed = failed_gates(results.checks)
+    skipped = sum(not model.comparison for model in results.skipped)
+    checks = f"{len(failed)} checks FAILED" if failed else "no check failed"
+    return [
+        f"Reanalysis of {results.study.id}: {len(results.runs)} models run, {skipped} not; {checks}",
+        f"  {describe_provenance(results)}",
+        f"  engine {results.engine}, prior {results.prior or 'none'}; over {results.study.horizon:g} "
+        f"{results.study.time_unit}, posterior median [95 % equal-tailed interval] or ML estimate(SE):",
+    ]
+
+
+def _differences(results: StudyResults) -> list[tuple[str, str]]:
+    """Name and number of every slope difference, over the horizon."""
+    from bayes_alliance.labels import format_summary
+    from bayes_alliance.tables.numbers import format_effect
+
+    horizon = results.study.horizon
+    return [
+        (
+            f"{run.model.label}, {quantity.label}",
+            format_summary(quantity.bayes, scale=horizon)
+            if quantity.bayes is not None
+            else format_effect(quantity.ml, scale=horizon),
+        )
+        for run in results.runs
+        for quantity in run.quantities
+        if quantity.kind in ("slope_deviation", "slope_contrast")
+    ]
+
+
+def load_data(
+    study: Study,
+    data: str | Path | pd.DataFrame | None = None,
+    *,
+    patients: str | Path | None = None,
+    cohort: int = 0,
+    seed: int = DEFAULT_SEED,
+) -> StudyData:
+    """Read the data of a study.
+
+    Parameters
+    ----------
+    study : Study
+        Says what the columns are.
+    data : path or DataFrame, optional
+        A file of any kind that the command line reads, or rows in memory, both taken for real data; without one,
+        what the study ships with.
+    patients : path, optional
+        Second table with one row a patient, beside a file.
+    cohort : int
+        Which of the synthetic cohorts that the study ships, from 0.
+    seed : int
+        Of the synthetic cohort of a study that ships a plan only.
+
+    Returns
+    -------
+    StudyData
+
+    Raises
+    ------
+    InputError
+        With every problem of the data.
+    """
+    if data is not None and not isinstance(data, str | Path):
+        return data_from_frame(study, data, source=Source.REAL, origin="rows in memory")
+    if data is not None:
+        return read_data(
+            study,
+            Path(data),
+            patients_path=Path(patients) if patients is not None else None,
+            source=Source.REAL,
+            options=study.data.reading,
+        )
+    if study.data.file:
+        second = study.folder / study.data.patients if study.data.patients else None
+        return read_data(
+            study,
+            study.folder / study.data.file,
+            patients_path=second,
+            source=study.data.source,
+            options=study.data.reading,
+        )
+    return _synthetic(study, cohort, seed)
+
+
+def _synthetic(study: Study, number: int, seed: int) -> StudyData:
+    from bayes_alliance.cohort import simulate_cohort
+    from bayes_alliance.reconstruct.store import load_ensemble
+
+    cohorts = list(load_ensemble(study, study.folder / study.data.ensemble)) if study.data.ensemble else []
+    if not cohorts and number == 0:
+        return simulate_cohort(study, seed)
+    if not 0 <= number < len(cohorts):
+        allowed = f"0 to {max(len(cohorts) - 1, 0)}"
+        raise InputError("cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)])
+    return cohorts[number].data(study)
+
+
+def reanalyse(
+    study: Study | str | Path,
+    data: str | Path | pd.DataFrame | StudyData | None = None,
+    *,
+    engine: EngineChoice = "pymc",
+    prior: str = "",
+    seed: int = DEFAULT_SEED,
+    models: tuple[str, ...] | list[str] = (),
+    draws: int | None = None,
+    store: str | Path | None = None,
+) -> Reanalysis:
+    """Run a study by maximum likelihood and by Bayes on the same rows.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        As :func:`bayes_alliance.study_file.load_study` gives or takes it.
+    data : path, DataFrame, StudyData, optional
+        See :func:`load_data`.
+    engine : {"pymc", "collapsed", "bambi", "none"}
+        Which posterior; ``collapsed`` takes seconds, ``none`` leaves the posterior out.
+    prior : str
+        Prior set of the study; empty for its first.
+    seed : int
+        The one number that all randomness comes from.
+    models : sequence of str
+        Ids of models to run; empty for all.
+    draws : int, optional
+        Draws a chain (NUTS), or in all (collapsed).
+    store : path, optional
+        Folder of stored posteriors, to reuse and to fill.
+
+    Returns
+    -------
+    Reanalysis
+
+    Raises
+    ------
+    InputError
+        If the study, the data or a setting is wrong.
+    """
+    from bayes_alliance.study_file import load_study
+
+    found = study if isinstance(study, Study) else load_study(study)
+    rows = data if isinstance(data, StudyData) else load_data(found, data, seed=seed)
+    settings = _settings(engine, prior, seed, tuple(models), draws)
+    choose_prior(found, settings)
+    results = run_study(found, rows, settings, store=None if store is None else Path(store))
+    own = {field.name: getattr(results, field.name) for field in dataclasses.fields(StudyResults)}
+    return Reanalysis(**own, settings=settings)
+
+
+def _settings(
+    engine: EngineChoice, prior: str, seed: int, models: tuple[str, ...], draws: int | None
+) -> RunSettings:
+    settings = RunSettings(engine=engine, prior=prior, seed=seed, models=models)
+    if draws is None:
+        return settings
+    return dataclasses.replace(
+        settings,
+        collapsed=CollapsedSettings(draws=draws + -draws % 4),
+        sampler=dataclasses.replace(settings.sampler, draws=draws),
+    )
