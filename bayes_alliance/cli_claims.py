@@ -120,7 +120,7 @@ def _claims(options: argparse.Namespace) -> int:
 
 def _rows(options: argparse.Namespace, study: Study) -> tuple[Any, dict[str, Path]]:
     """Give the rows at hand, and the synthetic cohorts by name: all that the study ships."""
-    cohorts = shipped_cohorts(study)
+    cohorts = list(shipped_cohorts(study))
     paths = {cohort.path.stem: cohort.path for cohort in cohorts}
     if options.data is None and not study.data.file and cohorts:
         load_data(options, study)  # refuses a cohort that there is not, and what does not go with it

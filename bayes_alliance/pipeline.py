@@ -35,7 +35,7 @@ from bayes_alliance.results import ComparisonSet, ModelRun, PredictiveResult, Sk
 from bayes_alliance.study import Study, Variable
 from bayes_alliance.summaries import model_quantities
 from bayes_alliance.variance import ExplainedVariation, explain
-from bayes_alliance.workers import Promise, Workers
+from bayes_alliance.workers import Pool, Promise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def run_study(
     n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
     report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
-    with threadpool_limits(limits=1, user_api="blas"), Workers(jobs) as workers:
+    with threadpool_limits(limits=1, user_api="blas"), Pool(jobs) as workers:
         # Comparisons need no posterior by NUTS: other processes score models while this one samples.
         sets = {} if fits_only or settings.engine == "none" else plan.common
         scored = {

@@ -44,10 +44,10 @@ class Promise[R]:
             ) from error
 
 
-class Workers:
+class Pool:
     """A pool of processes, or with ``jobs=1`` this process itself.
 
-    Workers are fresh interpreters (forked ones would share the state of numerical libraries) with one BLAS
+    They are fresh interpreters (forked ones would share the state of numerical libraries) with one BLAS
     thread each. They leave Ctrl-C to this process and end with it, however it ends.
 
     Parameters

@@ -5,7 +5,7 @@ import argparse
 import sys
 
 from bayes_alliance.reconstruct.truth import check_truth, format_truth
-from bayes_alliance.workers import Workers, default_jobs
+from bayes_alliance.workers import Pool, default_jobs
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="processes (default: all)")
     options = parser.parse_args()
     cases = []
-    with Workers(options.jobs) as workers:
+    with Pool(options.jobs) as workers:
         seeds = range(options.seed, options.seed + options.studies)
         promises = {seed: workers.submit(check_truth, seed, count=options.cohorts) for seed in seeds}
         for seed, promise in promises.items():

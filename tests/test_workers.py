@@ -13,7 +13,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from bayes_alliance.errors import FitError
-from bayes_alliance.workers import Workers, default_jobs
+from bayes_alliance.workers import Pool, default_jobs
 
 
 def power(base: int, exponent: int) -> tuple[int, int]:
@@ -39,7 +39,7 @@ def test_results_come_back_in_the_order_of_asking_from_here_or_elsewhere() -> No
     """One job works in this process, several in others; the answers are the same."""
     answers = {}
     for jobs in (1, 2):
-        with Workers(jobs) as workers:
+        with Pool(jobs) as workers:
             promises = [workers.submit(power, 2, exponent) for exponent in range(6)]
             found = [promise.result() for promise in promises]
         answers[jobs] = [value for value, _ in found]
@@ -49,7 +49,7 @@ def test_results_come_back_in_the_order_of_asking_from_here_or_elsewhere() -> No
 
 def test_a_worker_has_one_thread_of_its_numerical_libraries() -> None:
     """As many threads as processors in each of as many processes would only wait for each other."""
-    with Workers(2) as workers:
+    with Pool(2) as workers:
         found = workers.submit(threads).result()
     assert found
     assert set(found) == {1}
@@ -57,11 +57,11 @@ def test_a_worker_has_one_thread_of_its_numerical_libraries() -> None:
 
 def test_faults_come_back_as_they_were_raised_and_a_lost_process_is_told() -> None:
     """A task's error is the caller's; a process that is ended from outside is no empty result."""
-    with Workers(2) as workers:
+    with Pool(2) as workers:
         promise = workers.submit(refuse, "this")
         with pytest.raises(FitError, match="this cannot be done"):
             promise.result()
-    with Workers(2) as workers:
+    with Pool(2) as workers:
         promise = workers.submit(end_at_once)
         with pytest.raises(FitError, match=r"ended from outside.*--jobs 1"):
             promise.result()
@@ -70,7 +70,7 @@ def test_faults_come_back_as_they_were_raised_and_a_lost_process_is_told() -> No
 def test_leaving_by_an_error_does_not_wait_for_what_was_begun() -> None:
     """Ctrl-C during ten minutes of tasks ends them, not ten minutes later."""
     started = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt), Workers(2) as workers:
+    with pytest.raises(KeyboardInterrupt), Pool(2) as workers:
         workers.submit(power, 1, 1).result()
         for _ in range(4):
             workers.submit(time.sleep, 600.0)
@@ -82,9 +82,9 @@ def test_leaving_by_an_error_does_not_wait_for_what_was_begun() -> None:
 def test_workers_do_not_outlive_a_killed_parent() -> None:
     """SIGKILL gives the parent no time to stop its pool; its workers notice by themselves."""
     program = (
-        "import os, time\nfrom bayes_alliance.workers import Workers\n"
+        "import os, time\nfrom bayes_alliance.workers import Pool\n"
         "if __name__ == '__main__':\n"
-        "    with Workers(2) as workers:\n"
+        "    with Pool(2) as workers:\n"
         "        print(workers.submit(os.getpid).result(), flush=True)\n"
         "        time.sleep(600)\n"
     )

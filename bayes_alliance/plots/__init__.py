@@ -71,7 +71,7 @@ from bayes_alliance.published.posterior import cell_posteriors
 from bayes_alliance.reconstruct.store import load_ensemble
 from bayes_alliance.results import StudyResults
 from bayes_alliance.tables.published import STAMP
-from bayes_alliance.workers import Workers
+from bayes_alliance.workers import Pool
 
 __all__ = [
     "PlannedFigure",
@@ -325,7 +325,7 @@ def write_figures(
         Four files a figure.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with Workers(jobs) as workers:
+    with Pool(jobs) as workers:
         shares = [workers.submit(_write_share, results, folder, style, first, jobs) for first in range(jobs)]
         written = [share.result() for share in shares]
     by_number = {number: paths for share in written for number, paths in share}

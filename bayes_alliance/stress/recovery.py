@@ -103,7 +103,7 @@ def simulate_prepared(family: Family, truth: Truth, *, n: int, seed: int) -> Pre
     frame = pd.DataFrame(
         {"patient": index.astype(str), "months": months, "y": y, "poor": poor[index].astype(float)}
     )
-    return _prepared(frame, poor, seed)
+    return _prepared(frame, np.asarray(poor, dtype=float), seed)
 
 
 def _prepared(frame: pd.DataFrame, poor: Array, seed: int) -> Prepared:
