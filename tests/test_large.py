@@ -152,12 +152,13 @@ def test_sorted_patients_are_reduced_before_they_are_gathered(tmp_path: Path) ->
         assert max(singles) <= most and (most == 2 or min(singles) > 90)
 
 
-@pytestdef test_pieces_read_elsewhere_give_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_read_elsewhere_give_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dask workers give the statistics of a serial run, bit for bit."""
     monkeypatch.setattr(reduction, "BATCH_ROWS", 250_000)  # as workers have it
     study = large_study()
     path = write(large_frame(), tmp_path / "rows.parquet")
-    first, second = (reduce_file(study, study.model("paranoid"), path, workers=w) for w in (None, Workers(scheduler="local")))
+    places = (None, Workers(scheduler="local"))
+    first, second = (reduce_file(study, study.model("paranoid"), path, workers=place) for place in places)
     for field in dataclasses.fields(first.stats):
         np.testing.assert_array_equal(getattr(first.stats, field.name), getattr(second.stats, field.name))
 
