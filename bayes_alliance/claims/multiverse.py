@@ -277,7 +277,7 @@ def run_multiverse(
         tasks,
         workers=Workers(jobs=jobs),
         store=store,
-        record=_record(study, tasks, choices, ledger, seed, draws),
+        record=make_record(study, list(rows.values()), choices, ledger, seed, draws),
         report=report,
         unit="fits of the multiverse",
     )
@@ -299,13 +299,20 @@ def run_multiverse(
     )
 
 
-def _record(
-    study: Study, tasks: Sequence[Task], choices: Multiverse, ledger: Ledger, seed: int, draws: int
+def make_record(
+    study: Study, rows: Sequence[Rows], choices: Multiverse, ledger: Ledger, seed: int, draws: int
 ) -> str:
-    """Say everything that the results depend on besides the task's key."""
-    sources = [task.arguments[1] for task in tasks]
+    """Say everything that judged claims depend on besides the task: files, rows, seed, draws, versions and code.
+
+    Parameters
+    ----------
+    rows : sequence of StudyData or Path
+        Every set of rows.
+    seed, draws : int
+        Of the run.
+    """
     digests = sorted(
-        {hashlib.sha256(s.read_bytes()).hexdigest() if isinstance(s, Path) else s.digest for s in sources}
+        hashlib.sha256(one.read_bytes()).hexdigest() if isinstance(one, Path) else one.digest for one in rows
     )
     text = "|".join((study.digest, choices.digest, ledger.digest, str(seed), str(draws), *digests))
     return f"{hashlib.sha256(text.encode()).hexdigest()}; {engine_versions()}; claims {_code_digest()}"
@@ -316,7 +323,16 @@ def _code_digest() -> str:
     """First digits of a SHA-256 over the modules that judge: another rule judges anew what is stored."""
     folder = Path(__file__).parent
     digest = hashlib.sha256((folder.parent / "verdicts.py").read_bytes())
-    for name in ("evaluate", "recode", "work", "prior_suite", "multiverse"):
+    for name in (
+        "evaluate",
+        "influence",
+        "multiverse",
+        "patients",
+        "prior_suite",
+        "recode",
+        "run",
+        "work",
+    ):
         digest.update((folder / f"{name}.py").read_bytes())
     return digest.hexdigest()[:12]
 
