@@ -121,12 +121,13 @@ def test_tables_say_where_their_numbers_come_from() -> None:
 def test_figures_hold_the_numbers_that_they_show() -> None:
     """One forest a model, one map a model, one figure of shared courses, each with rows."""
     drawn = figures_of(results())
-    assert {"stress_tasks_outcome", "stress_deltas_tasks_outcome", "stress_conditioning"} <= set(drawn)
-    figure, rows = drawn["stress_tasks_outcome"]
+    assert {"changes_tasks_outcome", "deltas_tasks_outcome", "shared_course"} <= set(drawn)
+    figure, rows = drawn["changes_tasks_outcome"]
     mine = [draws for draws in results().all_draws() if draws.model_id == "tasks_outcome"]
     assert [row["median"] for row in rows] == [draws.summary().median for draws in mine]
     assert len(figure.axes) >= 1
-    _, points = drawn["stress_conditioning"]
+    assert not set(drawn) & {table.id for table in build_stress_tables(results())}
+    _, points = drawn["shared_course"]
     assert {row["residual"] for row in points} == {0.0, 0.3, 0.6}
 
 
@@ -137,12 +138,14 @@ def test_the_command_writes_tables_figures_and_json(
     arguments = ["stress", "folmo2020", "--model", "tasks_outcome", "--what", "missing,conditioning"]
     assert main([*arguments, "--out", str(tmp_path)]) == 0
     assert "1 estimands under" in capsys.readouterr().out.splitlines()[-1]
-    for stem in ("stress_tasks_outcome", "stress_deltas_tasks_outcome", "stress_conditioning"):
+    for stem in ("changes_tasks_outcome", "deltas_tasks_outcome", "shared_course"):
         assert all((tmp_path / f"{stem}.{ending}").stat().st_size for ending in ("pdf", "svg", "png", "csv"))
     with (tmp_path / "stress.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["test"] for row in rows} >= {"base", "delta", "pattern_mixture", "conditioning"}
     assert json.loads((tmp_path / "stress.json").read_text())["study"] == "folmo2020"
+    with (tmp_path / "stress_conditioning.csv").open(encoding="utf-8") as file:
+        assert "share_significant" in next(csv.reader(file)), "no figure's numbers in place of the table's"
 
 
 def test_wrong_names_are_all_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from bayes_alliance.stress.tipping import (
     refit_imputed,
     tipping_points,
 )
+from bayes_alliance.study import Estimand
 from tests.stress_cases import HORIZON, prepare, simulate_rows
 
 
@@ -238,10 +239,12 @@ def test_a_pattern_mixture_changes_the_verdict_only_where_slopes_differ_by_patte
 def test_slopes_that_an_estimand_contrasts_are_read_off_the_model() -> None:
     """Poor minus good, in that order."""
     prepared = prepare(scattered(), draws=400)
-    pair = contrasted_slopes(prepared, prepared.estimands[0])
-    assert pair is not None
-    assert pair[0].tolist() == [0.0, 1.0, 0.0, 1.0]
-    assert pair[1].tolist() == [0.0, 1.0, 0.0, 0.0]
+    (first, plus), (second, minus) = contrasted_slopes(prepared, prepared.estimands[0])
+    assert (plus, minus) == (1.0, -1.0)
+    assert first.tolist() == [0.0, 1.0, 0.0, 1.0]
+    assert second.tolist() == [0.0, 1.0, 0.0, 0.0]
+    level = Estimand(name="level", label="", weights=(("poor", 1.0),), kind="level")
+    assert contrasted_slopes(prepared, level) == ()
 
 
 def test_a_pattern_that_the_rows_do_not_show_is_skipped() -> None:

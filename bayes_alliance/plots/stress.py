@@ -48,13 +48,13 @@ def figures_of(results: StressResults) -> dict[str, tuple[Figure, list[PlotRow]]
     drawn: dict[str, tuple[Figure, list[PlotRow]]] = {}
     for model_id in dict.fromkeys(d.model_id for d in results.base):
         if any(d.model_id == model_id and d.test != "base" for d in results.all_draws()):
-            drawn[f"stress_{model_id}"] = plot_changes(results, model_id)
+            drawn[f"changes_{model_id}"] = plot_changes(results, model_id)
     maps = [one for one in results.maps if len(one.analysis.groups) == 2]
     for model_id in dict.fromkeys(one.analysis.base.model_id for one in maps):
         mine = [one for one in maps if one.analysis.base.model_id == model_id]
-        drawn[f"stress_deltas_{model_id}"] = plot_maps(results, mine)
+        drawn[f"deltas_{model_id}"] = plot_maps(results, mine)
     if results.conditioning:
-        drawn["stress_conditioning"] = plot_conditioning(results)
+        drawn["shared_course"] = plot_conditioning(results)
     return drawn
 
 

@@ -166,7 +166,7 @@ def contrasts_subgroups(study: Study, prepared: Prepared, estimand: Estimand) ->
     """Whether an estimand is the slope of one outcome subgroup minus that of the other, everyone included."""
     names = {name for name, weight in estimand.weights if weight}
     product = {f"{study.time}:{study.descriptive_group}", f"{study.descriptive_group}:{study.time}"}
-    return bool(names <= product and names) and contrasted_slopes(prepared, estimand) is not None
+    return bool(names) and names <= product and len(contrasted_slopes(prepared, estimand)) == 2
 
 
 def _calibrate(

@@ -16,6 +16,7 @@ Which subgroups an estimand contrasts is read off the model's own estimands of k
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +97,7 @@ def mix_patterns(prepared: Prepared) -> tuple[list[StressDraws], list[StressSkip
     draws : list of StressDraws
         One a pattern and estimand.
     skipped : list of StressSkipped
-        Patterns that cannot be told from the predictors on these rows, estimands that contrast no two slopes.
+        Patterns that cannot be told from the predictors on these rows, estimands that contrast no slopes.
     """
     found: list[StressDraws] = []
     skipped: list[StressSkipped] = []
@@ -193,15 +194,15 @@ def _estimate(prepared: Prepared, pattern: Pattern, fit: PosteriorFit, estimand:
     if not pattern.by_subgroup:
         return fit.combine(estimand.weights)
     names = prepared.design.x_names
-    pair = contrasted_slopes(prepared, estimand)
-    if pair is None:
-        return "no two slopes of the model differ by it"
+    profiles = contrasted_slopes(prepared, estimand)
+    if not profiles:
+        return "it is no difference of slopes that the model names"
     rng = np.random.default_rng(prepared.seed_of("pattern_mixture", pattern.name, estimand.name))
     beta = fit.beta.reshape(-1, fit.beta.shape[-1])
     own, added = beta[:, : len(names)], np.zeros((len(beta), len(names)))
     added[:, _told_apart(prepared, pattern)] = beta[:, len(names) :]
     total = np.zeros(len(beta))
-    for profile, sign in zip(pair, (1.0, -1.0), strict=True):
+    for profile, sign in profiles:
         members = _members(prepared, profile)
         if not np.any(members):
             return "a subgroup has no patient whose slope is seen"
@@ -211,22 +212,23 @@ def _estimate(prepared: Prepared, pattern: Pattern, fit: PosteriorFit, estimand:
     return draws
 
 
-def contrasted_slopes(prepared: Prepared, estimand: Estimand) -> tuple[Array, Array] | None:
-    """Find two estimands of kind "slope" of the model whose difference is this one.
+def contrasted_slopes(prepared: Prepared, estimand: Estimand) -> tuple[tuple[Array, float], ...]:
+    """Find the estimands of kind "slope" of the model whose difference, or difference of differences, this one is.
 
     Returns
     -------
-    tuple of two ndarray, shape (p,), or None
-        Weights of the slope that counts positive and of the one that it is compared with.
+    tuple of (ndarray of shape (p,), float)
+        Weights of each slope and its sign; empty where there are none such.
     """
     names = prepared.design.x_names
     wanted = weight_vector(names, estimand.weights)
     slopes = [weight_vector(names, e.weights) for e in prepared.model.estimands if e.kind == "slope"]
-    for first in slopes:
-        for second in slopes:
-            if np.allclose(first - second, wanted) and np.any(wanted):
-                return first, second
-    return None
+    for signs in ((1.0, -1.0), (1.0, -1.0, -1.0, 1.0)):
+        for chosen in itertools.permutations(slopes, len(signs)):
+            total = sum(sign * slope for sign, slope in zip(signs, chosen, strict=True))
+            if np.any(wanted) and np.allclose(total, wanted):
+                return tuple(zip(chosen, signs, strict=True))
+    return ()
 
 
 def _members(prepared: Prepared, profile: Array) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_alliance.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.fits import Array, RowsUsed
@@ -88,7 +89,7 @@ def simulate_prepared(family: Family, truth: Truth, *, n: int, seed: int) -> Pre
         Patients, every second one of the poor subgroup.
     """
     rng = np.random.default_rng(seed)
-    poor = np.arange(n) % 2
+    poor = np.arange(n, dtype=np.int64) % 2
     level = truth.intercept + truth.sd_intercept * rng.standard_normal(n)
     slope = truth.slope + truth.deviation * poor + truth.sd_slope * rng.standard_normal(n)
     index, months = np.repeat(np.arange(n), len(TIMES)), np.tile(TIMES, n)
@@ -106,7 +107,7 @@ def simulate_prepared(family: Family, truth: Truth, *, n: int, seed: int) -> Pre
     return _prepared(frame, np.asarray(poor, dtype=float), seed)
 
 
-def _prepared(frame: pd.DataFrame, poor: Array, seed: int) -> Prepared:
+def _prepared(frame: pd.DataFrame, poor: NDArray[np.int64], seed: int) -> Prepared:
     formula = "y ~ months + poor + months:poor + (months | patient)"
     deviation = Estimand(
         name="deviation", label="poor minus good", weights=(("months:poor", 1.0),), kind="slope_deviation"
@@ -135,7 +136,7 @@ def _prepared(frame: pd.DataFrame, poor: Array, seed: int) -> Prepared:
         patient="patient",
         time="months",
         times=frame["months"].to_numpy(dtype=float),
-        group=poor.astype(np.int64),
+        group=poor,
         groups=("good", "poor"),
         estimands=(deviation,),
         priors=priors,

@@ -258,7 +258,8 @@ def tabulate_joint(results: StressResults) -> Table:
         columns,
         rows,
         f"Points over the horizon, median [{INTERVAL_NAME}]. Largest: in the direction of the mean over outcomes. "
-        "The joint model has half-t(2) priors on SDs with the scales of the prior set, separate models the set's own.",
+        "The joint model has half-t(2) priors on SDs with the scales of the prior set, separate models the set's own. "
+        "Pooled: empty where the joint draws cannot be reweighted (Pareto k above 0.7).",
     )
 
 
