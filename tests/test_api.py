@@ -29,7 +29,13 @@ def test_a_run_in_a_notebook_is_the_run_of_the_pipeline(results: Reanalysis) -> 
     same = run_study(study, ba.load_data(study), results.settings)
     mine, other = results.run("treatment"), same.run("treatment")
     assert mine is not None and other is not None
-    assert [q.bayes for q in mine.quantities] == [q.bayes for q in other.quantities]
+    # Not the whole summaries: R-hat is NaN without chains, and NaN is not itself.
+    numbers = [
+        [(q.bayes.mean, q.bayes.sd, q.bayes.lower) for q in run.quantities if q.bayes is not None]
+        for run in (mine, other)
+    ]
+    assert len(numbers[0]) == len(mine.quantities)
+    assert numbers[0] == numbers[1]
     assert results.source == Source.REAL
     assert len(results.runs) == 2
 
