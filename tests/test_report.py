@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results_fixture import build_results, fail_gate
+from results_fixture import build_results, built_page, fail_gate
 from scipy import stats
 
 from bayes_alliance.pipeline import run_study
-from bayes_alliance.plots import style, write_figures
+from bayes_alliance.plots import write_figures
 from bayes_alliance.report import Report, build_report, render_report, write_report
 from bayes_alliance.report.cautions import list_cautions
 from bayes_alliance.report.checklist import fill_checklist
@@ -113,11 +113,8 @@ def hostile_study(study: Study) -> Study:
     )
 
 
-def test_hostile_labels_are_text_in_the_page_and_its_figures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hostile_labels_are_text_in_the_page_and_its_figures(tmp_path: Path) -> None:
     """Run on a study full of markup, the page has its own two scripts' worth of tags and no other."""
-    monkeypatch.setattr(style, "PNG_DPI", 40)
     study = hostile_study(small_study())
     data = small_data(study)
     data = replace(data, origin=HOSTILE)
@@ -127,7 +124,7 @@ def test_hostile_labels_are_text_in_the_page_and_its_figures(
         notes=(HOSTILE,),
         skipped=(SkippedModel(model_id="age", reason=HOSTILE),),
     )
-    figures = write_figures(found, tmp_path / "figures")
+    figures = write_figures(found, tmp_path / "figures", kinds=("svg",))
     page = write_report(found, tmp_path, figures=figures).read_text(encoding="utf-8")
     tags = parse(page).tags
     assert [tag for tag, _ in tags].count("script") == 1
@@ -321,14 +318,11 @@ def test_the_same_run_gives_the_same_page(results: StudyResults, page: str, tmp_
     assert render_report(build_report(results, tmp_path)) == page
 
 
-def test_figures_stand_in_the_page_with_their_words(
-    results: StudyResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_figures_stand_in_the_page_with_their_words() -> None:
     """Inline, with the alternative text of the file, ids of their own, and values on their marks."""
-    monkeypatch.setattr(style, "PNG_DPI", 40)
-    figures = write_figures(results, tmp_path / "figures")
-    drawings = [path for path in figures if path.suffix == ".svg"]
-    text = write_report(results, tmp_path, figures=figures).read_text(encoding="utf-8")
+    path = built_page()
+    drawings = list((path.parent / "figures").glob("*.svg"))
+    text = path.read_text(encoding="utf-8")
     tags = parse(text).tags
     images = [a for t, a in tags if t == "svg"]
     assert len(images) == len(drawings) > 10

@@ -6,7 +6,7 @@ a grid. matplotlib is imported here and in the modules below, nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,7 @@ from bayes_alliance.plots.scores import (
     tabulate_pareto_k,
     tabulate_patient_scores,
 )
-from bayes_alliance.plots.style import PlotRow, choose_style, save_figure
+from bayes_alliance.plots.style import KINDS, PlotRow, choose_style, save_figure
 from bayes_alliance.plots.trajectories import plot_trajectories, tabulate_trajectories, trajectory_rows
 from bayes_alliance.plots.variation import plot_variation, tabulate_variation
 from bayes_alliance.published.posterior import cell_posteriors
@@ -302,7 +302,9 @@ def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
         )
 
 
-def write_figures(results: StudyResults, folder: Path, *, style: str = "journal") -> list[Path]:
+def write_figures(
+    results: StudyResults, folder: Path, *, style: str = "journal", kinds: Sequence[str] = KINDS
+) -> list[Path]:
     """Write every figure as PDF, SVG and PNG with the numbers it shows as CSV.
 
     Parameters
@@ -313,6 +315,8 @@ def write_figures(results: StudyResults, folder: Path, *, style: str = "journal"
         Made where it does not exist.
     style : str
         Key of ``style.STYLES``.
+    kinds : sequence of str
+        Which drawings.
 
     Returns
     -------
@@ -330,5 +334,6 @@ def write_figures(results: StudyResults, folder: Path, *, style: str = "journal"
                 provenance=planned.stamp,
                 title=planned.title,
                 alt=planned.alt,
+                kinds=kinds,
             )
     return written
