@@ -6,17 +6,22 @@ Neither PyMC nor nutpie is imported.
 from __future__ import annotations
 
 import functools
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 from bayes_alliance.cohort import simulate_cohort
 from bayes_alliance.collapsed import CollapsedSettings
 from bayes_alliance.data import data_from_frame
 from bayes_alliance.fitting import EngineChoice, RunSettings
 from bayes_alliance.pipeline import run_study
+from bayes_alliance.plots import write_figures
+from bayes_alliance.report import write_report
 from bayes_alliance.results import StudyResults
 from bayes_alliance.study import Source
 from bayes_alliance.study_file import load_study
 
+_FOLDER = tempfile.TemporaryDirectory(prefix="report")
 SEED = 7
 MODELS = (
     "gaf_growth",
@@ -59,6 +64,15 @@ def build_results(
         engine=engine, seed=SEED, models=models, collapsed=CollapsedSettings(draws=1000, pool=4.0)
     )
     return run_study(study, data, settings)
+
+
+@functools.cache
+def built_page() -> Path:
+    """Write the report of these results with its figures, once; the folder goes when Python ends."""
+    folder = Path(_FOLDER.name)
+    results = build_results()
+    figures = write_figures(results, folder / "figures", kinds=("svg",))
+    return write_report(results, folder, figures=figures)
 
 
 def fail_gate(results: StudyResults, model_id: str) -> StudyResults:

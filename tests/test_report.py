@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from results_fixture import build_results, fail_gate
+from results_fixture import build_results, built_page, fail_gate
 from scipy import stats
 
 from bayes_alliance.pipeline import run_study
-from bayes_alliance.plots import style, write_figures
+from bayes_alliance.plots import write_figures
 from bayes_alliance.report import Report, build_report, render_report, write_report
 from bayes_alliance.report.cautions import list_cautions
 from bayes_alliance.report.checklist import fill_checklist
@@ -22,8 +24,9 @@ from bayes_alliance.report.methods import prior_predictive, tabulate_priors
 from bayes_alliance.report.views import view_figure
 from bayes_alliance.results import SkippedModel, StudyResults
 from bayes_alliance.study import Study
-from bayes_alliance.tables.record import format_csv
+from bayes_alliance.tables.record import format_csv, write_table
 from tests.small_study import small_data, small_settings, small_study
+from tests.test_table_forms import hostile_table
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>$\\frac{1}$'
 
@@ -110,11 +113,8 @@ def hostile_study(study: Study) -> Study:
     )
 
 
-def test_hostile_labels_are_text_in_the_page_and_its_figures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hostile_labels_are_text_in_the_page_and_its_figures(tmp_path: Path) -> None:
     """Run on a study full of markup, the page has its own two scripts' worth of tags and no other."""
-    monkeypatch.setattr(style, "PNG_DPI", 40)
     study = hostile_study(small_study())
     data = small_data(study)
     data = replace(data, origin=HOSTILE)
@@ -124,7 +124,7 @@ def test_hostile_labels_are_text_in_the_page_and_its_figures(
         notes=(HOSTILE,),
         skipped=(SkippedModel(model_id="age", reason=HOSTILE),),
     )
-    figures = write_figures(found, tmp_path / "figures")
+    figures = write_figures(found, tmp_path / "figures", kinds=("svg",))
     page = write_report(found, tmp_path, figures=figures).read_text(encoding="utf-8")
     tags = parse(page).tags
     assert [tag for tag, _ in tags].count("script") == 1
@@ -212,19 +212,67 @@ def test_rooms_without_results_say_that_nothing_was_run(report: Report, page: st
         assert companion.missing.split(".")[0] in page
 
 
+def claims_json(digest: str) -> dict[str, Any]:
+    """Give the file of the command claims with one claim of one part."""
+    part = {
+        "id": "a", "claimed": "below 0, by 0.5 points to matter", "verdict": "supported", "median": -1.07,
+        "lower": -1.62, "upper": -0.53, "p_direction": 0.9999, "p_matters": 0.97, "p_rope": 0.03, "reason": "",
+        "trace": {"engine": "cell", "models": ["tasks_outcome"], "prior": "neutral", "n_draws": 4000},
+    }  # fmt: skip
+    result = {"verdict": "supported", "sure": 0.99, "reason": "", "parts": [part]}
+    claim = {
+        "id": "tasks", "says": "<b>Tasks</b> fell", "place": "Results", "published": "p < 0.001", "untestable": "",
+        "printed": result, "synthetic": {"verdicts": {"supported": 9, "weakened": 1}, "cohorts": {"one": result}},
+        "real": None, "first_change": "sceptical prior: weakened", "changes": ["sceptical prior: weakened"],
+        "multiverse": {"supported": 30, "weakened": 10, "untestable": 5},
+    }  # fmt: skip
+    rows = {"source": "synthetic", "origin": "another cohort", "digest": digest}
+    return {"schema": 1, "rows_at_hand": rows, "remarks": [], "claims": [claim]}
+
+
 def test_results_of_other_commands_are_shown_where_they_lie(results: StudyResults, tmp_path: Path) -> None:
-    """A table of claims in the run's folder comes into the page, rounded and escaped, and its item is filled."""
+    """Claims come first, with their verdicts by source; tables come as readers see them; all of it escaped."""
     folder = tmp_path / "claims"
-    folder.mkdir()
-    (folder / "claims.csv").write_text(
-        "provenance,claim,verdict,p\nsynthetic: x,<b>Tasks</b>,supported,0.98765432\n", encoding="utf-8"
+    (folder / "multiverse").mkdir(parents=True)
+    (folder / "multiverse" / "kept.csv").write_text("provenance,a\nx,1\n", encoding="utf-8")
+    (folder / "claims.json").write_text(json.dumps(claims_json(results.data_digest)), encoding="utf-8")
+    write_table(hostile_table(), folder)
+    (folder / "plain.csv").write_text(
+        "provenance,verdict,p,n\nsynthetic: x,<i>,0.98765432,12\n", encoding="utf-8"
     )
     found = build_report(results, tmp_path)
     claims = found.companions[0]
-    assert claims.missing == ""
-    assert "&lt;b&gt;Tasks&lt;/b&gt;" in claims.tables[0].html and "0.988" in claims.tables[0].html
+    assert (claims.missing, claims.remarks) == ("", ())
+    (claim,) = claims.claims
+    assert (claim.printed, claim.synthetic) == ("supported", "supported 9/10, weakened 1/10")
+    assert claim.multiverse == "75 % of 40"
+    assert claim.parts[0][3] == "\N{MINUS SIGN}1.07 [\N{MINUS SIGN}1.62, \N{MINUS SIGN}0.53]"
+    assert [table.name for table in claims.tables] == ["hostile", "plain"]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in claims.tables[0].html
+    assert "0.988" in claims.tables[1].html and ">12<" in claims.tables[1].html
+    page = render_report(found)
+    assert "&lt;b&gt;Tasks&lt;/b&gt; fell" in page and "<b>Tasks" not in page
+    assert page.index('id="claim-tasks"') < page.index('id="answers"')
     assert next(item for item in found.checklist if item.number == 1).status == "filled"
     assert all(companion.missing for companion in read_companions(tmp_path / "nowhere", "x"))
+
+
+def test_claims_of_other_rows_and_files_that_cannot_be_read_are_said(
+    results: StudyResults, tmp_path: Path
+) -> None:
+    """A file of another run, of a later schema or of no sense is named in the warnings, and stops nothing."""
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    (folder / "ragged.csv").write_text("provenance,a\nx\n", encoding="utf-8")
+    (folder / "claims.json").write_text(json.dumps(claims_json("other")), encoding="utf-8")
+    found = build_report(results, tmp_path)
+    said = [caution.what for caution in found.cautions if caution.where == "claims"]
+    assert said[0] == "claims/ragged.csv could not be read (no table of this package)."
+    assert "other rows than those of this run (another cohort)" in said[1]
+    for text in ('{"schema": 2}', "[1", '{"schema": 1, "claims": [{}], "rows_at_hand": {}}'):
+        (folder / "claims.json").write_text(text, encoding="utf-8")
+        remark = read_companions(tmp_path, "x")[0].remarks[-1]
+        assert remark.startswith("claims.json")
 
 
 def test_priors_say_what_they_imply(results: StudyResults) -> None:
@@ -270,14 +318,11 @@ def test_the_same_run_gives_the_same_page(results: StudyResults, page: str, tmp_
     assert render_report(build_report(results, tmp_path)) == page
 
 
-def test_figures_stand_in_the_page_with_their_words(
-    results: StudyResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_figures_stand_in_the_page_with_their_words() -> None:
     """Inline, with the alternative text of the file, ids of their own, and values on their marks."""
-    monkeypatch.setattr(style, "PNG_DPI", 40)
-    figures = write_figures(results, tmp_path / "figures")
-    drawings = [path for path in figures if path.suffix == ".svg"]
-    text = write_report(results, tmp_path, figures=figures).read_text(encoding="utf-8")
+    path = built_page()
+    drawings = list((path.parent / "figures").glob("*.svg"))
+    text = path.read_text(encoding="utf-8")
     tags = parse(text).tags
     images = [a for t, a in tags if t == "svg"]
     assert len(images) == len(drawings) > 10

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from results_fixture import build_results
+from results_fixture import built_page
 
-from bayes_alliance.plots import style, write_figures
-from bayes_alliance.report import write_report
 from tests.browser import Browser, needs_browser
 
 pytestmark = needs_browser
@@ -18,13 +16,8 @@ PHONE, DESKTOP = (360, 740), (1280, 900)
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    results = build_results()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style, "PNG_DPI", 40)
-        figures = write_figures(results, folder / "figures")
-    return write_report(results, folder, figures=figures)
+def page() -> Path:
+    return built_page()
 
 
 @pytest.fixture(scope="module")

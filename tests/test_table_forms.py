@@ -152,6 +152,9 @@ def test_latex_escapes_whatever_is_special() -> None:
     )
     assert escape_latex("--x") == "-{}-{}x"
     assert escape_latex("ä\N{GRINNING FACE}") == "ä{[}U+1F600{]}"
+    assert (
+        escape_latex("2 k\N{COMBINING CIRCUMFLEX ACCENT} > 1") == r"2 \ensuremath{\hat{k}} \textgreater{} 1"
+    )
     assert escape_latex("\N{MINUS SIGN}0.5") == r"\ensuremath{-}0.5"
 
 

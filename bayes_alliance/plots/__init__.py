@@ -6,7 +6,7 @@ a grid. matplotlib is imported here and in the modules below, nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,7 @@ from bayes_alliance.plots.scores import (
     tabulate_pareto_k,
     tabulate_patient_scores,
 )
-from bayes_alliance.plots.style import PlotRow, choose_style, save_figure
+from bayes_alliance.plots.style import KINDS, PlotRow, choose_style, save_figure
 from bayes_alliance.plots.trajectories import plot_trajectories, tabulate_trajectories, trajectory_rows
 from bayes_alliance.plots.variation import plot_variation, tabulate_variation
 from bayes_alliance.published.posterior import cell_posteriors
@@ -304,7 +304,12 @@ def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
 
 
 def write_figures(
-    results: StudyResults, folder: Path, *, style: str = "journal", jobs: int = 1
+    results: StudyResults,
+    folder: Path,
+    *,
+    style: str = "journal",
+    kinds: Sequence[str] = KINDS,
+    jobs: int = 1,
 ) -> list[Path]:
     """Write every figure as PDF, SVG and PNG with the numbers it shows as CSV.
 
@@ -316,6 +321,8 @@ def write_figures(
         Made where it does not exist.
     style : str
         Key of ``style.STYLES``.
+    kinds : sequence of str
+        Which drawings.
     jobs : int
         Processes that draw, each its share; no byte depends on it.
 
@@ -326,14 +333,16 @@ def write_figures(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Pool(jobs) as workers:
-        shares = [workers.submit(_write_share, results, folder, style, first, jobs) for first in range(jobs)]
+        shares = [
+            workers.submit(_write_share, results, folder, style, kinds, first, jobs) for first in range(jobs)
+        ]
         written = [share.result() for share in shares]
     by_number = {number: paths for share in written for number, paths in share}
     return [path for number in sorted(by_number) for path in by_number[number]]
 
 
 def _write_share(
-    results: StudyResults, folder: Path, style: str, first: int, step: int
+    results: StudyResults, folder: Path, style: str, kinds: Sequence[str], first: int, step: int
 ) -> list[tuple[int, list[Path]]]:
     """Write every ``step``-th figure from ``first`` on, each with its number."""
     with choose_style(style):
@@ -348,6 +357,7 @@ def _write_share(
                     provenance=figure.stamp,
                     title=figure.title,
                     alt=figure.alt,
+                    kinds=kinds,
                 ),
             )
             for number, figure in planned[first::step]

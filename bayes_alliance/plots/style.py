@@ -36,6 +36,7 @@ SINGLE_MM, DOUBLE_MM = 85.0, 174.0
 PAGE_MM = 234.0
 FONT_PT, SMALL_PT = 7.5, 7.0
 PNG_DPI = 600
+KINDS = ("pdf", "svg", "png")
 # A quarter faster than zlib's own level, a third larger.
 _PACKING: dict[str, Any] = {"png": {"pil_kwargs": {"compress_level": 3}}}
 
@@ -209,6 +210,7 @@ def save_figure(
     provenance: str,
     title: str = "",
     alt: str = "",
+    kinds: Sequence[str] = KINDS,
 ) -> list[Path]:
     """Write a figure as PDF, SVG and PNG, and the numbers it shows as CSV.
 
@@ -223,12 +225,14 @@ def save_figure(
     provenance : str
         First cell of every CSV row.
     title, alt : str
-        Title and alternative text, which stand in the metadata of the three drawings.
+        Title and alternative text, which stand in the metadata of the drawings.
+    kinds : sequence of str
+        Which drawings: ``pdf``, ``svg``, ``png``.
 
     Returns
     -------
     list of Path
-        The four files.
+        The drawings, and the numbers.
     """
     named, said = title or path_stem.name, alt or title or path_stem.name
     metadata: dict[str, dict[str, Any]] = {
@@ -243,6 +247,8 @@ def save_figure(
     figure.set_layout_engine("none")
     written = []
     for ending, facts in metadata.items():
+        if ending not in kinds:
+            continue
         path = path_stem.with_name(f"{path_stem.name}.{ending}")
         with use_style(), whole_file(path) as part:
             figure.savefig(part, format=ending, dpi=PNG_DPI, metadata=facts, **_PACKING.get(ending, {}))

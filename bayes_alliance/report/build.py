@@ -16,7 +16,7 @@ from bayes_alliance.report.cautions import list_cautions
 from bayes_alliance.report.checklist import fill_checklist
 from bayes_alliance.report.companions import read_companions
 from bayes_alliance.report.methods import describe_methods
-from bayes_alliance.report.record import AuditView, Report, TableView
+from bayes_alliance.report.record import AuditView, Caution, Companion, Report, TableView
 from bayes_alliance.report.views import view_figure, view_table
 from bayes_alliance.results import StudyResults
 from bayes_alliance.study import Source, Study
@@ -49,7 +49,7 @@ def build_report(results: StudyResults, folder: Path, *, figures: Sequence[Path]
     study = results.study
     posteriors = cell_posteriors(study) if study.cells and study.priors else []
     audit = audit_study(study) if study.cells else None
-    companions = read_companions(folder, study.id)
+    companions = read_companions(folder, study.id, data_digest=results.data_digest)
     return Report(
         title=study.title,
         citation=study.citation,
@@ -66,12 +66,20 @@ def build_report(results: StudyResults, folder: Path, *, figures: Sequence[Path]
         audit=None if audit is None else _view_audit(audit),
         figures=tuple(view_figure(path) for path in figures),
         tables=tuple(_tables(results, posteriors, audit)),
-        cautions=list_cautions(results),
+        cautions=(*list_cautions(results), *_companion_cautions(companions)),
         methods=describe_methods(results),
         checklist=fill_checklist(results, companions, n_audited=len(audit.findings) if audit else 0),
         command=_command(results),
         run_facts=tuple(_run_facts(results)),
     )
+
+
+def _companion_cautions(companions: Sequence[Companion]) -> list[Caution]:
+    return [
+        Caution(level="remark", where=companion.key, what=remark, advice="")
+        for companion in companions
+        for remark in companion.remarks
+    ]
 
 
 def _asked(results: StudyResults) -> list[str]:

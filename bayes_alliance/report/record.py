@@ -98,6 +98,40 @@ class ChecklistItem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClaimView:
+    """One claim of the publication with its verdict in each source, which are never pooled.
+
+    Parameters
+    ----------
+    key, says, place, published : str
+        What is claimed, in our words, and where.
+    printed, synthetic, real : str
+        Verdict from the printed numbers alone, over the synthetic cohorts, and from real data (empty without).
+    first_change : str
+        The first assumption that would change the verdict, and into what.
+    changes : tuple of str
+        All of those that were found.
+    multiverse : str
+        Share of the specifications that support it.
+    parts : tuple of tuple of str
+        Source, what is claimed, verdict, posterior, P(direction), P(matters), draws; line by line.
+    """
+
+    key: str
+    says: str
+    place: str
+    published: str
+    printed: str
+    synthetic: str
+    real: str
+    first_change: str
+    changes: tuple[str, ...]
+    multiverse: str
+    reason: str
+    parts: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Companion:
     """Results of another command on the same study, where its files lie beside the run's.
 
@@ -107,11 +141,17 @@ class Companion:
         What it is.
     missing : str
         Why there is nothing, and the command that makes it; empty where there is something.
+    remarks : tuple of str
+        What is to be said of the files.
+    claims : tuple of ClaimView
+        Of the command ``claims``.
     """
 
     key: str
     title: str
     missing: str
+    remarks: tuple[str, ...] = ()
+    claims: tuple[ClaimView, ...] = ()
     tables: tuple[TableView, ...] = ()
     figures: tuple[FigureView, ...] = ()
 

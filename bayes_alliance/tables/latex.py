@@ -52,6 +52,8 @@ _ESCAPES = {
     "\N{GREATER-THAN OR EQUAL TO}": r"\ensuremath{\geq}",
     "\N{NO-BREAK SPACE}": "~",
 }
+# As ArviZ writes the estimate of Pareto's k.
+_K_HAT = "k\N{COMBINING CIRCUMFLEX ACCENT}"
 _SIZES = ((7, "small"), (9, "footnotesize"), (11, "scriptsize"))
 
 
@@ -66,7 +68,9 @@ def escape_latex(text: str) -> str:
     >>> escape_latex("50 % of a_b & c")
     '50 \\% of a\\_\\allowbreak{}b \\& c'
     """
-    return "".join(_escape(character) for character in " ".join(text.split()))
+    hat = r"\ensuremath{\hat{k}}"
+    parts = " ".join(text.split()).split(_K_HAT)
+    return hat.join("".join(_escape(character) for character in part) for part in parts)
 
 
 def _escape(character: str) -> str:
