@@ -196,11 +196,12 @@ def test_curved_time_estimates_the_mean_rate_over_the_horizon() -> None:
     """A course that rises early and levels off among the poor: the change over 36 months is recovered."""
     frame = simulate_rows(150, (0.03, 0.03), seed=5)
     bend = frame["months"] * (1.0 - frame["months"] / 72.0) / 18.0 - frame["months"] / 36.0
-    frame["tasks"] += np.where(frame["poor"] == 1.0, 1.5 * bend, 0.0)
+    frame["tasks"] += np.where(frame["poor"] == 1.0, 4.0 * bend, 0.0)
     prepared = prepare(frame, draws=1000)
     found = gaussian_estimands(prepared, fit_curved(prepared))[0]
-    change = 1.5 * (36.0 * 0.5 / 18.0 - 1.0)
-    assert found.points.mean() == pytest.approx(change, abs=4.0 * found.points.std())
+    # Both subgroups have changed alike at the end, though the slopes at the beginning differ by four points.
+    assert found.points.mean() == pytest.approx(0.0, abs=3.0 * found.points.std())
+    assert found.points.std() < 0.5
     assert found.points.std() > prepared.base()[0].points.std()
 
 
@@ -331,6 +332,10 @@ def test_the_expected_score_rises_as_its_derivative_says(family: Family) -> None
     ordinal = family == "ordinal"
     thresholds = np.linspace(-5.0, 5.0, GRID.n_categories - 1)
     variant = variant_of(family, prepared, thresholds if ordinal else np.empty(0), 1.0 if ordinal else 0.6)
+    # Near the floor, so that both ends of the scale count.
+    variant = dataclasses.replace(
+        variant, beta=variant.beta - np.array([0.0 if ordinal else 2.5, 0.0, 0.0, 0.0])
+    )
     x = prepared.design.x * (np.arange(4) > 0 if ordinal else 1.0)
     z = prepared.design.z / np.array([1.0, HORIZON])
     sd = np.sqrt(variant.sigma[0, 0] ** 2 + np.einsum("na,ab,nb->n", z, variant.effects[0, 0], z))
@@ -345,7 +350,7 @@ def test_the_expected_score_rises_as_its_derivative_says(family: Family) -> None
         return float(np.clip(latent, 1.125, 6.875).mean())
 
     slope = (score(0.01) - score(-0.01)) / 0.02
-    assert expected_slope(variant, prepared, GRID)[0, 0] == pytest.approx(slope, rel=2e-3)
+    assert expected_slope(variant, prepared, GRID)[0, 0] == pytest.approx(slope, rel=1e-3)
 
 
 @pytest.mark.slow

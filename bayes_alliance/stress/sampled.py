@@ -54,8 +54,8 @@ class SampledSettings:
         In (0, 1).
     """
 
-    draws: int = 750
-    tune: int = 500
+    draws: int = 1500
+    tune: int = 1000
     chains: int = 4
     cores: int = 2
     target_accept: float = 0.9

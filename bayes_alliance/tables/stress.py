@@ -354,7 +354,8 @@ def tabulate_likelihoods(results: StressResults) -> Table:
         "likelihoods compared on the measurement grid",
         columns,
         rows,
-        f"Log probability of {'; '.join(targets)}; effects integrated out, PSIS-LOO over visits. Greater is better.",
+        f"Log probability of {'; '.join(targets)}; effects integrated out, PSIS-LOO over visits. Greater is better. "
+        "R-hat and effective draws of sampled likelihoods stand in the CSV file of table stress.",
     )
 
 
