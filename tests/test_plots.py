@@ -322,7 +322,7 @@ def test_files_are_the_same_bytes_again(results: StudyResults, tmp_path: Path) -
     """Drawing the same figure twice gives the same PDF, SVG, PNG and CSV."""
     plan = next(p for p in plan_figures(results) if p.name == "figure_1")
     first, second = (
-        save_figure(plan.draw(), tmp_path / name, rows=plan.rows, provenance=plan.stamp)
+        save_figure(plan.draw(), tmp_path / name, rows=plan.rows, provenance=plan.stamp, title=plan.title)
         for name in ("one", "two")
     )
     assert [p.suffix for p in first] == [".pdf", ".svg", ".png", ".csv"]
