@@ -22,7 +22,7 @@ from scipy import stats
 from bayes_alliance.fits import weight_vector
 from bayes_alliance.formulas import build_design, parse_formula
 from bayes_alliance.labels import format_number
-from bayes_alliance.plots import plan_figures, write_figures
+from bayes_alliance.plots import plan_figures, style, write_figures
 from bayes_alliance.plots.chains import rank_shares
 from bayes_alliance.plots.cohorts import plot_scorecard, tabulate_scorecard_plot, tabulate_spread_plot
 from bayes_alliance.plots.comparison import tabulate_comparison_plot
@@ -330,8 +330,9 @@ def test_files_are_the_same_bytes_again(results: StudyResults, tmp_path: Path) -
     assert "<text" in first[1].read_text(encoding="utf-8")
 
 
-def test_figures_can_be_made_without_a_posterior(tmp_path: Path) -> None:
+def test_figures_can_be_made_without_a_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an engine, trajectories and forests show ML alone, and the numbers stand beside each figure."""
+    monkeypatch.setattr(style, "PNG_DPI", 40)
     bare = build_results(("tasks_growth", "tasks_outcome"), engine="none")
     written = write_figures(bare, tmp_path / "figures")
     assert {p.suffix for p in written} == {".pdf", ".svg", ".png", ".csv"}
@@ -534,19 +535,19 @@ def test_spread_and_scorecard_show_the_cohorts_as_they_are(results: StudyResults
     assert any("SYNTHETIC DATA" in text.get_text() for text in figure.findobj(Text))
 
 
-@pytest.mark.parametrize("style", ["column", "apa", "slides"])
-def test_styles_keep_letters_legible_and_widths(results: StudyResults, tmp_path: Path, style: str) -> None:
+@pytest.mark.parametrize("name", ["column", "apa", "slides"])
+def test_styles_keep_letters_legible_and_widths(results: StudyResults, tmp_path: Path, name: str) -> None:
     """A column is 85 mm wide; APA has letters of 8 points and no title; slides have 12 points and more."""
-    with choose_style(style):
+    with choose_style(name):
         plan = next(p for p in plan_figures(results) if p.name == "figure_1")
         figure = plan.draw()
-        save_figure(figure, tmp_path / style, rows=plan.rows, provenance=plan.stamp)
+        save_figure(figure, tmp_path / name, rows=plan.rows, provenance=plan.stamp, kinds=("svg",))
     sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text().strip()]
     width = figure.get_figwidth() / MM
-    if style == "column":
+    if name == "column":
         assert width == pytest.approx(85.0) and min(sizes) >= 7.0
         check_legible(figure)
-    elif style == "apa":
+    elif name == "apa":
         assert min(sizes) >= 8.0 - 1e-9 and max(sizes) <= 14.0 and figure.get_suptitle() == ""
     else:
         assert min(sizes) >= 12.0

@@ -33,6 +33,7 @@ from bayes_alliance.plots.style import (
     page_width,
     say_value,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.priors import combination_prior
 from bayes_alliance.results import ModelRun, StudyResults
@@ -133,8 +134,8 @@ def plot_learning(results: StudyResults) -> Figure:
             Line2D([], [], color=BLACK, linestyle=":", linewidth=1.0, label="Likelihood"),
             Line2D([], [], color=BLUE, label="Posterior"),
         ]
-        figure.suptitle("What the data added to the prior", x=0.01, ha="left", fontsize=9.0)
-        figure.legend(handles=handles, loc="outside upper right", ncols=3)
+        figure.suptitle(wrap_title("What the data added to the prior", 0.5), x=0.01, ha="left", fontsize=9.0)
+        figure.legend(handles=handles, loc="outside upper right", ncols=grid_columns())
         add_note(figure, note)
     return figure
 
