@@ -28,6 +28,7 @@ from bayes_alliance.plots.cohorts import plot_scorecard, tabulate_scorecard_plot
 from bayes_alliance.plots.comparison import tabulate_comparison_plot
 from bayes_alliance.plots.estimates import (
     cell_patients,
+    plot_moderation,
     tabulate_bayes_factors,
     tabulate_learning,
     tabulate_moderation,
@@ -436,6 +437,19 @@ def test_cells_of_the_moderation_have_their_patients_and_the_contrast_its_draws(
     contrast = next(row for row in rows if row["kind"] == "slope_contrast")
     bayes = run.quantity(str(contrast["estimand"])).bayes
     assert bayes is not None and contrast["bayes_median"] == 36 * bayes.median
+
+
+def test_every_line_of_the_moderation_has_its_label_over_several_outcomes(results: StudyResults) -> None:
+    """Panels that share their lines keep the labels of the first."""
+    run = results.run("tasks_outcome_ppd")
+    assert run is not None
+    twin = replace(run, model=replace(run.model, id="goals_outcome_ppd", outcome="goals"))
+    several = replace(results, runs=(*results.runs, run, twin))
+    figure = plot_moderation(several)
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(figure.axes) > 1
+    assert all(labels) and len(labels) == len(tabulate_moderation(results))
 
 
 def test_scores_of_patients_add_up_to_the_difference_and_name_nobody(results: StudyResults) -> None:

@@ -245,11 +245,9 @@ def plot_moderation(results: StudyResults) -> Figure:
     width = page_width()
     with use_style():
         figure = make_figure(width, lines * _LINE_MM * 1.5 + 22.0 + note_height_mm(note, width))
-        panels = figure.subplots(
-            1, len(runs), sharey=len({len(rows) for rows in tables}) == 1, squeeze=False
-        )[0]
+        panels = figure.subplots(1, len(runs), sharey=_same_lines(tables), squeeze=False)[0]
         for index, (axes, run, rows) in enumerate(zip(panels, runs, tables, strict=True)):
-            _draw_moderation(axes, results, run, rows, named=index == 0 or len({len(r) for r in tables}) > 1)
+            _draw_moderation(axes, results, run, rows, named=index == 0 or not _same_lines(tables))
         title = f"Moderation: change over {results.study.horizon:g} {results.study.time_unit}"
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
         handles = [
@@ -259,6 +257,11 @@ def plot_moderation(results: StudyResults) -> Figure:
         figure.legend(handles=handles, loc="outside upper right", ncols=2)
         add_note(figure, note)
     return figure
+
+
+def _same_lines(tables: Sequence[Sequence[PlotRow]]) -> bool:
+    """Whether panels can share their lines: the same labels in the same order."""
+    return len({tuple(str(row["label"]) for row in rows) for rows in tables}) == 1
 
 
 def _draw_moderation(
@@ -302,7 +305,9 @@ def _draw_moderation(
             )
     axes.axvline(0.0, color=GREY, linewidth=0.6)
     labels = [textwrap.fill(str(row["label"]).removeprefix("Slope, "), 26) for row in rows]
-    axes.set_yticks(range(len(rows)), labels if named else [""] * len(rows))
+    # Panels that share their axis share its labels: setting them again would empty them everywhere.
+    if named:
+        axes.set_yticks(range(len(rows)), labels)
     axes.tick_params(axis="y", length=0.0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(rows) - 0.5, -0.7)
