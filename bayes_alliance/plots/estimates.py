@@ -70,6 +70,9 @@ def shown_differences(results: StudyResults) -> list[Shown]:
         named = {estimand.name: estimand.weights for estimand in line.model.estimands}
         if line.name in named:
             found.append(Shown(line=line, run=run, weights=named[line.name]))
+    # Outcomes that the study's figures are about first, so that twelve hold what matters.
+    shown = {results.study.model(m).outcome for figure in results.study.figures for m in figure.models}
+    found.sort(key=lambda one: one.run.model.outcome not in shown)
     return found[:MAX_PANELS]
 
 
@@ -350,7 +353,8 @@ def plot_bayes_factors(results: StudyResults) -> Figure:
     )
     width = page_width()
     with use_style():
-        figure = make_figure(width, 74.0 + note_height_mm(note, width))
+        height = max(74.0, 9.0 * len(labels))
+        figure = make_figure(width, height + note_height_mm(note, width))
         axes = figure.subplots()
         for level in (0.1, 1.0 / 3.0, 1.0, 3.0, 10.0):
             axes.axhline(math.log10(level), color=GREY if level == 1.0 else LIGHT, linewidth=0.6, zorder=0)
@@ -362,7 +366,7 @@ def plot_bayes_factors(results: StudyResults) -> Figure:
         axes.minorticks_off()
         low, high = axes.get_ylim()
         exponents = range(math.floor(low), math.ceil(high) + 1)
-        axes.set_yticks(list(exponents), [f"{10.0**e:g}" for e in exponents])
+        axes.set_yticks(list(exponents), [f"{10**e:,}" if e >= 0 else f"{10.0**e:g}" for e in exponents])
         axes.set_xlabel("Width of the prior on the effect")
         axes.set_ylabel("Bayes factor, effect : none")
         figure.legend(loc="outside right upper", fontsize=SMALL_PT)
