@@ -150,6 +150,7 @@ def test_reanalyse_leaves_everything_and_ends_with_one_line(
         "tables",
         "figures",
         "posteriors",
+        "report.html",
         "manifest.json",
     }
     assert out.count("\n") == 1

@@ -16,7 +16,9 @@ def test_audit_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "inconsistent: AIC against estimates" in printed
     assert "10 inconsistent" in printed.splitlines()[-1]
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{ending}" for name in ("audit", "audit_counts", "forensics") for ending in ("csv", "md")
+        f"{name}.{ending}"
+        for name in ("audit", "audit_counts", "forensics")
+        for ending in ("csv", "md", "tex", "html", "docx")
     }
 
 

@@ -22,12 +22,13 @@ from scipy import stats
 from bayes_alliance.fits import weight_vector
 from bayes_alliance.formulas import build_design, parse_formula
 from bayes_alliance.labels import format_number
-from bayes_alliance.plots import plan_figures, write_figures
+from bayes_alliance.plots import plan_figures, style, write_figures
 from bayes_alliance.plots.chains import rank_shares
 from bayes_alliance.plots.cohorts import plot_scorecard, tabulate_scorecard_plot, tabulate_spread_plot
 from bayes_alliance.plots.comparison import tabulate_comparison_plot
 from bayes_alliance.plots.estimates import (
     cell_patients,
+    plot_moderation,
     tabulate_bayes_factors,
     tabulate_learning,
     tabulate_moderation,
@@ -322,7 +323,7 @@ def test_files_are_the_same_bytes_again(results: StudyResults, tmp_path: Path) -
     """Drawing the same figure twice gives the same PDF, SVG, PNG and CSV."""
     plan = next(p for p in plan_figures(results) if p.name == "figure_1")
     first, second = (
-        save_figure(plan.draw(), tmp_path / name, rows=plan.rows, provenance=plan.stamp)
+        save_figure(plan.draw(), tmp_path / name, rows=plan.rows, provenance=plan.stamp, title=plan.title)
         for name in ("one", "two")
     )
     assert [p.suffix for p in first] == [".pdf", ".svg", ".png", ".csv"]
@@ -330,16 +331,18 @@ def test_files_are_the_same_bytes_again(results: StudyResults, tmp_path: Path) -
     assert "<text" in first[1].read_text(encoding="utf-8")
 
 
-def test_figures_can_be_made_without_a_posterior(tmp_path: Path) -> None:
+def test_figures_can_be_made_without_a_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an engine, trajectories and forests show ML alone, and the numbers stand beside each figure.
 
     Two processes write the same bytes as one, and list the files in the same order.
     """
+    monkeypatch.setattr(style, "PNG_DPI", 40)
     bare = build_results(("tasks_growth", "tasks_outcome"), engine="none")
     written = write_figures(bare, tmp_path / "figures")
-    shared = write_figures(bare, tmp_path / "shared", jobs=2)
-    assert [p.name for p in shared] == [p.name for p in written]
-    assert [p.read_bytes() for p in shared] == [p.read_bytes() for p in written]
+    shared = write_figures(bare, tmp_path / "shared", kinds=("svg",), jobs=2)
+    alone = [p for p in written if p.suffix in (".svg", ".csv")]
+    assert [p.name for p in shared] == [p.name for p in alone]
+    assert [p.read_bytes() for p in shared] == [p.read_bytes() for p in alone]
     assert {p.suffix for p in written} == {".pdf", ".svg", ".png", ".csv"}
     assert not any(p.name.startswith(("comparison", "ppc")) for p in written)
     with (tmp_path / "figures" / "figure_1.csv").open(encoding="utf-8", newline="") as stream:
@@ -443,6 +446,19 @@ def test_cells_of_the_moderation_have_their_patients_and_the_contrast_its_draws(
     assert bayes is not None and contrast["bayes_median"] == 36 * bayes.median
 
 
+def test_every_line_of_the_moderation_has_its_label_over_several_outcomes(results: StudyResults) -> None:
+    """Panels that share their lines keep the labels of the first."""
+    run = results.run("tasks_outcome_ppd")
+    assert run is not None
+    twin = replace(run, model=replace(run.model, id="goals_outcome_ppd", outcome="goals"))
+    several = replace(results, runs=(*results.runs, run, twin))
+    figure = plot_moderation(several)
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(figure.axes) > 1
+    assert all(labels) and len(labels) == len(tabulate_moderation(results))
+
+
 def test_scores_of_patients_add_up_to_the_difference_and_name_nobody(results: StudyResults) -> None:
     """Sorted, cumulated to the elpd difference of the records; ranks stand for patients."""
     comparison = next(c for c in results.comparisons if c.name == "tasks")
@@ -540,19 +556,19 @@ def test_spread_and_scorecard_show_the_cohorts_as_they_are(results: StudyResults
     assert any("SYNTHETIC DATA" in text.get_text() for text in figure.findobj(Text))
 
 
-@pytest.mark.parametrize("style", ["column", "apa", "slides"])
-def test_styles_keep_letters_legible_and_widths(results: StudyResults, tmp_path: Path, style: str) -> None:
+@pytest.mark.parametrize("name", ["column", "apa", "slides"])
+def test_styles_keep_letters_legible_and_widths(results: StudyResults, tmp_path: Path, name: str) -> None:
     """A column is 85 mm wide; APA has letters of 8 points and no title; slides have 12 points and more."""
-    with choose_style(style):
+    with choose_style(name):
         plan = next(p for p in plan_figures(results) if p.name == "figure_1")
         figure = plan.draw()
-        save_figure(figure, tmp_path / style, rows=plan.rows, provenance=plan.stamp)
+        save_figure(figure, tmp_path / name, rows=plan.rows, provenance=plan.stamp, kinds=("svg",))
     sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text().strip()]
     width = figure.get_figwidth() / MM
-    if style == "column":
+    if name == "column":
         assert width == pytest.approx(85.0) and min(sizes) >= 7.0
         check_legible(figure)
-    elif style == "apa":
+    elif name == "apa":
         assert min(sizes) >= 8.0 - 1e-9 and max(sizes) <= 14.0 and figure.get_suptitle() == ""
     else:
         assert min(sizes) >= 12.0

@@ -28,7 +28,7 @@ from bayes_alliance.plots.style import (
 from bayes_alliance.results import Spread, StudyResults
 
 _LIMIT = 3.0
-_KIND_MM, _LINE_MM = 8.0, 4.8
+_KIND_MM, _LINE_MM = 8.0, 6.8
 _SYNTHETIC = "SYNTHETIC DATA: cohorts built to print the published tables, no recovery of the patients' data."
 
 

@@ -33,6 +33,7 @@ from bayes_alliance.plots.style import (
     page_width,
     say_value,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.priors import combination_prior
 from bayes_alliance.results import ModelRun, StudyResults
@@ -69,6 +70,9 @@ def shown_differences(results: StudyResults) -> list[Shown]:
         named = {estimand.name: estimand.weights for estimand in line.model.estimands}
         if line.name in named:
             found.append(Shown(line=line, run=run, weights=named[line.name]))
+    # Outcomes that the study's figures are about first, so that twelve hold what matters.
+    shown = {results.study.model(m).outcome for figure in results.study.figures for m in figure.models}
+    found.sort(key=lambda one: one.run.model.outcome not in shown)
     return found[:MAX_PANELS]
 
 
@@ -133,8 +137,8 @@ def plot_learning(results: StudyResults) -> Figure:
             Line2D([], [], color=BLACK, linestyle=":", linewidth=1.0, label="Likelihood"),
             Line2D([], [], color=BLUE, label="Posterior"),
         ]
-        figure.suptitle("What the data added to the prior", x=0.01, ha="left", fontsize=9.0)
-        figure.legend(handles=handles, loc="outside upper right", ncols=3)
+        figure.suptitle(wrap_title("What the data added to the prior", 0.5), x=0.01, ha="left", fontsize=9.0)
+        figure.legend(handles=handles, loc="outside upper right", ncols=grid_columns())
         add_note(figure, note)
     return figure
 
@@ -244,11 +248,9 @@ def plot_moderation(results: StudyResults) -> Figure:
     width = page_width()
     with use_style():
         figure = make_figure(width, lines * _LINE_MM * 1.5 + 22.0 + note_height_mm(note, width))
-        panels = figure.subplots(
-            1, len(runs), sharey=len({len(rows) for rows in tables}) == 1, squeeze=False
-        )[0]
+        panels = figure.subplots(1, len(runs), sharey=_same_lines(tables), squeeze=False)[0]
         for index, (axes, run, rows) in enumerate(zip(panels, runs, tables, strict=True)):
-            _draw_moderation(axes, results, run, rows, named=index == 0 or len({len(r) for r in tables}) > 1)
+            _draw_moderation(axes, results, run, rows, named=index == 0 or not _same_lines(tables))
         title = f"Moderation: change over {results.study.horizon:g} {results.study.time_unit}"
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
         handles = [
@@ -258,6 +260,11 @@ def plot_moderation(results: StudyResults) -> Figure:
         figure.legend(handles=handles, loc="outside upper right", ncols=2)
         add_note(figure, note)
     return figure
+
+
+def _same_lines(tables: Sequence[Sequence[PlotRow]]) -> bool:
+    """Whether panels can share their lines: the same labels in the same order."""
+    return len({tuple(str(row["label"]) for row in rows) for rows in tables}) == 1
 
 
 def _draw_moderation(
@@ -301,7 +308,9 @@ def _draw_moderation(
             )
     axes.axvline(0.0, color=GREY, linewidth=0.6)
     labels = [textwrap.fill(str(row["label"]).removeprefix("Slope, "), 26) for row in rows]
-    axes.set_yticks(range(len(rows)), labels if named else [""] * len(rows))
+    # Panels that share their axis share its labels: setting them again would empty them everywhere.
+    if named:
+        axes.set_yticks(range(len(rows)), labels)
     axes.tick_params(axis="y", length=0.0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(rows) - 0.5, -0.7)
@@ -344,7 +353,8 @@ def plot_bayes_factors(results: StudyResults) -> Figure:
     )
     width = page_width()
     with use_style():
-        figure = make_figure(width, 74.0 + note_height_mm(note, width))
+        height = max(74.0, 9.0 * len(labels))
+        figure = make_figure(width, height + note_height_mm(note, width))
         axes = figure.subplots()
         for level in (0.1, 1.0 / 3.0, 1.0, 3.0, 10.0):
             axes.axhline(math.log10(level), color=GREY if level == 1.0 else LIGHT, linewidth=0.6, zorder=0)
@@ -356,7 +366,7 @@ def plot_bayes_factors(results: StudyResults) -> Figure:
         axes.minorticks_off()
         low, high = axes.get_ylim()
         exponents = range(math.floor(low), math.ceil(high) + 1)
-        axes.set_yticks(list(exponents), [f"{10.0**e:g}" for e in exponents])
+        axes.set_yticks(list(exponents), [f"{10**e:,}" if e >= 0 else f"{10.0**e:g}" for e in exponents])
         axes.set_xlabel("Width of the prior on the effect")
         axes.set_ylabel("Bayes factor, effect : none")
         figure.legend(loc="outside right upper", fontsize=SMALL_PT)

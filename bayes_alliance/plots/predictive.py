@@ -27,6 +27,7 @@ from bayes_alliance.plots.style import (
     page_width,
     tidy,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.results import PredictiveResult, StudyResults
 from bayes_alliance.tables.judgement import MIN_ROWS_SHOWN
@@ -103,9 +104,12 @@ def plot_means(results: StudyResults, outcome: str) -> Figure:
         _label_rows(axes, f"Mean ({unit})")
         title = f"Posterior predictive means: {results.study.variable(outcome).label}"
         # The legend stands to the right of the title, which must not run into it.
-        drawn.suptitle(textwrap.fill(title, 40), x=0.01, ha="left", fontsize=9.0)
+        drawn.suptitle(wrap_title(title, 0.45), x=0.01, ha="left", fontsize=9.0)
         drawn.legend(
-            handles=_handles(groups), loc="outside upper right", ncols=len(groups), columnspacing=1.0
+            handles=_handles(groups),
+            loc="outside upper right",
+            ncols=len(groups) if grid_columns() > 1 else 1,
+            columnspacing=1.0,
         )
         add_note(drawn, note)
     return drawn
@@ -210,7 +214,7 @@ def plot_pit(results: StudyResults, outcome: str) -> Figure:
             panel.set_xlabel("LOO-PIT")
         _label_rows(axes, "ECDF \N{MINUS SIGN} uniform")
         drawn.suptitle(
-            f"Calibration by LOO-PIT: {results.study.variable(outcome).label}",
+            wrap_title(f"Calibration by LOO-PIT: {results.study.variable(outcome).label}"),
             x=0.01,
             ha="left",
             fontsize=9.0,

@@ -32,6 +32,7 @@ from bayes_alliance.plots.style import (
     page_width,
     say_value,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.results import ComparisonSet, StudyResults
 from bayes_alliance.tables.marks import collect_gates, name_model
@@ -123,7 +124,7 @@ def plot_patient_scores(results: StudyResults, comparison: ComparisonSet) -> Fig
         for panel in axes[::columns]:
             panel.set_ylabel("Difference in elpd")
         label = results.study.variable(comparison.outcome).label
-        figure.suptitle(f"Who is predicted better: {label}", x=0.01, ha="left", fontsize=9.0)
+        figure.suptitle(wrap_title(f"Who is predicted better: {label}"), x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -129,6 +130,12 @@ def page_width() -> float:
 def grid_columns() -> int:
     """How many panels stand side by side at that width."""
     return 3 if page_width() > 120.0 else 1
+
+
+def wrap_title(text: str, share: float = 1.0) -> str:
+    """Break a title into lines that fit a share of the width a figure is laid out for."""
+    # A letter of 9 points is 1.9 mm wide at most, on average.
+    return textwrap.fill(text, max(int(share * page_width() / 1.9), 12))
 
 
 _VALUE = "value: "

@@ -26,6 +26,7 @@ from bayes_alliance.plots.style import (
     spread_positions,
     tidy,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.results import ModelRun, StudyResults
 from bayes_alliance.study import Study, TrajectoryFigure, Variable
@@ -197,7 +198,7 @@ def plot_trajectories(results: StudyResults, figure: TrajectoryFigure) -> Figure
         for panel in axes if shared else ():
             panel.set_ylim(_limits(results.study, figure, rows))
         _name_lines(axes[-1], figure, rows)
-        drawn.suptitle(figure.title, x=0.01, ha="left", fontsize=9.0)
+        drawn.suptitle(wrap_title(figure.title), x=0.01, ha="left", fontsize=9.0)
         add_note(drawn, note)
     return drawn
 
