@@ -103,9 +103,7 @@ def _claims(options: argparse.Namespace) -> int:
 
     _make_folder(folder)
     settings = ClaimsSettings(seed=options.seed, jobs=options.jobs, quick=options.quick)
-    run = run_claims(
-        study, rows, cohorts, ledger, choices, settings, store=folder / "multiverse", report=report
-    )
+    run = run_claims(study, rows, cohorts, ledger, choices, settings, store=folder / "kept", report=report)
     report("writing tables and figures")
     written = write_claims(run, folder)
     for remark in run.remarks:

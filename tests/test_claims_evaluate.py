@@ -205,14 +205,16 @@ def test_recoding_without_a_change_is_the_same_data(toy: Toy) -> None:
 
 
 def test_the_final_assessment_moves_halfway_and_no_other(toy: Toy) -> None:
-    """From 36 to 30 months after one at 24; months before that stay, and so do patients without one at 36."""
+    """From 36 to 30 months after one at 24; patients without one at 36, or with none before it, stay as they are."""
     study, choices, _ = toy
     frame = toy_frame()
     frame = frame[~((frame["patient"] == "p001") & (frame["months"] == 36.0))]
+    frame = frame[~((frame["patient"] == "p002") & (frame["months"] < 36.0))]
     moved = recode(study, toy_data(study, frame), [choices.option("midway")])
     times = moved.rows.groupby("patient")["months"].apply(list)
     assert times["p000"] == [0.0, 6.0, 12.0, 24.0, 30.0]
     assert times["p001"] == [0.0, 6.0, 12.0, 24.0]
+    assert times["p002"] == [36.0]
 
 
 def test_keeping_rows_leaves_end_scores_alone(folmo: Study, tmp_path: Path) -> None:

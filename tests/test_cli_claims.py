@@ -49,7 +49,7 @@ def test_everything_is_left_as_csv_markdown_json_and_figures(finished: tuple[Pat
     specifications = pd.read_parquet(out / "specifications.parquet")
     assert specifications["provenance"].str.startswith("synthetic").all()
     assert set(specifications["verdict"]) <= WORDS
-    assert len(list((out / "multiverse").glob("*.parquet"))) == 6
+    assert len(list((out / "kept" / "multiverse").glob("*.parquet"))) == 6
 
 
 def test_the_table_fits_a_terminal_and_says_every_claim(

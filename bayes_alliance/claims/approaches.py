@@ -41,6 +41,8 @@ class Approaches:
     ----------
     cell : Cell
         As printed.
+    prior : str
+        Member of the prior suite.
     unit : float
         What to multiply by to get points over the horizon.
     ml : Effect
@@ -60,6 +62,7 @@ class Approaches:
     """
 
     cell: Cell
+    prior: str
     unit: float
     ml: Effect
     mean: float
@@ -128,6 +131,7 @@ def _compare(study: Study, evaluator: Evaluator, cell: Cell, fitted: Fitted, ml:
         reason = explain_difference(study, evaluator, fitted, ml, weights, effect, drawn)
     return Approaches(
         cell=cell,
+        prior=evaluator.variant.id,
         unit=unit,
         ml=effect,
         mean=float(drawn.mean()),

@@ -3,8 +3,9 @@ r"""Whose data a verdict hangs on: each patient left out in turn, and the fewest
 Leaving a patient out reweights the draws by :math:`1/p(y_i \mid \theta)`, smoothed by a Pareto tail (PSIS; Vehtari et
 al. 2024, JMLR 25(72)); where the shape of that tail is above 0.7 the model is refitted without the patient. The
 smallest set is found greedily: at each step the patient goes whose removal moves the quantity furthest towards the
-other verdict, and the model is refitted; the set found is confirmed by a refit with another seed. A greedy set is an
-upper bound: a smaller one may exist. (Broderick, Giordano & Meager 2020, arXiv:2011.14999, on why to ask.)
+other verdict, by the weights of the draws at hand; where these run low the model is refitted, and a set counts only
+when a refit without it gives the other verdict. A greedy set is an upper bound: a smaller one may exist. (Broderick,
+Giordano & Meager 2020, arXiv:2011.14999, on why to ask.)
 
 No patient is ever named: results hold counts and shifts only.
 """
@@ -30,8 +31,9 @@ from bayes_alliance.likelihood import Statistics, log_density_patients, relative
 from bayes_alliance.study import Study
 from bayes_alliance.verdicts import Judgement, Verdict, is_worse, judge, probabilities
 
-MAX_REMOVED = 15
+MAX_REMOVED = 10
 SEARCH_DRAWS = 2000
+MIN_EFFECTIVE = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class Influence:
         Largest change of the part's probability (``Judgement.sure``) by one patient, with its sign.
     lowest, highest : float
         That probability over all single removals.
-    n_refitted : int
-        Patients whose removal needed a refit.
+    n_refitted, n_failed : int
+        Patients whose removal needed a refit, and those of them without whom the model could not be fitted.
     """
 
     n_patients: int
@@ -61,6 +63,7 @@ class Influence:
     lowest: float
     highest: float
     n_refitted: int
+    n_failed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ class Fragility:
     n_patients : int
         Of the model.
     confirmed : bool
-        Whether a refit with another seed gives another verdict than all patients do.
+        Whether a refit without the set gives the other verdict.
     """
 
     verdict: Verdict
@@ -134,6 +137,7 @@ def leave_one_out(study: Study, part: Part, fitted: Fitted, *, seed: int, varian
         lowest=float(sure.min()),
         highest=float(sure.max()),
         n_refitted=refitted,
+        n_failed=fitted.stats.n_patients - len(judged),
     )
 
 
@@ -166,61 +170,82 @@ def fewest_to_change(
     whole = _judge(study, part, fitted).verdict
     edge = whole if beyond is None else beyond
     worse = edge in (Verdict.SUPPORTED, Verdict.WEAKENED)
-    limit = min(most, fitted.stats.n_patients // 4)
-    stats, kept = fitted.stats, np.ones(fitted.stats.n_patients, dtype=bool)
-    current = _refit(study, fitted, stats, seed, variant, SEARCH_DRAWS) or fitted
-    for removed in range(1, limit + 1):
-        stats = without_patient(stats, _most_telling(study, part, current, fitted.stats, kept, worse))
-        rest = _refit(study, fitted, stats, seed + removed, variant, SEARCH_DRAWS)
-        if rest is None:
-            break
-        current = rest
-        if _is_past(_judge(study, part, rest).verdict, edge, worse):
-            check = _refit(study, fitted, stats, seed + 1000 + removed, variant, fitted.fit.n_draws)
-            becomes = _judge(study, part, check).verdict if check is not None else whole
+    n_patients = fitted.stats.n_patients
+    limit = min(most, n_patients // 4)
+    stats, kept, tried = fitted.stats, np.ones(n_patients, dtype=bool), 0
+    view = _view(study, part, dataclasses.replace(fitted, fit=fitted.fit.thin(SEARCH_DRAWS)), fitted.stats)
+    while tried < limit:
+        chosen = _most_telling(part, view, kept, worse)
+        kept[chosen] = False
+        stats = without_patient(stats, chosen)
+        view = view.without(chosen)
+        flips = _is_past(_judge_draws(part, view.drawn, view.weights).verdict, edge, worse)
+        if flips or view.effective < MIN_EFFECTIVE:
+            rest = _refit(study, fitted, stats, seed + tried, variant, fitted.fit.n_draws)
+            if rest is None:
+                break
+            becomes = _judge(study, part, rest).verdict
             if _is_past(becomes, edge, worse):
                 return Fragility(
                     verdict=whole,
                     becomes=becomes,
-                    n_removed=removed,
-                    n_tried=removed,
-                    n_patients=fitted.stats.n_patients,
+                    n_removed=tried + 1,
+                    n_tried=tried + 1,
+                    n_patients=n_patients,
                     confirmed=True,
                 )
+            view = _view(
+                study, part, dataclasses.replace(rest, fit=rest.fit.thin(SEARCH_DRAWS)), fitted.stats
+            )
+        tried += 1
     return Fragility(
-        verdict=whole,
-        becomes=whole,
-        n_removed=0,
-        n_tried=limit,
-        n_patients=fitted.stats.n_patients,
-        confirmed=False,
+        verdict=whole, becomes=whole, n_removed=0, n_tried=tried, n_patients=n_patients, confirmed=False
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """Draws of a part's quantity, each patient's log density at them, and weights for those taken away since."""
+
+    drawn: Array
+    density: Array
+    log_weights: Array
+
+    @property
+    def weights(self) -> Array:
+        weights = np.exp(self.log_weights - self.log_weights.max())
+        result: Array = weights / weights.sum()
+        return result
+
+    @property
+    def effective(self) -> float:
+        return float(1.0 / np.sum(self.weights**2))
+
+    def without(self, patient: int) -> _View:
+        return dataclasses.replace(self, log_weights=self.log_weights - self.density[:, patient])
+
+
+def _view(study: Study, part: Part, fitted: Fitted, stats: Statistics) -> _View:
+    drawn = model_quantity(study, part, [fitted])
+    return _View(drawn=drawn, density=_densities(fitted, stats), log_weights=np.zeros(len(drawn)))
 
 
 def _is_past(found: Verdict, edge: Verdict, worse: bool) -> bool:
     return is_worse(found, edge) if worse else is_worse(edge, found)
 
 
-def _most_telling(
-    study: Study, part: Part, current: Fitted, stats: Statistics, kept: NDArray[np.bool_], worse: bool
-) -> int:
-    """Choose the patient whose removal moves the quantity furthest, mark it as gone and give its number."""
-    drawn = model_quantity(study, part, [current])
-    density = _densities(current, stats)
-    weights = np.exp(density.min(axis=0) - density)
+def _most_telling(part: Part, view: _View, kept: NDArray[np.bool_], worse: bool) -> int:
+    """Choose the patient whose removal moves the quantity furthest, by weights."""
+    logs = view.log_weights[:, None] - view.density
+    weights = np.exp(logs - logs.max(axis=0))
     weights /= weights.sum(axis=0)
-    centred = drawn - part.value
+    centred = view.drawn - part.value
     mean = centred @ weights
     spread = np.sqrt(np.maximum((centred**2) @ weights - mean**2, 1e-300))
-    if part.relation == "same":
-        # Away from the reference value makes a claim of no difference worse.
-        score = -np.abs(mean) / max(part.smallest, 1e-300)
-    else:
-        score = (-mean if part.relation == "below" else mean) / spread
-    score = np.where(kept, score if worse else -score, np.inf)
-    chosen = int(np.argmin(score))
-    kept[chosen] = False
-    return chosen
+    oriented = (-mean if part.relation == "below" else mean) / spread
+    # Away from the reference value makes a claim of no difference worse.
+    score = -np.abs(mean) if part.relation == "same" else oriented
+    return int(np.argmin(np.where(kept, score if worse else -score, np.inf)))
 
 
 def _densities(fitted: Fitted, stats: Statistics) -> Array:

@@ -11,9 +11,10 @@ doi:10.1038/s41562-020-0912-z.)
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from bayes_alliance.study import Derived, Study
 from bayes_alliance.verdicts import Verdict, combine_verdicts
 
 DRAWS = 2000
-CHOICES = ("prior", "covariance")
+Choices = tuple[tuple[str, str], ...]
 Reporter = Callable[[str], None]
 
 
@@ -51,7 +52,7 @@ class Cell:
     """
 
     rows: str
-    choices: tuple[tuple[str, str], ...]
+    choices: Choices
     departures: tuple[str, ...]
     result: PartResult
 
@@ -62,7 +63,7 @@ class SpecificationVerdict:
 
     claim_id: str
     rows: str
-    choices: tuple[tuple[str, str], ...]
+    choices: Choices
     departures: tuple[str, ...]
     verdict: Verdict
     reason: str
@@ -276,7 +277,7 @@ def run_multiverse(
         tasks,
         workers=Workers(jobs=jobs),
         store=store,
-        record=_record(study, tasks, choices, ledger, seed, draws),
+        record=make_record(study, list(rows.values()), choices, ledger, seed, draws),
         report=report,
         unit="fits of the multiverse",
     )
@@ -298,16 +299,42 @@ def run_multiverse(
     )
 
 
-def _record(
-    study: Study, tasks: Sequence[Task], choices: Multiverse, ledger: Ledger, seed: int, draws: int
+def make_record(
+    study: Study, rows: Sequence[Rows], choices: Multiverse, ledger: Ledger, seed: int, draws: int
 ) -> str:
-    """Say everything that the results depend on besides the task's key."""
-    sources = [task.arguments[1] for task in tasks]
+    """Say everything that judged claims depend on besides the task: files, rows, seed, draws, versions and code.
+
+    Parameters
+    ----------
+    rows : sequence of StudyData or Path
+        Every set of rows.
+    seed, draws : int
+        Of the run.
+    """
     digests = sorted(
-        {hashlib.sha256(s.read_bytes()).hexdigest() if isinstance(s, Path) else s.digest for s in sources}
+        hashlib.sha256(one.read_bytes()).hexdigest() if isinstance(one, Path) else one.digest for one in rows
     )
     text = "|".join((study.digest, choices.digest, ledger.digest, str(seed), str(draws), *digests))
-    return f"{hashlib.sha256(text.encode()).hexdigest()}; {engine_versions()}"
+    return f"{hashlib.sha256(text.encode()).hexdigest()}; {engine_versions()}; claims {_code_digest()}"
+
+
+@functools.cache
+def _code_digest() -> str:
+    """First digits of a SHA-256 over the modules that judge: another rule judges anew what is stored."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256((folder.parent / "verdicts.py").read_bytes())
+    for name in (
+        "evaluate",
+        "influence",
+        "multiverse",
+        "patients",
+        "prior_suite",
+        "recode",
+        "run",
+        "work",
+    ):
+        digest.update((folder / f"{name}.py").read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _cells(choices: Multiverse, rows: str, columns: Mapping[str, Any]) -> list[Cell]:
@@ -331,7 +358,7 @@ def _cells(choices: Multiverse, rows: str, columns: Mapping[str, Any]) -> list[C
     return found
 
 
-def own_way(choices: Multiverse) -> tuple[tuple[str, str], ...]:
+def own_way(choices: Multiverse) -> Choices:
     """Give the study's own option on every axis, prior and covariance included."""
     pairs = [(axis.id, axis.options[0].id) for axis in choices.axes]
     return (*pairs, ("prior", choices.priors[0]), ("covariance", choices.covariances[0]))
@@ -343,30 +370,54 @@ def judge_specifications(ledger: Ledger, cells: Sequence[Cell]) -> list[Specific
     A part that a choice does not touch is the same under it; it enters from the specification without that choice, so
     that the parts of a claim always stand together.
     """
-    by_claim: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], list[Cell]]] = {}
+    by_claim: dict[str, list[Cell]] = {}
     for cell in cells:
-        by_claim.setdefault(cell.result.claim_id, {}).setdefault((cell.rows, cell.choices), []).append(cell)
-    found = []
-    for claim in ledger.claims:
-        for (rows, choices), members in by_claim.get(claim.id, {}).items():
-            verdict = combine_verdicts(claim.combine, [cell.result.verdict for cell in members])
-            if len({cell.result.part_id for cell in members}) < len(claim.parts):
-                continue
-            reasons = dict.fromkeys(cell.result.reason for cell in members if cell.result.judgement is None)
-            # A claim that needs all of its parts is not tested where one of them could not be.
-            if claim.combine == "all" and reasons:
-                verdict = Verdict.UNTESTABLE
-            found.append(
-                SpecificationVerdict(
-                    claim_id=claim.id,
-                    rows=rows,
-                    choices=choices,
-                    departures=members[0].departures,
-                    verdict=verdict,
-                    reason="; ".join(reasons) if verdict is Verdict.UNTESTABLE else "",
-                )
-            )
-    return found
+        by_claim.setdefault(cell.result.claim_id, []).append(cell)
+    own = _own_options(cells)
+    return [
+        verdict for claim in ledger.claims for verdict in _judge_claim(claim, by_claim.get(claim.id, []), own)
+    ]
+
+
+def _own_options(cells: Sequence[Cell]) -> dict[str, str]:
+    """Give the study's own option on every axis."""
+    return {axis: option for cell in cells for axis, option in cell.choices if axis not in cell.departures}
+
+
+def _judge_claim(
+    claim: Claim, cells: Sequence[Cell], own: Mapping[str, str]
+) -> Iterator[SpecificationVerdict]:
+    by_part: dict[str, dict[tuple[str, Choices], Cell]] = {}
+    moved: dict[str, set[str]] = {}
+    for cell in cells:
+        by_part.setdefault(cell.result.part_id, {})[cell.rows, cell.choices] = cell
+        moved.setdefault(cell.result.part_id, set()).update(cell.departures)
+    for cell in {(cell.rows, cell.choices): cell for cell in cells}.values():
+        members = []
+        for part in claim.parts:
+            touched = moved.get(part.id, set())
+            seen = tuple((axis, option if axis in touched else own[axis]) for axis, option in cell.choices)
+            found = by_part.get(part.id, {}).get((cell.rows, seen))
+            members += [found] if found is not None else []
+        yield _judge_together(claim, cell, members)
+
+
+def _judge_together(claim: Claim, cell: Cell, members: Sequence[Cell]) -> SpecificationVerdict:
+    """Judge a claim by its parts; one that needs all of them is not tested where one could not be."""
+    verdict = combine_verdicts(claim.combine, [member.result.verdict for member in members])
+    reasons = dict.fromkeys(m.result.reason for m in members if m.result.judgement is None)
+    if len(members) < len(claim.parts):
+        reasons["a part has no result"] = None
+    if claim.combine == "all" and reasons:
+        verdict = Verdict.UNTESTABLE
+    return SpecificationVerdict(
+        claim_id=claim.id,
+        rows=cell.rows,
+        choices=cell.choices,
+        departures=cell.departures,
+        verdict=verdict,
+        reason="; ".join(reasons) if verdict is Verdict.UNTESTABLE else "",
+    )
 
 
 def count_shares(verdicts: Sequence[SpecificationVerdict]) -> list[Share]:

@@ -29,7 +29,7 @@ from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.evaluate import ClaimResult, Evaluator, model_quantity
 from bayes_alliance.claims.influence import fewest_to_change, leave_one_out
 from bayes_alliance.claims.ledger import Claim, Ledger
-from bayes_alliance.claims.multiverse import MultiverseResult, run_multiverse
+from bayes_alliance.claims.multiverse import MultiverseResult, make_record, run_multiverse
 from bayes_alliance.claims.patients import CannotTell
 from bayes_alliance.claims.power_scaling import Sensitivity, log_likelihood, log_prior, power_sensitivity
 from bayes_alliance.claims.printed import PrintedEvaluator
@@ -51,6 +51,7 @@ from bayes_alliance.study import Cell, Source, Study
 from bayes_alliance.verdicts import ORDER, Verdict
 
 Reporter = Callable[[str], None]
+_PRIORS_A_TASK = 3  # they share what is read and planned
 OtherTests = Callable[[StudyData, Sequence[ClaimResult]], Sequence[Challenge]]
 
 
@@ -89,6 +90,7 @@ class PatientsResult:
     lowest: float
     highest: float
     n_refitted: int
+    n_failed: int
     n_removed: int
     n_tried: int
     becomes: Verdict
@@ -130,7 +132,7 @@ class ClaimsRun:
     changes : tuple of Change
         One a claim.
     approaches : tuple of Approaches
-        ML beside Bayes for printed cells.
+        ML beside Bayes for printed cells, under the default prior first, then under the study's others and Bambi's.
     left : tuple of (Cell, str)
         Cells that could not be compared.
     remarks : tuple of str
@@ -157,6 +159,26 @@ class ClaimsRun:
     left: tuple[tuple[Cell, str], ...]
     remarks: tuple[str, ...]
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """Where finished tasks are kept, and what they depend on besides their names.
+
+    Parameters
+    ----------
+    folder : Path or None
+        None keeps nothing.
+    record : str
+        Of :func:`bayes_alliance.claims.multiverse.make_record`.
+    """
+
+    folder: Path | None
+    record: str
+
+    def within(self, name: str) -> Path | None:
+        """Give the folder of one stage."""
+        return None if self.folder is None else self.folder / name
 
 
 def spread_of(results: Sequence[tuple[str, tuple[ClaimResult, ...]]], claim_id: str) -> Counter[Verdict]:
@@ -195,7 +217,7 @@ def run_claims(
     ledger, choices, settings
         What to judge, under which choices, and how.
     store : Path, optional
-        Folder where the multiverse keeps finished tasks.
+        Folder where finished tasks are kept, so that a killed run goes on where it was.
     report : callable
         Gets lines of progress.
     more : callable, optional
@@ -212,18 +234,24 @@ def run_claims(
     remarks: list[str] = []
     report("claims from printed numbers")
     printed = PrintedEvaluator(study, seed=settings.seed, prior=suite[0].base).judge_ledger(ledger)
-    judged = _judge_sources(study, rows, cohorts, ledger, choices, settings, suite, report, remarks)
+    keeping = Keeping(
+        folder=store,
+        record=make_record(study, [rows, *cohorts.values()], choices, ledger, settings.seed, settings.draws),
+    )
+    judged = _judge_sources(study, rows, cohorts, ledger, choices, settings, suite, keeping, report, remarks)
     base = judged[f"prior_{suite[0].id}"]
     synthetic = tuple((name, judged[f"cohort_{name}"]) for name in cohorts if f"cohort_{name}" in judged)
     by_prior = tuple((v, judged[f"prior_{v.id}"]) for v in suite if f"prior_{v.id}" in judged)
     report("power-scaling, and ML beside Bayes")
     evaluator = Evaluator(study, data, choices, seed=settings.seed, variant=suite[0], draws=settings.draws)
     sensitivities = scale_powers(study, evaluator, ledger)
-    approaches, left = compare_approaches(study, evaluator)
+    approaches, left = _compare_all(study, evaluator, suite)
     patients: tuple[PatientsResult, ...] = ()
     multiverse = None
     if not settings.quick:
-        patients = _remove_patients(study, rows, ledger, choices, settings, suite[0], base, report, remarks)
+        patients = _remove_patients(
+            study, rows, ledger, choices, settings, suite[0], base, keeping, report, remarks
+        )
         multiverse = run_multiverse(
             study,
             _multiverse_rows(rows, cohorts, choices),
@@ -231,7 +259,7 @@ def run_claims(
             ledger,
             seed=settings.seed,
             jobs=settings.jobs,
-            store=store,
+            store=keeping.within("multiverse"),
             report=report,
         )
         remarks += format_failures(multiverse.failures)
@@ -259,8 +287,8 @@ def run_claims(
         patients=patients,
         multiverse=multiverse,
         changes=find_changes(ledger, base, challenges),
-        approaches=tuple(approaches),
-        left=tuple(left),
+        approaches=approaches,
+        left=left,
         remarks=tuple(remarks),
         seconds=time.perf_counter() - started,
     )
@@ -274,31 +302,83 @@ def _judge_sources(
     choices: Multiverse,
     settings: ClaimsSettings,
     suite: Sequence[PriorVariant],
+    keeping: Keeping,
     report: Reporter,
     remarks: list[str],
 ) -> dict[str, tuple[ClaimResult, ...]]:
     """Judge the rows at hand under every prior, and every other cohort under the default, side by side."""
     claims = list(ledger.claims)
     tasks = []
-    for variant in suite:
-        specification = Specification(variant=variant, draws=settings.draws)
-        arguments = (study, rows, choices, claims, settings.seed, [specification])
-        tasks.append(Task(key=f"prior_{variant.id}", arguments=arguments))
+    for start in range(0, len(suite), _PRIORS_A_TASK):
+        specifications = [
+            Specification(variant=variant, draws=settings.draws)
+            for variant in suite[start : start + _PRIORS_A_TASK]
+        ]
+        arguments = (study, rows, choices, claims, settings.seed, specifications)
+        tasks.append(
+            Task(key=f"priors_{start}_of_{name_rows(rows)}", arguments=arguments, size=len(specifications))
+        )
     for name, path in cohorts.items():
         if path != rows:
             specification = Specification(variant=suite[0], draws=settings.draws)
             arguments = (study, path, choices, claims, settings.seed, [specification])
             tasks.append(Task(key=f"cohort_{name}", arguments=arguments))
     done = run_tasks(
-        judge_under, tasks, workers=Workers(jobs=settings.jobs), report=report, unit="sources and priors"
+        judge_under,
+        tasks,
+        workers=Workers(jobs=settings.jobs),
+        store=keeping.within("sources"),
+        record=keeping.record,
+        report=report,
+        unit="sources and priors",
     )
     remarks += format_failures(done.failures)
-    found = {key: combine_parts(ledger, restore(done.columns(key))) for key in done.results}
+    found: dict[str, tuple[ClaimResult, ...]] = {}
+    for key in done.results:
+        for name, columns in _by_prior(done.columns(key)).items():
+            found[f"prior_{name}" if key.startswith("priors_") else key] = combine_parts(
+                ledger, restore(columns)
+            )
     if f"prior_{suite[0].id}" not in found:
         raise FitError("the claims could not be judged: " + "; ".join(format_failures(done.failures)))
     for name, path in cohorts.items():
         if path == rows:
             found[f"cohort_{name}"] = found[f"prior_{suite[0].id}"]
+    return found
+
+
+def _compare_all(
+    study: Study, evaluator: Evaluator, suite: Sequence[PriorVariant]
+) -> tuple[tuple[Approaches, ...], tuple[tuple[Cell, str], ...]]:
+    """Compare ML with Bayes under every prior of the suite that is a belief and not a scale; rows are planned once."""
+    compared, left = compare_approaches(study, evaluator)
+    for variant in suite[1:]:
+        if not is_scale(variant):
+            other = Evaluator(
+                study,
+                evaluator.data,
+                evaluator.choices,
+                seed=evaluator.seed,
+                variant=variant,
+                draws=evaluator.draws,
+                plans=evaluator.plans,
+            )
+            compared += compare_approaches(study, other)[0]
+    return tuple(compared), tuple(left)
+
+
+def name_rows(rows: Rows) -> str:
+    """Name the rows at hand in the keys of tasks: the cohort, or the start of the data's digest."""
+    return rows.digest[:12] if isinstance(rows, StudyData) else rows.stem
+
+
+def _by_prior(columns: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
+    """Split columns by the prior that they were made under."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for i, variant in enumerate(columns["prior_variant"]):
+        own = found.setdefault(str(variant), {name: [] for name in columns})
+        for name, values in columns.items():
+            own[name].append(values[i])
     return found
 
 
@@ -384,6 +464,7 @@ def stress_patients(
             "lowest": influence.lowest,
             "highest": influence.highest,
             "n_refitted": influence.n_refitted,
+            "n_failed": influence.n_failed,
             "n_removed": fragility.n_removed if fragility else 0,
             "n_tried": fragility.n_tried if fragility else 0,
             "becomes": (fragility.becomes if fragility else influence.verdict).value,
@@ -415,13 +496,14 @@ def _remove_patients(
     settings: ClaimsSettings,
     variant: PriorVariant,
     base: Sequence[ClaimResult],
+    keeping: Keeping,
     report: Reporter,
     remarks: list[str],
 ) -> tuple[PatientsResult, ...]:
     results = {result.claim_id: result for result in base}
     tasks = [
         Task(
-            key=f"patients_{claim.id}",
+            key=f"patients_{claim.id}_of_{name_rows(rows)}",
             arguments=(
                 study,
                 rows,
@@ -444,6 +526,8 @@ def _remove_patients(
         stress_patients,
         tasks,
         workers=Workers(jobs=settings.jobs),
+        store=keeping.within("patients"),
+        record=keeping.record,
         report=report,
         unit="parts with patients left out",
     )
@@ -458,7 +542,7 @@ def _patients_results(done: Finished) -> list[PatientsResult]:
         for i in range(len(columns["claim_id"])):
             row = {name: values[i] for name, values in columns.items()}
             row |= {name: Verdict(str(row[name])) for name in ("verdict", "becomes")}
-            for name in ("n_patients", "n_changing", "n_refitted", "n_removed", "n_tried"):
+            for name in ("n_patients", "n_changing", "n_refitted", "n_failed", "n_removed", "n_tried"):
                 row[name] = int(row[name])
             found.append(PatientsResult(**row))
     return found
@@ -516,10 +600,14 @@ def _patient_challenges(base: Sequence[ClaimResult], patients: Sequence[Patients
     return found
 
 
+def is_scale(variant: PriorVariant) -> bool:
+    """Say whether a member of the suite changes the priors of SDs or of the correlation only."""
+    return variant.sd_factor != 1.0 or (variant.lkj_eta is not None and not variant.automatic)
+
+
 def _prior_challenges(suite: Sequence[tuple[PriorVariant, tuple[ClaimResult, ...]]]) -> list[Challenge]:
     found: list[Challenge] = []
     for variant, results in suite:
-        is_scale = variant.sd_factor != 1.0 or (variant.lkj_eta is not None and not variant.automatic)
-        family: Family = "sd_prior" if is_scale else "prior"
+        family: Family = "sd_prior" if is_scale(variant) else "prior"
         found += from_results(results, family=family, name=variant.id, says=f"prior: {variant.label}")
     return found

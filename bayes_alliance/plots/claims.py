@@ -67,10 +67,12 @@ def overview_rows(run: ClaimsRun) -> list[PlotRow]:
             "says": claim.says,
             "printed": run.printed[i].verdict.value,
             "printed_sure": run.printed[i].sure,
+            "printed_all_parts": run.printed[i].n_tested == len(claim.parts),
             "synthetic": commonest(counts).value if counts else None,
             **{f"cohorts_{v.name.lower()}": counts[v] for v in Verdict},
             "real_data": run.real[i].verdict.value if run.real else None,
             "real_data_sure": run.real[i].sure if run.real else None,
+            "real_data_all_parts": run.real[i].n_tested == len(claim.parts) if run.real else None,
         }
         for verdict in Verdict:
             if verdict is not Verdict.UNTESTABLE:
@@ -100,7 +102,7 @@ def plot_overview(run: ClaimsRun) -> Figure:
         left.set_xlim(-0.5, len(columns) - 0.4)
         left.xaxis.tick_top()
         right.set_xlim(0.0, 1.0)
-        right.set_xlabel("Share of specifications (multiverse), or of cohorts where there is none")
+        right.set_xlabel("Share of specifications (thin: of cohorts)")
         for axes in (left, right):
             axes.tick_params(axis="y", length=0.0)
             axes.spines["left"].set_visible(False)
@@ -118,7 +120,17 @@ def _draw_verdicts(axes: Axes, row: PlotRow, columns: Sequence[str], y: int) -> 
             continue
         verdict = Verdict(str(word))
         colour = GREY if verdict is Verdict.UNTESTABLE else VERDICT_COLOURS[verdict]
-        axes.plot([x], [y], marker=VERDICT_MARKERS[verdict], color=colour, linestyle="none", markersize=4.5)
+        # Hollow: only some parts of the claim could be tested.
+        whole = row.get(f"{column.replace(' ', '_')}_all_parts") in (None, True)
+        axes.plot(
+            [x],
+            [y],
+            marker=VERDICT_MARKERS[verdict],
+            color=colour,
+            markerfacecolor=colour if whole else "white",
+            linestyle="none",
+            markersize=4.5,
+        )
         if column == "synthetic" and verdict is not Verdict.UNTESTABLE:
             total = sum(int(row[f"cohorts_{v.name.lower()}"] or 0) for v in Verdict)
             agree = int(row[f"cohorts_{verdict.name.lower()}"] or 0)
@@ -158,11 +170,15 @@ def _legend(figure: Figure) -> None:
 def _overview_note(run: ClaimsRun) -> str:
     cohorts = f" Synthetic: most frequent verdict over {len(run.synthetic)} cohorts." if run.synthetic else ""
     fits = f" Multiverse: {run.multiverse.n_fits} fits on the rows at hand." if run.multiverse else ""
-    kind = "SYNTHETIC DATA, " if run.source is Source.SYNTHETIC else ""
     return (
-        f"Printed: {cite_study(run.study)} alone.{cohorts}{fits} Thin bars: share of cohorts, for claims outside of "
-        f"the multiverse. Rows at hand: {kind}{run.source.value} ({run.origin}). Random seed {run.settings.seed}."
+        f"Printed: {cite_study(run.study)} alone.{cohorts}{fits} Hollow: only some parts of the claim could be "
+        "tested. Thin bars: share of cohorts, for claims outside of the multiverse. Rows at hand: "
+        f"{_rows_at_hand(run)}. Random seed {run.settings.seed}."
     )
+
+
+def _rows_at_hand(run: ClaimsRun) -> str:
+    return f"{'SYNTHETIC DATA' if run.source is Source.SYNTHETIC else run.source.value} ({run.origin})"
 
 
 def curve_cells(run: ClaimsRun, model: str, estimand: str) -> list[Cell]:
@@ -288,8 +304,7 @@ def _draw_options(
 
 
 def _curve_note(run: ClaimsRun, rows: Sequence[PlotRow]) -> str:
-    kind = "SYNTHETIC DATA, " if run.source is Source.SYNTHETIC else ""
     return (
         f"{len(rows)} specifications, the full grid of the choices below; bars: 95 % equal-tailed intervals. "
-        f"{kind}{run.source.value} ({run.origin}). Random seed {run.settings.seed}."
+        f"Rows: {_rows_at_hand(run)}. Random seed {run.settings.seed}."
     )

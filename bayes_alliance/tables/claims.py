@@ -365,7 +365,7 @@ def tabulate_patients(run: ClaimsRun) -> Table:
         *exact_columns("lowest", "highest", "largest_shift"),
         *(
             Column(name=name, heading=name, shown="csv")
-            for name in ("n_refitted", "n_removed", "n_tried", "becomes")
+            for name in ("n_refitted", "n_failed", "n_removed", "n_tried", "becomes")
         ),
     )
     rows: list[dict[str, Value]] = [
@@ -381,6 +381,7 @@ def tabulate_patients(run: ClaimsRun) -> Table:
             "highest": one.highest,
             "largest_shift": one.largest_shift,
             "n_refitted": one.n_refitted,
+            "n_failed": one.n_failed,
             "n_removed": one.n_removed,
             "n_tried": one.n_tried,
             "becomes": one.becomes.value,
@@ -505,6 +506,7 @@ def tabulate_approaches(run: ClaimsRun) -> Table:
     columns = (
         text_column("cell", "Cell"),
         text_column("printed", "Printed"),
+        text_column("prior", "Prior"),
         shown_column("ml_shown", "ML: estimate(SE)"),
         shown_column("bayes_shown", f"Bayes: mean [{INTERVAL_NAME}]"),
         shown_column("shift_shown", "Shift, SE"),
@@ -526,6 +528,7 @@ def tabulate_approaches(run: ClaimsRun) -> Table:
             {
                 "cell": f"{one.cell.table}: {one.cell.row}: {one.cell.column}",
                 "printed": one.cell.printed,
+                "prior": one.prior,
                 "ml_shown": f"{format_number(one.ml.estimate, one.ml.se)}({format_number(one.ml.se, one.ml.se)})",
                 "bayes_shown": f"{mean} [{lower}, {upper}]",
                 "shift_shown": format_fixed(one.shift, 2),
