@@ -43,14 +43,14 @@ def simulate(n: int, effects: tuple[float, ...], seed: int) -> pd.DataFrame:
     )
 
 
-def fit(frame: pd.DataFrame, *, draws: int = 400) -> tuple[JointEffect, list[Prepared]]:
+def fit(frame: pd.DataFrame, *, draws: int = 250) -> tuple[JointEffect, list[Prepared]]:
     study = case_study(OUTCOMES)
     data = case_data(study, frame)
     family = [
         prepare_model(study, data, model, prior="neutral", seed=3, draws=2000) for model in study.models
     ]
     ready = [one for one in family if isinstance(one, Prepared)]
-    found = fit_joint(study, data, ready, prior="neutral", seed=3, draws=draws, warmup=150)
+    found = fit_joint(study, data, ready, prior="neutral", seed=3, draws=draws, warmup=100)
     assert not isinstance(found, StressSkipped)
     return found[0], ready
 

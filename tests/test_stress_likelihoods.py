@@ -160,8 +160,8 @@ def test_residual_sds_by_group_are_recovered_and_preferred_only_where_they_diffe
         frame = simulate_rows(120, (0.02, 0.0), seed=7, sigma=0.4, times=(3.0, 15.0, 27.0, 36.0))
         more = np.sqrt(factor**2 - 1.0) * 0.4 * np.random.default_rng(1).standard_normal(len(frame))
         frame["tasks"] += np.where(frame["poor"] == 1.0, more, 0.0)
-        prepared = prepare(on_grid(frame), case_study(grid=True), draws=1000)
-        variant = fit_sd_by_group(prepared)
+        prepared = prepare(on_grid(frame), case_study(grid=True), draws=400)
+        variant = fit_sd_by_group(prepared, factors=np.linspace(-1.0, 1.0, 11))
         low, high = np.exp(np.quantile(variant.extra, [0.025, 0.975]))
         assert low - 0.1 <= factor <= high + 0.1
         assert (low > 1.2) == (factor == 2.0)
@@ -186,7 +186,7 @@ def test_autocorrelation_is_recovered() -> None:
         correlation = np.where(gap == 0.0, 1.0, truth**gap if truth else 0.0)
         noise = np.random.default_rng(4).standard_normal((80, len(times))) @ np.linalg.cholesky(correlation).T
         frame["tasks"] += 0.6 * noise.ravel()
-        variant = fit_autocorrelated(prepare(frame, draws=1000))
+        variant = fit_autocorrelated(prepare(frame, draws=400), values=np.linspace(0.0, 0.9, 10))
         low, high = np.quantile(variant.extra, [0.025, 0.975])
         assert low - 0.05 <= truth <= high + 0.05
         assert (low > 0.2) == (truth > 0.0)

@@ -73,8 +73,8 @@ def test_the_closed_form_agrees_with_imputing_and_refitting() -> None:
     prepared = prepare(scattered(60))
     for deltas in ((0.0, 0.0), (-1.0, 0.5)):
         quick = deviation(prepared).at(deltas).points
-        slow = refit_imputed(prepared, deltas, imputations=80, seed=2, draws=200)[0]
-        error = slow.points.reshape(80, -1).mean(axis=1).std(ddof=1) / np.sqrt(80)
+        slow = refit_imputed(prepared, deltas, imputations=50, seed=2, draws=100)[0]
+        error = slow.points.reshape(50, -1).mean(axis=1).std(ddof=1) / np.sqrt(50)
         assert abs(quick.mean() - slow.points.mean()) < 3.5 * error
         assert 0.85 < slow.points.std() / quick.std() < 1.25
 
@@ -175,7 +175,7 @@ def shared_dropout(seed: int, gamma: float) -> pd.DataFrame:
 def test_a_shared_parameter_changes_the_verdict_only_where_dropout_depends_on_the_slope() -> None:
     """With dropout by the patient's own slope the spurious difference goes; without, the estimates agree."""
     informative = prepare(shared_dropout(2, -0.5))
-    fit = fit_shared_parameter(informative)
+    fit = fit_shared_parameter(informative, draws=1000)
     assert isinstance(fit, SharedParameterFit)
     assert interval_verdict(informative.base()[0].points) == BELOW
     assert interval_verdict(fit.draws[0].points) == NEITHER
@@ -185,7 +185,7 @@ def test_a_shared_parameter_changes_the_verdict_only_where_dropout_depends_on_th
     assert fit.gamma[:, 0].mean() == pytest.approx(0.0, abs=3.0 * fit.gamma[:, 0].std())
 
     blind = prepare(shared_dropout(2, 0.0))
-    other = fit_shared_parameter(blind)
+    other = fit_shared_parameter(blind, draws=1000)
     assert isinstance(other, SharedParameterFit)
     base = blind.base()[0].points
     assert interval_verdict(other.draws[0].points) == interval_verdict(base)
