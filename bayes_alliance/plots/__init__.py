@@ -180,12 +180,13 @@ def _comparisons(results: StudyResults) -> Iterator[PlannedFigure]:
     for comparison in results.comparisons:
         if len(comparison.models) > 1:
             rows = tabulate_comparison_plot(results, comparison)
+            label = results.study.variable(comparison.outcome).label
             yield PlannedFigure(
                 name=f"comparison_{name_file(comparison.name)}",
                 rows=rows,
                 draw=partial(plot_comparison, results, comparison),
                 stamp=stamp_provenance(results),
-                title=f"AIC beside LOO: {results.study.variable(comparison.outcome).label}, comparison {comparison.name}",
+                title=f"AIC beside LOO: {label}, comparison {comparison.name}",
                 alt=describe_comparison(rows),
             )
 
