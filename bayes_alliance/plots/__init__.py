@@ -181,12 +181,13 @@ def _comparisons(results: StudyResults) -> Iterator[PlannedFigure]:
     for comparison in results.comparisons:
         if len(comparison.models) > 1:
             rows = tabulate_comparison_plot(results, comparison)
+            label = results.study.variable(comparison.outcome).label
             yield PlannedFigure(
                 name=f"comparison_{name_file(comparison.name)}",
                 rows=rows,
                 draw=partial(plot_comparison, results, comparison),
                 stamp=stamp_provenance(results),
-                title=f"AIC beside LOO: {results.study.variable(comparison.outcome).label}",
+                title=f"AIC beside LOO: {label}, comparison {comparison.name}",
                 alt=describe_comparison(rows),
             )
 
@@ -271,10 +272,24 @@ def _scores(results: StudyResults) -> Iterator[PlannedFigure]:
         rows = tabulate_patient_scores(results, comparison)
         draw = partial(plot_patient_scores, results, comparison)
         alt = describe_patient_scores(rows)
-        yield _plan(results, f"patient_scores_{name}", rows, draw, f"Who is predicted better: {label}", alt)
+        yield _plan(
+            results,
+            f"patient_scores_{name}",
+            rows,
+            draw,
+            f"Who is predicted better: {label}, comparison {name}",
+            alt,
+        )
         rows = tabulate_pareto_k(results, comparison)
         draw = partial(plot_pareto_k, results, comparison)
-        yield _plan(results, f"pareto_k_{name}", rows, draw, f"Pareto k: {label}", describe_pareto_k(rows))
+        yield _plan(
+            results,
+            f"pareto_k_{name}",
+            rows,
+            draw,
+            f"Pareto k: {label}, comparison {name}",
+            describe_pareto_k(rows),
+        )
 
 
 def _chains(results: StudyResults) -> Iterator[PlannedFigure]:

@@ -26,6 +26,7 @@ from bayes_alliance.plots.style import (
     VERMILLION,
     PlotRow,
     add_note,
+    draw_ticks,
     grid_columns,
     make_figure,
     note_height_mm,
@@ -206,8 +207,8 @@ def _draw_pareto(axes: Axes, values: Array, y: int, label: str) -> None:
     axes.axhline(y, color=LIGHT, linewidth=0.4, zorder=0)
     known = values[np.isfinite(values)]
     bad = known > PARETO_K_THRESHOLD
-    axes.plot(known[~bad], np.full(int((~bad).sum()), y), "|", color=BLUE, markersize=5.0, alpha=0.6)
-    axes.plot(known[bad], np.full(int(bad.sum()), y), "|", color=VERMILLION, markersize=6.0)
+    draw_ticks(axes, known[~bad], y, colour=BLUE, half=0.2)
+    draw_ticks(axes, known[bad], y, colour=VERMILLION, half=0.25)
     if len(known):
         (mark,) = axes.plot([known.max()], [y], marker="o", markersize=7.0, alpha=0.0, linestyle="none")
         say_value(

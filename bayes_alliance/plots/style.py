@@ -29,6 +29,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
 
+from bayes_alliance.fits import Array
 from bayes_alliance.tables.record import Value, format_csv_rows
 from bayes_alliance.whole_files import whole_file, write_whole
 
@@ -201,6 +202,14 @@ def _text_mm(text: str) -> float:
     font = FontProperties(family=_SETTINGS["font.family"], size=SMALL_PT)
     width, _, _ = TextToPath().get_text_width_height_descent(text, font, ismath=False)
     return float(width) / 72.0 * 25.4
+
+
+def draw_ticks(axes: Axes, at: Array, y: float, *, colour: str, half: float) -> None:
+    """Draw upright ticks on a line as one path: thousands of marks of their own make large files."""
+    x = np.repeat(np.asarray(at, dtype=float), 3)
+    x[2::3] = np.nan
+    heights = np.tile([y - half, y + half, np.nan], len(at))
+    axes.plot(x, heights, color=colour, linewidth=0.7, alpha=0.7, solid_capstyle="butt")
 
 
 def tidy(axes: Axes) -> None:
