@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,14 @@ from bayes_alliance.cli_data import add_reading_options, load_data, shipped_coho
 from bayes_alliance.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
-    from bayes_alliance.claims.run import ClaimsRun
+    from bayes_alliance.claims.evaluate import ClaimResult
+    from bayes_alliance.claims.ledger import Ledger
+    from bayes_alliance.claims.run import ClaimsRun, OtherTests
+    from bayes_alliance.data import StudyData
     from bayes_alliance.study import Study
 
 DEFAULT_SEED = 2020
+DEFAULT_STRESS = "missing,joint,conditioning"
 MAX_JOBS = 1024
 NARROWEST, WIDEST = 80, 100
 
@@ -58,6 +63,13 @@ def add_commands(commands: Any) -> None:
     )
     command.add_argument(
         "--quick", action="store_true", help="verdicts and priors only: no multiverse, no removal of patients"
+    )
+    command.add_argument(
+        "--stress",
+        default=DEFAULT_STRESS,
+        metavar="WHAT,...",
+        help="stress tests whose draws challenge the verdicts too, as of the command stress: missing, joint, "
+        "conditioning, likelihoods (slow); none for none (default: %(default)s; --quick makes none)",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of the table")
     command.add_argument("--quiet", action="store_true", help="no progress")
@@ -103,7 +115,10 @@ def _claims(options: argparse.Namespace) -> int:
 
     _make_folder(folder)
     settings = ClaimsSettings(seed=options.seed, jobs=options.jobs, quick=options.quick)
-    run = run_claims(study, rows, cohorts, ledger, choices, settings, store=folder / "kept", report=report)
+    more = _stress_tests(options, study, ledger, report)
+    run = run_claims(
+        study, rows, cohorts, ledger, choices, settings, store=folder / "kept", report=report, more=more
+    )
     report("writing tables and figures")
     written = write_claims(run, folder)
     for remark in run.remarks:
@@ -114,6 +129,29 @@ def _claims(options: argparse.Namespace) -> int:
     print(printable(format_claims(run, _width())))
     print(printable(f"{len(written)} files in {folder}"))
     return 0
+
+
+def _stress_tests(
+    options: argparse.Namespace, study: Study, ledger: Ledger, report: Callable[[str], None]
+) -> OtherTests | None:
+    """Give the stress tests asked for, as challenges to verdicts; a study without models for them has none."""
+    from bayes_alliance.claims.change import Challenge, from_draws
+    from bayes_alliance.stress.prepare import chosen_models
+    from bayes_alliance.stress.run import StressSettings, check_what, run_stress
+
+    what = tuple(part.strip() for part in options.stress.split(",") if part.strip())
+    if what == ("none",) or options.quick:
+        return None
+    settings = StressSettings(prior=study.priors[0].name, seed=options.seed, what=what)
+    check_what(study, settings)
+    if not chosen_models(study):
+        return None
+
+    def more(data: StudyData, base: Sequence[ClaimResult]) -> list[Challenge]:
+        report("stress tests: " + ", ".join(what))
+        return from_draws(ledger, base, run_stress(study, data, settings, report=report).all_draws())
+
+    return more
 
 
 def _rows(options: argparse.Namespace, study: Study) -> tuple[Any, dict[str, Path]]:

@@ -164,7 +164,7 @@ def run_stress(
         If a model or a test asked for does not exist, or no model can be run.
     """
     started = time.perf_counter()
-    _check_what(study, settings)
+    check_what(study, settings)
     chosen = chosen_models(study, settings.models)
     rules = rule or direction_rule
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
@@ -222,7 +222,14 @@ def direction_rule(study: Study, base: StressDraws) -> VerdictRule:
     return rule
 
 
-def _check_what(study: Study, settings: StressSettings) -> None:
+def check_what(study: Study, settings: StressSettings) -> None:
+    """Refuse stress tests and likelihoods that there are not.
+
+    Raises
+    ------
+    InputError
+        With every one of them.
+    """
     problems = [
         Problem(what="no such stress test", got=repr(name), allowed=", ".join(WHAT))
         for name in settings.what
