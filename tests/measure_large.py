@@ -76,41 +76,35 @@ def measure(path: Path, jobs: int) -> dict[str, float]:
         "reduce_s": facts["seconds"]["reduce"],
         "ml_and_reml_s": facts["seconds"]["ml_and_reml"],
         "posterior_s": facts["seconds"]["posterior"],
+        "processor_s": usage.ru_utime + usage.ru_stime,
         "peak_mib": usage.ru_maxrss / 1024.0,
     }
 
 
 def plot(rows: list[dict[str, object]], out: Path) -> None:
-    """Seconds against patients, both on logarithmic axes, with a line of slope one."""
-    from bayes_alliance.plots.style import BLUE, DOUBLE_MM, GREEN, GREY, VERMILLION, make_figure, use_style
+    """Seconds of processor against patients, both on logarithmic axes, with a line of slope one; memory beside."""
+    from bayes_alliance.plots.style import BLUE, DOUBLE_MM, GREY, VERMILLION, make_figure, use_style
 
     with use_style():
         figure = make_figure(DOUBLE_MM, 70.0)
-        panels = figure.subplots(1, 2, sharey=True)
-        for panel, dates in zip(panels, ("schedule", "scattered"), strict=True):
+        seconds, memory = figure.subplots(1, 2)
+        for dates, colour, words in (
+            ("schedule", BLUE, "visits in scheduled months"),
+            ("scattered", VERMILLION, "no two patients seen at the same times"),
+        ):
             mine = [row for row in rows if row["dates"] == dates]
             size = [float(str(row["patients"])) for row in mine]
-            for name, colour in (("reduce_s", BLUE), ("ml_and_reml_s", GREEN), ("posterior_s", VERMILLION)):
+            for panel, name in ((seconds, "processor_s"), (memory, "peak_mib")):
                 panel.plot(
-                    size, [float(str(row[name])) for row in mine], color=colour, marker="o", label=name[:-2]
+                    size, [float(str(row[name])) for row in mine], color=colour, marker="o", label=words
                 )
-            if size:
-                line = np.array([min(size), max(size)])
-                panel.plot(
-                    line,
-                    float(str(mine[-1]["reduce_s"])) * line / line[-1],
-                    color=GREY,
-                    ls=":",
-                    label="linear",
-                )
-            panel.set(
-                xscale="log",
-                yscale="log",
-                xlabel="Patients, four visits each",
-                title=f"visits on {dates} dates" if dates == "scattered" else "visits in scheduled months",
-            )
-        panels[0].set_ylabel("Seconds")
-        panels[0].legend()
+        line = np.array([1e4, 1e6])
+        seconds.plot(line, 10.0 * line / 1e6, color=GREY, linestyle=":", label="linear in patients")
+        seconds.set(xscale="log", yscale="log", ylabel="Seconds of processor, whole command")
+        memory.set(xscale="log", ylim=(0.0, None), ylabel="Peak memory, MiB")
+        for panel in (seconds, memory):
+            panel.set_xlabel("Patients, four visits each")
+        seconds.legend()
         for ending in ("png", "svg"):
             figure.savefig(out / f"large_data.{ending}", dpi=200)
 
