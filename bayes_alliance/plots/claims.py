@@ -232,7 +232,7 @@ def plot_curve(run: ClaimsRun, model: str, estimand: str) -> Figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[50.0, 3.4 * len(options) + 2.0])
         handles = _draw_curve(above, rows)
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-        figure.suptitle(part.label, x=0.01, ha="left", fontsize=9.0)
+        above.set_title(textwrap.fill(part.label, 46), loc="left", fontweight="bold")
         above.set_ylabel(f"{part.unit} over {run.study.horizon:g} {run.study.time_unit}")
         _draw_options(below, run, rows, options)
         add_note(figure, note)
