@@ -13,7 +13,7 @@ from bayes_alliance.claims.approaches import compare_approaches, overlap
 from bayes_alliance.claims.change import FAMILIES, Challenge, find_changes, from_draws
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.evaluate import Evaluator, PartResult, model_quantity
-from bayes_alliance.claims.influence import _refit, fewest_to_change, leave_one_out
+from bayes_alliance.claims.influence import _most_telling, _refit, _view, fewest_to_change, leave_one_out
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.multiverse import Cell as MultiverseCell
 from bayes_alliance.claims.multiverse import (
@@ -261,6 +261,24 @@ def test_leaving_one_patient_out_by_weights_is_a_refit_without(toy: Toy) -> None
         exact.append(float(np.mean(model_quantity(study, part, [rest]) < 0.0)))
     assert influence.lowest == pytest.approx(min(exact), abs=0.03)
     assert influence.highest == pytest.approx(max(exact), abs=0.03)
+
+
+@pytest.mark.parametrize("worse", [True, False])
+def test_the_patient_taken_away_first_is_the_one_that_refits_name(toy: Toy, worse: bool) -> None:
+    """Of 20 refits without one patient, the one that weakens (or strengthens) the claim most, within noise."""
+    study, part = toy[0], toy[2].claim("differs").parts[0]
+    fitted = evaluator(toy, draws=4000, n_patients=20, difference=-0.4).fit("outcome")
+    exact = []
+    for patient in range(20):
+        rest = _refit(study, fitted, without_patient(fitted.stats, patient), patient, NEUTRAL, 4000)
+        assert rest is not None
+        drawn = model_quantity(study, part, [rest])
+        exact.append(-float(drawn.mean() / drawn.std()))
+    view = _view(study, part, fitted, fitted.stats)
+    chosen = _most_telling(part, view, np.ones(20, dtype=bool), worse)
+    best = min(exact) if worse else max(exact)
+    assert exact[chosen] == pytest.approx(best, abs=0.1)
+    assert max(exact) - min(exact) > 0.3
 
 
 def test_open_parts_are_those_that_change_the_whole(toy: Toy) -> None:
