@@ -12,10 +12,17 @@ from scipy import stats
 from bayes_alliance.claims.approaches import compare_approaches, overlap
 from bayes_alliance.claims.change import FAMILIES, Challenge, find_changes, from_draws
 from bayes_alliance.claims.choices import Multiverse
-from bayes_alliance.claims.evaluate import Evaluator, model_quantity
-from bayes_alliance.claims.influence import _refit, fewest_to_change, leave_one_out
+from bayes_alliance.claims.evaluate import Evaluator, PartResult, model_quantity
+from bayes_alliance.claims.influence import _most_telling, _refit, _view, fewest_to_change, leave_one_out
 from bayes_alliance.claims.ledger import Ledger
-from bayes_alliance.claims.multiverse import count_fits, plan_tasks, run_multiverse, touches
+from bayes_alliance.claims.multiverse import Cell as MultiverseCell
+from bayes_alliance.claims.multiverse import (
+    count_fits,
+    judge_specifications,
+    plan_tasks,
+    run_multiverse,
+    touches,
+)
 from bayes_alliance.claims.power_scaling import (
     THRESHOLD,
     coefficient_log_prior,
@@ -256,6 +263,24 @@ def test_leaving_one_patient_out_by_weights_is_a_refit_without(toy: Toy) -> None
     assert influence.highest == pytest.approx(max(exact), abs=0.03)
 
 
+@pytest.mark.parametrize("worse", [True, False])
+def test_the_patient_taken_away_first_is_the_one_that_refits_name(toy: Toy, worse: bool) -> None:
+    """Of 20 refits without one patient, the one that weakens (or strengthens) the claim most, within noise."""
+    study, part = toy[0], toy[2].claim("differs").parts[0]
+    fitted = evaluator(toy, draws=4000, n_patients=20, difference=-0.4).fit("outcome")
+    exact = []
+    for patient in range(20):
+        rest = _refit(study, fitted, without_patient(fitted.stats, patient), patient, NEUTRAL, 4000)
+        assert rest is not None
+        drawn = model_quantity(study, part, [rest])
+        exact.append(-float(drawn.mean() / drawn.std()))
+    view = _view(study, part, fitted, fitted.stats)
+    chosen = _most_telling(part, view, np.ones(20, dtype=bool), worse)
+    best = min(exact) if worse else max(exact)
+    assert exact[chosen] == pytest.approx(best, abs=0.1)
+    assert max(exact) - min(exact) > 0.3
+
+
 def test_open_parts_are_those_that_change_the_whole(toy: Toy) -> None:
     """Any part brings a supported claim of all down; only the last bad one lifts a claim that is not supported."""
     result = evaluator(toy).judge_claim(toy[2].claim("differs"))
@@ -335,6 +360,30 @@ def test_a_run_that_was_stopped_gives_the_same_table_after_resuming(toy: Toy, tm
     assert [repr(cell) for cell in resumed.cells] == [repr(cell) for cell in straight.cells]
     other = run_multiverse(study, rows, choices, ledger, seed=2, draws=400, store=tmp_path)
     assert other.n_reused == 0
+
+
+def test_a_claim_that_needs_all_parts_is_not_tested_where_one_could_not_be(toy: Toy) -> None:
+    """Under the same specification; a part that a choice does not touch enters from the study's own way."""
+    ledger = toy[2]
+    base = evaluator(toy).judge_claim(ledger.claim("differs")).parts[0]
+    claim = ledger.claim("differs")
+    parts = (claim.parts[0], dataclasses.replace(claim.parts[0], id="second"))
+    both = dataclasses.replace(ledger, claims=(dataclasses.replace(claim, parts=parts),))
+    own, moved = (("poor", "below_60"),), (("poor", "other"),)
+    bad = dataclasses.replace(base, part_id="second", judgement=None, reason="no rows")
+
+    def cell(choices: tuple[tuple[str, str], ...], result: PartResult) -> MultiverseCell:
+        departures = ("poor",) if choices == moved else ()
+        return MultiverseCell(rows="rows", choices=choices, departures=departures, result=result)
+
+    failing = judge_specifications(
+        both, [cell(own, base), cell(own, bad), cell(moved, base), cell(moved, bad)]
+    )
+    assert [v.verdict for v in failing] == [Verdict.UNTESTABLE] * 2
+    assert failing[0].reason == "no rows"
+    second = dataclasses.replace(base, part_id="second")
+    untouched = judge_specifications(both, [cell(own, base), cell(own, second), cell(moved, base)])
+    assert [v.verdict for v in untouched] == [Verdict.SUPPORTED] * 2
 
 
 def test_what_cannot_be_fitted_stays_in_the_table(toy: Toy) -> None:

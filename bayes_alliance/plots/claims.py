@@ -227,12 +227,13 @@ def plot_curve(run: ClaimsRun, model: str, estimand: str) -> Figure:
     note = _curve_note(run, rows)
     part = next(p for _, p in run.ledger.parts if (p.model, p.estimand) == (model, estimand))
     with use_style():
-        height = 62.0 + 3.4 * len(options) + note_height_mm(note, DOUBLE_MM)
+        height = 68.0 + 3.4 * len(options) + note_height_mm(note, DOUBLE_MM)
         figure = make_figure(DOUBLE_MM, height)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[50.0, 3.4 * len(options) + 2.0])
-        _draw_curve(above, rows)
+        handles = _draw_curve(above, rows)
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        above.set_title(textwrap.fill(part.label, 46), loc="left", fontweight="bold")
         above.set_ylabel(f"{part.unit} over {run.study.horizon:g} {run.study.time_unit}")
-        above.set_title(part.label, loc="left", fontweight="bold")
         _draw_options(below, run, rows, options)
         add_note(figure, note)
     return figure
@@ -246,7 +247,8 @@ def _options(run: ClaimsRun, axis: str) -> list[str]:
     return [option.id for a in run.choices.axes if a.id == axis for option in a.options]
 
 
-def _draw_curve(axes: Axes, rows: Sequence[PlotRow]) -> None:
+def _draw_curve(axes: Axes, rows: Sequence[PlotRow]) -> list[Line2D]:
+    """Draw the curve; give what its legend explains."""
     axes.axhline(0.0, color=GREY, linewidth=0.6)
     for verdict in Verdict:
         mine = [row for row in rows if row["verdict"] == verdict.value]
@@ -282,7 +284,7 @@ def _draw_curve(axes: Axes, rows: Sequence[PlotRow]) -> None:
             label="the study's own way",
         )
     )
-    axes.legend(handles=handles, loc="upper left", ncols=len(handles))
+    return handles
 
 
 def _draw_options(
