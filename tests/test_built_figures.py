@@ -15,7 +15,7 @@ from bayes_alliance.plots import plan_figures
 from bayes_alliance.plots.cohorts import tabulate_scorecard_plot
 from bayes_alliance.plots.prior_sensitivity import tabulate_prior_sensitivity
 from bayes_alliance.published.posterior import cell_posteriors
-from bayes_alliance.reconstruct.ensemble import load_ensemble
+from bayes_alliance.reconstruct.store import load_ensemble
 
 FIGURES = Path(__file__).resolve().parent.parent / "figures"
 NAMES = (FIGURES / "built.txt").read_text(encoding="utf-8").split()

@@ -425,7 +425,7 @@ def test_planted_pareto_k_reaches_the_exit_code(
         code, _, err = _run(
             capsys,
             *("reanalyse", "medication", "--data", small_file, "--models", "growth"),
-            *("--engine", "collapsed", "--quiet", "--out", tmp_path / "out"),
+            *("--engine", "collapsed", "--quiet", "--jobs", "1", "--out", tmp_path / "out"),
         )
     assert code == 3
     assert "growth: Pareto k above 0.7 (new_patient) = 24" in err

@@ -116,7 +116,7 @@ def test_an_ensemble_on_a_design_is_scored_kept_and_bound_to_it(
 def test_what_cannot_be_rebuilt_is_refused_with_the_way_to_go(tmp_path: Path, data: StudyData) -> None:
     """An outcome that decides a predictor needs a plan; a study that prints nothing has nothing to reproduce."""
     folmo = load_study("folmo2020")
-    with pytest.raises(InputError, match="the outcome 'gaf' decides the predictor 'poor_outcome'"):
+    with pytest.raises(InputError, match="the outcome gaf decides the predictor 'poor_outcome'"):
         build_ensemble(folmo, tmp_path, count=1, seed=1, jobs=1, report=print, design=data)
     bare = load_study("medication")
     with pytest.raises(InputError, match="prints no number of its models"):
@@ -152,7 +152,7 @@ def test_a_simulated_study_is_rebuilt_from_its_table() -> None:
     """Every estimate has the truth's posterior and each cohort's; cohorts differ, and lie about the truth."""
     cases = check_truth(2_000_001, count=3)
     assert {case.with_digits for case in cases} == {True, False}
-    assert all(case.cohorts.shape == (3, 3) for case in cases)
+    assert all(case.cohorts.shape[0] >= 2 and case.cohorts.shape[1] == 3 for case in cases)
     for case in cases:
         assert case.cohorts[:, 1].std() > 0.0
         if case.with_digits:

@@ -15,7 +15,7 @@ from bayes_alliance.cli import main
 from bayes_alliance.cli_stress import stress_json
 from bayes_alliance.errors import InputError
 from bayes_alliance.plots.stress import figures_of
-from bayes_alliance.reconstruct.ensemble import load_ensemble
+from bayes_alliance.reconstruct.store import load_ensemble
 from bayes_alliance.stress.prepare import chosen_models, families
 from bayes_alliance.stress.run import StressResults, StressSettings, run_stress
 from bayes_alliance.study_file import load_study
@@ -28,7 +28,7 @@ MODELS = ("goals_outcome", "tasks_outcome")
 @functools.cache
 def results() -> StressResults:
     study = load_study("folmo2020")
-    data = load_ensemble(study, study.folder / study.data.ensemble)[0].data(study)
+    data = next(load_ensemble(study, study.folder / study.data.ensemble)).data(study)
     settings = StressSettings(
         prior="neutral",
         seed=2020,
@@ -76,7 +76,7 @@ def test_every_change_has_draws_of_every_estimand() -> None:
 def test_the_same_seed_gives_the_same_numbers() -> None:
     """Everything but NUTS is a function of the seed."""
     study = load_study("folmo2020")
-    data = load_ensemble(study, study.folder / study.data.ensemble)[0].data(study)
+    data = next(load_ensemble(study, study.folder / study.data.ensemble)).data(study)
     settings = StressSettings(prior="neutral", seed=2020, models=MODELS, what=("missing",), draws=400)
     again = run_stress(study, data, settings)
     for one, other in zip(results().patterns, again.patterns, strict=True):
@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
 def test_a_rule_is_applied_to_maps_and_tipping_points() -> None:
     """Whatever words the rule has stand in the map."""
     study = load_study("folmo2020")
-    data = load_ensemble(study, study.folder / study.data.ensemble)[0].data(study)
+    data = next(load_ensemble(study, study.folder / study.data.ensemble)).data(study)
     settings = StressSettings(
         prior="neutral", seed=1, models=("tasks_outcome",), what=("missing",), draws=400
     )

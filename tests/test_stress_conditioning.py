@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bayes_alliance.data import StudyData
-from bayes_alliance.reconstruct.ensemble import load_ensemble
+from bayes_alliance.reconstruct.store import load_ensemble
 from bayes_alliance.stress.conditioning import (
     Conditioning,
     condition_on_outcome,
@@ -104,7 +104,7 @@ def test_noise_of_the_end_value_dilutes() -> None:
 @functools.cache
 def built_in() -> tuple[Study, StudyData, Prepared]:
     study = load_study("folmo2020")
-    data = load_ensemble(study, study.folder / study.data.ensemble)[0].data(study)
+    data = next(load_ensemble(study, study.folder / study.data.ensemble)).data(study)
     prepared = prepare_model(
         study, data, study.model("tasks_outcome"), prior="neutral", seed=2020, draws=2000
     )

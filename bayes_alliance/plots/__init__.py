@@ -71,7 +71,7 @@ from bayes_alliance.published.posterior import cell_posteriors
 from bayes_alliance.reconstruct.store import load_ensemble
 from bayes_alliance.results import StudyResults
 from bayes_alliance.tables.published import STAMP
-from bayes_alliance.workers import Pool
+from bayes_alliance.workers import Pool, Promise
 
 __all__ = [
     "PlannedFigure",
@@ -351,9 +351,21 @@ def write_figures(
         shares = [
             workers.submit(_write_share, results, folder, style, kinds, first, jobs) for first in range(jobs)
         ]
-        written = [share.result() for share in shares]
-    by_number = {number: paths for share in written for number, paths in share}
+        # All are waited for before a full disk is told, so that none is ended in the middle of a file.
+        ended = [_outcome(share) for share in shares]
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome
+    by_number = {number: paths for share in ended if isinstance(share, list) for number, paths in share}
     return [path for number in sorted(by_number) for path in by_number[number]]
+
+
+def _outcome(share: Promise[list[tuple[int, list[Path]]]]) -> list[tuple[int, list[Path]]] | Exception:
+    """Wait for a share; give what it wrote, or why it could not."""
+    try:
+        return share.result()
+    except Exception as error:
+        return error
 
 
 def _write_share(

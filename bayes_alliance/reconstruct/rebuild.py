@@ -117,7 +117,7 @@ def check_design(study: Study) -> None:
         }
     faults = [
         Fault(
-            what=f"the outcome {model.outcome!r} decides the predictor {name!r}",
+            what=f"the outcome {', '.join(sorted(made_of[name] & set(outcomes)))} decides the predictor {name!r}",
             where=f"[[models]] {model.id}",
             fix="describe the design by a cohort plan (docs/study_file.md), which fixes the predictor first",
         )
