@@ -564,3 +564,18 @@ def test_rows_used_travel_with_the_fit():
     assert (fit.engine, fit.prior, fit.covariance, fit.model_id) == ("collapsed", "neutral", "UN", "m")
     assert fit.rows == rows_used(design)
     assert fit.beta.shape == (4, 1000, 4)
+
+
+def test_what_is_remembered_of_points_is_their_marginal_density_without_the_prior():
+    """A point out of range has no density and spoils none of the others: refits read their marginals off these."""
+    design = simulated(np.random.default_rng(4), patients=12)
+    stats = summarise(design.y, design.x, design.z, design.patient_index)
+    target = make_target(stats, wai_priors(), "UN")
+    points = np.array([[0.0, -3.0, 0.1, -0.3], [1e6, 0.0, 0.0, 0.0], [0.2, -3.5, -0.2, -0.2]])
+    values, given = target.evaluate(points)
+    alone = target.given(points[[0, 2]])
+    assert values[1] == -np.inf
+    np.testing.assert_allclose(given.log_marginal[[0, 2]], alone.log_marginal)
+    np.testing.assert_allclose(values[[0, 2]], alone.log_marginal + target.log_prior(points[[0, 2]]))
+    np.testing.assert_allclose(given.centre[[0, 2]], alone.centre)
+    assert np.isfinite(given.log_marginal[1])
