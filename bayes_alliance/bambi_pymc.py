@@ -28,7 +28,14 @@ from bayes_alliance.errors import FitError
 from bayes_alliance.fits import Array, Covariance, PosteriorFit, RowsUsed
 from bayes_alliance.formulas import Design, order_categories
 from bayes_alliance.priors import CoefficientPriors
-from bayes_alliance.pymc_model import build_pymc_model, conditional_data, marginal_data, used_data
+from bayes_alliance.pymc_model import (
+    build_pymc_model,
+    compiled_width,
+    conditional_data,
+    marginal_data,
+    placeholder_data,
+    used_data,
+)
 from bayes_alliance.study import ScaleFamily
 
 if TYPE_CHECKING:
@@ -57,9 +64,9 @@ class SamplerSettings:
     """
 
     draws: int = 2500
-    tune: int = 1000
+    tune: int = 500
     chains: int = 4
-    target_accept: float = 0.95
+    target_accept: float = 0.9
     sampler: Sampler = "nutpie"
     marginal: bool = True
     cores: int = 2
@@ -102,10 +109,11 @@ def fit_pymc(
     if q > 2:
         raise FitError("engine pymc supports a random intercept and one random slope")
     kind: Covariance = "ID" if q == 1 else covariance
-    data = marginal_data(design, priors) if how.marginal else conditional_data(design, priors)
+    data = marginal_data(design, priors, kind) if how.marginal else conditional_data(design, priors)
     data = used_data(data, kind, priors.scale_family)
     patients = 0 if how.marginal else design.n_patients
-    trace = _sample(len(data["prior_mean"]), q, kind, priors.scale_family, patients, data, how, seed)
+    p = compiled_width(len(design.x_names)) if how.marginal else len(design.x_names)
+    trace = _sample(p, q, kind, priors.scale_family, patients, data, how, seed)
     return _record(
         trace,
         design,
@@ -125,29 +133,7 @@ def _compiled(p: int, q: int, covariance: Covariance, family: ScaleFamily, patie
     """Compile the model of one shape with nutpie, over placeholder data."""
     import nutpie
 
-    priors = {
-        "prior_mean": np.zeros(p),
-        "prior_sd": np.ones(p),
-        "prior_sd_scale": np.ones(q),
-        "prior_sigma_scale": np.asarray(1.0),
-        "prior_scale_df": np.asarray(3.0),
-        "prior_lkj_eta": np.asarray(2.0),
-    }
-    if patients:
-        rows = {"y": np.zeros(3), "x": np.ones((3, p)), "z": np.ones((3, q)), "patient": np.zeros(3)}
-    else:
-        u, m = q * (q + 1) // 2, (p + 1) * (p + 2) // 2
-        rows = {
-            "basis": np.eye(p),
-            "beta_ols": np.zeros(p),
-            "z_basis": np.eye(q),
-            "zz": np.ones((2, u)),
-            "counts": np.ones(2),
-            "moments": np.zeros((2, u, m)),
-            "dd": np.ones(m),
-            "n_rows": np.asarray(2.0),
-        }
-    data = used_data(priors | rows, covariance, family)
+    data = used_data(placeholder_data(p, q, patients), covariance, family)
     return nutpie.compile_pymc_model(
         build_pymc_model(p, q, covariance, data, family=family, patients=patients)
     )

@@ -32,7 +32,7 @@ from bayes_alliance.errors import AllianceError, printable
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
     from bayes_alliance.fitting import RunSettings
-    from bayes_alliance.results import StudyResults
+    from bayes_alliance.manifest import RunEnd
     from bayes_alliance.study import Study
 
 EXIT_GATE_FAILED = 3
@@ -122,6 +122,11 @@ def _add_reanalyse(commands: Any) -> None:
     )
     command.add_argument(
         "--share", type=Path, metavar="ZIP", help="also write a bundle without anything of single patients"
+    )
+    command.add_argument(
+        "--again",
+        action="store_true",
+        help="make tables, figures and the report anew even where nothing changed since they were made",
     )
     command.add_argument("--quiet", action="store_true", help="print only the last line")
     command.add_argument(
@@ -271,6 +276,7 @@ def _refuse_ignored(options: argparse.Namespace) -> None:
 
 
 def _reanalyse(options: argparse.Namespace) -> int:
+    from bayes_alliance.manifest import end_run
     from bayes_alliance.outputs import write_run
     from bayes_alliance.pipeline import run_study
     from bayes_alliance.privacy import mask_small_cells
@@ -295,15 +301,41 @@ def _reanalyse(options: argparse.Namespace) -> int:
     for warning in data.warnings:
         report(f"warning: {warning.format()}")
     folder = _make_folder(options, study, data, models)
+    finished = (
+        None if options.again or options.share else _find_finished(options, study, data, settings, folder)
+    )
+    if finished is not None:
+        end, files = finished
+        report("nothing has changed since the run that left these files; --again makes them anew")
+        return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
     results = run_study(study, data, settings, store=folder / "posteriors", report=report, jobs=jobs)
     results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
     report("writing tables, figures and the report")
     results = mask_small_cells(results, options.min_cell)
-    written = write_run(results, settings, folder, style=options.style, jobs=jobs)
+    written = write_run(results, settings, folder, style=options.style, min_cell=options.min_cell, jobs=jobs)
     if options.share is not None:
         for removed in write_share(written, folder, options.share):
             report(f"left out of {options.share}: {removed}")
-    return _print_end(options, results, folder, files=len(written), seconds=time.perf_counter() - started)
+    end = end_run(results)
+    return _print_end(options, end, folder, files=len(written), seconds=time.perf_counter() - started)
+
+
+def _find_finished(
+    options: argparse.Namespace, study: Study, data: StudyData, settings: RunSettings, folder: Path
+) -> tuple[RunEnd, list[Path]] | None:
+    """Look whether the folder holds this very run, whole and untouched."""
+    from bayes_alliance.fitting import choose_prior
+    from bayes_alliance.manifest import RunData, find_finished, identify_run
+    from bayes_alliance.pipeline import reading_notes
+
+    rows = RunData(
+        source=data.source.value, origin=data.origin, digest=data.digest, notes=reading_notes(data)
+    )
+    prior = choose_prior(study, settings)
+    identity = identify_run(
+        study, rows, settings, prior=prior, style=options.style, min_cell=options.min_cell
+    )
+    return find_finished(folder, identity)
 
 
 def _make_folder(options: argparse.Namespace, study: Study, data: StudyData, models: tuple[str, ...]) -> Path:
@@ -346,55 +378,47 @@ def _check_json_path(path: Path | None) -> None:
         )
 
 
-def _print_end(
-    options: argparse.Namespace, results: StudyResults, folder: Path, *, files: int, seconds: float
-) -> int:
+def _print_end(options: argparse.Namespace, end: RunEnd, folder: Path, *, files: int, seconds: float) -> int:
     """Print the last line of a run, after what failed; give the exit code."""
-    from bayes_alliance.checks import failed_gates, unchecked_gates
-
-    failed, unchecked = failed_gates(results.checks), unchecked_gates(results.checks)
-    code = _print_failed(results)
-    skipped = [model for model in results.skipped if not model.comparison]
+    code = _print_failed(end)
     if options.json:
         summary = {
-            "study": results.study.id,
-            "source": results.source.value,
+            "study": end.study,
+            "source": end.source,
             "folder": str(folder),
-            "models_run": len(results.runs),
-            "models_skipped": {model.model_id: model.reason for model in skipped},
-            "checks_failed": [f"{check.model_id}: {check.name}" for check in failed],
-            "checks_not_made": [f"{check.model_id}: {check.name}" for check in unchecked],
+            "models_run": end.models_run,
+            "models_skipped": end.models_skipped,
+            "checks_failed": [f"{check.model_id}: {check.name}" for check in end.failed],
+            "checks_not_made": [f"{check.model_id}: {check.name}" for check in end.unchecked],
             "files": files,
             "seconds": round(seconds, 1),
         }
         print(json.dumps(summary))
         return code
-    verdict = f"{len(failed)} checks FAILED" if failed else "no check failed"
-    verdict += f", {len(unchecked)} could not be made" if unchecked else ""
-    could_not = f" ({len(skipped)} could not be run)" if skipped else ""
+    verdict = f"{len(end.failed)} checks FAILED" if end.failed else "no check failed"
+    verdict += f", {len(end.unchecked)} could not be made" if end.unchecked else ""
+    could_not = f" ({len(end.models_skipped)} could not be run)" if end.models_skipped else ""
     print(
-        f"{results.study.id}: {len(results.runs)} models{could_not} on {results.source.value}, {verdict}, "
+        f"{end.study}: {end.models_run} models{could_not} on {end.source}, {verdict}, "
         f"{seconds:.0f} s; {files} files in {folder}"
     )
     return code
 
 
-def _print_failed(results: StudyResults) -> int:
+def _print_failed(end: RunEnd) -> int:
     """Name on stderr each gate that failed or could not be judged; give the exit code."""
-    from bayes_alliance.checks import failed_gates, unchecked_gates
-
-    failed = failed_gates(results.checks)
-    for check in failed:
+    for check in end.failed:
         found = f"{check.value:.4g} (threshold {check.threshold:g})"
         print(
             f"check failed: {check.model_id}: {check.name} = {found}; to do: {check.advice}", file=sys.stderr
         )
-    for check in unchecked_gates(results.checks):
+    for check in end.unchecked:
         print(f"check not made: {check.model_id}: {check.name}", file=sys.stderr)
-    return EXIT_GATE_FAILED if failed else 0
+    return EXIT_GATE_FAILED if end.failed else 0
 
 
 def _fit(options: argparse.Namespace) -> int:
+    from bayes_alliance.manifest import end_run
     from bayes_alliance.outputs import format_extras, format_quantities, ml_extras, quantities_json
     from bayes_alliance.pipeline import run_study
     from bayes_alliance.study_file import load_study
@@ -418,7 +442,7 @@ def _fit(options: argparse.Namespace) -> int:
         from bayes_alliance.whole_files import write_whole
 
         write_whole(options.json, text + "\n")
-    return _print_failed(results)
+    return _print_failed(end_run(results))
 
 
 def _studies(options: argparse.Namespace) -> int:

@@ -116,7 +116,9 @@ def pointwise_density(fit: PosteriorFit, design: Design, target: Target, *, seed
         values = log_normal(*predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma))
     elif target == "new_visit_conditional":
         effects = patient_effects(stats, beta, factor, sigma).draw(np.random.default_rng(seed))
-        mean = beta @ design.x.T + np.einsum("nq,snq->sn", design.z, effects[:, design.patient_index])
+        mean = beta @ design.x.T
+        for k in range(stats.q):
+            mean += effects[..., k][:, design.patient_index] * design.z[:, k]
         values = log_normal(design.y - mean, np.broadcast_to(sigma[:, None] ** 2, mean.shape))
     else:
         raise ValueError(f"unknown prediction target {target!r}; allowed: {', '.join(TARGETS)}")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -730,17 +731,24 @@ def predict_visits(
         Observed minus predicted, and the predictive variance.
     """
     patient = np.repeat(np.arange(stats.n_patients), stats.patient_rows)
-    zs = np.linalg.solve(stats.z_basis.T, z.T).T
+    zs = np.linalg.solve(stats.z_basis.T, z.T)
     residual, variance = np.empty((len(beta), len(y))), np.empty((len(beta), len(y)))
     v = _residual_weights(stats, beta)
     scaled = in_basis(stats, factor)
-    for block in _blocks(len(beta), len(y) * stats.q**2):
+    pairs = list(itertools.product(range(stats.q), repeat=2))
+    # Arrays of a block stay below 128 KiB: larger ones come fresh from the system each time, page by page.
+    for block in _blocks(len(beta), len(y) * 64):
         kernel, _ = kernels(stats, scaled[block])
-        mine = kernel[:, stats.schedule]
-        projected = np.einsum("sa,iqa->siq", v[block], stats.patient_zd)
-        weighted = np.einsum("siqr,sir->siq", mine, projected)[:, patient]
-        whole = y - beta[block] @ x.T - np.einsum("nq,snq->sn", zs, weighted)
-        leverage = 1.0 - np.einsum("nq,snqr,nr->sn", zs, mine[:, patient], zs)
+        projected = [v[block] @ stats.patient_zd[:, k].T for k in range(stats.q)]
+        effects = [np.zeros_like(projected[0]) for _ in range(stats.q)]
+        leverage = np.ones((len(kernel), len(y)))
+        for i, j in pairs:
+            mine = kernel[:, :, i, j][:, stats.schedule]
+            effects[i] += mine * projected[j]
+            leverage -= mine[:, patient] * (zs[i] * zs[j])
+        whole = y - beta[block] @ x.T
+        for i, effect in enumerate(effects):
+            whole -= zs[i] * effect[:, patient]
         residual[block] = whole / leverage
         variance[block] = sigma[block][:, None] ** 2 / leverage
     return residual, variance

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bayes_alliance.checks import Check, failed_gates, unchecked_gates
 from bayes_alliance.fitting import RunSettings
 from bayes_alliance.results import ModelRun, StudyResults
+from bayes_alliance.study import Study
 from bayes_alliance.whole_files import write_whole
 
 PACKAGES = (
@@ -35,8 +39,153 @@ PACKAGES = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunEnd:
+    """What the last lines of a run say.
+
+    Parameters
+    ----------
+    study, source : str
+        Id, and provenance of the rows.
+    models_run : int
+        Models that were fitted.
+    models_skipped : dict of str to str
+        Reasons by model.
+    failed, unchecked : tuple of Check
+        Gates that were failed, and those that could not be judged.
+    """
+
+    study: str
+    source: str
+    models_run: int
+    models_skipped: dict[str, str]
+    failed: tuple[Check, ...]
+    unchecked: tuple[Check, ...]
+
+
+def end_run(results: StudyResults) -> RunEnd:
+    """Give the last words on a run."""
+    return RunEnd(
+        study=results.study.id,
+        source=results.source.value,
+        models_run=len(results.runs),
+        models_skipped={m.model_id: m.reason for m in results.skipped if not m.comparison},
+        failed=tuple(failed_gates(results.checks)),
+        unchecked=tuple(unchecked_gates(results.checks)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """What the manifest says of the rows: provenance, digest, and what was done on reading them."""
+
+    source: str
+    origin: str
+    digest: str
+    notes: tuple[str, ...]
+
+
+def identify_run(
+    study: Study, data: RunData, settings: RunSettings, *, prior: str, style: str, min_cell: int
+) -> dict[str, Any]:
+    """Name everything that a run's files follow from: same identity, same files (NUTS by its stored draws).
+
+    Parameters
+    ----------
+    study, data, settings
+        What is run.
+    prior : str
+        Name of the prior set that is used.
+    style : str
+        For what the figures are made.
+    min_cell : int
+        Counts of patients below it are masked.
+
+    Returns
+    -------
+    dict
+        JSON-ready.
+    """
+    cohorts = sorted((study.folder / "cohorts").glob("*"))
+    identity = {
+        "study": {"id": study.id, "digest": study.digest},
+        "data": dataclasses.asdict(data),
+        "settings": dataclasses.asdict(settings) | {"prior": prior},
+        "presentation": {"style": style, "min_cell": min_cell},
+        "cohorts": {path.name: _sha256(path) for path in cohorts if path.is_file()},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "code": _package_digest(),
+    }
+    ready: dict[str, Any] = json_ready(identity)
+    return ready
+
+
+@functools.cache
+def _package_digest() -> str:
+    """SHA-256 over the package's own files, templates included."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def find_finished(folder: Path, identity: Mapping[str, Any]) -> tuple[RunEnd, list[Path]] | None:
+    """Look for a finished run of this identity in a folder, with every file as it was left.
+
+    Parameters
+    ----------
+    folder : Path
+        Where a run may have left its files.
+    identity : mapping
+        From :func:`identify_run`.
+
+    Returns
+    -------
+    tuple of RunEnd and list of Path, or None
+        What it said last, and its files; None where anything differs, is missing or cannot be read.
+    """
+    path = folder / "manifest.json"
+    try:
+        found = json.loads(path.read_bytes())
+        if any(found[name] != value for name, value in identity.items()):
+            return None
+        files = {folder / name: digest for name, digest in found["files"].items()}
+        if any(_sha256(file) != digest for file, digest in files.items()):
+            return None
+        said = found["end"]
+        end = RunEnd(
+            study=str(said["study"]),
+            source=str(said["source"]),
+            models_run=int(said["models_run"]),
+            models_skipped={str(name): str(reason) for name, reason in said["models_skipped"].items()},
+            failed=tuple(_read_check(check) for check in said["failed"]),
+            unchecked=tuple(_read_check(check) for check in said["unchecked"]),
+        )
+        return end, [*files, path]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # No manifest, one of another version, or one that was tampered with: the run is made.
+        return None
+
+
+def _read_check(entry: Mapping[str, Any]) -> Check:
+    numbers = {
+        name: math.nan if entry[name] is None else float(entry[name]) for name in ("value", "threshold")
+    }
+    return Check(**{**entry, **numbers})
+
+
 def build_manifest(
-    results: StudyResults, settings: RunSettings, *, files: Sequence[Path], folder: Path
+    results: StudyResults,
+    settings: RunSettings,
+    *,
+    files: Sequence[Path],
+    folder: Path,
+    style: str = "journal",
+    min_cell: int = 0,
 ) -> dict[str, Any]:
     """Gather the manifest of a run.
 
@@ -50,25 +199,26 @@ def build_manifest(
         Files that the run left; each is listed with its SHA-256.
     folder : Path
         Under which they lie.
+    style, min_cell
+        As for :func:`identify_run`.
 
     Returns
     -------
     dict
         JSON-ready.
     """
+    data = RunData(
+        source=results.source.value,
+        origin=results.origin,
+        digest=results.data_digest,
+        notes=tuple(results.notes),
+    )
+    identity = identify_run(
+        results.study, data, settings, prior=results.prior, style=style, min_cell=min_cell
+    )
     manifest = {
         "schema": 1,
-        "study": {"id": results.study.id, "digest": results.study.digest},
-        "data": {
-            "source": results.source.value,
-            "origin": results.origin,
-            "digest": results.data_digest,
-            "notes": list(results.notes),
-        },
-        "settings": dataclasses.asdict(settings) | {"prior": results.prior},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        **identity,
         "fits": [_fit_entry(run) for run in results.runs],
         "comparisons": {
             item.name: {
@@ -84,6 +234,7 @@ def build_manifest(
             status: sum(check.status == status for check in results.checks)
             for status in ("pass", "fail", "not_checked")
         },
+        "end": dataclasses.asdict(end_run(results)),
         "seconds": round(results.seconds, 1),
         "files": {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(files)},
     }

@@ -23,7 +23,13 @@ from bayes_alliance.whole_files import alone_in
 
 
 def write_run(
-    results: StudyResults, settings: RunSettings, folder: Path, *, style: str = "journal", jobs: int = 1
+    results: StudyResults,
+    settings: RunSettings,
+    folder: Path,
+    *,
+    style: str = "journal",
+    min_cell: int = 0,
+    jobs: int = 1,
 ) -> list[Path]:
     """Write tables, figures, the report and the manifest of a run; posteriors are there already.
 
@@ -37,6 +43,8 @@ def write_run(
         Where the run leaves its files; posteriors lie in ``folder / "posteriors"``.
     style : str
         For what the figures are made: a key of :data:`bayes_alliance.plots.style.STYLES`.
+    min_cell : int
+        What counts of patients were masked by, for the manifest.
     jobs : int
         Processes that draw figures.
 
@@ -55,7 +63,8 @@ def write_run(
         files = [*write_tables(results, folder / "tables"), *figures]
         files.append(write_report(results, folder, figures=figures))
         files += _posteriors(results, folder / "posteriors")
-        write_manifest(build_manifest(results, settings, files=files, folder=folder), manifest)
+        built = build_manifest(results, settings, files=files, folder=folder, style=style, min_cell=min_cell)
+        write_manifest(built, manifest)
     return [*files, manifest]
 
 

@@ -106,7 +106,7 @@ def run_study(
         source=data.source,
         origin=data.origin,
         data_digest=data.digest,
-        notes=(*data.notes, *(f"warning: {warning.format()}" for warning in data.warnings)),
+        notes=reading_notes(data),
         engine=settings.engine,
         prior=fitter.prior,
         seed=settings.seed,
@@ -118,6 +118,11 @@ def run_study(
         checks=(*(check for run in runs for check in run.checks), *checks),
         seconds=time.perf_counter() - started,
     )
+
+
+def reading_notes(data: StudyData) -> tuple[str, ...]:
+    """Say what was done and seen when the rows were read."""
+    return (*data.notes, *(f"warning: {warning.format()}" for warning in data.warnings))
 
 
 def _run_models(

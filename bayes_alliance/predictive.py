@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayes_alliance.compare import MAX_SCORED_DRAWS, psis_loo
+from bayes_alliance.compare import psis_loo
 from bayes_alliance.fits import Array, PosteriorFit
 from bayes_alliance.formulas import Design
 from bayes_alliance.likelihood import predict_visits, relative_factor, summarise
+
+# Of more draws every k-th is used: PSIS takes draws times rows of time, and a share needs no more.
+MAX_PIT_DRAWS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,8 +188,9 @@ def loo_pit(fit: PosteriorFit, design: Design, *, seed: int) -> Array:
     ndarray, shape (n_rows,)
         In [0, 1].
     """
-    weights = np.exp(psis_loo(fit, design, "new_visit", seed=seed).log_weights)
-    beta, sd, correlation, sigma = fit.thin(MAX_SCORED_DRAWS).flat()
+    kept = fit.thin(MAX_PIT_DRAWS)
+    weights = np.exp(psis_loo(kept, design, "new_visit", seed=seed).log_weights)
+    beta, sd, correlation, sigma = kept.flat()
     stats = summarise(design.y, design.x, design.z, design.patient_index)
     factor = relative_factor(sd, correlation, sigma)
     residual, variance = predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma)

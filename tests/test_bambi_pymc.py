@@ -50,7 +50,7 @@ def test_pymc_states_the_same_likelihood_and_priors(q, covariance, family):
     if q == 1:
         design = dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
         priors = dataclasses.replace(priors, sd_scale=priors.sd_scale[:1])
-    data = used_data(marginal_data(design, priors), covariance, family)
+    data = used_data(marginal_data(design, priors, covariance), covariance, family)
     model = build_pymc_model(compiled_width(2), q, covariance, data, family=family)
     names = ["beta", "sd", "sigma"] + (["correlation"] if covariance == "UN" else [])
     log_density_of = model.compile_logp(jacobian=False)
@@ -71,9 +71,62 @@ def test_pymc_states_the_same_likelihood_and_priors(q, covariance, family):
         expected += scipy_stats.norm.logpdf(spare).sum()
         expected += (scale(priors.sd_scale).logpdf(values["sd"]) + twice).sum()
         expected += scale(priors.sigma_scale).logpdf(values["sigma"]) + twice
+        # the density is of the relative SDs
+        expected += np.log(data["scales"][1]).sum()
         if covariance == "UN":
             expected += scipy_stats.beta(2.0, 2.0).logpdf((correlation + 1) / 2)
         assert math.isclose(float(log_density_of(point)), float(expected), rel_tol=1e-8)
+
+
+@pytest.mark.parametrize(("q", "covariance"), [(1, "ID"), (2, "UN"), (2, "VC")])
+def test_the_gradient_is_that_of_the_density(q, covariance):
+    """What NUTS follows agrees with central differences of the log density, small SDs included."""
+    rng = np.random.default_rng(5)
+    design = simulated(rng, patients=15, scatter=5.0)
+    priors = wai_priors()
+    if q == 1:
+        design = dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
+        priors = dataclasses.replace(priors, sd_scale=priors.sd_scale[:1])
+    data = used_data(marginal_data(design, priors, covariance), covariance, "half_normal")
+    model = build_pymc_model(compiled_width(2), q, covariance, data)
+    density, gradient = model.compile_logp(), model.compile_dlogp()
+    start = model.initial_point()
+    for small in (False, True):
+        point = {name: np.asarray(value + rng.normal(size=np.shape(value))) for name, value in start.items()}
+        if small:
+            point["sd_relative_bentlog__"] = np.full(q, -4.0)
+        found = np.split(gradient(point), np.cumsum([value.size for value in point.values()])[:-1])
+        for (name, value), slopes in zip(point.items(), found, strict=True):
+            for index, slope in enumerate(slopes):
+                step = np.zeros(value.size)
+                step[index] = 1e-5
+                up, down = (
+                    density(point | {name: value + sign * step.reshape(value.shape)}) for sign in (1, -1)
+                )
+                assert math.isclose((up - down) / 2e-5, slope, rel_tol=1e-5, abs_tol=1e-5), (name, index)
+
+
+def test_any_frame_gives_the_same_posterior():
+    """Centre and scale of the coordinates change how NUTS moves, not what it finds."""
+    design = simulated(np.random.default_rng(6), patients=40)
+    priors = wai_priors()
+    data = marginal_data(design, priors, "UN")
+    coefficients = data["coefficients"].copy()
+    coefficients[:2, 2] += 0.1
+    coefficients[:2, 3:5] = np.diag([0.3, 0.02])
+    model = build_pymc_model(compiled_width(2), 2, "UN", used_data(data, "UN", "half_normal"))
+    other = build_pymc_model(
+        compiled_width(2), 2, "UN", used_data(data | {"coefficients": coefficients}, "UN", "half_normal")
+    )
+    values = []
+    for held, used_by in ((data["coefficients"], model), (coefficients, other)):
+        frame = held[:, 3:]
+        density = used_by.compile_logp()
+        for beta in ([4.0, 0.02], [4.5, 0.01]):
+            point = used_by.initial_point()
+            point["beta_whitened"] = np.linalg.solve(frame, np.append(beta, np.zeros(10)) - held[:, 2])
+            values.append(float(density(point)))
+    assert math.isclose(values[0] - values[1], values[2] - values[3], rel_tol=1e-9)
 
 
 def test_sampled_effects_state_the_same_model():

@@ -22,7 +22,7 @@ fits
 verdicts
 priors
 frequentist descriptives ml_intervals
-collapsed pymc_model bambi_pymc engines
+collapsed pymc_coordinates pymc_likelihood pymc_model bambi_pymc engines
 trees cache
 published
 cohort_plan cohort_file cohort_roster cohort
@@ -44,10 +44,11 @@ cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli_stress c
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
 HEAVY = {
-    "pymc": {"pymc_model", "bambi_pymc", "stress"},
+    "pymc": {"pymc_coordinates", "pymc_model", "bambi_pymc", "stress"},
     "bambi": {"bambi_pymc", "benchmark"},
     "nutpie": {"bambi_pymc", "stress"},
-    "pytensor": {"pymc_model", "stress"},
+    "pytensor": {"pymc_coordinates", "pymc_likelihood", "pymc_model", "stress"},
+    "numba": {"pymc_likelihood"},
     "formulae": {"formulas"},
     "matplotlib": {"plots", "benchmark", "published", "api"},
     "jinja2": {"report"},

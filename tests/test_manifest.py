@@ -6,13 +6,22 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pytest
 
-from bayes_alliance.manifest import build_manifest, json_ready, write_manifest
+from bayes_alliance.manifest import (
+    RunData,
+    build_manifest,
+    find_finished,
+    identify_run,
+    json_ready,
+    write_manifest,
+)
 from bayes_alliance.pipeline import run_study
 from bayes_alliance.results import StudyResults
 from tests.small_study import small_data, small_frame, small_settings, small_study
@@ -108,3 +117,66 @@ def test_an_interrupted_write_leaves_the_former_manifest(results: StudyResults, 
         write_manifest({"schema": 2}, tmp_path / "manifest.json")
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
     assert (tmp_path / "manifest.json").read_text() == before
+
+
+def _identity(results: StudyResults, **changed: object) -> dict[str, object]:
+    data = RunData(
+        source=results.source.value,
+        origin=results.origin,
+        digest=results.data_digest,
+        notes=results.notes,
+    )
+    given: dict[str, object] = {"prior": results.prior, "style": "journal", "min_cell": 0}
+    return identify_run(results.study, data, SETTINGS, **(given | changed))  # type: ignore[arg-type]
+
+
+def test_a_finished_run_is_found_with_its_last_words(results: StudyResults, tmp_path: Path) -> None:
+    """The same identity and untouched files: what was said is said again, failed gates included."""
+    nan = dataclasses.replace(results.checks[0], value=math.nan, status="fail", gate=True, name="made up")
+    told = dataclasses.replace(results, checks=(*results.checks, nan))
+    _text(told, tmp_path, ("tables/b.csv",))
+    found = find_finished(tmp_path, _identity(results))
+    assert found is not None
+    end, files = found
+    assert (end.study, end.models_run) == ("tiny", 2)
+    assert end.models_skipped == {"age": "the data lack age"}
+    assert [check.name for check in end.failed][-1] == "made up"
+    assert math.isnan(end.failed[-1].value)
+    assert files == [tmp_path / "tables/b.csv", tmp_path / "manifest.json"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "tables/b.csv").write_text("tables/c.csv"),
+        lambda folder: (folder / "tables/b.csv").unlink(),
+        lambda folder: (folder / "manifest.json").write_text("[]"),
+        lambda folder: (folder / "manifest.json").write_text("{"),
+        lambda folder: (folder / "manifest.json").unlink(),
+        lambda folder: _put(folder, "end", None),
+        lambda folder: _put(folder, "code", "0"),
+        lambda folder: _put(folder, "files", ["tables/b.csv"]),
+    ],
+)
+def test_what_is_not_whole_or_not_ours_is_made_again(
+    results: StudyResults, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    """A file changed or gone, a manifest of another version or none: not finished."""
+    _text(results, tmp_path, ("tables/b.csv",))
+    assert find_finished(tmp_path, _identity(results)) is not None
+    spoil(tmp_path)
+    assert find_finished(tmp_path, _identity(results)) is None
+
+
+def _put(folder: Path, key: str, value: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {key: value}))
+
+
+def test_any_change_makes_another_run(results: StudyResults, tmp_path: Path) -> None:
+    """Prior, style, smallest cell, seed and rows each count."""
+    _text(results, tmp_path)
+    for changed in ({"prior": "wide"}, {"style": "apa"}, {"min_cell": 5}):
+        assert find_finished(tmp_path, _identity(results, **changed)) is None
+    other = dataclasses.replace(results, data_digest="0" * 64)
+    assert find_finished(tmp_path, _identity(other)) is None
