@@ -32,7 +32,7 @@ from bayes_alliance.errors import AllianceError, printable
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
     from bayes_alliance.fitting import RunSettings
-    from bayes_alliance.manifest import RunEnd
+    from bayes_alliance.manifest import Presentation, RunEnd
     from bayes_alliance.study import Study
 
 EXIT_GATE_FAILED = 3
@@ -122,6 +122,12 @@ def _add_reanalyse(commands: Any) -> None:
     )
     command.add_argument(
         "--share", type=Path, metavar="ZIP", help="also write a bundle without anything of single patients"
+    )
+    command.add_argument(
+        "--figures",
+        choices=("all", "svg"),
+        default="all",
+        help="all: PDF, SVG and PNG at 600 dpi; svg: SVG only, in a third of the time (default: all)",
     )
     command.add_argument(
         "--again",
@@ -312,12 +318,19 @@ def _reanalyse(options: argparse.Namespace) -> int:
     results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
     report("writing tables, figures and the report")
     results = mask_small_cells(results, options.min_cell)
-    written = write_run(results, settings, folder, style=options.style, min_cell=options.min_cell, jobs=jobs)
+    written = write_run(results, settings, folder, shown=_presentation(options), jobs=jobs)
     if options.share is not None:
         for removed in write_share(written, folder, options.share):
             report(f"left out of {options.share}: {removed}")
     end = end_run(results)
     return _print_end(options, end, folder, files=len(written), seconds=time.perf_counter() - started)
+
+
+def _presentation(options: argparse.Namespace) -> Presentation:
+    from bayes_alliance.manifest import Presentation
+
+    kinds = {"all": ("pdf", "svg", "png"), "svg": ("svg",)}[options.figures]
+    return Presentation(style=options.style, kinds=kinds, min_cell=options.min_cell)
 
 
 def _find_finished(
@@ -332,9 +345,7 @@ def _find_finished(
         source=data.source.value, origin=data.origin, digest=data.digest, notes=reading_notes(data)
     )
     prior = choose_prior(study, settings)
-    identity = identify_run(
-        study, rows, settings, prior=prior, style=options.style, min_cell=options.min_cell
-    )
+    identity = identify_run(study, rows, settings, prior=prior, shown=_presentation(options))
     return find_finished(folder, identity)
 
 

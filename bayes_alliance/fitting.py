@@ -36,6 +36,8 @@ _ENGINE_MODULES = (
     "importance",
     "likelihood",
     "priors",
+    "pymc_coordinates",
+    "pymc_likelihood",
     "pymc_model",
 )
 

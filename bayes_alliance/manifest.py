@@ -76,6 +76,25 @@ def end_run(results: StudyResults) -> RunEnd:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Presentation:
+    """How a run is shown.
+
+    Parameters
+    ----------
+    style : str
+        For what the figures are made: a key of :data:`bayes_alliance.plots.style.STYLES`.
+    kinds : tuple of str
+        Drawings of each figure, of ``pdf``, ``svg`` and ``png``.
+    min_cell : int
+        Counts of patients below it are masked.
+    """
+
+    style: str = "journal"
+    kinds: tuple[str, ...] = ("pdf", "svg", "png")
+    min_cell: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunData:
     """What the manifest says of the rows: provenance, digest, and what was done on reading them."""
 
@@ -86,7 +105,7 @@ class RunData:
 
 
 def identify_run(
-    study: Study, data: RunData, settings: RunSettings, *, prior: str, style: str, min_cell: int
+    study: Study, data: RunData, settings: RunSettings, *, prior: str, shown: Presentation
 ) -> dict[str, Any]:
     """Name everything that a run's files follow from: same identity, same files (NUTS by its stored draws).
 
@@ -96,10 +115,8 @@ def identify_run(
         What is run.
     prior : str
         Name of the prior set that is used.
-    style : str
-        For what the figures are made.
-    min_cell : int
-        Counts of patients below it are masked.
+    shown : Presentation
+        How it is shown.
 
     Returns
     -------
@@ -111,7 +128,7 @@ def identify_run(
         "study": {"id": study.id, "digest": study.digest},
         "data": dataclasses.asdict(data),
         "settings": dataclasses.asdict(settings) | {"prior": prior},
-        "presentation": {"style": style, "min_cell": min_cell},
+        "presentation": dataclasses.asdict(shown),
         "cohorts": {path.name: _sha256(path) for path in cohorts if path.is_file()},
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -184,8 +201,7 @@ def build_manifest(
     *,
     files: Sequence[Path],
     folder: Path,
-    style: str = "journal",
-    min_cell: int = 0,
+    shown: Presentation | None = None,
 ) -> dict[str, Any]:
     """Gather the manifest of a run.
 
@@ -199,8 +215,8 @@ def build_manifest(
         Files that the run left; each is listed with its SHA-256.
     folder : Path
         Under which they lie.
-    style, min_cell
-        As for :func:`identify_run`.
+    shown : Presentation, optional
+        How it is shown.
 
     Returns
     -------
@@ -213,9 +229,7 @@ def build_manifest(
         digest=results.data_digest,
         notes=tuple(results.notes),
     )
-    identity = identify_run(
-        results.study, data, settings, prior=results.prior, style=style, min_cell=min_cell
-    )
+    identity = identify_run(results.study, data, settings, prior=results.prior, shown=shown or Presentation())
     manifest = {
         "schema": 1,
         **identity,

@@ -13,7 +13,7 @@ from typing import Any
 from bayes_alliance.data import StudyData
 from bayes_alliance.data_dictionary import Entry, describe_data, format_dictionary
 from bayes_alliance.fitting import RunSettings
-from bayes_alliance.manifest import build_manifest, json_ready, write_manifest
+from bayes_alliance.manifest import Presentation, build_manifest, json_ready, write_manifest
 from bayes_alliance.plan import plan_study
 from bayes_alliance.privacy import mask_texts
 from bayes_alliance.results import ModelRun, StudyResults
@@ -27,8 +27,7 @@ def write_run(
     settings: RunSettings,
     folder: Path,
     *,
-    style: str = "journal",
-    min_cell: int = 0,
+    shown: Presentation | None = None,
     jobs: int = 1,
 ) -> list[Path]:
     """Write tables, figures, the report and the manifest of a run; posteriors are there already.
@@ -41,10 +40,8 @@ def write_run(
         How it was run, for the manifest.
     folder : Path
         Where the run leaves its files; posteriors lie in ``folder / "posteriors"``.
-    style : str
-        For what the figures are made: a key of :data:`bayes_alliance.plots.style.STYLES`.
-    min_cell : int
-        What counts of patients were masked by, for the manifest.
+    shown : Presentation, optional
+        Style and drawings of the figures; what counts of patients were masked by, for the manifest.
     jobs : int
         Processes that draw figures.
 
@@ -58,12 +55,13 @@ def write_run(
     from bayes_alliance.tables import write_tables
 
     manifest = folder / "manifest.json"
+    how = shown or Presentation()
     with alone_in(folder):
-        figures = write_figures(results, folder / "figures", style=style, jobs=jobs)
+        figures = write_figures(results, folder / "figures", style=how.style, kinds=how.kinds, jobs=jobs)
         files = [*write_tables(results, folder / "tables"), *figures]
         files.append(write_report(results, folder, figures=figures))
         files += _posteriors(results, folder / "posteriors")
-        built = build_manifest(results, settings, files=files, folder=folder, style=style, min_cell=min_cell)
+        built = build_manifest(results, settings, files=files, folder=folder, shown=how)
         write_manifest(built, manifest)
     return [*files, manifest]
 

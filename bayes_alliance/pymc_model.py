@@ -1,9 +1,10 @@
 """The mixed model written in PyMC: what :mod:`bayes_alliance.bambi_pymc` compiles and samples.
 
 Data and priors enter as ``pm.Data``, so that one compiled model serves all models of its shape. The marginal
-form is the likelihood of :mod:`bayes_alliance.likelihood` over the same sufficient statistics, written again in
-PyTensor; a test holds the two together. There NUTS moves in coordinates in which the coefficients are all but
-independent and of unit scale (:class:`Frame`): the density is the same, the steps are fewer.
+form is the likelihood of :mod:`bayes_alliance.likelihood` over the same sufficient statistics, written again for
+PyTensor (:mod:`bayes_alliance.pymc_likelihood`); a test holds the two together. There NUTS moves in coordinates
+in which the coefficients are all but independent and of unit scale (:class:`Frame`): the density is the same,
+the steps are fewer.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def _prior_data(design: Design, priors: CoefficientPriors) -> dict[str, Array]:
 class Frame:
     """Where NUTS moves: coordinates that make the posterior all but a standard normal one.
 
-    Any frame gives the same posterior (:mod:`bayes_alliance.pymc_coordinates`); a good one needs fewer steps.
+    Coefficients are ``centre + scale @ whitened``, SDs are multiples of ``unit``. Any frame gives the same
+    posterior; a good one needs fewer steps.
 
     Parameters
     ----------

@@ -25,17 +25,19 @@ COMPARED = ("tables/*.csv", "tables/*.md", "figures/*.csv")
 
 @dataclass(frozen=True)
 class Run:
-    """What is run: study, models, engine."""
+    """What is run: study, models, engine, drawings of the figures."""
 
     study: str
     models: str
     engine: str
+    figures: str
 
     def command(self, out: Path) -> list[str]:
         """Give the command line."""
         return [
             *(sys.executable, "-m", "bayes_alliance.cli", "reanalyse", self.study, "--engine", self.engine),
-            *("--models", self.models, "--out", str(out)),
+            # With --again a run that was killed after its last file is taken up like any other.
+            *("--models", self.models, "--out", str(out), "--again", "--figures", self.figures),
         ]
 
 
@@ -110,9 +112,10 @@ def main() -> int:
     parser.add_argument("--study", default="folmo2020")
     parser.add_argument("--models", default="tasks_growth,tasks_outcome,goals_growth")
     parser.add_argument("--engine", choices=("collapsed", "pymc"), default="collapsed")
+    parser.add_argument("--figures", choices=("all", "svg"), default="svg")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    run = Run(options.study, options.models, options.engine)
+    run = Run(options.study, options.models, options.engine, options.figures)
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as scratch:
         reference = Path(scratch) / "reference"

@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     study = load_study("folmo2020")
-    setting = prepare(study, shipped_cohorts(study)[0].data(study), choose_model(study, "tasks_ppd"))
+    setting = prepare(study, next(iter(shipped_cohorts(study))).data(study), choose_model(study, "tasks_ppd"))
     priors = setting.priors("neutral")
     calibration = Calibration(
         pool=setting.pool, sampling=Sampling(), engine="collapsed", drawn=priors, fitted=priors,

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from bayes_alliance.manifest import (
+    Presentation,
     RunData,
     build_manifest,
     find_finished,
@@ -126,7 +127,7 @@ def _identity(results: StudyResults, **changed: object) -> dict[str, object]:
         digest=results.data_digest,
         notes=results.notes,
     )
-    given: dict[str, object] = {"prior": results.prior, "style": "journal", "min_cell": 0}
+    given: dict[str, object] = {"prior": results.prior, "shown": Presentation()}
     return identify_run(results.study, data, SETTINGS, **(given | changed))  # type: ignore[arg-type]
 
 
@@ -176,7 +177,8 @@ def _put(folder: Path, key: str, value: object) -> None:
 def test_any_change_makes_another_run(results: StudyResults, tmp_path: Path) -> None:
     """Prior, style, smallest cell, seed and rows each count."""
     _text(results, tmp_path)
-    for changed in ({"prior": "wide"}, {"style": "apa"}, {"min_cell": 5}):
+    shown = (Presentation(style="apa"), Presentation(min_cell=5), Presentation(kinds=("svg",)))
+    for changed in ({"prior": "wide"}, *({"shown": how} for how in shown)):
         assert find_finished(tmp_path, _identity(results, **changed)) is None
     other = dataclasses.replace(results, data_digest="0" * 64)
     assert find_finished(tmp_path, _identity(other)) is None

@@ -22,10 +22,12 @@ from bayes_alliance.published.effects import effect_weights
 from bayes_alliance.published.invented import invent_table
 from bayes_alliance.reconstruct.rebuild import Scale, rebuild_scores
 from bayes_alliance.reconstruct.sensitivity import lay_out
+from bayes_alliance.reconstruct.solve import Solution
 from bayes_alliance.reconstruct.targets import list_targets
 from bayes_alliance.study import Study
 
 QUANTILES = (0.025, 0.5, 0.975)
+_TRIES = 1  # cohorts after which a study is given up, where none printed its table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def check_truth(seed: int, *, count: int) -> list[SpannedCase]:
     Raises
     ------
     ValueError
-        If fewer than half of the cohorts print the table again.
+        If fewer than half of the cohorts print the table again, or none of the first few.
     """
     table = invent_table(seed)
     n = table.rows.n_rows
@@ -96,14 +98,18 @@ def check_truth(seed: int, *, count: int) -> list[SpannedCase]:
         for model in table.study.models
     }
     targets = list_targets(table.study)
-    rebuilt = [
-        rebuild_scores("y", designs, targets, Scale(), n, np.random.default_rng([seed, index]))
-        for index in range(count)
-    ]
+    rebuilt: list[Solution] = []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        rebuilt.append(rebuild_scores("y", designs, targets, Scale(), n, rng))
+        if len(rebuilt) == min(_TRIES, count) and all(solution.missed for solution in rebuilt):
+            break
     kept = [solution.y for solution in rebuilt if not solution.missed]
-    if 2 * len(kept) < count:
+    if 2 * len(kept) < len(rebuilt):
         missed = sorted({what for solution in rebuilt for what in solution.missed})
-        raise ValueError(f"{len(kept)} of {count} cohorts print the table of study {seed}: {missed[:3]}")
+        raise ValueError(
+            f"{len(kept)} of {len(rebuilt)} cohorts print the table of study {seed}: {missed[:3]}"
+        )
     return list(_cases(seed, table.study, table.designs, table.rows, kept))
 
 
