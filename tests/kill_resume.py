@@ -25,12 +25,13 @@ COMPARED = ("tables/*.csv", "tables/*.md", "figures/*.csv")
 
 @dataclass(frozen=True)
 class Run:
-    """What is run: study, models, engine, drawings of the figures."""
+    """What is run: study, models, engine, drawings of the figures, processes."""
 
     study: str
     models: str
     engine: str
     figures: str
+    jobs: int
 
     def command(self, out: Path) -> list[str]:
         """Give the command line."""
@@ -38,6 +39,7 @@ class Run:
             *(sys.executable, "-m", "bayes_alliance.cli", "reanalyse", self.study, "--engine", self.engine),
             # With --again a run that was killed after its last file is taken up like any other.
             *("--models", self.models, "--out", str(out), "--again", "--figures", self.figures),
+            *("--jobs", str(self.jobs)),
         ]
 
 
@@ -113,9 +115,10 @@ def main() -> int:
     parser.add_argument("--models", default="tasks_growth,tasks_outcome,goals_growth")
     parser.add_argument("--engine", choices=("collapsed", "pymc"), default="collapsed")
     parser.add_argument("--figures", choices=("all", "svg"), default="svg")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    run = Run(options.study, options.models, options.engine, options.figures)
+    run = Run(options.study, options.models, options.engine, options.figures, options.jobs)
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as scratch:
         reference = Path(scratch) / "reference"
