@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from bayes_alliance.labels import name_file, stamp_provenance
 from bayes_alliance.plots.alt_text import (
@@ -372,7 +373,8 @@ def _write_share(
     results: StudyResults, folder: Path, style: str, kinds: Sequence[str], first: int, step: int
 ) -> list[tuple[int, list[Path]]]:
     """Write every ``step``-th figure from ``first`` on, each with its number."""
-    with choose_style(style):
+    # The last digits of what is worked out here depend on how many threads there are: other processes have one.
+    with threadpool_limits(limits=1, user_api="blas"), choose_style(style):
         planned = list(enumerate(plan_figures(results)))
         return [
             (
