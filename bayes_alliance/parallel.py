@@ -402,9 +402,18 @@ def _with_dask(function: Function, tasks: Sequence[Task], workers: Workers) -> _
         by_key = {task.key: task for task in tasks}
         # Keys of ours would meet those of another run that is known to the same scheduler; without, none do.
         futures = {client.submit(_attempt, function, task, pure=False): task.key for task in tasks}
+        lost: Counter[str] = Counter()
+        waiting = distributed.as_completed(list(futures), loop=client.loop)
         try:
-            for future in distributed.as_completed(list(futures), loop=client.loop):
+            for future in waiting:
                 key = futures.pop(future)
+                # A worker that dies as it hands a result over can leave the future cancelled: it is asked for again.
+                if future.status not in ("finished", "error") and lost[key] < MAX_LOSSES and _answers(client):
+                    lost[key] += 1
+                    again = client.submit(_attempt, function, by_key[key], pure=False)
+                    futures[again] = key
+                    waiting.add(again)
+                    continue
                 yield _dask_outcome(distributed, future, by_key[key])
                 future.release()
         finally:
@@ -437,6 +446,15 @@ def _connect(distributed: Any, workers: Workers, stack: contextlib.ExitStack) ->
             allowed="the address of a running Dask scheduler, such as tcp://host:8786, or 'local'",
         )
         raise InputError("option --scheduler", [problem]) from error
+
+
+def _answers(client: Any) -> bool:
+    """Ask the scheduler whether it is there."""
+    try:
+        client.sync(client.scheduler.identity, callback_timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError):
+        return False
+    return True
 
 
 def _dask_outcome(distributed: Any, future: Any, task: Task) -> _Outcome:

@@ -27,7 +27,7 @@ from bayes_alliance.reconstruct.targets import list_targets
 from bayes_alliance.study import Study
 
 QUANTILES = (0.025, 0.5, 0.975)
-_TRIES = 1  # cohorts after which a study is given up, where none printed its table
+_TRIES = 2  # cohorts after which a study is given up, where none printed its table
 
 
 @dataclass(frozen=True, kw_only=True)
