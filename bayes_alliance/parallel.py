@@ -459,17 +459,23 @@ def _answers(client: Any) -> bool:
 
 def _dask_outcome(distributed: Any, future: Any, task: Task) -> _Outcome:
     """Read one finished future; a scheduler that went away ends the run."""
-    if future.status == "finished":
-        outcome: _Outcome = future.result(timeout=_CONNECT_SECONDS)
-        return outcome
-    if future.status == "error":
-        error = future.exception(timeout=_CONNECT_SECONDS)
-        if isinstance(error, distributed.KilledWorker):
-            return _Outcome(key=task.key, columns=None, reason=f"its worker was lost {MAX_LOSSES + 1} times")
-        return _Outcome(key=task.key, columns=None, reason=_unsent(error))
-    raise AllianceError(
+    gone = AllianceError(
         "the Dask scheduler went away; finished tasks are kept: start it and give the same command to go on"
     )
+    try:
+        if future.status == "finished":
+            outcome: _Outcome = future.result(timeout=_CONNECT_SECONDS)
+            return outcome
+        if future.status == "error":
+            error = future.exception(timeout=_CONNECT_SECONDS)
+            if isinstance(error, distributed.KilledWorker):
+                lost = f"its worker was lost {MAX_LOSSES + 1} times"
+                return _Outcome(key=task.key, columns=None, reason=lost)
+            return _Outcome(key=task.key, columns=None, reason=_unsent(error))
+    except (OSError, TimeoutError) as error:
+        # What a task raised is part of its outcome: this is the connection.
+        raise gone from error
+    raise gone
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import random
 import shutil
 import signal
@@ -83,28 +84,26 @@ def differing(
         return sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
     if wanted.keys() != found.keys():
         return sorted(wanted.keys() ^ found.keys())
-    return sorted(set(_apart(reference / "tables" / "estimates.csv", folder / "tables" / "estimates.csv")))
+    return sorted(_apart(reference / "tables" / "estimands.csv", folder / "tables" / "estimands.csv"))
+
+
+# How much less is known of a 2.5 % quantile than of the mean, for a normal distribution.
+_TAIL = 2.7
 
 
 def _apart(first: Path, second: Path) -> Iterator[str]:
+    """Name estimands whose posteriors differ by more than five Monte-Carlo errors, or whose ML differs at all."""
     with first.open(newline="", encoding="utf-8") as a, second.open(newline="", encoding="utf-8") as b:
         for one, other in zip(csv.DictReader(a), csv.DictReader(b), strict=True):
-            spread = float(one["bayes_upper"]) - float(one["bayes_lower"]) if one["bayes_upper"] else 0.0
+            error = math.hypot(float(one["bayes_mcse_mean"]), float(other["bayes_mcse_mean"]))
             for name, text in one.items():
-                if text == other[name]:
-                    continue
-                if (
-                    not name.startswith("bayes")
-                    or abs(_number(text) - _number(other[name])) > 0.1 * spread / 3.92
-                ):
-                    yield f"{one.get('model')}: {one.get('quantity')}: {name}: {text} | {other[name]}"
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+                allowed = {"bayes_mean": 5.0, "bayes_q2.5": 5.0 * _TAIL, "bayes_q97.5": 5.0 * _TAIL}.get(name)
+                if allowed is None:
+                    differs = not name.startswith("bayes") and text != other[name]
+                else:
+                    differs = not abs(float(text) - float(other[name])) <= allowed * error
+                if differs:
+                    yield f"{one['model_id']}: {one['quantity']}: {name}: {text} | {other[name]}"
 
 
 def main() -> int:

@@ -52,3 +52,12 @@ def count_threads() -> Mapping[str, Any]:
     from threadpoolctl import threadpool_info
 
     return {"threads": [max(pool["num_threads"] for pool in threadpool_info())]}
+
+
+def cancel_waiting(dask_scheduler: Any) -> int:
+    """Take two tasks that wait from every client, as a worker's death can."""
+    waiting = [key for key, task in dask_scheduler.tasks.items() if task.state in ("queued", "processing")]
+    for client in list(dask_scheduler.clients):
+        dask_scheduler.client_releases_keys(keys=waiting[-2:], client=client)
+        dask_scheduler.report({"op": "cancelled-keys", "keys": waiting[-2:]}, client=client)
+    return len(waiting)

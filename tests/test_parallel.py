@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -220,6 +222,91 @@ def test_each_worker_has_one_thread(place: str, workers: Workers) -> None:
     """Wherever a task runs, no numerical library of its process uses a second thread."""
     done = run_tasks(parallel_tasks.count_threads, [Task(key="t")], workers=workers)
     assert list(done.table()["threads"]) == [1]
+
+
+@pytest.fixture
+def own_scheduler() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A scheduler with one worker, processes of their own that a test may kill."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{held.getsockname()[1]}"
+    options = {"stderr": subprocess.DEVNULL, "text": True, "cwd": ROOT}
+    start = [sys.executable, "-m"]
+    scheduler = subprocess.Popen(
+        [*start, "distributed.cli.dask_scheduler", "--host", place, "--no-dashboard"],
+        **options,  # type: ignore[call-overload]
+    )
+    worker = subprocess.Popen(
+        [*start, "distributed.cli.dask_worker", f"tcp://{place}", "--nthreads", "1", "--no-dashboard"],
+        **options,  # type: ignore[call-overload]
+    )
+    yield f"tcp://{place}", scheduler
+    for process in (worker, scheduler):
+        process.kill()
+        process.wait()
+
+
+def marked_tasks(folder: Path, count: int, seconds: float) -> list[Task]:
+    folder.mkdir()
+    return [Task(key=f"part-{seed}", arguments=(seed, 5, str(folder), seconds)) for seed in range(count)]
+
+
+def when_begun(folder: Path, act: Callable[[], object]) -> threading.Thread:
+    """Do something once the first task has left its mark."""
+
+    def wait() -> None:
+        until = time.monotonic() + 60.0
+        while not any(folder.iterdir()) and time.monotonic() < until:
+            time.sleep(0.02)
+        act()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_scheduler_that_dies_is_told_and_costs_no_finished_task(
+    own_scheduler: tuple[str, subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message, no hanging; what was finished is in the store."""
+    address, scheduler = own_scheduler
+    tasks = marked_tasks(tmp_path / "marks", 60, 0.2)
+    when_begun(tmp_path / "marks", scheduler.kill)
+    with pytest.raises(AllianceError, match="scheduler went away"):
+        run_tasks(
+            parallel_tasks.draw_and_mark,
+            tasks,
+            workers=Workers(scheduler=address),
+            store=tmp_path / "store",
+            record="r",
+        )
+    done = run_tasks(
+        parallel_tasks.draw_and_mark, tasks, workers=Workers(), store=tmp_path / "store", record="r"
+    )
+    assert not done.failures
+    assert len(list((tmp_path / "store").glob("*.parquet"))) == 60
+
+
+def test_cancelled_futures_are_asked_for_again(
+    own_scheduler: tuple[str, subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """The scheduler lives, so the tasks are redone."""
+    from distributed import Client
+
+    address, _ = own_scheduler
+    tasks = marked_tasks(tmp_path / "marks", 15, 0.2)
+    cancelled: list[int] = []
+
+    def cancel() -> None:
+        with Client(address, set_as_default=False) as client:
+            cancelled.append(client.run_on_scheduler(parallel_tasks.cancel_waiting))
+
+    thread = when_begun(tmp_path / "marks", cancel)
+    done = run_tasks(parallel_tasks.draw_and_mark, tasks, workers=Workers(scheduler=address), store=None)
+    thread.join()
+    assert cancelled[0] >= 2
+    assert not done.failures
+    assert len(list((tmp_path / "marks").iterdir())) >= 15
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
