@@ -240,6 +240,14 @@ def own_scheduler() -> Iterator[tuple[str, subprocess.Popen[str]]]:
         [*start, "distributed.cli.dask_worker", f"tcp://{place}", "--nthreads", "1", "--no-dashboard"],
         **options,  # type: ignore[call-overload]
     )
+    host, port = place.split(":")
+    until = time.monotonic() + 90.0
+    while time.monotonic() < until:
+        try:
+            socket.create_connection((host, int(port)), timeout=1.0).close()
+            break
+        except OSError:
+            time.sleep(0.1)
     yield f"tcp://{place}", scheduler
     for process in (worker, scheduler):
         process.kill()
