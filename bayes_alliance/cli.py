@@ -340,12 +340,20 @@ def _find_finished(
     from bayes_alliance.fitting import choose_prior
     from bayes_alliance.manifest import RunData, find_finished, identify_run
     from bayes_alliance.pipeline import reading_notes
+    from bayes_alliance.report.companions import digest_companions
 
     rows = RunData(
         source=data.source.value, origin=data.origin, digest=data.digest, notes=reading_notes(data)
     )
     prior = choose_prior(study, settings)
-    identity = identify_run(study, rows, settings, prior=prior, shown=_presentation(options))
+    identity = identify_run(
+        study,
+        rows,
+        settings,
+        prior=prior,
+        shown=_presentation(options),
+        companions=digest_companions(folder),
+    )
     return find_finished(folder, identity)
 
 

@@ -105,7 +105,13 @@ class RunData:
 
 
 def identify_run(
-    study: Study, data: RunData, settings: RunSettings, *, prior: str, shown: Presentation
+    study: Study,
+    data: RunData,
+    settings: RunSettings,
+    *,
+    prior: str,
+    shown: Presentation,
+    companions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Name everything that a run's files follow from: same identity, same files (NUTS by its stored draws).
 
@@ -117,6 +123,8 @@ def identify_run(
         Name of the prior set that is used.
     shown : Presentation
         How it is shown.
+    companions : mapping of str to str
+        SHA-256 of the files of other commands that the report shows.
 
     Returns
     -------
@@ -129,6 +137,7 @@ def identify_run(
         "data": dataclasses.asdict(data),
         "settings": dataclasses.asdict(settings) | {"prior": prior},
         "presentation": dataclasses.asdict(shown),
+        "companions": dict(companions),
         "cohorts": {path.name: _sha256(path) for path in cohorts if path.is_file()},
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -202,6 +211,7 @@ def build_manifest(
     files: Sequence[Path],
     folder: Path,
     shown: Presentation | None = None,
+    companions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Gather the manifest of a run.
 
@@ -217,6 +227,8 @@ def build_manifest(
         Under which they lie.
     shown : Presentation, optional
         How it is shown.
+    companions : mapping of str to str, optional
+        As for :func:`identify_run`.
 
     Returns
     -------
@@ -229,7 +241,14 @@ def build_manifest(
         digest=results.data_digest,
         notes=tuple(results.notes),
     )
-    identity = identify_run(results.study, data, settings, prior=results.prior, shown=shown or Presentation())
+    identity = identify_run(
+        results.study,
+        data,
+        settings,
+        prior=results.prior,
+        shown=shown or Presentation(),
+        companions=companions or {},
+    )
     manifest = {
         "schema": 1,
         **identity,

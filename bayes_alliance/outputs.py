@@ -52,6 +52,7 @@ def write_run(
     """
     from bayes_alliance.plots import write_figures
     from bayes_alliance.report import write_report
+    from bayes_alliance.report.companions import digest_companions
     from bayes_alliance.tables import write_tables
 
     manifest = folder / "manifest.json"
@@ -59,9 +60,12 @@ def write_run(
     with alone_in(folder):
         figures = write_figures(results, folder / "figures", style=how.style, kinds=how.kinds, jobs=jobs)
         files = [*write_tables(results, folder / "tables"), *figures]
+        companions = digest_companions(folder)
         files.append(write_report(results, folder, figures=figures))
         files += _posteriors(results, folder / "posteriors")
-        built = build_manifest(results, settings, files=files, folder=folder, shown=how)
+        built = build_manifest(
+            results, settings, files=files, folder=folder, shown=how, companions=companions
+        )
         write_manifest(built, manifest)
     return [*files, manifest]
 

@@ -431,6 +431,43 @@ def test_planted_pareto_k_reaches_the_exit_code(
     assert "growth: Pareto k above 0.7 (new_patient) = 24" in err
 
 
+def test_a_run_that_nothing_changed_says_so_until_something_does(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, small_file: Path
+) -> None:
+    """The same last words and exit code, no file touched; other results beside it, --again, or a spoilt file: anew."""
+
+    def spoil(score: Score, *_: object, **__: object) -> Score:
+        return dataclasses.replace(score, pareto_k=np.full(score.n_units, 0.9))
+
+    out = tmp_path / "out"
+
+    def again(*more: str) -> tuple[int, str, str, bool]:
+        before = (out / "report.html").stat().st_mtime_ns if out.exists() else 0
+        with mock.patch.object(pipeline, "refit_patients", spoil):
+            code, said, err = _run(
+                capsys,
+                *("reanalyse", "medication", "--data", small_file, "--models", "growth", "--draws", "100"),
+                *("--engine", "collapsed", "--figures", "svg", "--jobs", "1", "--out", out, *more),
+            )
+        return code, said, err, (out / "report.html").stat().st_mtime_ns != before
+
+    first, second = again(), again()
+    assert not list((out / "figures").glob("*.p*"))
+    assert (first[0], first[3]) == (3, True)
+    assert (second[0], second[3]) == (3, False)
+    assert "nothing has changed" in second[2]
+    assert "growth: Pareto k above 0.7 (new_patient) = 24" in second[2]
+    assert second[1].split("; ")[1] == first[1].split("; ")[1]
+    assert again("--again")[3]
+    assert not again()[3]
+    (out / "claims").mkdir()
+    (out / "claims" / "table.csv").write_text("provenance,claim\nsynthetic,a claim of the test\n")
+    assert again()[3]
+    assert "a claim of the test" in (out / "report.html").read_text(encoding="utf-8")
+    next((out / "tables").glob("*.md")).write_text("spoilt")
+    assert again()[3]
+
+
 def test_a_check_that_could_not_be_made_is_said_and_does_not_pass_silently(
     capsys: pytest.CaptureFixture[str], small_file: Path, tmp_path: Path
 ) -> None:

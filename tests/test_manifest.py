@@ -127,7 +127,7 @@ def _identity(results: StudyResults, **changed: object) -> dict[str, object]:
         digest=results.data_digest,
         notes=results.notes,
     )
-    given: dict[str, object] = {"prior": results.prior, "shown": Presentation()}
+    given: dict[str, object] = {"prior": results.prior, "shown": Presentation(), "companions": {}}
     return identify_run(results.study, data, SETTINGS, **(given | changed))  # type: ignore[arg-type]
 
 
@@ -178,7 +178,11 @@ def test_any_change_makes_another_run(results: StudyResults, tmp_path: Path) -> 
     """Prior, style, smallest cell, seed and rows each count."""
     _text(results, tmp_path)
     shown = (Presentation(style="apa"), Presentation(min_cell=5), Presentation(kinds=("svg",)))
-    for changed in ({"prior": "wide"}, *({"shown": how} for how in shown)):
+    for changed in (
+        {"prior": "wide"},
+        *({"shown": how} for how in shown),
+        {"companions": {"claims/a.csv": "0"}},
+    ):
         assert find_finished(tmp_path, _identity(results, **changed)) is None
     other = dataclasses.replace(results, data_digest="0" * 64)
     assert find_finished(tmp_path, _identity(other)) is None

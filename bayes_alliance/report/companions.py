@@ -7,6 +7,7 @@ command that makes it; nothing is run from here. Files are read as text and esca
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -77,6 +78,17 @@ def read_companions(folder: Path, study_id: str, *, data_digest: str = "") -> tu
         One a room, in order.
     """
     return tuple(_read_room(room, folder, study_id, data_digest) for room in ROOMS)
+
+
+def digest_companions(folder: Path) -> dict[str, str]:
+    """Give the SHA-256 of every file of other commands that the report shows, by path below the run's folder."""
+    places = [folder / room.folder for room in ROOMS]
+    paths = [path for place in places for path in (*_files(place), place / "claims.json")]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+        if path.is_file()
+    }
 
 
 def _read_room(room: Room, folder: Path, study_id: str, data_digest: str) -> Companion:
