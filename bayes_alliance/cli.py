@@ -285,6 +285,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.manifest import end_run
     from bayes_alliance.outputs import write_run
     from bayes_alliance.pipeline import run_study
+    from bayes_alliance.plan import plan_study
     from bayes_alliance.privacy import mask_small_cells
     from bayes_alliance.share import write_share
     from bayes_alliance.study_file import load_study
@@ -306,7 +307,8 @@ def _reanalyse(options: argparse.Namespace) -> int:
         report(f"  {note}")
     for warning in data.warnings:
         report(f"warning: {warning.format()}")
-    folder = _make_folder(options, study, data, models)
+    plan = plan_study(study, data, models=models)
+    folder = _make_folder(options, study)
     finished = (
         None if options.again or options.share else _find_finished(options, study, data, settings, folder)
     )
@@ -314,7 +316,9 @@ def _reanalyse(options: argparse.Namespace) -> int:
         end, files = finished
         report("nothing has changed since the run that left these files; --again makes them anew")
         return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
-    results = run_study(study, data, settings, store=folder / "posteriors", report=report, jobs=jobs)
+    results = run_study(
+        study, data, settings, plan=plan, store=folder / "posteriors", report=report, jobs=jobs
+    )
     results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
     report("writing tables, figures and the report")
     results = mask_small_cells(results, options.min_cell)
@@ -357,13 +361,11 @@ def _find_finished(
     return find_finished(folder, identity)
 
 
-def _make_folder(options: argparse.Namespace, study: Study, data: StudyData, models: tuple[str, ...]) -> Path:
-    """Make the output folder, but only for input that can be run."""
+def _make_folder(options: argparse.Namespace, study: Study) -> Path:
+    """Make the output folder."""
     from bayes_alliance.errors import InputError, Problem
-    from bayes_alliance.plan import plan_study
     from bayes_alliance.whole_files import clear_parts
 
-    plan_study(study, data, models=models)
     folder: Path = options.out or Path("results") / study.id
     if folder.exists() and not folder.is_dir():
         raise InputError("option --out", [Problem(what="there is a file of this name", got=str(folder))])

@@ -132,6 +132,28 @@ def condition(prior: BetaPrior, n_rows: int, logdet: Array, quadratic: Array, si
     return Given(log_marginal=np.where(usable, log_marginal, -np.inf), centre=centre, root=root)
 
 
+def effect_given(given: Given, stats: Statistics, weights: Array) -> tuple[Array, Array]:
+    """Mean and variance of a combination of fixed effects for each parameter value that was conditioned on.
+
+    Parameters
+    ----------
+    given : Given
+        Of ``s`` parameter values.
+    stats : Statistics
+        Behind it.
+    weights : ndarray, shape (p,)
+        The combination, in original coefficients.
+
+    Returns
+    -------
+    mean, variance : ndarray, shape (s,)
+    """
+    direction = np.linalg.solve(stats.basis.T, weights)
+    mean = float(weights @ stats.beta_ols) + given.centre @ direction
+    half = np.linalg.solve(given.root, np.broadcast_to(direction[:, None], (*given.centre.shape, 1)))[..., 0]
+    return mean, np.sum(half**2, axis=1)
+
+
 def _cholesky(precision: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Factor each matrix; one that rounding has spoilt (a residual SD of next to nothing) is marked."""
     try:

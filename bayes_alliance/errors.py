@@ -75,6 +75,10 @@ class InputError(AllianceError):
         self.problems: Sequence[Problem] = tuple(problems)
         super().__init__(self.format())
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, Sequence[Problem]]]:
+        """Travel between processes whole: an exception is otherwise made anew from its message alone."""
+        return type(self), (self.subject, self.problems)
+
     def format(self) -> str:
         """Give the whole message: a headline and one line a problem."""
         count = len(self.problems)

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.collapsed import Given, Target, beta_prior, condition, make_target, sample_target
+from bayes_alliance.collapsed import (
+    Given,
+    Target,
+    beta_prior,
+    condition,
+    effect_given,
+    make_target,
+    sample_target,
+)
 from bayes_alliance.fits import Array, Covariance, Weights, weight_vector
 from bayes_alliance.formulas import Design
 from bayes_alliance.importance import ImportanceSample, log_sum_exp, smooth_tail
@@ -66,51 +74,74 @@ class BayesFactorCurve:
         return next(point for point in self.points if point.width == 1.0)
 
 
-def bayes_factor_curve(
+@dataclass(frozen=True, kw_only=True)
+class NamedEffect:
+    """An effect that a Bayes factor is wanted of.
+
+    Parameters
+    ----------
+    weights : weights
+        A linear combination of coefficients.
+    name, label : str
+        Of the effect.
+    """
+
+    weights: Weights
+    name: str = ""
+    label: str = ""
+
+
+def bayes_factor_curves(
     design: Design,
     priors: CoefficientPriors,
-    combination: Weights,
+    effects: Sequence[NamedEffect],
     *,
     seed: int,
     model_id: str = "",
-    name: str = "",
-    label: str = "",
     covariance: Covariance = "UN",
     widths: Sequence[float] = WIDTHS,
     count: int = 4000,
-) -> BayesFactorCurve:
-    """Compute the Bayes factor of an effect against zero under a range of prior widths.
+) -> list[BayesFactorCurve]:
+    """Compute the Bayes factor of each effect against zero under a range of prior widths.
 
     Parameters
     ----------
     design, priors, covariance
-        Of the model that has the effect.
-    combination : weights
-        The effect, a linear combination of coefficients.
+        Of the model that has the effects.
+    effects : sequence of NamedEffect
+        What is tested, each by itself.
     seed : int
-        Of the importance draws, shared by all widths so that the curve is smooth.
+        Of the importance draws, shared by all effects and widths, so that the curves are smooth.
     widths : sequence of float
-        Factors on the prior SDs of the coefficients in ``combination``; 1 must be among them.
+        Factors on the prior SDs of the coefficients in an effect; 1 must be among them.
     count : int
-        Importance draws at each width.
+        Importance draws.
 
     Returns
     -------
-    BayesFactorCurve
+    list of BayesFactorCurve
+        In the order of ``effects``.
     """
     if 1.0 not in widths:
         raise ValueError("the stated prior (width 1) must be among the widths")
+    if not effects:
+        return []
     stats = summarise(design.y, design.x, design.z, design.patient_index)
-    weights = weight_vector(design.x_names, combination)
     target = make_target(stats, priors, covariance)
     sample = sample_target(target, rng=np.random.default_rng(seed), count=count)
     sd, correlation, sigma = target.unpack(sample.points)
     products = weigh(stats, relative_factor(sd, correlation, sigma))
-    points = tuple(
-        _point(_at_width(target, sample, products, sigma, weights, width), stats, weights, width)
-        for width in widths
-    )
-    return BayesFactorCurve(model_id=model_id, name=name, label=label, points=points)
+    curves = []
+    for effect in effects:
+        weights = weight_vector(design.x_names, effect.weights)
+        points = tuple(
+            _point(_at_width(target, sample, products, sigma, weights, width), stats, weights, width)
+            for width in widths
+        )
+        curves.append(
+            BayesFactorCurve(model_id=model_id, name=effect.name, label=effect.label, points=points)
+        )
+    return curves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,11 +178,7 @@ def _widened(priors: CoefficientPriors, weights: Array, width: float) -> Coeffic
 
 
 def _point(at: _Reweighted, stats: Statistics, weights: Array, width: float) -> BayesFactorPoint:
-    given = at.given
-    direction = np.linalg.solve(stats.basis.T, weights)
-    mean = float(weights @ stats.beta_ols) + given.centre @ direction
-    half = np.linalg.solve(given.root, np.broadcast_to(direction[:, None], (*given.centre.shape, 1)))[..., 0]
-    density = _normal(mean, np.sum(half**2, axis=1))
+    density = _normal(*effect_given(at.given, stats, weights))
     at_zero = float(np.sum(at.weights * density))
     error = float(np.sqrt(np.sum((at.weights * (density - at_zero)) ** 2))) / at_zero
     prior_variance = float(np.sum((weights * at.priors.sd) ** 2))

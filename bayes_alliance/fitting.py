@@ -1,4 +1,4 @@
-"""Makes every posterior of a run once: from memory, from the store, or by an engine.
+"""Makes every fit of a run once: from memory, posteriors also from the store, or by an engine.
 
 Knows of engines, priors, seeds and the store; not of what the posteriors are for.
 """
@@ -21,7 +21,9 @@ from bayes_alliance.cache import design_digest, fit_record, load_fit, store_fit
 from bayes_alliance.collapsed import CollapsedSettings
 from bayes_alliance.engines import Engine, EngineSettings, engine_covariance, fit_posterior
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.fits import Covariance, PosteriorFit
+from bayes_alliance.fits import Covariance, MixedFit, PosteriorFit, RowsUsed
+from bayes_alliance.formulas import Design
+from bayes_alliance.frequentist import Method, fit_mixed
 from bayes_alliance.plan import PlannedModel
 from bayes_alliance.priors import CoefficientPriors, check_prior, coefficient_priors
 from bayes_alliance.study import Study
@@ -74,7 +76,7 @@ class RunSettings:
 
 
 class Fitter:
-    """Makes each posterior of a run once: kept in memory by design, and on disk by its whole record.
+    """Makes each fit of a run once: kept in memory by design, posteriors on disk too by their whole record.
 
     Parameters
     ----------
@@ -100,6 +102,7 @@ class Fitter:
         self.report = report
         self.total = total
         self.made: dict[str, PosteriorFit] = {}
+        self.mirrored: dict[str, MixedFit] = {}
         self.done = 0
         self.started = time.perf_counter()
 
@@ -119,6 +122,13 @@ class Fitter:
         else:
             self.made[key] = self._stored_or_new(planned, engine)
         return dataclasses.replace(self.made[key], model_id=planned.model.id, rows=planned.rows)
+
+    def mixed(self, design: Design, rows: RowsUsed, *, model_id: str = "", method: Method = "ML") -> MixedFit:
+        """Give the frequentist fit of a design: references and smaller models are asked for again and again."""
+        key = f"{method}|{design_digest(design)}"
+        if key not in self.mirrored:
+            self.mirrored[key] = fit_mixed(design, rows, model_id=model_id, method=method)
+        return dataclasses.replace(self.mirrored[key], model_id=model_id, rows=rows)
 
     def collapsed(self, planned: PlannedModel, covariance: Covariance = "UN") -> PosteriorFit:
         """Give the collapsed engine's posterior, which costs too little to be stored or reported."""

@@ -134,7 +134,7 @@ def summarise(y: Array, x: Array, z: Array, patient_index: NDArray[np.int64]) ->
     basis_q, basis = np.linalg.qr(x)
     beta_ols = np.linalg.solve(basis, basis_q.T @ y)
     d = np.column_stack([basis_q, y - x @ beta_ols])
-    z_basis = _random_basis(z)
+    z_basis = random_basis(z)
     zs = np.linalg.solve(z_basis.T, z.T).T
     first, second = _upper_pairs(d.shape[1])
     zz_patient = np.add.reduceat(zs[:, :, None] * zs[:, None, :], starts)
@@ -162,7 +162,7 @@ def has_residual(stats: Statistics, y: Array) -> bool:
     return bool(stats.dd[-1, -1] > 1e-20 * max(float(y @ y), 1e-300))
 
 
-def _random_basis(z: Array) -> Array:
+def random_basis(z: Array) -> Array:
     """Give the upper triangular B with columns of z @ inv(B) orthogonal and of mean square one.
 
     A column that the earlier ones already give (every visit at the same time) keeps its own scale.

@@ -24,7 +24,7 @@ from bayes_alliance.compare import TARGETS, Score, Target, compare_models, refit
 from bayes_alliance.data import StudyData, freeze_rows
 from bayes_alliance.descriptives import describe_patients
 from bayes_alliance.errors import FitError
-from bayes_alliance.evidence import BayesFactorCurve, bayes_factor_curve
+from bayes_alliance.evidence import BayesFactorCurve, NamedEffect, bayes_factor_curves
 from bayes_alliance.fits import MixedFit, PosteriorFit
 from bayes_alliance.fitting import Fitter, Reporter, RunSettings, derive_seed
 from bayes_alliance.formulas import Design, parse_formula
@@ -48,6 +48,7 @@ def run_study(
     data: StudyData,
     settings: RunSettings,
     *,
+    plan: Plan | None = None,
     store: Path | None = None,
     report: Reporter = lambda line: None,
     fits_only: bool = False,
@@ -63,6 +64,8 @@ def run_study(
         On what.
     settings : RunSettings
         How.
+    plan : Plan, optional
+        Of these models on this data, where the caller has made it already.
     store : Path, optional
         Folder of stored posteriors, to reuse and to fill; nothing is stored without one.
     report : callable
@@ -82,7 +85,7 @@ def run_study(
         If a model or prior set asked for does not exist, or no model can be run.
     """
     started = time.perf_counter()
-    plan = plan_study(study, data, models=settings.models)
+    plan = plan or plan_study(study, data, models=settings.models)
     fitter = Fitter(study, settings, store=store, report=report, total=len(plan.own))
     n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
     report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
@@ -142,7 +145,8 @@ def _run_models(
 
 def _run_model(study: Study, data: StudyData, planned: PlannedModel, fitter: Fitter) -> ModelRun:
     model, design = planned.model, planned.design
-    ml, reml = (fit_mixed(design, planned.rows, model_id=model.id, method=m) for m in ("ML", "REML"))
+    ml = fitter.mixed(design, planned.rows, model_id=model.id)
+    reml = fitter.mixed(design, planned.rows, model_id=model.id, method="REML")
     posterior = fitter.chosen(planned)
     quantities = tuple(model_quantities(model, ml=ml, reml=reml, posterior=posterior))
     checks = check_fit(ml, reml)
@@ -159,9 +163,9 @@ def _run_model(study: Study, data: StudyData, planned: PlannedModel, fitter: Fit
         reml=reml,
         posterior=posterior,
         quantities=quantities,
-        explained=_explained(study, data, planned, ml, posterior),
-        slope_test=_slope_test(planned, ml),
-        unconditional_test=_unconditional_test(planned, ml, study.time),
+        explained=_explained(data, planned, ml, posterior, fitter),
+        slope_test=_slope_test(planned, ml, fitter),
+        unconditional_test=_unconditional_test(planned, ml, fitter),
         agreement=agreement,
         bayes_factors=() if posterior is None else _bayes_factors(planned, fitter),
         checks=tuple(checks),
@@ -181,23 +185,20 @@ def _agreement(
 
 def _bayes_factors(planned: PlannedModel, fitter: Fitter) -> tuple[BayesFactorCurve, ...]:
     """Bayes factors of every slope deviation and contrast of the model."""
-    return tuple(
-        bayes_factor_curve(
-            planned.design,
-            fitter.priors(planned),
-            estimand.weights,
-            seed=derive_seed(fitter.settings.seed, "evidence", planned.model.id, estimand.name),
-            model_id=planned.model.id,
-            name=estimand.name,
-            label=estimand.label,
-        )
+    effects = [
+        NamedEffect(weights=estimand.weights, name=estimand.name, label=estimand.label)
         for estimand in planned.model.estimands
         if estimand.kind in ("slope_deviation", "slope_contrast")
+    ]
+    seed = derive_seed(fitter.settings.seed, "evidence", planned.model.id)
+    curves = bayes_factor_curves(
+        planned.design, fitter.priors(planned), effects, seed=seed, model_id=planned.model.id
     )
+    return tuple(curves)
 
 
 def _explained(
-    study: Study, data: StudyData, planned: PlannedModel, ml: MixedFit, posterior: PosteriorFit | None
+    data: StudyData, planned: PlannedModel, ml: MixedFit, posterior: PosteriorFit | None, fitter: Fitter
 ) -> ExplainedVariation | None:
     """Explained variation against the reference, refitted on the model's own rows and on all of its own.
 
@@ -206,6 +207,7 @@ def _explained(
     """
     if planned.model.reference is None or planned.model.reference == planned.model.id:
         return None
+    study = fitter.study
     reference = study.model(planned.model.reference)
     names = parse_formula(reference.formula).names
     own = plan_model(data, reference, names)
@@ -215,10 +217,10 @@ def _explained(
     visits = [study.patient, study.time]
     if not same.frozen.rows[visits].equals(planned.frozen.rows[visits]):
         return None
-    on_same = fit_mixed(same.design, planned.rows, model_id=reference.id)
+    on_same = fitter.mixed(same.design, planned.rows, model_id=reference.id)
     # The reference's own rows hold those of the model: as many of them are the same ones.
     as_many = own.rows.n_rows == same.rows.n_rows
-    on_own = on_same if as_many else fit_mixed(own.design, own.rows, model_id=reference.id)
+    on_own = on_same if as_many else fitter.mixed(own.design, own.rows, model_id=reference.id)
     return explain(
         ml,
         planned.design,
@@ -229,20 +231,20 @@ def _explained(
     )
 
 
-def _slope_test(planned: PlannedModel, ml: MixedFit) -> LikelihoodRatio | None:
+def _slope_test(planned: PlannedModel, ml: MixedFit, fitter: Fitter) -> LikelihoodRatio | None:
     """Test the random slope and its covariance against a random intercept only."""
     if len(planned.design.z_names) < 2:
         return None
-    return compare_nested(fit_mixed(_intercept_only(planned.design), planned.rows), ml)
+    return compare_nested(fitter.mixed(_intercept_only(planned.design), planned.rows), ml)
 
 
-def _unconditional_test(planned: PlannedModel, ml: MixedFit, time: str) -> LikelihoodRatio | None:
+def _unconditional_test(planned: PlannedModel, ml: MixedFit, fitter: Fitter) -> LikelihoodRatio | None:
     """Test a pure growth model against the model without time, fixed and random."""
     design = planned.design
-    if design.formula.terms != ((time,),) or len(design.z_names) < 2:
+    if design.formula.terms != ((fitter.study.time,),) or len(design.z_names) < 2:
         return None
     smaller = dataclasses.replace(_intercept_only(design), x=design.x[:, :1], x_names=design.x_names[:1])
-    return compare_nested(fit_mixed(smaller, planned.rows), ml)
+    return compare_nested(fitter.mixed(smaller, planned.rows), ml)
 
 
 def _intercept_only(design: Design) -> Design:

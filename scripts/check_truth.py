@@ -27,9 +27,9 @@ def main() -> int:
                 print(f"{seed}: left out: {error}", flush=True)
                 continue
             cases += found
-            spanned = sum(case.spans_interval for case in found)
+            spanned = sum(case.spans_interval() for case in found)
             print(f"{seed}: {spanned} of {len(found)} estimates spanned", flush=True)
-    for line in format_truth(cases):
+    for line in format_truth(cases, count=options.cohorts):
         print(line)
     return 0
 

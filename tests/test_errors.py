@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -44,3 +45,10 @@ def test_exit_codes() -> None:
     """Bad input leaves the program with code 2, everything else of ours with 1."""
     assert InputError("x", [Problem(what="y")]).exit_code == 2
     assert errors.FitError("x").exit_code == 1
+
+
+def test_input_errors_travel_between_processes() -> None:
+    """What a worker raises arrives whole: made anew from its message alone, it would break the pool."""
+    error = InputError("file.csv", [Problem(what="unknown rule", got="'x'", fix="use a")])
+    arrived = pickle.loads(pickle.dumps(error))
+    assert (arrived.subject, arrived.problems, str(arrived)) == (error.subject, error.problems, str(error))

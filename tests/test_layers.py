@@ -48,7 +48,7 @@ HEAVY = {
     "bambi": {"bambi_pymc", "benchmark"},
     "nutpie": {"bambi_pymc", "stress"},
     "pytensor": {"pymc_coordinates", "pymc_likelihood", "pymc_model", "stress"},
-    "numba": {"pymc_likelihood"},
+    "numba": {"pymc_likelihood", "reconstruct"},
     "formulae": {"formulas"},
     "matplotlib": {"plots", "benchmark", "published", "api"},
     "jinja2": {"report"},

@@ -19,10 +19,12 @@ from bayes_alliance.formulas import parse_formula
 from bayes_alliance.frequentist import estimate_effect, fit_mixed, score_aic
 from bayes_alliance.plan import plan_model
 from bayes_alliance.priors import coefficient_priors
+from bayes_alliance.published.invented import invent_table
 from bayes_alliance.reconstruct.build import build_cohort
 from bayes_alliance.reconstruct.demands import Moment, Problem, build_models
 from bayes_alliance.reconstruct.ensemble import spread_estimates
 from bayes_alliance.reconstruct.items import draw_items
+from bayes_alliance.reconstruct.places import Places
 from bayes_alliance.reconstruct.plausibility import judge_cohort
 from bayes_alliance.reconstruct.scorecard import Line, score_cohort
 from bayes_alliance.reconstruct.sensitivity import (
@@ -39,6 +41,8 @@ from bayes_alliance.study import Source
 from bayes_alliance.study_file import load_study
 from bayes_alliance.tables.reconstruction import tabulate_scorecard, tabulate_spread
 from bayes_alliance.wai import score_items
+
+SINGULAR = 2_000_000  # seed of an invented publication whose fits have a correlation of one
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,40 @@ def test_derivatives_by_single_scores_are_differences_of_fits(first, folmo):
             ]
         )
         np.testing.assert_allclose(difference, stated, rtol=2e-2, atol=2e-3 * np.abs(stated).max() * 0.01)
+
+
+@pytest.mark.parametrize("model", ["growth", "by_group", "crossed"])
+def test_singular_fits_are_those_of_the_package_too(model):
+    """At the boundary: deviance, variances and degrees of freedom are fit_mixed's, from near by and from afar."""
+    table = invent_table(SINGULAR)
+    blocks, y, mixed = lay_out(table.designs[model]), table.designs[model].y, table.fits[model]
+    far = fit_scores(blocks, y + 0.2 * np.std(y) * np.sin(np.arange(len(y))))
+    combination = (("months", 1.0),)
+    for found in (fit_scores(blocks, y), fit_scores(blocks, y, near=far)):
+        assert (found.singular, mixed.singular) == (True, True)
+        assert found.deviance == pytest.approx(mixed.deviance, abs=1e-7)
+        np.testing.assert_allclose(found.beta, mixed.beta, rtol=1e-5)
+        np.testing.assert_allclose(found.variances[[0, 2]], mixed.sd**2, rtol=1e-4)
+        df = satterthwaite_df(
+            found, differentiate_fit(blocks, found), weight_vector(mixed.x_names, combination)
+        )
+        assert df == pytest.approx(estimate_effect(mixed, combination).df, rel=1e-3)
+
+
+def test_a_singular_fit_moves_along_its_boundary():
+    """Its numbers change with a score as stated (central differences), and the fit stays singular."""
+    table = invent_table(SINGULAR)
+    blocks, y = lay_out(table.designs["by_trait"]), table.designs["by_trait"].y
+    at = fit_scores(blocks, y)
+    by = differentiate_fit(blocks, at)
+    h, size = 0.05 * np.std(y), np.abs(by.variances).max(axis=1)
+    for row in (0, 57, 200):
+        up, down = (fit_scores(blocks, y + step * (np.arange(len(y)) == row), near=at) for step in (h, -h))
+        assert (up.singular, down.singular) == (True, True)
+        difference = (up.variances - down.variances) / (2 * h)
+        np.testing.assert_allclose(difference / size, by.variances[:, row] / size, atol=2e-2)
+        np.testing.assert_allclose((up.beta - down.beta) / (2 * h), by.beta[:, row], rtol=2e-2, atol=1e-6)
+    assert np.linalg.matrix_rank(at.variance_cov, tol=1e-9 * np.abs(at.variance_cov).max()) < 4
 
 
 def test_standard_errors_need_no_scores(first, folmo):
@@ -204,7 +242,7 @@ def test_a_real_study_is_rebuilt_from_what_it_prints(medication):
         origin=100.0,
         step=100.0 / 15,
     )
-    solved = solve_scores(problem, start, rng)
+    solved = solve_scores(problem, start, rng, rng.random(problem.n_demands))
     assert solved.missed == ()
     rebuilt = dataclasses.replace(design, y=solved.y)
     assert not np.allclose(rebuilt.y, design.y)
@@ -234,10 +272,12 @@ def test_what_cannot_be_met_is_missed(medication):
         origin=100.0,
         step=100.0 / 15,
     )
-    solved = solve_scores(problem, planned.design.y, np.random.default_rng(0))
+    places = np.full(problem.n_demands, 0.5)
+    solved = solve_scores(problem, planned.design.y, np.random.default_rng(0), places)
     assert any("mean" in what for what in solved.missed)
     alone = dataclasses.replace(problem, moments=(moment,))
-    assert solve_scores(alone, planned.design.y, np.random.default_rng(0)).missed == ()
+    few = places[: alone.n_demands]
+    assert solve_scores(alone, planned.design.y, np.random.default_rng(0), few).missed == ()
 
 
 def test_shipped_cohorts_print_the_tables(folmo, cohorts, first):
@@ -341,9 +381,10 @@ def test_cohorts_differ_in_what_was_not_printed(folmo, cohorts):
 
 @pytest.mark.slow
 def test_a_seed_gives_its_cohort(folmo, cohorts):
-    """Building again from a stored seed gives the stored rows: nothing else enters."""
+    """Building again from the stored seeds gives the stored rows: nothing else enters."""
     stored = cohorts[0]
-    built = build_cohort(folmo, load_cohort_plan(folmo), stored.facts["seed"])
+    places = Places(seed=stored.facts["ensemble_seed"], index=stored.facts["index"])
+    built = build_cohort(folmo, load_cohort_plan(folmo), stored.facts["seed"], places)
     pd.testing.assert_frame_equal(built.frame.reset_index(drop=True), stored.frame, check_dtype=False)
 
 
@@ -373,7 +414,17 @@ def test_a_degenerate_covariance_is_asked_away(medication):
     )
     before = fit_mixed(dataclasses.replace(design, y=start), planned.rows)
     assert 0.9 < abs(before.correlation) < 1.0
-    solved = solve_scores(problem, start, rng)
+    solved = solve_scores(problem, start, rng, rng.random(problem.n_demands))
     after = fit_mixed(dataclasses.replace(design, y=solved.y), planned.rows)
     assert solved.missed == ()
     assert abs(after.correlation) <= 0.9
+
+
+def test_cohorts_of_a_seed_are_spread_evenly():
+    """Of sixteen cohorts each sixteenth of every interval holds one; seeds and purposes have their own."""
+    places = np.array([Places(seed=5, index=i).draw("tasks", 3) for i in range(16)])
+    assert np.array_equal(np.sort(np.floor(16 * places), axis=0), np.tile(np.arange(16.0)[:, None], 3))
+    again = Places(seed=5, index=7)
+    assert np.array_equal(again.draw("tasks", 3), places[7])
+    assert not np.array_equal(again.draw("goals", 3), places[7])
+    assert not np.array_equal(Places(seed=6, index=7).draw("tasks", 3), places[7])

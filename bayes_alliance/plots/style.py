@@ -8,8 +8,10 @@ A mark that :func:`say_value` was told of shows its value in the SVG file when p
 from __future__ import annotations
 
 import functools
+import io
 import re
 import textwrap
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +31,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bayes_alliance.fits import Array
 from bayes_alliance.tables.record import Value, format_csv_rows
@@ -40,8 +44,8 @@ PAGE_MM = 234.0
 FONT_PT, SMALL_PT = 7.5, 7.0
 PNG_DPI = 600
 KINDS = ("pdf", "svg", "png")
-# A quarter faster than zlib's own level, a third larger.
-_PACKING: dict[str, Any] = {"png": {"pil_kwargs": {"compress_level": 3}}}
+# Runs of one colour: half the time of zlib's own way, and smaller for drawings.
+_PACKING: Any = {"compress_level": 3, "compress_type": zlib.Z_RLE}
 
 BLACK, GREY, LIGHT = "#000000", "#666666", "#d9d9d9"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -268,7 +272,10 @@ def save_figure(
             continue
         path = path_stem.with_name(f"{path_stem.name}.{ending}")
         with use_style(), _lean_fonts(), whole_file(path) as part:
-            figure.savefig(part, format=ending, dpi=PNG_DPI, metadata=facts, **_PACKING.get(ending, {}))
+            if ending == "png":
+                _write_png(figure, part, facts)
+            else:
+                figure.savefig(part, format=ending, dpi=PNG_DPI, metadata=facts)
             if ending == "svg":
                 _put_values(part)
         written.append(path)
@@ -277,6 +284,19 @@ def save_figure(
     lines = [[provenance, *(row[name] for name in header)] for row in rows]
     write_whole(table, format_csv_rows(["provenance", *header], lines))
     return [*written, table]
+
+
+def _write_png(figure: Figure, path: Path, facts: Mapping[str, str | None]) -> None:
+    """Write a figure as PNG without the channel of transparency: nothing in it is transparent."""
+    width, height = (int(side * PNG_DPI) for side in figure.get_size_inches())
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="rgba", dpi=PNG_DPI)
+    said = PngInfo()
+    for key, value in facts.items():
+        if value is not None:
+            said.add_text(key, value)
+    image = Image.frombytes("RGBA", (width, height), drawn.getbuffer()).convert("RGB")
+    image.save(path, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
 
 
 @contextmanager

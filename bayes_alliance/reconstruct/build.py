@@ -25,9 +25,11 @@ from bayes_alliance.plan import PlannedModel, plan_model
 from bayes_alliance.printed import parse_cell
 from bayes_alliance.reconstruct.demands import Moment, Problem, build_models
 from bayes_alliance.reconstruct.design import choose_design
+from bayes_alliance.reconstruct.free_moves import choose_start
 from bayes_alliance.reconstruct.items import draw_items
+from bayes_alliance.reconstruct.places import Places
 from bayes_alliance.reconstruct.sensitivity import Blocks, lay_out
-from bayes_alliance.reconstruct.solve import Solution, choose_start, solve_scores
+from bayes_alliance.reconstruct.solve import Solution, solve_scores
 from bayes_alliance.reconstruct.targets import Target, list_targets
 from bayes_alliance.study import Source, Study
 
@@ -60,7 +62,7 @@ class BuiltCohort:
         return tuple(what for _, solution in self.solutions for what in solution.missed)
 
 
-def build_cohort(study: Study, plan: CohortPlan, seed: int) -> BuiltCohort:
+def build_cohort(study: Study, plan: CohortPlan, seed: int, places: Places) -> BuiltCohort:
     """Build one cohort on which the study's models print its tables.
 
     Parameters
@@ -70,7 +72,9 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int) -> BuiltCohort:
     plan : CohortPlan
         Its design.
     seed : int
-        Seed of everything.
+        Seed of everything that is drawn.
+    places : Places
+        Where within its interval each printed number is aimed at.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int) -> BuiltCohort:
     best: BuiltCohort | None = None
     with threadpool_limits(limits=1, user_api="blas"):
         for design in range(_DESIGNS):
-            best = _build_once(study, plan, seed, rng, last=design == _DESIGNS - 1)
+            best = _build_once(study, plan, seed, rng, places, last=design == _DESIGNS - 1)
             if not best.missed:
                 break
     assert best is not None
@@ -93,7 +97,7 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int) -> BuiltCohort:
 
 
 def _build_once(
-    study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, *, last: bool
+    study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, places: Places, *, last: bool
 ) -> BuiltCohort:
     """Draw one design and solve every outcome on it, the hardest first; stop at a miss unless it is the last design."""
     targets = list_targets(study)
@@ -109,7 +113,7 @@ def _build_once(
         observed = _observed(plan, roster, name)
         problem = _problem(study, plan, roster, data, name, targets, bounds[name], observed)
         solved = [done for done, _ in solutions]
-        solution = _solve(problem, study, plan, roster, scores, solved, observed, rng)
+        solution = _solve(problem, study, plan, roster, scores, solved, observed, rng, places)
         scores[name] = _put(scores[name], observed, solution.y)
         solutions.append((name, solution))
         if solution.missed and not last:
@@ -147,9 +151,11 @@ def _solve(
     solved: Collection[str],
     observed: NDArray[np.int64],
     rng: np.random.Generator,
+    places: Places,
 ) -> Solution:
     """Solve from the draw of the outcome that misses least; from new draws where something stays missed."""
     best: Solution | None = None
+    aims = places.draw(problem.outcome, problem.n_demands)
     for _ in range(_STARTS):
         starts = [
             _beside_solved(plan, problem.outcome, draw_scores(study, plan, roster, rng), scores, solved)
@@ -157,7 +163,7 @@ def _solve(
         ]
         start = choose_start(problem, [values[observed] for values in starts])
         noise = problem.step * rng.uniform(-0.5, 0.5, len(start))
-        found = solve_scores(problem, start + noise, rng)
+        found = solve_scores(problem, start + noise, rng, aims)
         if best is None or len(found.missed) < len(best.missed):
             best = found
         if not best.missed:
@@ -203,7 +209,7 @@ def _problem(
         outcome=outcome,
         models=build_models(designs, wanted),
         inner=tuple(
-            dict.fromkeys(t.model for t in wanted if t.from_cell and designs[t.model][0].z.shape[2] == 2)
+            dict.fromkeys(t.model for t in wanted if t.from_cell and designs[t.model][0].z.shape[1] == 2)
         ),
         targets=tuple(wanted),
         moments=tuple(_moments(study, plan, roster, outcome, observed)),

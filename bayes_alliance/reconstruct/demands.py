@@ -101,6 +101,11 @@ class Problem:
     step: float
     inner: tuple[str, ...] = ()
 
+    @property
+    def n_demands(self) -> int:
+        """How many numbers are asked for."""
+        return len(self.targets) + 2 * len(self.moments) + len(self.inner)
+
 
 @dataclass(frozen=True, kw_only=True)
 class State:

@@ -175,7 +175,7 @@ def _model_loss(targets: Sequence[Target], blocks: Blocks, variances: Array) -> 
         if target.kind == "se":
             total += _gap(target, blocks, cov) ** 2
         else:
-            n, p = blocks.design.n_rows, blocks.x.shape[2]
+            n, p = blocks.design.n_rows, blocks.x.shape[1]
             expected = n * np.log(2.0 * np.pi) + log_determinant + n + 2.0 * len(variances)
             total += ((expected + p - target.low) / _AIC_UNIT) ** 2 * 1e-2
     return total

@@ -31,6 +31,7 @@ from bayes_alliance.frequentist import estimate_effect, fit_mixed
 from bayes_alliance.plan import PlannedModel, plan_model
 from bayes_alliance.priors import coefficient_priors
 from bayes_alliance.reconstruct.build import BuiltCohort, build_cohort
+from bayes_alliance.reconstruct.places import Places
 from bayes_alliance.reconstruct.plausibility import Trait, judge_cohort
 from bayes_alliance.reconstruct.rebuild import check_design, rebuild_cohort
 from bayes_alliance.reconstruct.scorecard import Line, Scorecard, score_cohort
@@ -189,10 +190,15 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
     plan = load_cohort_plan(study) if design is None else None
     best: tuple[float, BuiltCohort, Scorecard, tuple[Trait, ...], StudyData] | None = None
     attempts = 0
+    places = Places(seed=seed, index=index)
     for attempt in range(ATTEMPTS):
         attempts += 1
         own = int(np.random.SeedSequence([seed, index, attempt]).generate_state(1)[0])
-        built = build_cohort(study, plan, own) if plan else rebuild_cohort(study, _need(design), own)
+        built = (
+            build_cohort(study, plan, own, places)
+            if plan
+            else rebuild_cohort(study, _need(design), own, places)
+        )
         data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
         card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
         # What no cohort can meet counts alike in all, so it never decides.

@@ -12,11 +12,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import optimize, special
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.data import StudyData
@@ -27,15 +28,19 @@ from bayes_alliance.formulas import parse_formula
 from bayes_alliance.plan import PlannedModel, plan_model
 from bayes_alliance.reconstruct.build import BuiltCohort
 from bayes_alliance.reconstruct.demands import Problem, build_models
-from bayes_alliance.reconstruct.sensitivity import Blocks, lay_out, weigh_design
-from bayes_alliance.reconstruct.solve import Solution, choose_start, solve_scores
+from bayes_alliance.reconstruct.free_moves import Approach, approach, choose_start
+from bayes_alliance.reconstruct.places import Places
+from bayes_alliance.reconstruct.sensitivity import Blocks, effect_functional, lay_out, weigh_design
+from bayes_alliance.reconstruct.solve import Solution, put_on_grid
 from bayes_alliance.reconstruct.targets import Target, list_targets
 from bayes_alliance.study import Study, Variable
 
 _DRAWS = 6
-_STARTS = 3
-_FINE = 200.0
+_STARTS = 8
+_FINE = 2000.0
 _SDS = 8.0
+# Of logarithms of SDs in total SDs (the slope's over the spread of time), and of the correlation.
+_VARIANCES = ((-0.9, 0.0), (-2.5, -0.3), (-0.8, 0.7), (-1.1, 0.0))
 LaidOut = Mapping[str, tuple[Blocks, NDArray[np.int64], str]]
 
 
@@ -48,7 +53,7 @@ class Scale:
     step: float = np.nan
 
 
-def rebuild_cohort(study: Study, data: StudyData, seed: int) -> BuiltCohort:
+def rebuild_cohort(study: Study, data: StudyData, seed: int, places: Places) -> BuiltCohort:
     """Build one cohort on the patients, visits and predictors of a data set; its outcomes are not looked at.
 
     Parameters
@@ -60,6 +65,8 @@ def rebuild_cohort(study: Study, data: StudyData, seed: int) -> BuiltCohort:
         lacks has a score on every visit.
     seed : int
         Of everything that is drawn.
+    places : Places
+        Where within what is left open the cohort lies.
 
     Returns
     -------
@@ -87,7 +94,7 @@ def rebuild_cohort(study: Study, data: StudyData, seed: int) -> BuiltCohort:
             scale = Scale(
                 **{k: v for k in ("minimum", "maximum", "step") if (v := getattr(variable, k)) is not None}
             )
-            solution = rebuild_scores(outcome, designs, wanted, scale, len(visits), rng)
+            solution = rebuild_scores(outcome, designs, wanted, scale, len(visits), rng, places)
             scores = np.full(len(frame), np.nan)
             scores[visits] = solution.y
             frame[variable.column] = scores
@@ -155,6 +162,7 @@ def rebuild_scores(
     scale: Scale,
     n: int,
     rng: np.random.Generator,
+    places: Places,
 ) -> Solution:
     """Find scores of one outcome, on known designs, that print what is asked.
 
@@ -167,21 +175,28 @@ def rebuild_scores(
     targets : sequence of Target
         What is printed.
     scale : Scale
-        Of the outcome. Without a step, scores lie on a grid of 1/200 of their total SD.
+        Of the outcome. Without a step, scores lie on a grid of 1/2000 of their total SD.
     n : int
         Number of scores.
     rng : numpy.random.Generator
-        Of effects, residuals and aims.
+        Of effects and residuals.
+    places : Places
+        Where within what is left open the scores lie.
 
     Returns
     -------
     Solution
-        Of up to three starts the one that misses least.
+        From the first start from which scores that move freely meet everything; else from the one that came
+        nearest.
     """
     models = build_models(designs, targets)
-    best: Solution | None = None
-    for _ in range(_STARTS):
-        variances = _variances(designs, targets, rng)
+    tried: list[tuple[Problem, Approach]] = []
+    aims = places.draw(outcome, len(targets))
+    for attempt in range(_STARTS):
+        # From where the cohort should lie, then, where that cannot be, from anywhere.
+        draw = partial(places.draw, f"{outcome}: start") if attempt < 2 else rng.random
+        where = draw(4 + len(targets))
+        variances = _variances(designs, targets, where[:4])
         name, effects = _fixed_effects(designs, targets)
         blocks, rows, _ = designs[name]
         sd = float(np.sqrt(_total_variance(blocks, variances)))
@@ -197,19 +212,18 @@ def rebuild_scores(
             origin=scale.minimum if np.isfinite(scale.minimum) else 0.0,
             step=step,
         )
+        wanted = _Wanted(designs, targets, variances, where[4:], n)
         starts = []
         for _ in range(_DRAWS):
             y = np.full(n, centre) + sd * rng.standard_normal(n)
             y[rows] = _draw(blocks, effects, variances, rng)
-            starts.append(y)
-        start = choose_start(problem, starts)
-        found = solve_scores(problem, start, rng)
-        if best is None or len(found.missed) < len(best.missed):
-            best = found
-        if not best.missed:
-            break
-    assert best is not None
-    return best
+            starts.append(wanted.put(y))
+        tried.append((problem, approach(problem, choose_start(problem, starts), aims)))
+        if tried[-1][1].is_met:
+            found = put_on_grid(*tried[-1], rng)
+            if not found.missed:
+                return found
+    return put_on_grid(*min(tried, key=lambda one: one[1].loss), rng)
 
 
 def _draw(blocks: Blocks, effects: Array, variances: Array, rng: np.random.Generator) -> Array:
@@ -239,7 +253,7 @@ def _total_variance(blocks: Blocks, variances: Array) -> float:
 def _fixed_effects(designs: LaidOut, targets: Sequence[Target]) -> tuple[str, Array]:
     """Coefficients of the model that most estimates are printed of, those of others where it prints none."""
     counts = {name: sum(t.model == name and t.kind == "estimate" for t in targets) for name in designs}
-    name = max(counts, key=lambda m: (counts[m], designs[m][0].x.shape[2]))
+    name = max(counts, key=lambda m: (counts[m], designs[m][0].x.shape[1]))
     columns = designs[name][0].design.x_names
     rows, values = [], []
     for target in targets:
@@ -252,26 +266,67 @@ def _fixed_effects(designs: LaidOut, targets: Sequence[Target]) -> tuple[str, Ar
     return name, np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
 
 
-def _variances(designs: LaidOut, targets: Sequence[Target], rng: np.random.Generator) -> Array:
-    """Find variances that print the standard errors and AICs, from a random start so that what is free differs."""
+class _Wanted:
+    """Estimates of every model that scores should start from, at their places within what is left open.
+
+    A printed estimate lies within its rounding, a combination that is only said not to be significant anywhere where
+    it is not. An AIC often leaves an effect two values, one on each side: from a draw that has no such effect, every
+    cohort would end at the nearer one.
+    """
+
+    def __init__(
+        self, designs: LaidOut, targets: Sequence[Target], variances: Array, where: Array, n: int
+    ) -> None:
+        printed = {(t.model, t.weights) for t in targets if t.kind == "estimate"}
+        rows, values = [], []
+        for target, place in zip(targets, where, strict=True):
+            silent = (
+                target.kind == "p" and target.high >= 1.0 and (target.model, target.weights) not in printed
+            )
+            if target.kind != "estimate" and not silent:
+                continue
+            blocks, own, _ = designs[target.model]
+            weights = weight_vector(blocks.design.x_names, target.weights)
+            used = variances if blocks.z.shape[1] == 2 else variances[[0, -1]]
+            functional, se = effect_functional(blocks, weights, used)
+            furthest = -se * float(special.ndtri(target.low / 2.0))
+            low, high = (-furthest, furthest) if silent else (target.low, target.high)
+            row = np.zeros(n)
+            row[own] = functional / se
+            rows.append(row)
+            values.append((low + place * (high - low)) / se)
+        self.functionals, self.values = np.array(rows).reshape(len(rows), n), np.array(values)
+
+    def put(self, y: Array) -> Array:
+        """Change scores as little as it takes to estimate what is wanted, or as nearly as that can be."""
+        gap = self.values - self.functionals @ y
+        found: Array = y + np.linalg.lstsq(self.functionals, gap, rcond=1e-6)[0]
+        return found
+
+
+def _variances(designs: LaidOut, targets: Sequence[Target], where: Array) -> Array:
+    """Find variances that print the standard errors and AICs, from a start of the cohort's own."""
     wanted = [
         t
         for t in targets
         if t.kind in ("se", "aic")
-        and designs[t.model][0].z.shape[2] == 2
+        and designs[t.model][0].z.shape[1] == 2
         and np.isfinite(t.low)
         and np.isfinite(t.high)
     ]
-    blocks = next(b for b, _, _ in designs.values() if b.z.shape[2] == 2)
+    blocks = next(b for b, _, _ in designs.values() if b.z.shape[1] == 2)
     n = len(blocks.design.y)
     spread = max(float(np.std(blocks.design.z[:, 1])), 1e-12)
     level = _level(designs, wanted)
+    sd_intercept, sd_slope, correlation, sigma = (
+        low + place * (high - low) for (low, high), place in zip(_VARIANCES, where, strict=True)
+    )
     start = np.array(
         [
-            np.log(level) + rng.normal(-0.3, 0.2),
-            np.log(level / spread) + rng.normal(-1.2, 0.4),
-            np.arctanh(rng.uniform(-0.5, 0.3)),
-            np.log(level) + rng.normal(-0.5, 0.2),
+            np.log(level) + sd_intercept,
+            np.log(level / spread) + sd_slope,
+            np.arctanh(correlation),
+            np.log(level) + sigma,
         ]
     )
 
@@ -287,7 +342,7 @@ def _variances(designs: LaidOut, targets: Sequence[Target], rng: np.random.Gener
             middle, half = (target.low + target.high) / 2.0, (target.high - target.low) / 2.0
             if target.kind == "aic":
                 rows = len(own.design.y)
-                value = rows * (np.log(2.0 * np.pi) + 1.0) + log_determinant + 2.0 * (own.x.shape[2] + 4)
+                value = rows * (np.log(2.0 * np.pi) + 1.0) + log_determinant + 2.0 * (own.x.shape[1] + 4)
                 found.append([(value - middle) / max(half, 0.002 * n)])
             else:
                 weights = weight_vector(own.design.x_names, target.weights)

@@ -9,83 +9,64 @@ The covariance parameters :math:`\varphi` (entries of G, residual variance) of a
 
 and everything else follows: :math:`\partial\hat\beta/\partial\varphi_k = -C X'V^{-1}V_kPy`,
 :math:`\partial C/\partial\varphi_k = C X'V^{-1}V_kV^{-1}X C`, and for the deviance :math:`2Py`, since all
-parameters are at their best (Harville 1977, doi:10.1080/01621459.1977.10480998). Patients are blocks of a few
-rows, so all of it is small matrices in one batch. Many fits of nearly the same scores are wanted here, so they
-are Newton steps from the last one; :func:`bayes_alliance.frequentist.fit_mixed` starts them, takes over at the
-boundary, and judges every cohort in the end.
+parameters are at their best (Harville 1977, doi:10.1080/01621459.1977.10480998). At the boundary (a variance of
+zero, a correlation of one) the same holds along it, in terms of the Cholesky factor of G
+(:mod:`bayes_alliance.reconstruct.boundary`). Many fits of nearly the same scores are wanted here, so they are Newton
+steps from the last one; :func:`bayes_alliance.frequentist.fit_mixed` judges every cohort in the end.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.fits import Array, MixedFit, RowsUsed
+from bayes_alliance.fits import Array
 from bayes_alliance.formulas import Design
-from bayes_alliance.frequentist import fit_mixed
-from bayes_alliance.study import Source
+from bayes_alliance.likelihood import random_basis
+from bayes_alliance.reconstruct import boundary
+from bayes_alliance.reconstruct.kernel import covariance_of, evaluate_rows, spread_information, weigh_rows
 
-_PAIRS = {1: ((0, 0),), 2: ((0, 0), (0, 1), (1, 1))}
 _STEPS = 12
 _DECREMENT = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blocks:
-    """The columns of a design, a patient a block, padded to the longest.
+    """The columns of a design, a patient a block of rows.
 
     Parameters
     ----------
     design : Design
         What was laid out; its outcome is not used.
-    x : ndarray, shape (n_patients, m, p)
-        Fixed columns, zero where padded.
-    z : ndarray, shape (n_patients, m, q)
-        Random columns, likewise.
-    parts : ndarray, shape (k, n_patients, m, m)
-        Derivative of each block's covariance by each entry of G and by the residual variance.
-    place : tuple of ndarray of int, shape (n_rows,)
-        Patient and position of each row.
+    x : ndarray, shape (n_rows, p)
+        Fixed columns.
+    z : ndarray, shape (n_rows, q)
+        Random columns.
+    starts : ndarray of int, shape (n_patients + 1,)
+        First row of each patient, and the number of rows.
+    z_basis : ndarray, shape (q, q)
+        As in :class:`bayes_alliance.likelihood.Statistics`: random columns orthogonal over all rows.
     """
 
     design: Design
     x: Array
     z: Array
-    parts: Array
-    place: tuple[NDArray[np.int64], NDArray[np.int64]]
-
-    def spread(self, values: Array) -> Array:
-        """Lay values of rows, shape (n_rows,), out in blocks, shape (n_patients, m)."""
-        out = np.zeros(self.x.shape[:2])
-        out[self.place] = values
-        return out
-
-    def rows(self, values: Array) -> Array:
-        """Take values of blocks, shape (k, n_patients, m), back to rows, shape (k, n_rows)."""
-        patient, position = self.place
-        found: Array = values[:, patient, position]
-        return found
+    starts: NDArray[np.int64]
+    z_basis: Array
 
 
 def lay_out(design: Design) -> Blocks:
     """Lay the columns of a design out in blocks."""
-    patient = design.patient_index
-    starts = np.flatnonzero(np.diff(patient, prepend=-1))
-    position = np.arange(len(patient)) - starts[patient]
-    n, m = design.n_patients, int(position.max()) + 1
-    x, z = (np.zeros((n, m, columns.shape[1])) for columns in (design.x, design.z))
-    x[patient, position], z[patient, position] = design.x, design.z
-    parts = []
-    for i, j in _PAIRS[z.shape[2]]:
-        product = z[:, :, i, None] * z[:, None, :, j]
-        parts.append(product if i == j else product + np.swapaxes(product, 1, 2))
-    present = np.zeros((n, m))
-    present[patient, position] = 1.0
-    parts.append(present[:, :, None] * np.eye(m))
-    return Blocks(design=design, x=x, z=z, parts=np.stack(parts), place=(patient, position))
+    starts = np.append(np.flatnonzero(np.diff(design.patient_index, prepend=-1)), design.n_rows)
+    return Blocks(
+        design=design,
+        x=np.ascontiguousarray(design.x),
+        z=np.ascontiguousarray(design.z),
+        starts=starts.astype(np.int64),
+        z_basis=random_basis(design.z),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,30 +77,30 @@ class BlockFit:
     ----------
     variances : ndarray, shape (k,)
         Entries 00, 01, 11 of G (00 alone with a random intercept only), then the residual variance.
+    variance_cov : ndarray, shape (k, k)
+        Their asymptotic covariance: inverse information, at the boundary of what is free along it.
     beta : ndarray, shape (p,)
         Fixed effects.
     cov : ndarray, shape (p, p)
         Their covariance.
     deviance : float
         -2 log likelihood.
-    hessian : ndarray, shape (k, k)
-        Of the log likelihood by the variances, fixed effects profiled.
     singular : bool
-        Whether G is at the boundary, where it has no derivative.
+        Whether G is at the boundary.
     """
 
     variances: Array
+    variance_cov: Array
     beta: Array
     cov: Array
     deviance: float
-    hessian: Array
     singular: bool
     _work: _Work
 
     @property
     def variance_se(self) -> Array:
         """Standard errors of the variances, shape (k,); NaN where the information is not positive."""
-        spread = np.diagonal(_invert(-self.hessian))
+        spread = np.diagonal(self.variance_cov)
         return np.sqrt(np.where(spread > 0.0, spread, np.nan))
 
     def variance_of(self, which: int) -> float:
@@ -129,12 +110,10 @@ class BlockFit:
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """What the fit and its derivatives share, in blocks."""
+    """What a fit's derivatives need beside the fit."""
 
-    inverse: Array
     weighted: Array
     u: Array
-    pushed: Array
     by_x: Array
     projected: Array
 
@@ -154,18 +133,24 @@ def weigh_design(blocks: Blocks, variances: Array) -> tuple[Array, float]:
     log_determinant : float
         Of the covariance of all rows.
     """
-    total = _covariance(blocks, variances)
-    n, m, p = blocks.x.shape
-    weighted = np.linalg.solve(total, blocks.x).reshape(n * m, p)
-    cov = np.linalg.inv(blocks.x.reshape(n * m, p).T @ weighted)
-    return cov, float(np.linalg.slogdet(total)[1].sum())
+    weighed = weigh_rows(blocks.x, blocks.z, blocks.starts, covariance_of(variances), float(variances[-1]))
+    return np.linalg.inv(weighed[3]), float(weighed[0])
 
 
-def _covariance(blocks: Blocks, variances: Array) -> Array:
-    """Covariance of each block; 1 on the diagonal where padded."""
-    total: Array = np.tensordot(variances, blocks.parts, 1)
-    padded = 1.0 - np.diagonal(blocks.parts[-1], axis1=1, axis2=2)
-    return total + padded[:, :, None] * np.eye(total.shape[1])
+def effect_functional(blocks: Blocks, weights: Array, variances: Array) -> tuple[Array, float]:
+    """Give what estimates a combination of fixed effects by generalised least squares at given variances.
+
+    Returns
+    -------
+    functional : ndarray, shape (n_rows,)
+        Its product with the scores is the estimate.
+    se : float
+        Of the estimate.
+    """
+    g, residual = covariance_of(variances), float(variances[-1])
+    _, _, weighted, information = weigh_rows(blocks.x, blocks.z, blocks.starts, g, residual)
+    direction = np.linalg.solve(information, weights)
+    return weighted @ direction, float(np.sqrt(weights @ direction))
 
 
 def fit_scores(blocks: Blocks, y: Array, *, near: BlockFit | None = None) -> BlockFit:
@@ -184,48 +169,67 @@ def fit_scores(blocks: Blocks, y: Array, *, near: BlockFit | None = None) -> Blo
     -------
     BlockFit
     """
+    evaluate = _Evaluate(blocks, y)
     if near is not None and not near.singular:
-        found = _climb(blocks, y, near.variances)
+        found = _climb(evaluate, near.variances)
         if found is not None:
             return found
-    fit = _whole_fit(blocks, y)
-    if not fit.singular:
-        found = _climb(blocks, y, _variances(fit))
+    best = boundary.search(evaluate, blocks.z_basis, len(y), None if near is None else near.variances)
+    if not best.singular:
+        found = _climb(evaluate, best.variances)
         if found is not None:
             return found
-    return _evaluate(blocks, y, _variances(fit), singular=True)[0]
+    at = evaluate(best.variances)
+    return _record(at, best.variance_cov, singular=best.singular)
 
 
-def _whole_fit(blocks: Blocks, y: Array) -> MixedFit:
-    design = dataclasses.replace(blocks.design, y=y)
-    rows = RowsUsed(n_rows=design.n_rows, n_patients=design.n_patients, digest="", source=Source.SYNTHETIC)
-    return fit_mixed(design, rows)
+class _Evaluate:
+    """The likelihood of one vector of scores at any variances."""
+
+    def __init__(self, blocks: Blocks, y: Array) -> None:
+        self.given = (blocks.x, blocks.z, blocks.starts, np.ascontiguousarray(y, dtype=float))
+
+    def __call__(self, variances: Array) -> boundary.Point:
+        found = evaluate_rows(*self.given, covariance_of(variances), float(variances[-1]))
+        deviance, beta, cov, weighted, u, by_x, projected, score, hessian = found
+        return boundary.Point(
+            variances=variances,
+            deviance=float(deviance),
+            score=score,
+            hessian=hessian,
+            rest=(beta, cov, weighted, u, by_x, projected),
+        )
 
 
-def _variances(fit: MixedFit) -> Array:
-    if len(fit.sd) == 1:
-        return np.array([fit.sd[0] ** 2, fit.sigma**2])
-    between = fit.sd[0] * fit.sd[1] * (fit.correlation if np.isfinite(fit.correlation) else 0.0)
-    return np.array([fit.sd[0] ** 2, between, fit.sd[1] ** 2, fit.sigma**2])
+def _record(at: boundary.Point, variance_cov: Array, *, singular: bool) -> BlockFit:
+    beta, cov, weighted, u, by_x, projected = at.rest
+    return BlockFit(
+        variances=at.variances,
+        variance_cov=variance_cov,
+        beta=beta,
+        cov=cov,
+        deviance=at.deviance,
+        singular=singular,
+        _work=_Work(weighted=weighted, u=u, by_x=by_x, projected=projected),
+    )
 
 
-def _climb(blocks: Blocks, y: Array, start: Array) -> BlockFit | None:
+def _climb(evaluate: _Evaluate, start: Array) -> BlockFit | None:
     """Newton steps with halving; None where they leave the inside of the parameter space or do not settle."""
-    variances = start
-    fit, score = _evaluate(blocks, y, variances)
+    at = evaluate(start)
     for _ in range(_STEPS):
-        step = -_solve(fit.hessian, score[:, None])[:, 0]
-        if not np.all(np.isfinite(step)) or score @ step < 0.0:
+        step = -_solve(at.hessian, at.score[:, None])[:, 0]
+        if not np.all(np.isfinite(step)) or at.score @ step < 0.0:
             return None
-        if score @ step < _DECREMENT:
-            return fit
+        if at.score @ step < _DECREMENT:
+            return _record(at, _solve(-at.hessian, np.eye(len(step))), singular=False)
         for halving in range(5):
-            trial = variances + 0.5**halving * step
+            trial = at.variances + 0.5**halving * step
             if not _inside(trial):
                 continue
-            moved, moved_score = _evaluate(blocks, y, trial)
-            if moved.deviance <= fit.deviance + 1e-9:
-                variances, fit, score = trial, moved, moved_score
+            moved = evaluate(trial)
+            if moved.deviance <= at.deviance + 1e-9:
+                at = moved
                 break
         else:
             return None
@@ -237,46 +241,6 @@ def _inside(variances: Array) -> bool:
         return bool(np.all(variances > 0.0))
     a, b, c, residual = variances
     return bool(a > 0.0 and c > 0.0 and residual > 0.0 and b * b < (1.0 - 1e-8) * a * c)
-
-
-def _evaluate(
-    blocks: Blocks, y: Array, variances: Array, *, singular: bool = False
-) -> tuple[BlockFit, Array]:
-    """Profile the fixed effects at given variances; give the fit and the score of the variances."""
-    n, m, p = blocks.x.shape
-    k = len(variances)
-    total = _covariance(blocks, variances)
-    inverse = np.linalg.inv(total)
-    weighted = inverse @ blocks.x
-    flat = blocks.x.reshape(n * m, p)
-    cov = np.linalg.inv(flat.T @ weighted.reshape(n * m, p))
-    outcome = blocks.spread(y)
-    beta = cov @ (weighted.reshape(n * m, p).T @ outcome.ravel())
-    residual = outcome - blocks.x @ beta
-    u = (inverse @ residual[..., None])[..., 0]
-    pushed = (blocks.parts @ u[None, :, :, None])[..., 0]
-    by_x = weighted.reshape(n * m, p).T @ pushed.reshape(k, n * m).T
-    projected = (inverse[None] @ pushed[..., None])[..., 0] - np.moveaxis(weighted @ (cov @ by_x), -1, 0)
-    products = inverse[None] @ blocks.parts
-    transposed = np.swapaxes(products, -1, -2).reshape(k, -1)
-    hessian = 0.5 * products.reshape(k, -1) @ transposed.T
-    hessian -= pushed.reshape(k, -1) @ projected.reshape(k, -1).T
-    traces = np.trace(products, axis1=-2, axis2=-1).sum(axis=1)
-    score = 0.5 * (pushed.reshape(k, -1) @ u.ravel() - traces)
-    n_rows = len(y)
-    deviance = (
-        n_rows * np.log(2.0 * np.pi) + float(np.linalg.slogdet(total)[1].sum()) + float(np.sum(residual * u))
-    )
-    fit = BlockFit(
-        variances=variances,
-        beta=beta,
-        cov=cov,
-        deviance=deviance,
-        hessian=(hessian + hessian.T) / 2.0,
-        singular=singular,
-        _work=_Work(inverse=inverse, weighted=weighted, u=u, pushed=pushed, by_x=by_x, projected=projected),
-    )
-    return fit, score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,26 +281,19 @@ class Sensitivity:
 
 
 def differentiate_fit(blocks: Blocks, fit: BlockFit) -> Sensitivity:
-    """Differentiate a fit by the scores that it rests on.
-
-    Where the fit is singular, the covariance of the random effects is held where it is and only the residual
-    variance moves.
+    """Differentiate a fit by the scores that it rests on; at the boundary, along it.
 
     Returns
     -------
     Sensitivity
     """
-    work, k = fit._work, len(fit.variances)
-    free = np.array([k - 1]) if fit.singular else np.arange(k)
-    variances = np.zeros((k, blocks.design.n_rows))
-    variances[free] = -_solve(fit.hessian[np.ix_(free, free)], blocks.rows(work.projected[free]))
-    n, m, p = blocks.x.shape
-    flat = work.weighted.reshape(n * m, p)
-    information = np.stack([flat.T @ (part @ work.weighted).reshape(n * m, p) for part in blocks.parts])
-    direct = fit.cov @ blocks.rows(np.moveaxis(work.weighted, -1, 0))
+    work = fit._work
+    variances = fit.variance_cov @ work.projected
+    direct = fit.cov @ work.weighted.T
+    information = spread_information(blocks.z, blocks.starts, work.weighted)
     return Sensitivity(
         beta=direct - fit.cov @ work.by_x @ variances,
-        deviance=2.0 * blocks.rows(work.u[None])[0],
+        deviance=2.0 * work.u,
         variances=variances,
         cov_by_variance=fit.cov @ information @ fit.cov,
     )
@@ -345,13 +302,9 @@ def differentiate_fit(blocks: Blocks, fit: BlockFit) -> Sensitivity:
 def satterthwaite_df(fit: BlockFit, sensitivity: Sensitivity, weights: Array) -> float:
     r"""Degrees of freedom :math:`2(l'Cl)^2/(g'Ag)`, as :func:`bayes_alliance.frequentist.estimate_effect`."""
     gradient = sensitivity.by_variance(weights)
-    spread = float(gradient @ _invert(-fit.hessian) @ gradient)
+    spread = float(gradient @ fit.variance_cov @ gradient)
     variance = float(weights @ fit.cov @ weights)
     return 2.0 * variance**2 / spread if spread > 0.0 else float("nan")
-
-
-def _invert(matrix: Array) -> Array:
-    return _solve(matrix, np.eye(len(matrix)))
 
 
 def _solve(matrix: Array, right: Array) -> Array:
