@@ -266,6 +266,7 @@ def save_figure(
         _fit_style(figure, _STYLE.get())
         figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    _round_positions(figure)
     written = []
     for ending, facts in metadata.items():
         if ending not in kinds:
@@ -284,6 +285,13 @@ def save_figure(
     lines = [[provenance, *(row[name] for name in header)] for row in rows]
     write_whole(table, format_csv_rows(["provenance", *header], lines))
     return [*written, table]
+
+
+def _round_positions(figure: Figure) -> None:
+    """Round where axes stand: last bits of a solved layout vary from run to run, and with them names in SVG files."""
+    for axes in figure.axes:
+        left, bottom, width, height = (round(float(side), 9) for side in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def _write_png(figure: Figure, path: Path, facts: Mapping[str, str | None]) -> None:
