@@ -331,6 +331,21 @@ def test_files_are_the_same_bytes_again(results: StudyResults, tmp_path: Path) -
     assert "<text" in first[1].read_text(encoding="utf-8")
 
 
+def test_the_last_bits_of_a_layout_do_not_matter(tmp_path: Path) -> None:
+    """Axes that stand 1e-15 of the figure elsewhere give the same bytes; axes moved for good, others."""
+    written = []
+    for name, left in (("one", 0.1), ("two", 0.1 + 1e-15), ("other", 0.11)):
+        with style.use_style():
+            figure = Figure(figsize=(2.0, 2.0))
+            axes = figure.add_axes((left, 0.2, 0.7, 0.7))
+            axes.plot([0.0, 1.0], [0.0, 1.0])
+        paths = style.save_figure(
+            figure, tmp_path / name, rows=[{"x": 1.0}], provenance="", title="t", kinds=("svg",)
+        )
+        written.append(paths[0].read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
 def test_figures_can_be_made_without_a_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an engine, trajectories and forests show ML alone, and the numbers stand beside each figure.
 

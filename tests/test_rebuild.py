@@ -8,19 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bayes_alliance.collapsed import fit_collapsed
+from bayes_alliance.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.data import StudyData, read_data
 from bayes_alliance.errors import InputError
 from bayes_alliance.formulas import parse_formula
 from bayes_alliance.frequentist import estimate_effect, fit_mixed, score_aic
 from bayes_alliance.plan import PlannedModel, plan_model
 from bayes_alliance.priors import coefficient_priors
+from bayes_alliance.published.invented import invent_table
+from bayes_alliance.reconstruct import truth
 from bayes_alliance.reconstruct.ensemble import build_ensemble, spread_estimates
 from bayes_alliance.reconstruct.places import Places
 from bayes_alliance.reconstruct.rebuild import rebuild_cohort
 from bayes_alliance.reconstruct.scorecard import score_cohort
 from bayes_alliance.reconstruct.store import read_cohort
-from bayes_alliance.reconstruct.truth import SpannedCase, check_truth, format_truth
+from bayes_alliance.reconstruct.truth import (
+    SpannedCase,
+    TruthCheck,
+    check_truth,
+    format_truth,
+    summarise_effects,
+)
 from bayes_alliance.study import Cell, Source, Study
 from bayes_alliance.study_file import load_study
 
@@ -151,19 +159,53 @@ def test_a_truth_is_spanned_between_the_least_and_the_largest() -> None:
     assert low.spans_interval(tolerance=0.11)
     assert not low.spans_interval(tolerance=0.09)
     assert not inside.spans_interval(count=1)
-    lines = list(format_truth([inside, low, high], count=2))
-    assert lines[-1].startswith("| all | 3 | 33.3 % | 100.0 % | 66.7 % |")
+    found = TruthCheck(cases=(inside, low, high), left_out=((7, 1),), n_missed=2, failures=())
+    lines = list(format_truth(found, count=2))
+    assert "| all | 3 | 33.3 % | 100.0 % | 66.7 % |" in lines[3]
+    assert lines[-2:] == [
+        "1 studies; 2 of their 2 cohorts miss something",
+        "study 7 left out: 1 of 2 cohorts print its table",
+    ]
 
 
-def test_a_simulated_study_is_rebuilt_from_its_table() -> None:
-    """Every estimate has the truth's posterior and each cohort's; cohorts differ, and lie about the truth."""
-    cases = check_truth(2_000_001, count=3)
+def test_a_simulated_study_is_rebuilt_from_its_table(tmp_path: Path) -> None:
+    """Every estimate has the truth's posterior and each cohort's; cohorts differ; what is stored is not done again."""
+    said: list[str] = []
+    found = check_truth([2_000_001], count=3, store=tmp_path, report=said.append)
+    cases = found.cases
+    assert (found.left_out, found.failures) == ((), ())
     assert {case.with_digits for case in cases} == {True, False}
-    assert all(case.cohorts.shape[0] >= 2 and case.cohorts.shape[1] == 3 for case in cases)
+    assert all(case.cohorts.shape == (3 - found.n_missed, 3) for case in cases)
     for case in cases:
         assert case.cohorts[:, 1].std() > 0.0
         # An estimate of two digits leaves some SDs open; what is not significant, no more than about four.
         assert np.all(np.abs(case.cohorts[:, 1] - case.truth[1]) < 4.0 * case.truth_sd)
+    stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = check_truth([2_000_001], count=3, store=tmp_path)
+    assert repr(again) == repr(found)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == stamps
+
+
+def test_a_study_whose_cohorts_miss_their_table_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named with how many of its cohorts print the table, and no case comes of it."""
+    monkeypatch.setattr(truth, "_rebuild", lambda table, seed, index: None)
+    found = check_truth([2_000_001], count=2)
+    assert (found.cases, found.left_out) == ((), ((2_000_001, 0),))
+
+
+def test_quantiles_of_a_mixture_are_those_of_draws() -> None:
+    """Quantiles and SDs by the mixture of Normals are those of 40,000 draws of the engine, to Monte-Carlo error."""
+    table = invent_table(2_000_001)
+    design = table.designs["by_trait"]
+    priors = coefficient_priors(table.study, design, table.study.priors[0].name)
+    combinations = [[(name, 1.0)] for name in design.x_names]
+    summaries = summarise_effects(design, priors, combinations, seed=1)
+    posterior = fit_collapsed(design, table.rows, priors, seed=2, settings=CollapsedSettings(draws=40_000))
+    for weights, (lower, median, upper, sd) in zip(combinations, summaries, strict=True):
+        draws = posterior.combine(weights).ravel()
+        expected = np.quantile(draws, [0.025, 0.5, 0.975])
+        np.testing.assert_allclose([lower, median, upper], expected, atol=0.04 * sd)
+        assert sd == pytest.approx(draws.std(), rel=0.02)
 
 
 def test_the_command_takes_a_design(tmp_path: Path, study: Study, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ A mark that :func:`say_value` was told of shows its value in the SVG file when p
 from __future__ import annotations
 
 import functools
-import io
 import re
 import textwrap
 import zlib
@@ -24,6 +23,7 @@ import numpy as np
 from fontTools import subset  # type: ignore[import-untyped]
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -296,14 +296,18 @@ def _round_positions(figure: Figure) -> None:
 
 def _write_png(figure: Figure, path: Path, facts: Mapping[str, str | None]) -> None:
     """Write a figure as PNG without the channel of transparency: nothing in it is transparent."""
-    width, height = (int(side * PNG_DPI) for side in figure.get_size_inches())
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="rgba", dpi=PNG_DPI)
+    dpi = figure.dpi
+    try:
+        figure.set_dpi(PNG_DPI)
+        canvas: Any = FigureCanvasAgg(figure)  # its method has no types
+        drawn, size = canvas.print_to_buffer()
+    finally:
+        figure.set_dpi(dpi)
     said = PngInfo()
     for key, value in facts.items():
         if value is not None:
             said.add_text(key, value)
-    image = Image.frombytes("RGBA", (width, height), drawn.getbuffer()).convert("RGB")
+    image = Image.frombytes("RGBA", size, drawn).convert("RGB")
     image.save(path, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
 
 

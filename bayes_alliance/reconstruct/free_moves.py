@@ -240,7 +240,7 @@ def _least_move(problem: Problem, y: Array, state: State, low: Array, high: Arra
         gap = (goal - value)[active]
         gram = part @ part.T
         if not np.trace(gram) > 0.0:
-            # Nothing that is violated can be moved from here: a fit at its boundary has no derivative.
+            # Nothing that is violated can be moved from here.
             break
         gram += damping * np.trace(gram) / len(gram) * np.eye(len(gram))
         move = part.T @ np.linalg.solve(gram, gap)

@@ -192,13 +192,13 @@ def rebuild_scores(
     models = build_models(designs, targets)
     tried: list[tuple[Problem, Approach]] = []
     aims = places.draw(outcome, len(targets))
+    name, effects = _fixed_effects(designs, targets)
+    blocks, rows, _ = designs[name]
     for attempt in range(_STARTS):
         # From where the cohort should lie, then, where that cannot be, from anywhere.
         draw = partial(places.draw, f"{outcome}: start") if attempt < 2 else rng.random
         where = draw(4 + len(targets))
         variances = _variances(designs, targets, where[:4])
-        name, effects = _fixed_effects(designs, targets)
-        blocks, rows, _ = designs[name]
         sd = float(np.sqrt(_total_variance(blocks, variances)))
         centre = float(np.mean(blocks.design.x @ effects))
         step = scale.step if np.isfinite(scale.step) else sd / _FINE

@@ -9,31 +9,36 @@ cohorts' in 1 of ``n + 1`` cases.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special
+from threadpoolctl import threadpool_limits
 
 from bayes_alliance.collapsed import beta_prior, condition, effect_given, make_target, sample_target
 from bayes_alliance.fits import Array, Weights, weight_vector
+from bayes_alliance.fitting import engine_versions
 from bayes_alliance.formulas import Design
 from bayes_alliance.likelihood import relative_factor, summarise, weigh
+from bayes_alliance.parallel import Failure, Task, Workers, run_tasks
 from bayes_alliance.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.published.effects import effect_weights
-from bayes_alliance.published.invented import invent_table
+from bayes_alliance.published.invented import InventedTable, invent_table
+from bayes_alliance.reconstruct.ensemble import ATTEMPTS
 from bayes_alliance.reconstruct.places import Places
 from bayes_alliance.reconstruct.rebuild import Scale, rebuild_scores
 from bayes_alliance.reconstruct.sensitivity import lay_out
 from bayes_alliance.reconstruct.targets import list_targets
-from bayes_alliance.study import Study
 
 QUANTILES = (0.025, 0.5, 0.975)
 SIZES = (10, 20, 40)  # of ensembles
 TOLERANCE = 0.1  # posterior SDs
 _DRAWS = 4000  # of the variances
-_ATTEMPTS = 3  # at each cohort
-_TRIES = 3  # cohorts after which a study is given up, where none printed its table
+_ENDS = ("lower", "median", "upper")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,79 +89,162 @@ class SpannedCase:
         return bool(medians.min() <= self.truth[1] <= medians.max())
 
 
-def check_truth(seed: int, *, count: int) -> list[SpannedCase]:
-    """Simulate a study, rebuild cohorts from its table and design, and compare the posteriors.
+@dataclass(frozen=True, kw_only=True)
+class TruthCheck:
+    """Simulated studies and what became of them.
+
+    Parameters
+    ----------
+    cases : tuple of SpannedCase
+        Every printed estimate of every study of which at least half of the cohorts print the table.
+    left_out : tuple of (int, int)
+        Seeds of the other studies, with how many of their cohorts do.
+    n_missed : int
+        Cohorts that print not all of their table, in studies that are kept; they are not looked at.
+    failures : tuple of Failure
+        Tasks without a result.
+    """
+
+    cases: tuple[SpannedCase, ...]
+    left_out: tuple[tuple[int, int], ...]
+    n_missed: int
+    failures: tuple[Failure, ...]
+
+
+def check_truth(
+    seeds: Sequence[int],
+    *,
+    count: int,
+    workers: Workers | None = None,
+    store: Path | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> TruthCheck:
+    """Simulate studies, rebuild cohorts from their tables and designs, and compare the posteriors.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        One a study; it decides its cohorts too.
+    count : int
+        Cohorts for each study.
+    workers, store, report
+        As for :func:`bayes_alliance.parallel.run_tasks`: what lies in the store is not done again.
+
+    Returns
+    -------
+    TruthCheck
+    """
+    tasks = [
+        Task(key=f"{seed}-{'truth' if index is None else index}", arguments=(seed, index))
+        for seed in seeds
+        for index in (None, *range(count))
+    ]
+    done = run_tasks(
+        summarise_posteriors,
+        tasks,
+        workers=workers,
+        store=store,
+        record=f"{engine_versions()}, {_code_digest()}",
+        report=report,
+        unit="cohorts",
+    )
+    failed = {failure.key for failure in done.failures}
+    cases: list[SpannedCase] = []
+    left_out: list[tuple[int, int]] = []
+    n_missed = 0
+    for seed in seeds:
+        keys = [task.key for task in tasks if task.arguments[0] == seed and task.key not in failed]
+        found = [done.columns(key) for key in keys]
+        kept = [columns for columns in found[1:] if len(columns["place"])]
+        if keys[:1] != [f"{seed}-truth"] or 2 * len(kept) < count:
+            left_out.append((seed, len(kept)))
+            continue
+        n_missed += count - len(kept)
+        cases += _cases(seed, found[0], kept)
+    return TruthCheck(cases=tuple(cases), left_out=tuple(left_out), n_missed=n_missed, failures=done.failures)
+
+
+def _code_digest() -> str:
+    """First digits of a SHA-256 over the modules that rebuild cohorts."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _cases(
+    seed: int, truth: Mapping[str, Sequence[Any]], kept: Sequence[Mapping[str, Sequence[Any]]]
+) -> Iterator[SpannedCase]:
+    for row, place in enumerate(truth["place"]):
+        ends = [[float(one[name][row]) for name in _ENDS] for one in (truth, *kept)]
+        yield SpannedCase(
+            seed=seed,
+            place=str(place),
+            with_digits=bool(truth["with_digits"][row]),
+            truth=np.array(ends[0]),
+            cohorts=np.array(ends[1:]),
+            truth_sd=float(truth["sd"][row]),
+        )
+
+
+def summarise_posteriors(seed: int, index: int | None) -> dict[str, list[Any]]:
+    """Summarise the posterior of every printed estimate of a simulated study, from its data or from a cohort.
 
     Parameters
     ----------
     seed : int
-        Of the study and its cohorts.
-    count : int
-        Cohorts; those that miss something are left out.
+        Of the study.
+    index : int or None
+        Of the cohort; None for the data behind the table.
 
     Returns
     -------
-    list of SpannedCase
-        One for each printed estimate.
-
-    Raises
-    ------
-    ValueError
-        If fewer than half of the cohorts print the table again, or none of the first few.
+    dict of str to list
+        A row an estimate: ``place``, ``with_digits``, the quantiles ``lower``, ``median`` and ``upper``, ``sd``. No
+        rows where no cohort was found that prints the table.
     """
-    table = invent_table(seed)
+    with threadpool_limits(limits=1, user_api="blas"):
+        table = invent_table(seed)
+        y = None if index is None else _rebuild(table, seed, index)
+        rows = [] if index is not None and y is None else list(_estimates(table, y, seed))
+    names = ("place", "with_digits", *_ENDS, "sd")
+    return {name: [row[at] for row in rows] for at, name in enumerate(names)}
+
+
+def _rebuild(table: InventedTable, seed: int, index: int) -> Array | None:
+    """Find scores that print the table, or None after some attempts."""
     n = table.rows.n_rows
-    rows = np.arange(n)
     designs = {
-        model.id: (lay_out(table.designs[model.id]), rows, model.reference or "")
+        model.id: (lay_out(table.designs[model.id]), np.arange(n), model.reference or "")
         for model in table.study.models
     }
     targets = list_targets(table.study)
-    kept: list[Array] = []
-    missed: set[str] = set()
-    for index in range(count):
-        for attempt in range(_ATTEMPTS):
-            rng, places = np.random.default_rng([seed, index, attempt]), Places(seed=seed, index=index)
-            found = rebuild_scores("y", designs, targets, Scale(), n, rng, places)
-            missed |= set(found.missed)
-            if not found.missed:
-                kept.append(found.y)
-                break
-        if index + 1 == _TRIES and not kept:
-            break
-    if 2 * len(kept) < count:
-        raise ValueError(
-            f"{len(kept)} of {count} cohorts print the table of study {seed}: {sorted(missed)[:3]}"
-        )
-    return list(_cases(seed, table.study, table.designs, kept))
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([seed, index, attempt])
+        found = rebuild_scores("y", designs, targets, Scale(), n, rng, Places(seed=seed, index=index))
+        if not found.missed:
+            return found.y
+    return None
 
 
-def _cases(
-    seed: int, study: Study, designs: Mapping[str, Design], kept: Sequence[Array]
-) -> Iterator[SpannedCase]:
+def _estimates(table: InventedTable, y: Array | None, seed: int) -> Iterator[tuple[Any, ...]]:
+    study = table.study
     cells = [cell for cell in study.cells if cell.model and cell.quantity == "estimate"]
     for name in dict.fromkeys(cell.model for cell in cells):
-        design = designs[name]
+        design = table.designs[name] if y is None else dataclasses.replace(table.designs[name], y=y)
         mine = [cell for cell in cells if cell.model == name]
         combinations = [effect_weights(study.model(name), cell.coefficient) for cell in mine]
         priors = coefficient_priors(study, design, study.priors[0].name)
-        truth = _summaries(design, priors, combinations, seed)
-        cohorts = [_summaries(dataclasses.replace(design, y=y), priors, combinations, seed) for y in kept]
-        for index, cell in enumerate(mine):
-            yield SpannedCase(
-                seed=seed,
-                place=f"{name}: {cell.coefficient}",
-                with_digits="(" in cell.printed,
-                truth=truth[index, :3],
-                cohorts=np.array([cohort[index, :3] for cohort in cohorts]),
-                truth_sd=float(truth[index, 3]),
-            )
+        for cell, summary in zip(
+            mine, summarise_effects(design, priors, combinations, seed=seed), strict=True
+        ):
+            yield f"{name}: {cell.coefficient}", "(" in cell.printed, *(float(value) for value in summary)
 
 
-def _summaries(
-    design: Design, priors: CoefficientPriors, combinations: Sequence[Weights], seed: int
+def summarise_effects(
+    design: Design, priors: CoefficientPriors, combinations: Sequence[Weights], *, seed: int
 ) -> Array:
-    """Quantiles and SD of each combination's posterior, shape (n_combinations, 4).
+    """Compute quantiles and SD of each combination's posterior, shape (n_combinations, 4).
 
     Given the variances a combination is Normal, so its posterior is a mixture of as many Normals as there are
     weighted draws of the variances. Quantiles of drawn effects would differ from data set to data set by more
@@ -189,17 +277,17 @@ def _mixture(mean: Array, variance: Array, weights: Array) -> list[float]:
     return [*(float(optimize.brentq(beyond, *ends, args=(level,))) for level in QUANTILES), sd]
 
 
-def format_truth(cases: Iterable[SpannedCase], *, count: int) -> Iterator[str]:
+def format_truth(check: TruthCheck, *, count: int) -> Iterator[str]:
     """Say how often the truth was spanned, line by line, as a Markdown table.
 
     Parameters
     ----------
-    cases : iterable of SpannedCase
+    check : TruthCheck
         Of any number of studies.
     count : int
         Cohorts built for each study; ensembles of a part of them are looked at too.
     """
-    found = list(cases)
+    found = check.cases
     sizes = [size for size in SIZES if size < count] + [count]
     heads = [f"{size} cohorts" for size in sizes]
     heads += [f"{count}, or beyond by up to {TOLERANCE:g} SD", "median within", "SD between cohorts"]
@@ -216,6 +304,12 @@ def format_truth(cases: Iterable[SpannedCase], *, count: int) -> Iterator[str]:
             shares.append(_share(c.spans_median for c in chosen))
             spread = np.median([c.cohorts[:, 1].std(ddof=1) / c.truth_sd for c in chosen])
             yield f"| {label} | {len(chosen)} | {' | '.join(shares)} | {spread:.2f} |"
+    n_studies = len({case.seed for case in found})
+    yield f"{n_studies} studies; {check.n_missed} of their {n_studies * count} cohorts miss something"
+    for seed, n_kept in check.left_out:
+        yield f"study {seed} left out: {n_kept} of {count} cohorts print its table"
+    for failure in check.failures:
+        yield f"failed: {failure.key}: {failure.reason}"
 
 
 def _share(flags: Iterable[bool]) -> str:
