@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,15 @@ from bayes_alliance.collapsed import fit_collapsed
 from bayes_alliance.data import data_from_frame, read_data
 from bayes_alliance.errors import InputError
 from bayes_alliance.fits import weight_vector
-from bayes_alliance.formulas import parse_formula
+from bayes_alliance.formulas import build_design, parse_formula
 from bayes_alliance.frequentist import estimate_effect, fit_mixed, score_aic
 from bayes_alliance.plan import plan_model
 from bayes_alliance.priors import coefficient_priors
 from bayes_alliance.published.invented import invent_table
 from bayes_alliance.reconstruct.build import build_cohort
-from bayes_alliance.reconstruct.demands import Moment, Problem, build_models
+from bayes_alliance.reconstruct.demands import Evaluator, Moment, Problem, build_models
 from bayes_alliance.reconstruct.ensemble import spread_estimates
+from bayes_alliance.reconstruct.grid_moves import move_on_grid, to_grid
 from bayes_alliance.reconstruct.items import draw_items
 from bayes_alliance.reconstruct.places import Places
 from bayes_alliance.reconstruct.plausibility import judge_cohort
@@ -133,6 +135,16 @@ def test_singular_fits_are_those_of_the_package_too(model):
             found, differentiate_fit(blocks, found), weight_vector(mixed.x_names, combination)
         )
         assert df == pytest.approx(estimate_effect(mixed, combination).df, rel=1e-3)
+
+
+def test_the_better_of_two_optima_is_found_here_too():
+    """Where an optimum inside is beaten by one at a correlation of -1, it is lme4's better one (AIC 1470.248)."""
+    rows = pd.read_csv(Path(__file__).parent / "reference" / "data" / "two_optima.csv")
+    design = build_design(parse_formula("tasks ~ months*poor*ppd + (months | patient)"), rows)
+    found = fit_scores(lay_out(design), design.y)
+    assert found.singular
+    aic = found.deviance + 2.0 * (len(found.beta) + len(found.variances))
+    assert aic == pytest.approx(1470.248, abs=0.005)
 
 
 def test_a_singular_fit_moves_along_its_boundary():
@@ -428,3 +440,26 @@ def test_cohorts_of_a_seed_are_spread_evenly():
     assert np.array_equal(again.draw("tasks", 3), places[7])
     assert not np.array_equal(again.draw("goals", 3), places[7])
     assert not np.array_equal(Places(seed=6, index=7).draw("tasks", 3), places[7])
+
+
+def test_steps_of_a_grid_end_on_its_own_numbers():
+    """Sums of steps pass the end of a scale by the last bit; what is put on the grid does not."""
+    rng = np.random.default_rng(1)
+    n = 60
+    moment = Moment(
+        rows=np.arange(n), mean=(3.9, 3.95), sd=(0.0, 0.6), said="3.9(0.3)", place="near the upper end"
+    )
+    problem = Problem(
+        outcome="score",
+        models={},
+        targets=(),
+        moments=(moment,),
+        lower=np.zeros(n),
+        upper=np.full(n, 4.0),
+        origin=0.0,
+        step=0.1,
+    )
+    start = to_grid(problem, rng.uniform(3.0, 3.6, n))
+    y = move_on_grid(problem, Evaluator(problem), start, rng)
+    assert y.max() == 4.0
+    assert np.array_equal(y, to_grid(problem, y))
