@@ -93,7 +93,7 @@ def store_fit(path: Path, fit: PosteriorFit, record: Mapping[str, str]) -> None:
     from bayes_alliance.trees import posterior_tree
 
     tree = posterior_tree(fit)
-    about = {"record": dict(record), "fit": _plain(fit), "draws": _draws_digest(fit)}
+    about = {"record": dict(record), "fit": _plain(fit), "draws": draws_digest(fit)}
     tree.attrs["bayes_alliance"] = json.dumps(about)
     # By way of memory: HDF5 crashes at the end of the process after a full disk kept it from closing a file.
     raw = tree.to_netcdf(None, engine="h5netcdf")
@@ -101,7 +101,7 @@ def store_fit(path: Path, fit: PosteriorFit, record: Mapping[str, str]) -> None:
         part.write_bytes(raw)
 
 
-def _draws_digest(fit: PosteriorFit) -> str:
+def draws_digest(fit: PosteriorFit) -> str:
     """SHA-256 of draws and sampler statistics: NetCDF itself does not notice a changed number."""
     digest = hashlib.sha256()
     for array in (fit.beta, fit.sd, fit.correlation, fit.sigma):
@@ -160,7 +160,7 @@ def load_fit(path: Path, record: Mapping[str, str]) -> PosteriorFit | str:
             fit = _restore(file, about["fit"])
     except Exception as error:  # what a damaged HDF5 file raises is not bounded; the fit is made again
         return f"the stored file cannot be read ({type(error).__name__})"
-    if _draws_digest(fit) != about["draws"]:
+    if draws_digest(fit) != about["draws"]:
         return "the stored file is damaged: its draws are not those that were stored"
     return fit
 

@@ -289,7 +289,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.privacy import mask_small_cells
     from bayes_alliance.share import write_share
     from bayes_alliance.study_file import load_study
-    from bayes_alliance.workers import default_jobs
+    from bayes_alliance.workers import Pool, default_jobs
 
     started = time.perf_counter()
     jobs = options.jobs or default_jobs()
@@ -316,13 +316,14 @@ def _reanalyse(options: argparse.Namespace) -> int:
         end, files = finished
         report("nothing has changed since the run that left these files; --again makes them anew")
         return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
-    results = run_study(
-        study, data, settings, plan=plan, store=folder / "posteriors", report=report, jobs=jobs
-    )
-    results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
-    report("writing tables, figures and the report")
-    results = mask_small_cells(results, options.min_cell)
-    written = write_run(results, settings, folder, shown=_presentation(options), jobs=jobs)
+    with Pool(jobs) as workers:
+        results = run_study(
+            study, data, settings, plan=plan, store=folder / "posteriors", report=report, workers=workers
+        )
+        results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
+        report("writing tables, figures and the report")
+        results = mask_small_cells(results, options.min_cell)
+        written = write_run(results, settings, folder, shown=_presentation(options), workers=workers)
     if options.share is not None:
         for removed in write_share(written, folder, options.share):
             report(f"left out of {options.share}: {removed}")

@@ -55,10 +55,10 @@ class Score:
         Effective number of parameters.
     elpd_i, pareto_k : ndarray, shape (n_units,)
         By patient or by row.
+    n_draws : int
+        Draws that PSIS weighed.
     n_refitted : int
         Units scored by a refit without them.
-    elpd_data : object
-        ArviZ's own record, for ``az.compare``.
     """
 
     target: Target
@@ -69,7 +69,7 @@ class Score:
     p_loo: float
     elpd_i: Array
     pareto_k: Array
-    elpd_data: Any
+    n_draws: int
     n_refitted: int = 0
 
     @property
@@ -81,6 +81,27 @@ class Score:
     def n_bad_k(self) -> int:
         """Units whose Pareto k is above 0.7."""
         return int(np.sum(self.pareto_k > PARETO_K_THRESHOLD))
+
+    @property
+    def elpd_data(self) -> Any:
+        """The score as the record that ArviZ's own ``loo`` returns, without the weights; for ``az.compare``."""
+        import xarray as xr
+        from arviz_stats.utils import ELPDDataLOO
+
+        n = self.n_draws
+        good_k = min(1.0 - 1.0 / math.log10(n), PARETO_K_THRESHOLD) if n > 1 else PARETO_K_THRESHOLD
+        return ELPDDataLOO(
+            elpd=self.elpd,
+            se=self.se,
+            p=self.p_loo,
+            n_samples=n,
+            n_data_points=self.n_units,
+            scale="log",
+            warning=bool(np.any(self.pareto_k > good_k)),
+            good_k=good_k,
+            elpd_i=xr.DataArray(self.elpd_i, dims="unit", name="elpd_i"),
+            pareto_k=xr.DataArray(self.pareto_k, dims="unit", name="pareto_k"),
+        )
 
 
 def pointwise_density(fit: PosteriorFit, design: Design, target: Target, *, seed: int) -> Array:
@@ -187,44 +208,16 @@ def score_model(fit: PosteriorFit, design: Design, target: Target, *, seed: int)
     """
     left_out = psis_loo(fit, design, target, seed=seed)
     elpd_i, n = left_out.elpd_i, len(left_out.elpd_i)
-    elpd, se, p_loo = (
-        float(elpd_i.sum()),
-        math.sqrt(n * float(np.var(elpd_i, ddof=1))),
-        float(left_out.p_i.sum()),
-    )
     return Score(
         target=target,
         model_id=fit.model_id,
         rows=fit.rows,
-        elpd=elpd,
-        se=se,
-        p_loo=p_loo,
+        elpd=float(elpd_i.sum()),
+        se=math.sqrt(n * float(np.var(elpd_i, ddof=1))),
+        p_loo=float(left_out.p_i.sum()),
         elpd_i=elpd_i,
         pareto_k=left_out.pareto_k,
-        elpd_data=_arviz_record(left_out, elpd=elpd, se=se, p_loo=p_loo),
-    )
-
-
-def _arviz_record(left_out: PsisLoo, *, elpd: float, se: float, p_loo: float) -> Any:
-    """Give a score as the record that ArviZ's own ``loo`` returns, without the weights."""
-    import xarray as xr
-    from arviz_stats.utils import ELPDDataLOO
-
-    n_units, n_samples = left_out.log_weights.shape
-    good_k = (
-        min(1.0 - 1.0 / math.log10(n_samples), PARETO_K_THRESHOLD) if n_samples > 1 else PARETO_K_THRESHOLD
-    )
-    return ELPDDataLOO(
-        elpd=elpd,
-        se=se,
-        p=p_loo,
-        n_samples=n_samples,
-        n_data_points=n_units,
-        scale="log",
-        warning=bool(np.any(left_out.pareto_k > good_k)),
-        good_k=good_k,
-        elpd_i=xr.DataArray(left_out.elpd_i, dims="unit", name="elpd_i"),
-        pareto_k=xr.DataArray(left_out.pareto_k, dims="unit", name="pareto_k"),
+        n_draws=left_out.log_weights.shape[1],
     )
 
 
@@ -263,15 +256,6 @@ def refit_patients(
     elpd_i[chosen], pareto_k[chosen] = exact.elpd_i, exact.pareto_k
     elpd, se = float(elpd_i.sum()), float(np.sqrt(len(elpd_i) * np.var(elpd_i, ddof=1)))
     p_loo = score.p_loo - (elpd - score.elpd)
-    data = dataclasses.replace(
-        score.elpd_data,
-        elpd=elpd,
-        se=se,
-        p=p_loo,
-        elpd_i=score.elpd_data.elpd_i.copy(data=elpd_i),
-        pareto_k=score.elpd_data.pareto_k.copy(data=pareto_k),
-        warning=bool(np.any(pareto_k > PARETO_K_THRESHOLD)),
-    )
     return dataclasses.replace(
         score,
         elpd=elpd,
@@ -279,7 +263,6 @@ def refit_patients(
         p_loo=p_loo,
         elpd_i=elpd_i,
         pareto_k=pareto_k,
-        elpd_data=data,
         n_refitted=len(chosen),
     )
 
@@ -386,10 +369,8 @@ def _arviz_table(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
 
 def _shift(score: Score, best: Array) -> Any:
     """Take ``best`` off a score's pointwise values."""
-    record = score.elpd_data
-    return dataclasses.replace(
-        record, elpd=float(np.sum(score.elpd_i - best)), elpd_i=record.elpd_i.copy(data=score.elpd_i - best)
-    )
+    elpd_i = score.elpd_i - best
+    return dataclasses.replace(score, elpd=float(np.sum(elpd_i)), elpd_i=elpd_i).elpd_data
 
 
 def _compared(

@@ -20,6 +20,7 @@ from bayes_alliance.results import ModelRun, StudyResults
 from bayes_alliance.study import Study
 from bayes_alliance.summaries import Quantity
 from bayes_alliance.whole_files import alone_in
+from bayes_alliance.workers import Pool
 
 
 def write_run(
@@ -28,7 +29,7 @@ def write_run(
     folder: Path,
     *,
     shown: Presentation | None = None,
-    jobs: int = 1,
+    workers: Pool | None = None,
 ) -> list[Path]:
     """Write tables, figures, the report and the manifest of a run; posteriors are there already.
 
@@ -42,7 +43,7 @@ def write_run(
         Where the run leaves its files; posteriors lie in ``folder / "posteriors"``.
     shown : Presentation, optional
         Style and drawings of the figures; what counts of patients were masked by, for the manifest.
-    jobs : int
+    workers : Pool, optional
         Processes that draw figures.
 
     Returns
@@ -58,8 +59,14 @@ def write_run(
     manifest = folder / "manifest.json"
     how = shown or Presentation()
     with alone_in(folder):
-        figures = write_figures(results, folder / "figures", style=how.style, kinds=how.kinds, jobs=jobs)
-        files = [*write_tables(results, folder / "tables"), *figures]
+        drawn = write_figures(results, folder / "figures", style=how.style, kinds=how.kinds, workers=workers)
+        try:
+            tables = write_tables(results, folder / "tables")
+        except Exception:
+            drawn.result()  # so that no process is ended in the middle of a file
+            raise
+        figures = drawn.result()
+        files = [*tables, *figures]
         companions = digest_companions(folder)
         files.append(write_report(results, folder, figures=figures))
         files += _posteriors(results, folder / "posteriors")

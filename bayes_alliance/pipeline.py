@@ -8,20 +8,23 @@ elsewhere.
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.agreement import Agreement, compare_engines
+from bayes_alliance.cache import design_digest, draws_digest
 from bayes_alliance.checks import Check, check_agreement, check_fit, check_posterior, check_scores
 from bayes_alliance.compare import TARGETS, Score, Target, compare_models, refit_patients, score_model
-from bayes_alliance.data import StudyData, freeze_rows
+from bayes_alliance.data import StudyData, digest_rows, freeze_rows
+from bayes_alliance.derived import Derived, identify_numbers
 from bayes_alliance.descriptives import describe_patients
 from bayes_alliance.errors import FitError
 from bayes_alliance.evidence import BayesFactorCurve, NamedEffect, bayes_factor_curves
@@ -31,7 +34,15 @@ from bayes_alliance.formulas import Design, parse_formula
 from bayes_alliance.frequentist import LikelihoodRatio, compare_nested, fit_mixed
 from bayes_alliance.plan import Plan, PlannedModel, plan_model, plan_study
 from bayes_alliance.predictive import Scale, check_predictions, loo_pit, simulate_replicates
-from bayes_alliance.results import ComparisonSet, ModelRun, PredictiveResult, SkippedModel, StudyResults
+from bayes_alliance.results import (
+    ComparisonSet,
+    ModelNumbers,
+    ModelRun,
+    PredictiveResult,
+    ScoredModel,
+    SkippedModel,
+    StudyResults,
+)
 from bayes_alliance.study import Study, Variable
 from bayes_alliance.summaries import model_quantities
 from bayes_alliance.variance import ExplainedVariation, explain
@@ -52,7 +63,7 @@ def run_study(
     store: Path | None = None,
     report: Reporter = lambda line: None,
     fits_only: bool = False,
-    jobs: int = 1,
+    workers: Pool | None = None,
 ) -> StudyResults:
     """Run every model of a study on its data.
 
@@ -67,13 +78,14 @@ def run_study(
     plan : Plan, optional
         Of these models on this data, where the caller has made it already.
     store : Path, optional
-        Folder of stored posteriors, to reuse and to fill; nothing is stored without one.
+        Folder of stored posteriors and of what was computed from them, to reuse and to fill; nothing is stored
+        without one.
     report : callable
         Gets a line at each step.
     fits_only : bool
         Leave the comparisons and the predictive checks out.
-    jobs : int
-        Processes for comparisons and predictive checks, beside the fits; no number depends on it.
+    workers : Pool, optional
+        Processes for comparisons and predictive checks, beside the fits; no number depends on them.
 
     Returns
     -------
@@ -87,19 +99,21 @@ def run_study(
     started = time.perf_counter()
     plan = plan or plan_study(study, data, models=settings.models)
     fitter = Fitter(study, settings, store=store, report=report, total=len(plan.own))
+    derived = Derived(folder=store, identity=_identify(study, data, settings, fitter.prior))
     n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
     report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
-    with threadpool_limits(limits=1, user_api="blas"), Pool(jobs) as workers:
+    with threadpool_limits(limits=1, user_api="blas"):
+        hand = _Hand(workers=workers or Pool(1), derived=derived)
         # Comparisons need no posterior by NUTS: other processes score models while this one samples.
         sets = {} if fits_only or settings.engine == "none" else plan.common
         scored = {
-            name: {p.model.id: workers.submit(_score_model, name, p, study, settings) for p in members}
+            name: {p.model.id: hand.score(name, p, study, settings) for p in members}
             for name, members in sets.items()
         }
-        runs, failed = _run_models(study, data, plan.own, fitter)
+        runs, failed = _run_models(study, data, plan.own, fitter, derived)
         chosen = [] if fits_only else _to_predict(study, runs)
-        predicted = {r.model.id: workers.submit(_predict, study, data, r, settings) for r in chosen}
+        predicted = {run.model.id: hand.predict(study, data, run, settings) for run in chosen}
         comparisons, checks, left_out = _gather_comparisons(
             plan, {run.model.id for run in runs}, scored, report
         )
@@ -123,31 +137,101 @@ def run_study(
     )
 
 
+def _identify(study: Study, data: StudyData, settings: RunSettings, prior: str) -> str:
+    """Name what all numbers follow from: not which models were asked for, nor the engine, which names the files."""
+    # The study and the rows as they are, not their files' digests: a notebook can have changed them since.
+    said = dataclasses.asdict(study) | {"folder": None}
+    how = dataclasses.replace(settings, models=(), engine="none", prior=prior)
+    return identify_numbers(
+        study=json.dumps(said, default=str, sort_keys=True),
+        data=f"{data.source.value} {data.absent} {digest_rows(data.rows, data.rows.columns)}",
+        settings=repr(how),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hand:
+    """Finds kept numbers at once, and hands the making of others to processes."""
+
+    workers: Pool
+    derived: Derived
+
+    def score(
+        self, name: str, planned: PlannedModel, study: Study, settings: RunSettings
+    ) -> Promise[ScoredModel]:
+        """Score a model on the rows of comparison ``name``."""
+        file, follows = f"{planned.model.id}.scores", design_digest(planned.design)
+        return self._promise(file, follows, _score_model, name, planned, study, settings)
+
+    def predict(
+        self, study: Study, data: StudyData, run: ModelRun, settings: RunSettings
+    ) -> Promise[PredictiveResult]:
+        """Check what a model predicts."""
+        file = f"{run.model.id}.{settings.engine}.predictions"
+        return self._promise(file, _follows(run.design, run.posterior), _predict, study, data, run, settings)
+
+    def _promise[**P, R](
+        self, file: str, follows: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[R]:
+        found = self.derived.find(file, follows=follows)
+        if found is not None:
+            return Promise(lambda: cast(R, found))
+        make = cast(Callable[..., R], self.derived.make)
+        return self.workers.submit(make, file, follows, function, *args, **kwargs)
+
+
+def _follows(design: Design, posterior: PosteriorFit | None) -> str:
+    """Name what the numbers of one model follow from besides: its rows and its draws."""
+    return design_digest(design) + ("" if posterior is None else f" {draws_digest(posterior)}")
+
+
 def reading_notes(data: StudyData) -> tuple[str, ...]:
     """Say what was done and seen when the rows were read."""
     return (*data.notes, *(f"warning: {warning.format()}" for warning in data.warnings))
 
 
 def _run_models(
-    study: Study, data: StudyData, planned: Sequence[PlannedModel], fitter: Fitter
+    study: Study, data: StudyData, planned: Sequence[PlannedModel], fitter: Fitter, derived: Derived
 ) -> tuple[list[ModelRun], list[SkippedModel]]:
     """Run every model; one that cannot be fitted is skipped with its reason and stops none of the others."""
     runs: list[ModelRun] = []
     failed: list[SkippedModel] = []
     for item in planned:
         try:
-            runs.append(_run_model(study, data, item, fitter))
+            runs.append(_run_model(data, item, fitter, derived))
         except FitError as error:
             fitter.report(f"{item.model.id}: cannot be fitted: {error}")
             failed.append(SkippedModel(model_id=item.model.id, reason=str(error)))
     return runs, failed
 
 
-def _run_model(study: Study, data: StudyData, planned: PlannedModel, fitter: Fitter) -> ModelRun:
+def _run_model(data: StudyData, planned: PlannedModel, fitter: Fitter, derived: Derived) -> ModelRun:
+    posterior = fitter.chosen(planned)
+    numbers: ModelNumbers = derived.make(
+        f"{planned.model.id}.{fitter.settings.engine}.numbers",
+        _follows(planned.design, posterior),
+        _model_numbers,
+        data,
+        planned,
+        posterior,
+        fitter,
+    )
+    return ModelRun(
+        model=planned.model,
+        rows=planned.rows,
+        design=planned.design,
+        posterior=posterior,
+        left_out=planned.left_out,
+        **{field.name: getattr(numbers, field.name) for field in dataclasses.fields(numbers)},
+    )
+
+
+def _model_numbers(
+    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
+) -> ModelNumbers:
     model, design = planned.model, planned.design
     ml = fitter.mixed(design, planned.rows, model_id=model.id)
     reml = fitter.mixed(design, planned.rows, model_id=model.id, method="REML")
-    posterior = fitter.chosen(planned)
     quantities = tuple(model_quantities(model, ml=ml, reml=reml, posterior=posterior))
     checks = check_fit(ml, reml)
     if posterior is not None:
@@ -155,13 +239,9 @@ def _run_model(study: Study, data: StudyData, planned: PlannedModel, fitter: Fit
     agreement = _agreement(planned, posterior, fitter)
     if agreement:
         checks.append(check_agreement(model.id, agreement))
-    return ModelRun(
-        model=model,
-        rows=planned.rows,
-        design=design,
+    return ModelNumbers(
         ml=ml,
         reml=reml,
-        posterior=posterior,
         quantities=quantities,
         explained=_explained(data, planned, ml, posterior, fitter),
         slope_test=_slope_test(planned, ml, fitter),
@@ -169,7 +249,6 @@ def _run_model(study: Study, data: StudyData, planned: PlannedModel, fitter: Fit
         agreement=agreement,
         bayes_factors=() if posterior is None else _bayes_factors(planned, fitter),
         checks=tuple(checks),
-        left_out=planned.left_out,
     )
 
 
@@ -251,19 +330,10 @@ def _intercept_only(design: Design) -> Design:
     return dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scored:
-    """A model on the rows of its comparison, fitted by ML and by the collapsed engine."""
-
-    ml: MixedFit
-    scores: Mapping[Target, Score]
-    checks: tuple[Check, ...]
-
-
 def _gather_comparisons(
     plan: Plan,
     fitted: Collection[str],
-    scored: Mapping[str, Mapping[str, Promise[_Scored]]],
+    scored: Mapping[str, Mapping[str, Promise[ScoredModel]]],
     report: Reporter,
 ) -> tuple[list[ComparisonSet], list[Check], list[SkippedModel]]:
     """Compare the models of each set that could be fitted; without a posterior there is nothing to compare."""
@@ -301,7 +371,7 @@ def _progress(report: Reporter, *, total: int) -> Callable[[int, str], None]:
     return tell
 
 
-def _comparison(name: str, members: Sequence[PlannedModel], found: Sequence[_Scored]) -> ComparisonSet:
+def _comparison(name: str, members: Sequence[PlannedModel], found: Sequence[ScoredModel]) -> ComparisonSet:
     return ComparisonSet(
         name=name,
         outcome=members[0].model.outcome,
@@ -312,7 +382,7 @@ def _comparison(name: str, members: Sequence[PlannedModel], found: Sequence[_Sco
     )
 
 
-def _score_model(name: str, planned: PlannedModel, study: Study, settings: RunSettings) -> _Scored:
+def _score_model(name: str, planned: PlannedModel, study: Study, settings: RunSettings) -> ScoredModel:
     """Fit, check and score a model on the rows of comparison ``name``."""
     with threadpool_limits(limits=1, user_api="blas"):
         fitter = Fitter(study, settings, store=None, report=lambda line: None, total=1)
@@ -320,7 +390,7 @@ def _score_model(name: str, planned: PlannedModel, study: Study, settings: RunSe
         checks = check_posterior(posterior, ())
         named = [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in checks]
         scores = _scores(planned, posterior, fitter)
-        return _Scored(
+        return ScoredModel(
             ml=fit_mixed(planned.design, planned.rows, model_id=planned.model.id),
             scores=scores,
             checks=(*named, *check_scores(scores)),

@@ -23,37 +23,31 @@ from bayes_alliance.variance import ExplainedVariation
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRun:
-    """One model on its own rows: both inferences and what follows from them.
+class ModelNumbers:
+    """What was computed from the fits of one model on its own rows.
 
     Parameters
     ----------
-    design : Design
-        The model's rows and columns (holds patients' data: never written out).
     ml, reml : MixedFit
         Unstructured covariance.
-    posterior : PosteriorFit or None
-        None where only the frequentist part was asked for.
+    quantities : tuple of Quantity
+        Coefficients, estimands and variance quantities, by both inferences.
     explained : ExplainedVariation or None
         None for a model without a reference.
     slope_test : LikelihoodRatio or None
         Random slope (with its covariance) against a random intercept only, same fixed part, ML.
     unconditional_test : LikelihoodRatio or None
         For a pure growth model: against the model without time, as the paper did, ML.
+    checks : tuple of Check
+        Of these fits.
     agreement : tuple of Agreement
         The posterior beside the collapsed engine's, parameter by parameter; empty where that engine made it.
     bayes_factors : tuple of BayesFactorCurve
         Of slope deviations and contrasts.
-    left_out : tuple of str
-        In words: rows and patients that this model cannot use, with counts.
     """
 
-    model: Model
-    rows: RowsUsed
-    design: Design
     ml: MixedFit
     reml: MixedFit
-    posterior: PosteriorFit | None
     quantities: tuple[Quantity, ...]
     explained: ExplainedVariation | None
     slope_test: LikelihoodRatio | None
@@ -61,6 +55,26 @@ class ModelRun:
     checks: tuple[Check, ...]
     agreement: tuple[Agreement, ...] = ()
     bayes_factors: tuple[BayesFactorCurve, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRun(ModelNumbers):
+    """One model on its own rows: both inferences and what follows from them.
+
+    Parameters
+    ----------
+    design : Design
+        The model's rows and columns (holds patients' data: never written out).
+    posterior : PosteriorFit or None
+        None where only the frequentist part was asked for.
+    left_out : tuple of str
+        In words: rows and patients that this model cannot use, with counts.
+    """
+
+    model: Model
+    rows: RowsUsed
+    design: Design
+    posterior: PosteriorFit | None
     left_out: tuple[str, ...] = ()
 
     def quantity(self, name: str) -> Quantity:
@@ -74,6 +88,25 @@ class ModelRun:
             f"ModelRun {self.model.id}: {self.design.formula.text} ({self.rows.n_patients} patients, "
             f"{self.rows.n_rows} rows; {engine})"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredModel:
+    """One model on the rows of its comparison.
+
+    Parameters
+    ----------
+    ml : MixedFit
+        By maximum likelihood, for AIC.
+    scores : mapping of target to Score
+        Of the collapsed engine's posterior.
+    checks : tuple of Check
+        Of that posterior and of the scores.
+    """
+
+    ml: MixedFit
+    scores: Mapping[Target, Score]
+    checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,12 @@ class Pool:
         """Hand a task over; without other processes it is done when its result is asked for."""
         if self._pool is None:
             return Promise(lambda: function(*args, **kwargs))
-        future: Future[R] = self._pool.submit(function, *args, **kwargs)
+        try:
+            future: Future[R] = self._pool.submit(function, *args, **kwargs)
+        except BrokenProcessPool as error:
+            # Told as any other end of a process: when the result is asked for.
+            future = Future()
+            future.set_exception(error)
         return Promise(future.result)
 
 

@@ -71,7 +71,7 @@ def built_page() -> Path:
     """Write the report of these results with its figures, once; the folder goes when Python ends."""
     folder = Path(_FOLDER.name)
     results = build_results()
-    figures = write_figures(results, folder / "figures", kinds=("svg",))
+    figures = write_figures(results, folder / "figures", kinds=("svg",)).result()
     return write_report(results, folder, figures=figures)
 
 

@@ -202,7 +202,7 @@ def _score(target: Target, pareto_k: list[float], elpd: float = -5.0) -> Score:
         p_loo=1.0,
         elpd_i=np.full(len(pareto_k), elpd / len(pareto_k)),
         pareto_k=np.array(pareto_k),
-        elpd_data=None,
+        n_draws=4000,
     )
 
 

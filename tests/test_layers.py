@@ -30,7 +30,7 @@ summaries agreement evidence
 variance compare predictive
 checks
 results
-plan fitting pipeline
+plan fitting derived pipeline
 reconstruct
 simulation large stress
 claims

@@ -64,6 +64,7 @@ from bayes_alliance.plots.variation import tabulate_variation
 from bayes_alliance.published.posterior import cell_posteriors
 from bayes_alliance.results import Spread, StudyResults
 from bayes_alliance.variance import share_draws
+from bayes_alliance.workers import Pool
 
 
 @pytest.fixture(scope="module")
@@ -353,8 +354,9 @@ def test_figures_can_be_made_without_a_posterior(tmp_path: Path, monkeypatch: py
     """
     monkeypatch.setattr(style, "PNG_DPI", 40)
     bare = build_results(("tasks_growth", "tasks_outcome"), engine="none")
-    written = write_figures(bare, tmp_path / "figures")
-    shared = write_figures(bare, tmp_path / "shared", kinds=("svg",), jobs=2)
+    written = write_figures(bare, tmp_path / "figures").result()
+    with Pool(2) as workers:
+        shared = write_figures(bare, tmp_path / "shared", kinds=("svg",), workers=workers).result()
     alone = [p for p in written if p.suffix in (".svg", ".csv")]
     assert [p.name for p in shared] == [p.name for p in alone]
     assert [p.read_bytes() for p in shared] == [p.read_bytes() for p in alone]

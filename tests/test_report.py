@@ -124,7 +124,7 @@ def test_hostile_labels_are_text_in_the_page_and_its_figures(tmp_path: Path) -> 
         notes=(HOSTILE,),
         skipped=(SkippedModel(model_id="age", reason=HOSTILE),),
     )
-    figures = write_figures(found, tmp_path / "figures", kinds=("svg",))
+    figures = write_figures(found, tmp_path / "figures", kinds=("svg",)).result()
     page = write_report(found, tmp_path, figures=figures).read_text(encoding="utf-8")
     tags = parse(page).tags
     assert [tag for tag, _ in tags].count("script") == 1

@@ -65,7 +65,7 @@ from bayes_alliance.plots.scores import (
     tabulate_pareto_k,
     tabulate_patient_scores,
 )
-from bayes_alliance.plots.style import KINDS, PlotRow, choose_style, save_figure
+from bayes_alliance.plots.style import KINDS, PlotRow, choose_style, save_figure, use_style
 from bayes_alliance.plots.trajectories import plot_trajectories, tabulate_trajectories, trajectory_rows
 from bayes_alliance.plots.variation import plot_variation, tabulate_variation
 from bayes_alliance.published.posterior import cell_posteriors
@@ -325,8 +325,8 @@ def write_figures(
     *,
     style: str = "journal",
     kinds: Sequence[str] = KINDS,
-    jobs: int = 1,
-) -> list[Path]:
+    workers: Pool | None = None,
+) -> Promise[list[Path]]:
     """Write every figure as PDF, SVG and PNG with the numbers it shows as CSV.
 
     Parameters
@@ -339,21 +339,27 @@ def write_figures(
         Key of ``style.STYLES``.
     kinds : sequence of str
         Which drawings.
-    jobs : int
-        Processes that draw, each its share; no byte depends on it.
+    workers : Pool, optional
+        Processes that draw, each its share; no byte depends on them.
 
     Returns
     -------
-    list of Path
-        Four files a figure.
+    promise of list of Path
+        Four files a figure. Other processes begin at once; without them the figures are drawn when the result is
+        asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with Pool(jobs) as workers:
-        shares = [
-            workers.submit(_write_share, results, folder, style, kinds, first, jobs) for first in range(jobs)
-        ]
-        # All are waited for before a full disk is told, so that none is ended in the middle of a file.
-        ended = [_outcome(share) for share in shares]
+    pool = workers or Pool(1)
+    shares = [
+        pool.submit(_write_share, results, folder, style, kinds, first, pool.jobs)
+        for first in range(pool.jobs)
+    ]
+    return Promise(partial(_gather_shares, shares))
+
+
+def _gather_shares(shares: Sequence[Promise[list[tuple[int, list[Path]]]]]) -> list[Path]:
+    # All are waited for before a full disk is told, so that none is ended in the middle of a file.
+    ended = [_outcome(share) for share in shares]
     for outcome in ended:
         if isinstance(outcome, Exception):
             raise outcome
@@ -374,7 +380,7 @@ def _write_share(
 ) -> list[tuple[int, list[Path]]]:
     """Write every ``step``-th figure from ``first`` on, each with its number."""
     # The last digits of what is worked out here depend on how many threads there are: other processes have one.
-    with threadpool_limits(limits=1, user_api="blas"), choose_style(style):
+    with threadpool_limits(limits=1, user_api="blas"), choose_style(style), use_style():
         planned = list(enumerate(plan_figures(results)))
         return [
             (

@@ -20,7 +20,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from fontTools import subset  # type: ignore[import-untyped]
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,6 +34,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bayes_alliance.fits import Array
+from bayes_alliance.plots.pdf_fonts import quick_fonts
 from bayes_alliance.tables.record import Value, format_csv_rows
 from bayes_alliance.whole_files import whole_file, write_whole
 
@@ -153,13 +153,26 @@ def say_value(artist: Artist, text: str) -> None:
     artist.set_gid(f"{_VALUE}{text}")
 
 
+_IN_STYLE: ContextVar[bool] = ContextVar("in_style", default=False)
+
+
 @contextmanager
 def use_style() -> Iterator[None]:
-    """Draw with the settings of this package, leaving those of the session as they were."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
+    """Draw with the settings of this package, leaving those of the session as they were.
+
+    Inside itself it does nothing: to set all of them takes as long as to draw a small figure.
+    """
+    if _IN_STYLE.get():
         yield
+        return
+    token = _IN_STYLE.set(True)
+    try:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_SETTINGS)
+            yield
+    finally:
+        _IN_STYLE.reset(token)
 
 
 def make_figure(width_mm: float, height_mm: float) -> Figure:
@@ -261,18 +274,15 @@ def save_figure(
         "svg": {"Date": None, "Creator": None, "Title": named, "Description": said},
         "png": {"Software": None, "Title": named, "Description": said},
     }
-    # Constrained layout is solved once, not for each of the files.
     with use_style():
         _fit_style(figure, _STYLE.get())
-        figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    _round_positions(figure)
+        _settle_layout(figure)
     written = []
     for ending, facts in metadata.items():
         if ending not in kinds:
             continue
         path = path_stem.with_name(f"{path_stem.name}.{ending}")
-        with use_style(), _lean_fonts(), whole_file(path) as part:
+        with use_style(), quick_fonts(), whole_file(path) as part:
             if ending == "png":
                 _write_png(figure, part, facts)
             else:
@@ -287,9 +297,22 @@ def save_figure(
     return [*written, table]
 
 
-def _round_positions(figure: Figure) -> None:
-    """Round where axes stand: last bits of a solved layout vary from run to run, and with them names in SVG files."""
+def _settle_layout(figure: Figure) -> None:
+    """Solve the layout once and keep it: else each file would measure all tick labels again, some of them twice.
+
+    Places are rounded, as last bits of a solved layout vary from run to run, and with them names in SVG files.
+    """
+    figure.draw_without_rendering()
+    # "none" would leave a placeholder, for which matplotlib draws once more before each file.
+    figure.set_layout_engine(None)
     for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            label = axis.label
+            at = label.get_transform().transform(label.get_position())
+            x, y = axes.transAxes.inverted().transform(at)
+            axis.set_label_coords(round(float(x), 9), round(float(y), 9))
+        # What a title's place given by the caller would set; the property itself is not public.
+        setattr(axes, "_autotitlepos", False)  # noqa: B010
         left, bottom, width, height = (round(float(side), 9) for side in axes.get_position().bounds)
         axes.set_position((left, bottom, width, height))
 
@@ -309,21 +332,6 @@ def _write_png(figure: Figure, path: Path, facts: Mapping[str, str | None]) -> N
             said.add_text(key, value)
     image = Image.frombytes("RGBA", size, drawn).convert("RGB")
     image.save(path, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
-
-
-@contextmanager
-def _lean_fonts() -> Iterator[None]:
-    """Leave tables for the laying out of text out of fonts embedded in a PDF: every glyph there has its place.
-
-    Cutting these tables down takes several times as long as all the rest of the figure.
-    """
-    options: Any = subset.Options
-    default = options._drop_tables_default
-    options._drop_tables_default = [*default, "GSUB", "GPOS", "GDEF", "kern", "MATH"]
-    try:
-        yield
-    finally:
-        options._drop_tables_default = default
 
 
 def _fit_style(figure: Figure, style: FigureStyle) -> None:
