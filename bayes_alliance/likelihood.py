@@ -581,9 +581,11 @@ def log_density_patients(stats: Statistics, beta: Array, factor: Array, sigma: A
     doubled = np.where(first == second, 1.0, 2.0)
     for block in _blocks(len(v), stats.n_patients * stats.q**2):
         squares = (v[block][:, first] * v[block][:, second] * doubled) @ stats.patient_dd.T
-        projected = np.einsum("sa,iqa->siq", v[block], stats.patient_zd)
         kernel, determinant = kernels(stats, scaled[block])
-        squares -= np.einsum("siq,siqr,sir->si", projected, kernel[:, stats.schedule], projected)
+        projected = [v[block] @ stats.patient_zd[:, k].T for k in range(stats.q)]
+        for i, j in itertools.combinations_with_replacement(range(stats.q), 2):
+            product = projected[i] * projected[j] * (1.0 if i == j else 2.0)
+            squares -= kernel[:, :, i, j][:, stats.schedule] * product
         variance = sigma[block][:, None] ** 2
         out[block] = -0.5 * (
             stats.patient_rows * np.log(2.0 * np.pi * variance)
@@ -735,7 +737,7 @@ def predict_visits(
     residual, variance = np.empty((len(beta), len(y))), np.empty((len(beta), len(y)))
     v = _residual_weights(stats, beta)
     scaled = in_basis(stats, factor)
-    pairs = list(itertools.product(range(stats.q), repeat=2))
+    pairs = list(itertools.combinations_with_replacement(range(stats.q), 2))
     # Arrays of a block stay below 128 KiB: larger ones come fresh from the system each time, page by page.
     for block in _blocks(len(beta), len(y) * 64):
         kernel, _ = kernels(stats, scaled[block])
@@ -745,7 +747,9 @@ def predict_visits(
         for i, j in pairs:
             mine = kernel[:, :, i, j][:, stats.schedule]
             effects[i] += mine * projected[j]
-            leverage -= mine[:, patient] * (zs[i] * zs[j])
+            if i != j:
+                effects[j] += mine * projected[i]
+            leverage -= mine[:, patient] * (zs[i] * zs[j] * (1.0 if i == j else 2.0))
         whole = y - beta[block] @ x.T
         for i, effect in enumerate(effects):
             whole -= zs[i] * effect[:, patient]

@@ -31,7 +31,7 @@ from bayes_alliance.evidence import BayesFactorCurve, NamedEffect, bayes_factor_
 from bayes_alliance.fits import MixedFit, PosteriorFit
 from bayes_alliance.fitting import Fitter, Reporter, RunSettings, derive_seed
 from bayes_alliance.formulas import Design, parse_formula
-from bayes_alliance.frequentist import LikelihoodRatio, compare_nested, fit_mixed
+from bayes_alliance.frequentist import LikelihoodRatio, compare_nested
 from bayes_alliance.plan import Plan, PlannedModel, plan_model, plan_study
 from bayes_alliance.predictive import Scale, check_predictions, loo_pit, simulate_replicates
 from bayes_alliance.results import (
@@ -104,16 +104,13 @@ def run_study(
     report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
-        hand = _Hand(workers=workers or Pool(1), derived=derived)
+        hand = _Hand(workers=workers or Pool(1), derived=derived, fitter=fitter)
         # Comparisons need no posterior by NUTS: other processes score models while this one samples.
         sets = {} if fits_only or settings.engine == "none" else plan.common
-        scored = {
-            name: {p.model.id: hand.score(name, p, study, settings) for p in members}
-            for name, members in sets.items()
-        }
-        runs, failed = _run_models(study, data, plan.own, fitter, derived)
+        scored = {name: {p.model.id: hand.score(name, p) for p in members} for name, members in sets.items()}
+        runs, failed = _run_models(data, plan.own, hand)
         chosen = [] if fits_only else _to_predict(study, runs)
-        predicted = {run.model.id: hand.predict(study, data, run, settings) for run in chosen}
+        predicted = {run.model.id: hand.predict(data, run) for run in chosen}
         comparisons, checks, left_out = _gather_comparisons(
             plan, {run.model.id for run in runs}, scored, report
         )
@@ -150,23 +147,63 @@ def _identify(study: Study, data: StudyData, settings: RunSettings, prior: str) 
 
 
 @dataclass(frozen=True, kw_only=True)
+class _RunKey:
+    """A run, by name and by what its fits need."""
+
+    name: str
+    study: Study
+    settings: RunSettings
+
+
+_FITTERS: dict[str, Fitter] = {}
+
+
+def _fitter_here(run: _RunKey) -> Fitter:
+    """Give the fitter of a run in this process: models share references, and scores share posteriors with them."""
+    if run.name not in _FITTERS:
+        _FITTERS.clear()
+        _FITTERS[run.name] = Fitter(run.study, run.settings, store=None, report=lambda line: None, total=1)
+    return _FITTERS[run.name]
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Hand:
     """Finds kept numbers at once, and hands the making of others to processes."""
 
     workers: Pool
     derived: Derived
+    fitter: Fitter
 
-    def score(
-        self, name: str, planned: PlannedModel, study: Study, settings: RunSettings
-    ) -> Promise[ScoredModel]:
+    @property
+    def run(self) -> _RunKey:
+        """What a process has to know to make fits for this run."""
+        return _RunKey(
+            name=f"{self.derived.identity} {self.fitter.settings}",
+            study=self.fitter.study,
+            settings=self.fitter.settings,
+        )
+
+    def score(self, name: str, planned: PlannedModel) -> Promise[ScoredModel]:
         """Score a model on the rows of comparison ``name``."""
         file, follows = f"{planned.model.id}.scores", design_digest(planned.design)
-        return self._promise(file, follows, _score_model, name, planned, study, settings)
+        return self._promise(file, follows, _score_model, name, planned, self.run)
 
-    def predict(
-        self, study: Study, data: StudyData, run: ModelRun, settings: RunSettings
-    ) -> Promise[PredictiveResult]:
+    def judge(
+        self, data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None
+    ) -> Promise[ModelNumbers]:
+        """Compute what follows from the fits of a model."""
+        file = f"{planned.model.id}.{self.fitter.settings.engine}.numbers"
+        follows = _follows(planned.design, posterior)
+        promise = self._promise(file, follows, _model_numbers, data, planned, posterior, self.run)
+        if self.workers.jobs > 1:
+            return promise
+        # At once, so that a run that is interrupted has kept them.
+        numbers = promise.result()
+        return Promise(lambda: numbers)
+
+    def predict(self, data: StudyData, run: ModelRun) -> Promise[PredictiveResult]:
         """Check what a model predicts."""
+        study, settings = self.fitter.study, self.fitter.settings
         file = f"{run.model.id}.{settings.engine}.predictions"
         return self._promise(file, _follows(run.design, run.posterior), _predict, study, data, run, settings)
 
@@ -191,31 +228,35 @@ def reading_notes(data: StudyData) -> tuple[str, ...]:
 
 
 def _run_models(
-    study: Study, data: StudyData, planned: Sequence[PlannedModel], fitter: Fitter, derived: Derived
+    data: StudyData, planned: Sequence[PlannedModel], hand: _Hand
 ) -> tuple[list[ModelRun], list[SkippedModel]]:
-    """Run every model; one that cannot be fitted is skipped with its reason and stops none of the others."""
+    """Run every model; one that cannot be fitted is skipped with its reason and stops none of the others.
+
+    Other processes judge a model's fits while the next is sampled.
+    """
     runs: list[ModelRun] = []
     failed: list[SkippedModel] = []
+
+    def skip(item: PlannedModel, error: FitError) -> None:
+        hand.fitter.report(f"{item.model.id}: cannot be fitted: {error}")
+        failed.append(SkippedModel(model_id=item.model.id, reason=str(error)))
+
+    begun: list[tuple[PlannedModel, PosteriorFit | None, Promise[ModelNumbers]]] = []
     for item in planned:
         try:
-            runs.append(_run_model(data, item, fitter, derived))
+            posterior = hand.fitter.chosen(item)
+            begun.append((item, posterior, hand.judge(data, item, posterior)))
         except FitError as error:
-            fitter.report(f"{item.model.id}: cannot be fitted: {error}")
-            failed.append(SkippedModel(model_id=item.model.id, reason=str(error)))
+            skip(item, error)
+    for item, posterior, promise in begun:
+        try:
+            runs.append(_model_run(item, posterior, promise.result()))
+        except FitError as error:
+            skip(item, error)
     return runs, failed
 
 
-def _run_model(data: StudyData, planned: PlannedModel, fitter: Fitter, derived: Derived) -> ModelRun:
-    posterior = fitter.chosen(planned)
-    numbers: ModelNumbers = derived.make(
-        f"{planned.model.id}.{fitter.settings.engine}.numbers",
-        _follows(planned.design, posterior),
-        _model_numbers,
-        data,
-        planned,
-        posterior,
-        fitter,
-    )
+def _model_run(planned: PlannedModel, posterior: PosteriorFit | None, numbers: ModelNumbers) -> ModelRun:
     return ModelRun(
         model=planned.model,
         rows=planned.rows,
@@ -227,6 +268,14 @@ def _run_model(data: StudyData, planned: PlannedModel, fitter: Fitter, derived: 
 
 
 def _model_numbers(
+    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, run: _RunKey
+) -> ModelNumbers:
+    """Compute what follows from the fits of a model."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _judge(data, planned, posterior, _fitter_here(run))
+
+
+def _judge(
     data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
 ) -> ModelNumbers:
     model, design = planned.model, planned.design
@@ -382,16 +431,16 @@ def _comparison(name: str, members: Sequence[PlannedModel], found: Sequence[Scor
     )
 
 
-def _score_model(name: str, planned: PlannedModel, study: Study, settings: RunSettings) -> ScoredModel:
+def _score_model(name: str, planned: PlannedModel, run: _RunKey) -> ScoredModel:
     """Fit, check and score a model on the rows of comparison ``name``."""
     with threadpool_limits(limits=1, user_api="blas"):
-        fitter = Fitter(study, settings, store=None, report=lambda line: None, total=1)
+        fitter = _fitter_here(run)
         posterior = fitter.collapsed(planned)
         checks = check_posterior(posterior, ())
         named = [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in checks]
         scores = _scores(planned, posterior, fitter)
         return ScoredModel(
-            ml=fit_mixed(planned.design, planned.rows, model_id=planned.model.id),
+            ml=fitter.mixed(planned.design, planned.rows, model_id=planned.model.id),
             scores=scores,
             checks=(*named, *check_scores(scores)),
         )
