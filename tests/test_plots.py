@@ -6,15 +6,19 @@ import csv
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import _text_helpers
 from matplotlib.axis import Axis
+from matplotlib.backends import _backend_pdf_ps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from results_fixture import build_results, fail_gate
 from scipy import stats
@@ -22,7 +26,7 @@ from scipy import stats
 from bayes_alliance.fits import weight_vector
 from bayes_alliance.formulas import build_design, parse_formula
 from bayes_alliance.labels import format_number
-from bayes_alliance.plots import plan_figures, style, write_figures
+from bayes_alliance.plots import pdf_fonts, plan_figures, style, write_figures
 from bayes_alliance.plots.chains import rank_shares
 from bayes_alliance.plots.cohorts import plot_scorecard, tabulate_scorecard_plot, tabulate_spread_plot
 from bayes_alliance.plots.comparison import tabulate_comparison_plot
@@ -345,6 +349,46 @@ def test_the_last_bits_of_a_layout_do_not_matter(tmp_path: Path) -> None:
         )
         written.append(paths[0].read_bytes())
     assert written[0] == written[1] != written[2]
+
+
+def _glyphs(font: Any, index: int) -> Any:
+    return font["glyf"][font.getGlyphOrder()[index]], font["hmtx"][font.getGlyphOrder()[index]]
+
+
+@pytest.mark.parametrize("text", ["Tasks − ≥ 0.5 of §, ρ = σ²", "fi ffl", "with Ж, which takes the long way"])
+def test_fonts_in_pdf_files_hold_the_glyphs_that_matplotlib_would_embed(text: str) -> None:
+    """The same outlines and widths, each at the place that the record says; and no others but what they need."""
+    path = findfont(FontProperties(family="DejaVu Sans"))
+    layout = _text_helpers.layout(text, get_font(path))
+    glyphs = {item.glyph_index for item in layout}
+    with _backend_pdf_ps.get_glyphs_subset(path, glyphs) as whole:
+        expected = {glyph: _glyphs(whole.font, whole.glyph_index_map[glyph]) for glyph in glyphs}
+        size = len(whole.font.getGlyphOrder())
+        with pdf_fonts.quick_fonts(), _backend_pdf_ps.get_glyphs_subset(path, glyphs) as quick:
+            assert len(quick.font.getGlyphOrder()) <= size
+            for glyph in glyphs:
+                outline, width = _glyphs(quick.font, quick.glyph_index_map[glyph])
+                assert width == expected[glyph][1]
+                assert outline == expected[glyph][0]
+    assert _backend_pdf_ps.get_glyphs_subset is pdf_fonts._cut
+
+
+def test_labels_and_titles_stand_where_matplotlib_puts_them(tmp_path: Path) -> None:
+    """The layout is settled before the files are written; labels keep their distance from ticks in each of them."""
+    with style.use_style():
+        figure = style.make_figure(80, 60)
+        axes = figure.subplots()
+        axes.plot([0.0, 1.0], [0.0, 12345.0])
+        axes.set(xlabel="below", ylabel="beside", title="above")
+        figure.draw_without_rendering()
+        texts = (axes.xaxis.label, axes.yaxis.label, axes.title)
+        screen = FigureCanvasAgg(figure).get_renderer()
+        before = [text.get_window_extent(screen).bounds for text in texts]
+        rows = [{"x": 1.0}]
+        style.save_figure(figure, tmp_path / "f", rows=rows, provenance="", title="t", kinds=("svg", "png"))
+        after = [text.get_window_extent(screen).bounds for text in texts]
+    np.testing.assert_allclose(after, before, atol=0.5)
+    assert figure.get_layout_engine() is None
 
 
 def test_figures_can_be_made_without_a_posterior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

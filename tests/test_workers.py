@@ -67,6 +67,16 @@ def test_faults_come_back_as_they_were_raised_and_a_lost_process_is_told() -> No
             promise.result()
 
 
+def test_a_process_lost_before_a_task_is_handed_over_is_told_like_any_other() -> None:
+    """The task's result says so when it is asked for; handing it over raises nothing."""
+    with Pool(2) as workers:
+        with pytest.raises(FitError, match="ended from outside"):
+            workers.submit(end_at_once).result()
+        later = workers.submit(power, 2, 2)
+        with pytest.raises(FitError, match=r"ended from outside.*--jobs 1"):
+            later.result()
+
+
 def test_leaving_by_an_error_does_not_wait_for_what_was_begun() -> None:
     """Ctrl-C during ten minutes of tasks ends them, not ten minutes later."""
     started = time.perf_counter()
