@@ -636,6 +636,20 @@ def test_styles_keep_letters_legible_and_widths(results: StudyResults, tmp_path:
     assert page_width() == DOUBLE_MM
 
 
+def test_forests_and_comparisons_fit_a_column(results: StudyResults) -> None:
+    """85 mm wide and not longer than a page, every letter on the page; the same numbers as in two columns."""
+    names = ("forest", "comparison")
+    wide = [row for p in plan_figures(results) if p.name.startswith(names) for row in p.rows]
+    with choose_style("column"):
+        planned = [p for p in plan_figures(results) if p.name.startswith(names)]
+        assert [row for p in planned for row in p.rows] == wide
+        for plan in planned:
+            figure = plan.draw()
+            assert figure.get_figwidth() / MM == pytest.approx(85.0)
+            assert figure.get_figheight() / MM <= style.PAGE_MM
+            check_legible(figure)
+
+
 def test_the_command_line_knows_every_style() -> None:
     """Its list is that of the style file."""
     from bayes_alliance.cli import STYLES as offered

@@ -154,13 +154,20 @@ def _trajectories(results: StudyResults) -> Iterator[PlannedFigure]:
 
 def _forests(results: StudyResults) -> Iterator[PlannedFigure]:
     printed = [line for outcome in results.study.outcomes for line in printed_lines(results, outcome)]
-    yield _forest(results, "forest_printed", printed, "Printed slopes beside ML and Bayes", headed=False)
+    yield from _paged(results, "forest_printed", printed, "Printed slopes beside ML and Bayes", headed=False)
     for outcome in results.study.outcomes:
-        pages = split_pages(forest_lines(results, outcome))
-        for number, page in enumerate(pages, start=1):
-            name = f"forest_{name_file(outcome)}" + (f"_{number}" if len(pages) > 1 else "")
-            part = f" ({number} of {len(pages)})" if len(pages) > 1 else ""
-            yield _forest(results, name, page, f"Slopes and their differences{part}", headed=True)
+        name, lines = f"forest_{name_file(outcome)}", forest_lines(results, outcome)
+        yield from _paged(results, name, lines, "Slopes and their differences", headed=True)
+
+
+def _paged(
+    results: StudyResults, name: str, lines: list[ForestLine], title: str, *, headed: bool
+) -> Iterator[PlannedFigure]:
+    """Plan a forest a page."""
+    pages = split_pages(lines, headed=headed)
+    for number, page in enumerate(pages, start=1):
+        which, part = (f"_{number}", f" ({number} of {len(pages)})") if len(pages) > 1 else ("", "")
+        yield _forest(results, f"{name}{which}", page, f"{title}{part}", headed=headed)
 
 
 def _forest(

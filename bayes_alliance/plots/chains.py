@@ -14,14 +14,15 @@ from bayes_alliance.fits import Array, PosteriorFit
 from bayes_alliance.labels import describe_provenance
 from bayes_alliance.plots.style import (
     COLOURS,
-    DOUBLE_MM,
     GREY,
     SMALL_PT,
     PlotRow,
     add_note,
     make_figure,
     note_height_mm,
+    page_width,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.results import ModelRun, StudyResults
 from bayes_alliance.tables.marks import collect_gates, name_model
@@ -97,9 +98,10 @@ def plot_chains(results: StudyResults, run: ModelRun) -> Figure:
         "all; level lines (grey) for chains that mix. "
         + " ".join([*gates.notes([run.model.id]), describe_provenance(results)])
     )
+    width = page_width()
     with use_style():
-        height = len(chosen) * _LINE_MM + 16.0 + note_height_mm(note, DOUBLE_MM)
-        figure = make_figure(DOUBLE_MM, height)
+        height = len(chosen) * _LINE_MM + 16.0 + note_height_mm(note, width)
+        figure = make_figure(width, height)
         panels = figure.subplots(len(chosen), 2, squeeze=False, width_ratios=(3, 2), sharex="col")
         for (left, right), (name, draws) in zip(panels, chosen.items(), strict=True):
             _draw_trace(left, draws, _step(run.posterior))
@@ -108,7 +110,7 @@ def plot_chains(results: StudyResults, run: ModelRun) -> Figure:
         panels[-1][0].set_xlabel("Draw")
         panels[-1][1].set_xlabel("Rank, in twentieths")
         title = f"Chains: {name_model(results, gates, run.model.id)}"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
+        figure.suptitle(wrap_title(title), x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure
 

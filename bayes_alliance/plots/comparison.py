@@ -10,22 +10,26 @@ from matplotlib.figure import Figure
 from bayes_alliance.labels import describe_provenance, format_fixed
 from bayes_alliance.plots.style import (
     BLUE,
-    DOUBLE_MM,
     GREY,
     LIGHT,
     SMALL_PT,
     VERMILLION,
     PlotRow,
     add_note,
+    grid_columns,
     make_figure,
     note_height_mm,
+    page_width,
     say_value,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.results import ComparisonSet, StudyResults
 from bayes_alliance.tables.marks import collect_gates, name_model
 
 _LINE_MM, _EXTRA_MM = 6.2, 24.0
+# Letters of a model's name in a line, beside two panels and beside one.
+_WIDE_NAME, _NARROW_NAME = 38, 20
 
 
 def tabulate_comparison_plot(results: StudyResults, comparison: ComparisonSet) -> list[PlotRow]:
@@ -63,20 +67,24 @@ def tabulate_comparison_plot(results: StudyResults, comparison: ComparisonSet) -
 
 
 def plot_comparison(results: StudyResults, comparison: ComparisonSet) -> Figure:
-    """Plot one comparison: AIC differences on the left, -2 elpd differences with SE on the right.
+    """Plot one comparison: AIC differences on the left (or above), -2 elpd differences with SE on the right (below).
 
     Both panels share their axis, since both are on the scale of -2 log density; smaller is better.
     """
     rows = tabulate_comparison_plot(results, comparison)
     note = _note(results, comparison)
+    width, wide = page_width(), grid_columns() > 1
+    gates = collect_gates(results)
+    letters = _WIDE_NAME if wide else _NARROW_NAME
+    names = [textwrap.fill(name_model(results, gates, str(row["model"])), letters) for row in rows]
     with use_style():
-        height = len(rows) * _LINE_MM + _EXTRA_MM + note_height_mm(note, DOUBLE_MM)
-        drawn = make_figure(DOUBLE_MM, height)
-        left, right = drawn.subplots(1, 2, sharey=True, sharex=True)
+        # A name of three lines needs more than a line's height.
+        line = max(_LINE_MM, 0.0 if wide else 3.2 * max(name.count("\n") + 1 for name in names))
+        panels = len(rows) * line + _EXTRA_MM if wide else 2 * len(rows) * line + 2 * _EXTRA_MM - 8.0
+        drawn = make_figure(width, panels + note_height_mm(note, width))
+        left, right = drawn.subplots(*((1, 2) if wide else (2, 1)), sharey=True, sharex=True)
         for y, row in enumerate(rows):
             _draw_row(left, right, row, y)
-        gates = collect_gates(results)
-        names = [textwrap.fill(name_model(results, gates, str(row["model"])), 38) for row in rows]
         left.set_yticks(range(len(rows)), names)
         left.set_ylim(len(rows) - 0.5, -0.5)
         left.set_title("Fit: AIC (ML)", loc="left", fontweight="bold")
@@ -85,7 +93,7 @@ def plot_comparison(results: StudyResults, comparison: ComparisonSet) -> Figure:
         right.set_xlabel("\N{MINUS SIGN}2 elpd above the best, \N{PLUS-MINUS SIGN} SE")
         variable = results.study.variable(comparison.outcome)
         title = f"Models compared: {variable.label}, rows of comparison '{comparison.name}'"
-        drawn.suptitle(title, x=0.01, ha="left", fontsize=9.0)
+        drawn.suptitle(wrap_title(title), x=0.01, ha="left", fontsize=9.0)
         add_note(drawn, note)
     return drawn
 

@@ -13,7 +13,6 @@ from bayes_alliance.plots.forest_lines import ForestLine, tabulate_line
 from bayes_alliance.plots.style import (
     BLACK,
     BLUE,
-    DOUBLE_MM,
     GREY,
     LIGHT,
     PAGE_MM,
@@ -21,10 +20,13 @@ from bayes_alliance.plots.style import (
     VERMILLION,
     PlotRow,
     add_note,
+    grid_columns,
     make_figure,
     note_height_mm,
+    page_width,
     say_value,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.results import StudyResults
 from bayes_alliance.tables.marks import collect_gates
@@ -35,21 +37,28 @@ _LOOK = {"printed": (BLACK, "s", "white"), "ML": (BLUE, "o", BLUE), "Bayes": (VE
 _LANES = {"printed": -0.27, "ML": 0.0, "Bayes": 0.27}
 _TWO_LANES = {"ML": -0.15, "Bayes": 0.15}
 _LINE_MM, _PANEL_EXTRA_MM, _HEAD_MM = 4.6, 10.5, 14.0
+# In a single column a label stands above its line, and takes this part of one; title and legend take more lines.
+_LABEL, _NARROW_HEAD_MM = 0.8, 24.0
+# Left of a page for title, note and axes: the note is twice as long in a column of half the width.
+_REST_MM, _NARROW_REST_MM = 50.0, 74.0
 
 
-def split_pages(lines: Sequence[ForestLine]) -> list[list[ForestLine]]:
-    """Split lines into pages that fit a page of print, never within a model."""
-    fits = int((PAGE_MM - 50.0) / _LINE_MM)
+def split_pages(lines: Sequence[ForestLine], *, headed: bool = True) -> list[list[ForestLine]]:
+    """Split lines into pages that fit a page of print in the style of now, never within a model."""
+    fits = int((PAGE_MM - (_NARROW_REST_MM if _is_narrow() else _REST_MM)) / _LINE_MM)
     models = list(dict.fromkeys(line.model.id for line in lines))
     pages: list[list[ForestLine]] = []
-    used = fits + 1
+    used = fits + 1.0
     for model_id in models:
         block = [line for line in lines if line.model.id == model_id]
-        if used + len(block) + 1 > fits:
+        needs = _count(block, headed)
+        if not headed and (not pages or pages[-1][-1].model.outcome != block[0].model.outcome):
+            needs += _PANEL_EXTRA_MM / _LINE_MM
+        if used + needs > fits:
             pages.append([])
-            used = 0
+            used = 0.0
         pages[-1] += block
-        used += len(block) + 1
+        used += needs
     return pages
 
 
@@ -75,23 +84,36 @@ def plot_forest(results: StudyResults, lines: Sequence[ForestLine], *, title: st
         o: [x for x in lines if x.model.outcome == o] for o in dict.fromkeys(x.model.outcome for x in lines)
     }
     counts = [_count(mine, headed) for mine in panels.values()]
-    height = sum(counts) * _LINE_MM + len(panels) * _PANEL_EXTRA_MM + _HEAD_MM
+    head = _NARROW_HEAD_MM if _is_narrow() else _HEAD_MM
+    height = sum(counts) * _LINE_MM + len(panels) * _PANEL_EXTRA_MM + head
     note = _note(results, lines)
+    width = page_width()
     with use_style():
-        drawn = make_figure(DOUBLE_MM, height + note_height_mm(note, DOUBLE_MM))
+        drawn = make_figure(width, height + note_height_mm(note, width))
         axes = drawn.subplots(len(panels), 1, squeeze=False, height_ratios=counts)[:, 0]
         for panel, (outcome, mine) in zip(axes, panels.items(), strict=True):
             _draw_panel(panel, results, outcome, mine, headed=headed)
         study = results.study
-        axes[-1].set_xlabel(f"Change, or difference in change, over {study.horizon:g} {study.time_unit}")
-        drawn.suptitle(title, x=0.01, ha="left", fontsize=9.0)
-        drawn.legend(handles=_handles(lines), loc="outside upper right", ncols=3)
+        axis = f"Change, or difference in change, over {study.horizon:g} {study.time_unit}"
+        axes[-1].set_xlabel(wrap_title(axis, 0.6))
+        # The legend stands to the right of the title, which must not run into it.
+        drawn.suptitle(wrap_title(title, 0.6), x=0.01, ha="left", fontsize=9.0)
+        drawn.legend(handles=_handles(lines), loc="outside upper right", ncols=grid_columns())
         add_note(drawn, note)
     return drawn
 
 
-def _count(lines: Sequence[ForestLine], headed: bool) -> int:
-    return len(lines) + (len({line.model.id for line in lines}) if headed else 0)
+def _is_narrow() -> bool:
+    return grid_columns() == 1
+
+
+def _pitch() -> float:
+    """Height that an estimand takes, in lines."""
+    return 1.0 + (_LABEL if _is_narrow() else 0.0)
+
+
+def _count(lines: Sequence[ForestLine], headed: bool) -> float:
+    return _pitch() * len(lines) + (len({line.model.id for line in lines}) if headed else 0)
 
 
 def _draw_panel(
@@ -107,8 +129,13 @@ def _draw_panel(
         if headed and (index == 0 or lines[index - 1].model.id != line.model.id):
             _draw_heading(axes, f"{line.model.label}{gates.mark(line.model.id)}", y)
             y += 1.0
-        places.append(y)
-        labels.append(f"{_shorten(line)}{'' if headed else gates.mark(line.model.id)}")
+        label = f"{_shorten(line)}{'' if headed else gates.mark(line.model.id)}"
+        if _is_narrow():
+            _draw_label(axes, label, y)
+            y += _LABEL
+        else:
+            places.append(y)
+            labels.append(label)
         _draw_line(axes, line, study.horizon, y)
         y += 1.0
     axes.axvline(0.0, color=GREY, linewidth=0.6, zorder=1)
@@ -117,8 +144,22 @@ def _draw_panel(
     axes.spines["left"].set_visible(False)
     axes.set_ylim(y - 0.5, -0.5)
     axes.set_title(f"{variable.label} ({variable.unit or 'points'})", loc="left", fontweight="bold")
-    if any(line.cell is not None for line in lines):
+    # In a single column the title takes this place, and the note alone says what stands on the right.
+    if any(line.cell is not None for line in lines) and not _is_narrow():
         axes.text(1.02, -0.65, "Printed", transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, color=GREY)
+
+
+def _draw_label(axes: Axes, text: str, y: float) -> None:
+    """Write a label above its line, as there is no room beside it."""
+    axes.text(
+        0.0,
+        y + 0.1,
+        text,
+        transform=axes.get_yaxis_transform(),
+        fontsize=SMALL_PT,
+        va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3},
+    )
 
 
 def _draw_heading(axes: Axes, text: str, y: float) -> None:
