@@ -5,6 +5,7 @@ Writes; never fits. Patients' rows go nowhere.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from pathlib import Path
@@ -63,7 +64,9 @@ def write_run(
         try:
             tables = write_tables(results, folder / "tables")
         except Exception:
-            drawn.result()  # so that no process is ended in the middle of a file
+            # Figures are waited for, so that no process is ended in the middle of a file; the first fault is told.
+            with contextlib.suppress(Exception):
+                drawn.result()
             raise
         figures = drawn.result()
         files = [*tables, *figures]

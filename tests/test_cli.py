@@ -173,7 +173,9 @@ def test_reanalyse_quiet_as_json_prints_one_json_line_only(
     (line,) = out.splitlines()
     found = json.loads(line)
     assert (found["models_run"], found["checks_failed"], found["models_skipped"]) == (1, [], {})
-    assert found["files"] == sum(path.is_file() for path in (tmp_path / "out").rglob("*"))
+    # Numbers kept for the next run are not of its results.
+    left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert found["files"] == sum(not path.match("posteriors/*.json") for path in left)
 
 
 def test_check_data_says_what_can_be_run(capsys: pytest.CaptureFixture[str], small_file: Path) -> None:

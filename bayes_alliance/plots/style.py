@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from PIL.PngImagePlugin import PngInfo
 from bayes_alliance.fits import Array
 from bayes_alliance.plots.pdf_fonts import quick_fonts
 from bayes_alliance.tables.record import Value, format_csv_rows
-from bayes_alliance.whole_files import whole_file, write_whole
+from bayes_alliance.whole_files import write_whole, write_whole_bytes
 
 MM = 1.0 / 25.4
 SINGLE_MM, DOUBLE_MM = 85.0, 174.0
@@ -282,13 +283,9 @@ def save_figure(
         if ending not in kinds:
             continue
         path = path_stem.with_name(f"{path_stem.name}.{ending}")
-        with use_style(), quick_fonts(), whole_file(path) as part:
-            if ending == "png":
-                _write_png(figure, part, facts)
-            else:
-                figure.savefig(part, format=ending, dpi=PNG_DPI, metadata=facts)
-            if ending == "svg":
-                _put_values(part)
+        # By way of memory: on a full disk matplotlib's writer of PDF files falls over its own traces.
+        with use_style(), quick_fonts():
+            write_whole_bytes(path, _draw(figure, ending, facts))
         written.append(path)
     table = path_stem.with_name(f"{path_stem.name}.csv")
     header = list(rows[0])
@@ -317,7 +314,18 @@ def _settle_layout(figure: Figure) -> None:
         axes.set_position((left, bottom, width, height))
 
 
-def _write_png(figure: Figure, path: Path, facts: Mapping[str, str | None]) -> None:
+def _draw(figure: Figure, ending: str, facts: Mapping[str, Any]) -> bytes:
+    """Draw a figure as the content of a file."""
+    buffer = BytesIO()
+    if ending == "png":
+        _write_png(figure, buffer, facts)
+    else:
+        figure.savefig(buffer, format=ending, dpi=PNG_DPI, metadata=dict(facts))
+    content = buffer.getvalue()
+    return _put_values(content) if ending == "svg" else content
+
+
+def _write_png(figure: Figure, stream: BytesIO, facts: Mapping[str, str | None]) -> None:
     """Write a figure as PNG without the channel of transparency: nothing in it is transparent."""
     dpi = figure.dpi
     try:
@@ -331,7 +339,7 @@ def _write_png(figure: Figure, path: Path, facts: Mapping[str, str | None]) -> N
         if value is not None:
             said.add_text(key, value)
     image = Image.frombytes("RGBA", size, drawn).convert("RGB")
-    image.save(path, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
+    image.save(stream, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
 
 
 def _fit_style(figure: Figure, style: FigureStyle) -> None:
@@ -356,10 +364,9 @@ def _fit_style(figure: Figure, style: FigureStyle) -> None:
             )
 
 
-def _put_values(path: Path) -> None:
-    """Turn the marks of :func:`say_value` into titles, which browsers show."""
-    text = path.read_text(encoding="utf-8")
-    path.write_text(_SAID.sub(r'<g class="value"><title>\1</title>', text), encoding="utf-8", newline="\n")
+def _put_values(content: bytes) -> bytes:
+    """Turn the marks of :func:`say_value` in an SVG file into titles, which browsers show."""
+    return _SAID.sub(r'<g class="value"><title>\1</title>', content.decode()).encode()
 
 
 def spread_positions(wanted: Sequence[float], *, gap: float) -> list[float]:
