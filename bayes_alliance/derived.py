@@ -80,7 +80,7 @@ def identify_numbers(*, study: str, data: str, settings: str) -> str:
     Parameters
     ----------
     study, data : str
-        Digests of the study file and of the rows.
+        All that the study says, and a digest of the rows; neither is kept as it is.
     settings : str
         How fits are made and judged.
 

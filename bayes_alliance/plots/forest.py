@@ -127,11 +127,11 @@ def _draw_panel(
     y = 0.0
     for index, line in enumerate(lines):
         if headed and (index == 0 or lines[index - 1].model.id != line.model.id):
-            _draw_heading(axes, f"{line.model.label}{gates.mark(line.model.id)}", y)
+            _write_across(axes, f"{line.model.label}{gates.mark(line.model.id)}", y, bold=True)
             y += 1.0
         label = f"{_shorten(line)}{'' if headed else gates.mark(line.model.id)}"
         if _is_narrow():
-            _draw_label(axes, label, y)
+            _write_across(axes, label, y)
             y += _LABEL
         else:
             places.append(y)
@@ -149,28 +149,15 @@ def _draw_panel(
         axes.text(1.02, -0.65, "Printed", transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, color=GREY)
 
 
-def _draw_label(axes: Axes, text: str, y: float) -> None:
-    """Write a label above its line, as there is no room beside it."""
+def _write_across(axes: Axes, text: str, y: float, *, bold: bool = False) -> None:
+    """Write across the plot where it is empty: a model's name, or in a single column what stands beside else."""
     axes.text(
         0.0,
         y + 0.1,
         text,
         transform=axes.get_yaxis_transform(),
         fontsize=SMALL_PT,
-        va="center",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3},
-    )
-
-
-def _draw_heading(axes: Axes, text: str, y: float) -> None:
-    """Write a model's name across the plot, where its line is empty: it would widen the labels too much."""
-    axes.text(
-        0.0,
-        y + 0.1,
-        text,
-        transform=axes.get_yaxis_transform(),
-        fontsize=SMALL_PT,
-        fontweight="bold",
+        fontweight="bold" if bold else "normal",
         va="center",
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     )
