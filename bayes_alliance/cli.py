@@ -28,6 +28,7 @@ from bayes_alliance.cli_published import add_commands as add_published_commands
 from bayes_alliance.cli_simulate import add_commands as add_simulate_commands
 from bayes_alliance.cli_stress import add_commands as add_stress_commands
 from bayes_alliance.errors import AllianceError, printable
+from bayes_alliance.interrupts import no_interrupt_lost
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        code: int = options.run(options)
+        with no_interrupt_lost():
+            code: int = options.run(options)
         sys.stdout.flush()
     except AllianceError as error:
         print(printable(f"bayes-alliance: {error}"), file=sys.stderr)

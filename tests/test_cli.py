@@ -595,25 +595,63 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-@pytest.mark.slow
-def test_ctrl_c_during_sampling_stores_no_half_posterior(tmp_path: Path) -> None:
-    """A signal in the middle of NUTS: exit code 130, an empty store, no table."""
-    out = tmp_path / "out"
-    arguments = ("reanalyse", "medication", "--models", "treatment", "--draws", "500000", "--out", str(out))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bayes_alliance.cli", *arguments],
+LONG_RUN = ("reanalyse", "medication", "--models", "treatment", "--draws", "500000")
+
+
+def starts_with_ctrl_c_heard(*command: str) -> subprocess.Popen[str]:
+    """Start a program that Ctrl-C reaches, also where the tests themselves run in the background."""
+    return subprocess.Popen(
+        [sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    time.sleep(25.0)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
+
+
+def assert_ended_without_half_a_posterior(process: subprocess.Popen[str], out: Path) -> None:
+    """Exit code 130, one line, an empty store, no table."""
+    try:
+        stdout, stderr = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert stdout == ""
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert list((out / "posteriors").glob("*.nc")) == []
     assert not (out / "tables").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_during_sampling_stores_no_half_posterior(tmp_path: Path) -> None:
+    """A signal in the middle of NUTS (on a machine that has compiled nothing yet, of compiling)."""
+    process = starts_with_ctrl_c_heard("-m", "bayes_alliance.cli", *LONG_RUN, "--out", str(tmp_path))
+    time.sleep(25.0)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert_ended_without_half_a_posterior(process, tmp_path)
+
+
+PRESSED_WHILE_COMPILING = """
+import signal, sys
+from llvmlite.binding.executionengine import ExecutionEngine
+from bayes_alliance.cli import main
+
+find = ExecutionEngine._find_module_ptr
+
+def pressed(self, pointer):
+    ExecutionEngine._find_module_ptr = find
+    signal.raise_signal(signal.SIGINT)
+    return find(self, pointer)
+
+ExecutionEngine._find_module_ptr = pressed
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_during_compiling_is_not_lost(tmp_path: Path) -> None:
+    """LLVM calls Python back for each function; an exception there has no caller and is only reported."""
+    process = starts_with_ctrl_c_heard("-c", PRESSED_WHILE_COMPILING, *LONG_RUN, "--out", str(tmp_path))
+    assert_ended_without_half_a_posterior(process, tmp_path)
