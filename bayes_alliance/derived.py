@@ -62,6 +62,7 @@ SHOWING = frozenset(
         "api",
         "claims_outputs",
         "doc_pages",
+        "interrupts",
         "labels",
         "manifest",
         "outputs",

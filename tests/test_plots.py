@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from results_fixture import build_results, fail_gate
 from scipy import stats
 
@@ -27,12 +29,18 @@ from bayes_alliance.fits import weight_vector
 from bayes_alliance.formulas import build_design, parse_formula
 from bayes_alliance.labels import format_number
 from bayes_alliance.plots import pdf_fonts, plan_figures, style, write_figures
-from bayes_alliance.plots.chains import rank_shares
-from bayes_alliance.plots.cohorts import plot_scorecard, tabulate_scorecard_plot, tabulate_spread_plot
+from bayes_alliance.plots.chains import plot_chains, rank_shares, tabulate_chains
+from bayes_alliance.plots.cohorts import (
+    plot_scorecard,
+    plot_spread,
+    tabulate_scorecard_plot,
+    tabulate_spread_plot,
+)
 from bayes_alliance.plots.comparison import tabulate_comparison_plot
 from bayes_alliance.plots.estimates import (
     cell_patients,
     plot_moderation,
+    shown_differences,
     tabulate_bayes_factors,
     tabulate_learning,
     tabulate_moderation,
@@ -53,6 +61,7 @@ from bayes_alliance.plots.style import (
     PAGE_MM,
     SMALL_PT,
     STYLES,
+    PlotRow,
     choose_style,
     page_width,
     save_figure,
@@ -275,22 +284,38 @@ def _beyond(axis: Axis) -> set[Text]:
     return {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
 
 
-def check_legible(figure: Figure) -> None:
-    """Check that all text lies on the page, is at least 7 pt at print size, and no title runs into a legend."""
+def shown_texts(figure: Figure) -> list[tuple[Text, Bbox]]:
+    """Texts that are drawn, with the places they take, measured as fine as in print."""
+    figure.set_dpi(300)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
+    hidden = set().union(*(_beyond(axis) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)))
+    for axes in figure.axes:
+        if not axes.axison:
+            hidden |= {label for axis in (axes.xaxis, axes.yaxis) for label in axis.findobj(Text)}
+    return [
+        (text, text.get_window_extent())
+        for text in figure.findobj(Text)
+        if text.get_text().strip() and text.get_visible() and text not in hidden
+    ]
+
+
+def check_legible(figure: Figure, *, smallest: float = SMALL_PT) -> None:
+    """Check that all text lies on the page, is at least 7 pt at print size, and none runs into another."""
+    texts = shown_texts(figure)
+    millimetre = MM * figure.dpi
     width, height = figure.bbox.width, figure.bbox.height
-    beyond = set().union(*(_beyond(axis) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)))
-    for text in figure.findobj(Text):
-        if not text.get_text().strip() or not text.get_visible() or text in beyond:
-            continue
-        box = text.get_window_extent()
-        assert text.get_fontsize() >= SMALL_PT
-        assert box.x0 >= -1 and box.x1 <= width + 1, text.get_text()
-        assert box.y0 >= -1 and box.y1 <= height + 1, text.get_text()
-    heading = [text for text in figure.texts if text.get_text() == figure.get_suptitle() != ""]
-    for legend in figure.legends:
-        assert not any(legend.get_window_extent().overlaps(text.get_window_extent()) for text in heading)
+    for text, box in texts:
+        assert text.get_fontsize() >= smallest - 1e-9
+        assert box.x0 >= -0.3 * millimetre and box.x1 <= width + 0.3 * millimetre, text.get_text()
+        assert box.y0 >= -0.3 * millimetre and box.y1 <= height + 0.3 * millimetre, text.get_text()
+    for (one, first), (other, second) in itertools.combinations(texts, 2):
+        common = Bbox.intersection(first, second)
+        # Boxes are a little higher than letters, so neighbouring lines may share a millimetre.
+        runs_into = common is not None and common.width > 0.5 * millimetre and common.height > millimetre
+        assert not runs_into, (one.get_text(), other.get_text())
+    for axes in figure.axes:
+        assert axes.get_window_extent().width > 20.0 * millimetre, axes.get_title("left")
 
 
 def test_every_figure_can_be_read_in_print(results: StudyResults) -> None:
@@ -469,7 +494,8 @@ def test_a_dollar_sign_in_a_label_is_a_dollar_sign(results: StudyResults, tmp_pa
 
 def test_the_posterior_curve_is_that_of_the_draws(results: StudyResults) -> None:
     """Densities integrate to one, the likelihood is the Normal of ML, and the posterior has the draws' mean and SD."""
-    rows = [r for r in tabulate_learning(results) if r["estimand"] == "deviation_poor_outcome"]
+    shown = shown_differences(results)
+    rows = [r for r in tabulate_learning(results, shown) if r["estimand"] == "deviation_poor_outcome"]
     at = np.array([r["value"] for r in rows], dtype=float)
     run = results.run("tasks_outcome")
     assert run is not None and run.posterior is not None
@@ -523,9 +549,10 @@ def test_every_line_of_the_moderation_has_its_label_over_several_outcomes(result
 def test_scores_of_patients_add_up_to_the_difference_and_name_nobody(results: StudyResults) -> None:
     """Sorted, cumulated to the elpd difference of the records; ranks stand for patients."""
     comparison = next(c for c in results.comparisons if c.name == "tasks")
-    rows = tabulate_patient_scores(results, comparison)
+    pairs = compared_pairs(results, comparison)
+    rows = tabulate_patient_scores(results, comparison, pairs)
     elpd = {m.model_id: m.elpd["new_patient"] for m in comparison.models}
-    for model, reference in compared_pairs(results, comparison):
+    for model, reference in pairs:
         mine = [r for r in rows if r["model"] == model]
         assert [r["rank"] for r in mine] == list(range(1, comparison.rows.n_patients + 1))
         differences = [float(r["elpd_diff"] or 0.0) for r in mine]
@@ -617,37 +644,48 @@ def test_spread_and_scorecard_show_the_cohorts_as_they_are(results: StudyResults
     assert any("SYNTHETIC DATA" in text.get_text() for text in figure.findobj(Text))
 
 
-@pytest.mark.parametrize("name", ["column", "apa", "slides"])
-def test_styles_keep_letters_legible_and_widths(results: StudyResults, tmp_path: Path, name: str) -> None:
-    """A column is 85 mm wide; APA has letters of 8 points and no title; slides have 12 points and more."""
+def all_figures(results: StudyResults) -> list[tuple[str, Figure, list[PlotRow]]]:
+    """Every figure of a run, cohorts and chains included, with its numbers, in the style of now."""
+    spread = tuple(
+        Spread(
+            model_id=run.model.id, name=estimand.name, label=estimand.label, n=3, ml_mean=0, ml_sd=0, ml_low=0,
+            ml_high=0, bayes_mean=-0.03, bayes_sd=0.001, bayes_low=-0.032, bayes_high=-0.029, posterior_sd=0.01,
+        )
+        for run in results.runs for estimand in run.model.estimands
+    )  # fmt: skip
+    kinds = ("estimate", "se", "explained_intercept", "p of the test")
+    lines = [
+        ["III", "0.4", kind, "m", 0.35, 0.45, 0.45, True, True, ""] for kind in kinds for _ in range(200)
+    ]
+    whole = replace(results, spread=spread)
+    chains = next(run for run in results.runs if run.posterior is not None)
+    return [
+        *((plan.name, plan.draw(), plan.rows) for plan in plan_figures(results)),
+        ("cohort_spread", plot_spread(whole), tabulate_spread_plot(whole)),
+        ("scorecard", plot_scorecard([{"lines": lines}]), tabulate_scorecard_plot([{"lines": lines}])),
+        ("chains", plot_chains(results, chains), tabulate_chains(results, chains)),
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in STYLES if name != "journal"])
+def test_every_figure_can_be_read_in_every_style(results: StudyResults, name: str) -> None:
+    """APA has letters of 8 points and no title; slides have 12 points and more; a column is 85 mm wide.
+
+    Nothing leaves its figure, no text runs into another, no figure is longer than a page, no number is lost.
+    """
+    wide = [row for _, _, rows in all_figures(results) for row in rows]
+    chosen = STYLES[name]
     with choose_style(name):
-        plan = next(p for p in plan_figures(results) if p.name == "figure_1")
-        figure = plan.draw()
-        save_figure(figure, tmp_path / name, rows=plan.rows, provenance=plan.stamp, kinds=("svg",))
-    sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text().strip()]
-    width = figure.get_figwidth() / MM
-    if name == "column":
-        assert width == pytest.approx(85.0) and min(sizes) >= 7.0
-        check_legible(figure)
-    elif name == "apa":
-        assert min(sizes) >= 8.0 - 1e-9 and max(sizes) <= 14.0 and figure.get_suptitle() == ""
-    else:
-        assert min(sizes) >= 12.0
+        figures = all_figures(results)
+        assert [row for _, _, rows in figures for row in rows] == wide
+        for called, figure, _ in figures:
+            with style.use_style():
+                style.fit_style(figure, chosen)
+            assert figure.get_figwidth() / MM == pytest.approx(chosen.scale * chosen.width_mm), called
+            assert figure.get_figheight() / MM <= chosen.scale * PAGE_MM + 0.5, called
+            assert bool(figure.get_suptitle()) == chosen.titled
+            check_legible(figure, smallest={"column": 7.0, "apa": 8.0, "slides": 12.0}[name])
     assert page_width() == DOUBLE_MM
-
-
-def test_forests_and_comparisons_fit_a_column(results: StudyResults) -> None:
-    """85 mm wide and not longer than a page, every letter on the page; the same numbers as in two columns."""
-    names = ("forest", "comparison")
-    wide = [row for p in plan_figures(results) if p.name.startswith(names) for row in p.rows]
-    with choose_style("column"):
-        planned = [p for p in plan_figures(results) if p.name.startswith(names)]
-        assert [row for p in planned for row in p.rows] == wide
-        for plan in planned:
-            figure = plan.draw()
-            assert figure.get_figwidth() / MM == pytest.approx(85.0)
-            assert figure.get_figheight() / MM <= style.PAGE_MM
-            check_legible(figure)
 
 
 def test_the_command_line_knows_every_style() -> None:

@@ -18,6 +18,7 @@ from bayes_alliance.benchmark.rows_file import FORMULA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 PROVENANCE = "synthetic"
@@ -124,11 +125,24 @@ def plot_benchmark(results: Sequence[Result]) -> Figure:
             axes.set_xscale("log")
             axes.set_yscale("log")
             axes.set_xlabel("Patients")
+            for axis in (axes.xaxis, axes.yaxis):
+                _tick_short_axis(axis)
         handles, labels = left.get_legend_handles_labels()
         # Three columns are as wide as the figure; a fourth would be cut off at both ends.
         figure.legend(handles, labels, loc="outside upper center", ncols=3)
         add_note(figure, _FIGURE_NOTE)
     return figure
+
+
+def _tick_short_axis(axis: Axis) -> None:
+    """Write 1, 2 and 5 along a logarithmic axis of little more than a decade: its own labels would run into each other."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    low, high = axis.get_view_interval()
+    if high < 40.0 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _draw(axes: Axes, results: Sequence[Result], quantity: str) -> None:

@@ -41,6 +41,7 @@ from bayes_alliance.plots.cohorts import (
 )
 from bayes_alliance.plots.comparison import plot_comparison, tabulate_comparison_plot
 from bayes_alliance.plots.estimates import (
+    pages_of_differences,
     plot_bayes_factors,
     plot_learning,
     plot_moderation,
@@ -59,6 +60,7 @@ from bayes_alliance.plots.predictive import (
 )
 from bayes_alliance.plots.prior_sensitivity import plot_prior_sensitivity, tabulate_prior_sensitivity
 from bayes_alliance.plots.scores import (
+    pages_of_pairs,
     plot_pareto_k,
     plot_patient_scores,
     shown_comparisons,
@@ -165,9 +167,15 @@ def _paged(
 ) -> Iterator[PlannedFigure]:
     """Plan a forest a page."""
     pages = split_pages(lines, headed=headed)
-    for number, page in enumerate(pages, start=1):
-        which, part = (f"_{number}", f" ({number} of {len(pages)})") if len(pages) > 1 else ("", "")
+    for (which, part), page in zip(_number(pages), pages, strict=True):
         yield _forest(results, f"{name}{which}", page, f"{title}{part}", headed=headed)
+
+
+def _number(pages: Sequence[object]) -> list[tuple[str, str]]:
+    """Give what follows the file name and the title of each figure of several; of one alone nothing."""
+    if len(pages) == 1:
+        return [("", "")]
+    return [(f"_{number}", f" ({number} of {len(pages)})") for number in range(1, len(pages) + 1)]
 
 
 def _forest(
@@ -240,11 +248,12 @@ def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
         "Moderation",
         describe_moderation(rows),
     )
-    rows = tabulate_learning(results)
-    title = "Prior, likelihood and posterior of slope differences"
-    yield _plan(
-        results, "prior_posterior", rows, partial(plot_learning, results), title, describe_learning(rows)
-    )
+    pages = pages_of_differences(results)
+    for (which, part), page in zip(_number(pages), pages, strict=True):
+        rows = tabulate_learning(results, page)
+        draw = partial(plot_learning, results, page)
+        title = f"Prior, likelihood and posterior of slope differences{part}"
+        yield _plan(results, f"prior_posterior{which}", rows, draw, title, describe_learning(rows))
     rows = tabulate_bayes_factors(results)
     title = "Bayes factors over prior widths"
     yield _plan(
@@ -277,17 +286,17 @@ def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
 def _scores(results: StudyResults) -> Iterator[PlannedFigure]:
     for comparison in shown_comparisons(results):
         name, label = name_file(comparison.name), results.study.variable(comparison.outcome).label
-        rows = tabulate_patient_scores(results, comparison)
-        draw = partial(plot_patient_scores, results, comparison)
-        alt = describe_patient_scores(rows)
-        yield _plan(
-            results,
-            f"patient_scores_{name}",
-            rows,
-            draw,
-            f"Who is predicted better: {label}, comparison {name}",
-            alt,
-        )
+        pages = pages_of_pairs(results, comparison)
+        for (which, part), page in zip(_number(pages), pages, strict=True):
+            rows = tabulate_patient_scores(results, comparison, page)
+            yield _plan(
+                results,
+                f"patient_scores_{name}{which}",
+                rows,
+                partial(plot_patient_scores, results, comparison, page),
+                f"Who is predicted better: {label}, comparison {name}{part}",
+                describe_patient_scores(rows),
+            )
         rows = tabulate_pareto_k(results, comparison)
         draw = partial(plot_pareto_k, results, comparison)
         yield _plan(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,24 +10,29 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bayes_alliance.labels import format_fixed, format_number, use_minus_sign
+from bayes_alliance.plots.lines import lay_lines, name_lines
 from bayes_alliance.plots.style import (
     BLUE,
-    DOUBLE_MM,
     GREY,
     LIGHT,
     SMALL_PT,
     VERMILLION,
     PlotRow,
     add_note,
+    is_narrow,
     make_figure,
     note_height_mm,
+    page_width,
     say_value,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.results import Spread, StudyResults
 
 _LIMIT = 3.0
 _KIND_MM, _LINE_MM = 8.0, 6.8
+# Letters of a label beside its line.
+_NAME = 60
 _SYNTHETIC = "SYNTHETIC DATA: cohorts built to print the published tables, no recovery of the patients' data."
 
 
@@ -79,11 +83,13 @@ def plot_scorecard(cohorts: Sequence[Mapping[str, Any]]) -> Figure:
         "right: "
         f"numbers that are printed again, of all. Agreement is by construction. {_SYNTHETIC}"
     )
+    lines = lay_lines(kinds, _KIND_MM, letters=_NAME)
+    width = page_width()
     with use_style():
-        figure = make_figure(DOUBLE_MM, len(kinds) * _KIND_MM + 20.0 + note_height_mm(note, DOUBLE_MM))
+        figure = make_figure(width, lines.count * _KIND_MM + 20.0 + note_height_mm(note, width))
         axes = figure.subplots()
         axes.axvspan(-1.0, 1.0, color=LIGHT, alpha=0.5, linewidth=0.0)
-        for y, kind in enumerate(kinds):
+        for y, kind in zip(lines.places, kinds, strict=True):
             mine = [row for row in rows if row["kind"] == kind]
             for met, colour in ((True, BLUE), (False, VERMILLION)):
                 at = [
@@ -102,14 +108,12 @@ def plot_scorecard(cohorts: Sequence[Mapping[str, Any]]) -> Figure:
                 fontsize=SMALL_PT,
                 va="center",
             )
-        axes.set_yticks(range(len(kinds)), kinds)
-        axes.set_ylim(len(kinds) - 0.5, -0.5)
+        name_lines([axes], lines)
         axes.set_xlim(-_LIMIT - 0.1, _LIMIT + 0.1)
-        axes.set_xticks([-1, 0, 1], ["lower end", "middle", "upper end"])
-        axes.tick_params(axis="y", length=0.0)
-        axes.spines["left"].set_visible(False)
+        between = "\n" if is_narrow() else " "
+        axes.set_xticks([-1, 0, 1], [f"lower{between}end", "middle", f"upper{between}end"])
         title = f"Printed numbers, and what {len(cohorts)} synthetic cohorts print"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
+        figure.suptitle(wrap_title(title), x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure
 
@@ -159,10 +163,12 @@ def plot_spread(results: StudyResults) -> Figure:
         "lower bound: "
         f"cohorts stay nearer to each other than rounding alone would force them to. {_SYNTHETIC}"
     )
+    lines = lay_lines([str(row["label"]) for row in rows], _LINE_MM, letters=_NAME)
+    width = page_width()
     with use_style():
-        figure = make_figure(DOUBLE_MM, len(rows) * _LINE_MM + 20.0 + note_height_mm(note, DOUBLE_MM))
+        figure = make_figure(width, lines.count * _LINE_MM + 20.0 + note_height_mm(note, width))
         axes = figure.subplots()
-        for y, row in enumerate(rows):
+        for y, row in zip(lines.places, rows, strict=True):
             mean, low, high, sd = (
                 float(row[name] or 0.0)
                 for name in (
@@ -185,11 +191,9 @@ def plot_spread(results: StudyResults) -> Figure:
             ratio = format_fixed(float(row["between_over_posterior_sd"] or 0.0), 2)
             axes.text(1.01, y, ratio, transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, va="center")
         axes.axvline(0.0, color=GREY, linewidth=0.6)
-        axes.set_yticks(range(len(rows)), [textwrap.fill(str(row["label"]), 60) for row in rows])
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0.0)
-        axes.spines["left"].set_visible(False)
+        name_lines([axes], lines)
         axes.set_xlabel("Posterior mean, in posterior SDs")
-        figure.suptitle("How far the answers rest on what was not printed", x=0.01, ha="left", fontsize=9.0)
+        title = wrap_title("How far the answers rest on what was not printed")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.labels import describe_provenance, format_fixed
+from bayes_alliance.plots.lines import lay_lines, name_lines
 from bayes_alliance.plots.style import (
     BLUE,
     GREY,
@@ -16,7 +15,6 @@ from bayes_alliance.plots.style import (
     VERMILLION,
     PlotRow,
     add_note,
-    grid_columns,
     make_figure,
     note_height_mm,
     page_width,
@@ -28,8 +26,8 @@ from bayes_alliance.results import ComparisonSet, StudyResults
 from bayes_alliance.tables.marks import collect_gates, name_model
 
 _LINE_MM, _EXTRA_MM = 6.2, 24.0
-# Letters of a model's name in a line, beside two panels and beside one.
-_WIDE_NAME, _NARROW_NAME = 38, 20
+# Letters of a model's name in a line beside the panels.
+_NAME = 38
 
 
 def tabulate_comparison_plot(results: StudyResults, comparison: ComparisonSet) -> list[PlotRow]:
@@ -67,30 +65,26 @@ def tabulate_comparison_plot(results: StudyResults, comparison: ComparisonSet) -
 
 
 def plot_comparison(results: StudyResults, comparison: ComparisonSet) -> Figure:
-    """Plot one comparison: AIC differences on the left (or above), -2 elpd differences with SE on the right (below).
+    """Plot one comparison: AIC differences on the left, -2 elpd differences with SE on the right.
 
     Both panels share their axis, since both are on the scale of -2 log density; smaller is better.
     """
     rows = tabulate_comparison_plot(results, comparison)
     note = _note(results, comparison)
-    width, wide = page_width(), grid_columns() > 1
+    width = page_width()
     gates = collect_gates(results)
-    letters = _WIDE_NAME if wide else _NARROW_NAME
-    names = [textwrap.fill(name_model(results, gates, str(row["model"])), letters) for row in rows]
+    names = [name_model(results, gates, str(row["model"])) for row in rows]
+    lines = lay_lines(names, _LINE_MM, letters=_NAME)
     with use_style():
-        # A name of three lines needs more than a line's height.
-        line = max(_LINE_MM, 0.0 if wide else 3.2 * max(name.count("\n") + 1 for name in names))
-        panels = len(rows) * line + _EXTRA_MM if wide else 2 * len(rows) * line + 2 * _EXTRA_MM - 8.0
-        drawn = make_figure(width, panels + note_height_mm(note, width))
-        left, right = drawn.subplots(*((1, 2) if wide else (2, 1)), sharey=True, sharex=True)
-        for y, row in enumerate(rows):
+        drawn = make_figure(width, lines.count * _LINE_MM + _EXTRA_MM + note_height_mm(note, width))
+        left, right = drawn.subplots(1, 2, sharey=True, sharex=True)
+        for y, row in zip(lines.places, rows, strict=True):
             _draw_row(left, right, row, y)
-        left.set_yticks(range(len(rows)), names)
-        left.set_ylim(len(rows) - 0.5, -0.5)
+        name_lines((left, right), lines)
         left.set_title("Fit: AIC (ML)", loc="left", fontweight="bold")
-        left.set_xlabel("AIC above the smallest")
-        right.set_title("Prediction: new patient", loc="left", fontweight="bold")
-        right.set_xlabel("\N{MINUS SIGN}2 elpd above the best, \N{PLUS-MINUS SIGN} SE")
+        left.set_xlabel(wrap_title("AIC above the smallest", 0.5))
+        right.set_title(wrap_title("Prediction: new patient", 0.5), loc="left", fontweight="bold")
+        right.set_xlabel(wrap_title("\N{MINUS SIGN}2 elpd above the best, \N{PLUS-MINUS SIGN} SE", 0.5))
         variable = results.study.variable(comparison.outcome)
         title = f"Models compared: {variable.label}, rows of comparison '{comparison.name}'"
         drawn.suptitle(wrap_title(title), x=0.01, ha="left", fontsize=9.0)
@@ -98,14 +92,12 @@ def plot_comparison(results: StudyResults, comparison: ComparisonSet) -> Figure:
     return drawn
 
 
-def _draw_row(left: Axes, right: Axes, row: PlotRow, y: int) -> None:
+def _draw_row(left: Axes, right: Axes, row: PlotRow, y: float) -> None:
     aic, elpd = float(row["aic_diff"] or 0.0), float(row["minus_2_elpd_diff"] or 0.0)
     se = float(row["minus_2_elpd_diff_se"] or 0.0)
     for axes in (left, right):
         axes.axhline(y, color=LIGHT, linewidth=0.4, zorder=0)
         axes.axvline(0.0, color=GREY, linewidth=0.6, zorder=1)
-        axes.tick_params(axis="y", length=0.0)
-        axes.spines["left"].set_visible(False)
     # One poor model stretches the axis and hides what lies between the others: the numbers stand beside.
     spread = "" if elpd == 0.0 else f" \N{PLUS-MINUS SIGN} {format_fixed(se, 1)}"
     for axes, text in ((left, format_fixed(aic, 1)), (right, f"{format_fixed(elpd, 1)}{spread}")):

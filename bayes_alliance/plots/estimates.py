@@ -11,11 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from bayes_alliance.fits import Array
 from bayes_alliance.labels import describe_provenance, format_number, use_minus_sign
 from bayes_alliance.plots.forest_lines import ForestLine, forest_lines, printed_lines
+from bayes_alliance.plots.lines import Lines, lay_lines, name_lines
 from bayes_alliance.plots.style import (
     BLACK,
     BLUE,
@@ -28,10 +30,12 @@ from bayes_alliance.plots.style import (
     PlotRow,
     add_note,
     grid_columns,
+    is_narrow,
     make_figure,
     note_height_mm,
     page_width,
     say_value,
+    split_panels,
     use_style,
     wrap_title,
 )
@@ -43,7 +47,7 @@ from bayes_alliance.tables.marks import collect_gates
 _POINTS = 161
 _DENSITY_DRAWS = 4000
 _PANEL_MM = 40.0
-_LINE_MM = 5.0
+_CELL_MM = 7.5
 _Z = 1.959963984540054
 MAX_PANELS = 12
 
@@ -76,8 +80,21 @@ def shown_differences(results: StudyResults) -> list[Shown]:
     return found[:MAX_PANELS]
 
 
-def tabulate_learning(results: StudyResults) -> list[PlotRow]:
+def pages_of_differences(results: StudyResults) -> list[list[Shown]]:
+    """Split the differences into figures that fit a page in the style of now."""
+    shown = shown_differences(results)
+    return [[shown[i] for i in page] for page in split_panels(len(shown), _PANEL_MM)]
+
+
+def tabulate_learning(results: StudyResults, differences: Sequence[Shown]) -> list[PlotRow]:
     """Compute prior, likelihood and posterior densities of each difference over the horizon.
+
+    Parameters
+    ----------
+    results : StudyResults
+        For priors and the horizon.
+    differences : sequence of Shown
+        Of those that :func:`shown_differences` gives.
 
     Returns
     -------
@@ -85,10 +102,7 @@ def tabulate_learning(results: StudyResults) -> list[PlotRow]:
         Densities per point of the outcome. The likelihood is the Normal approximation with the ML estimate and its
         SE; the posterior is a kernel estimate (Gaussian kernel, Scott's rule) from the draws.
     """
-    rows: list[PlotRow] = []
-    for shown in shown_differences(results):
-        rows += _learning_rows(results, shown)
-    return rows
+    return [row for shown in differences for row in _learning_rows(results, shown)]
 
 
 def _learning_rows(results: StudyResults, shown: Shown) -> list[PlotRow]:
@@ -119,18 +133,17 @@ def _learning_rows(results: StudyResults, shown: Shown) -> list[PlotRow]:
     ]
 
 
-def plot_learning(results: StudyResults) -> Figure:
+def plot_learning(results: StudyResults, differences: Sequence[Shown]) -> Figure:
     """Plot prior, likelihood and posterior of each slope difference: a panel each."""
-    shown = shown_differences(results)
     horizon = f"{results.study.horizon:g} {results.study.time_unit}"
     note = (
         f"Dashed: prior '{results.prior}'. Dotted: likelihood, Normal with the ML estimate and its SE. Filled: "
         f"posterior, smoothed from the draws. Points over {horizon}; areas under the lines are equal. "
-        f"{_tail(results, shown)}"
+        f"{_tail(results, differences)}"
     )
     with use_style():
-        figure, panels = _grid(len(shown), note)
-        for axes, one in zip(panels, shown, strict=True):
+        figure, panels = _grid(len(differences), note)
+        for axes, one in zip(panels, differences, strict=True):
             _draw_learning(axes, results, one)
         handles = [
             Line2D([], [], color=GREY, linestyle="--", linewidth=0.9, label="Prior"),
@@ -244,15 +257,25 @@ def plot_moderation(results: StudyResults) -> Figure:
             [*collect_gates(results).notes(run.model.id for run in runs), describe_provenance(results)]
         )
     )
-    lines = max(len(rows) for rows in tables)
-    width = page_width()
+    lines = [
+        lay_lines([str(row["label"]).removeprefix("Slope, ") for row in rows], _CELL_MM, letters=26)
+        for rows in tables
+    ]
+    same, width = _same_lines(tables), page_width()
+    # Panels that do not share their lines have names of their own, for which a single column has no place.
+    stacked = is_narrow() and not same
+    heights = [mine.count for mine in lines]
+    high = (sum(heights) * _CELL_MM + 14.0 * (len(runs) - 1)) if stacked else max(heights) * _CELL_MM
     with use_style():
-        figure = make_figure(width, lines * _LINE_MM * 1.5 + 22.0 + note_height_mm(note, width))
-        panels = figure.subplots(1, len(runs), sharey=_same_lines(tables), squeeze=False)[0]
-        for index, (axes, run, rows) in enumerate(zip(panels, runs, tables, strict=True)):
-            _draw_moderation(axes, results, run, rows, named=index == 0 or not _same_lines(tables))
+        figure = make_figure(width, high + 22.0 + note_height_mm(note, width))
+        grid = {"nrows": len(runs), "height_ratios": heights} if stacked else {"ncols": len(runs)}
+        panels = list(figure.subplots(sharey=same, squeeze=False, **grid).ravel())
+        for axes, run, rows, mine in zip(panels, runs, tables, lines, strict=True):
+            _draw_moderation(axes, results, run, rows, mine)
+        for first in [0] if same else range(len(panels)):
+            name_lines(panels if same else [panels[first]], lines[first], top=0.7)
         title = f"Moderation: change over {results.study.horizon:g} {results.study.time_unit}"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
+        figure.suptitle(wrap_title(title, 0.5), x=0.01, ha="left", fontsize=9.0)
         handles = [
             Line2D([], [], color=BLUE, marker="o", linewidth=0.9, label="ML"),
             Line2D([], [], color=VERMILLION, marker="D", linewidth=0.9, label="Bayes"),
@@ -268,10 +291,10 @@ def _same_lines(tables: Sequence[Sequence[PlotRow]]) -> bool:
 
 
 def _draw_moderation(
-    axes: Axes, results: StudyResults, run: ModelRun, rows: Sequence[PlotRow], *, named: bool
+    axes: Axes, results: StudyResults, run: ModelRun, rows: Sequence[PlotRow], lines: Lines
 ) -> None:
     markers = {"slope": "o", "slope_deviation": "^", "slope_contrast": "D"}
-    for y, row in enumerate(rows):
+    for y, row in zip(lines.places, rows, strict=True):
         axes.axhline(y, color=LIGHT, linewidth=0.4, zorder=0)
         sources = (
             ("ml", "ml_lower_95", "ml_upper_95", BLUE, -0.16),
@@ -307,18 +330,13 @@ def _draw_moderation(
                 color=GREY,
             )
     axes.axvline(0.0, color=GREY, linewidth=0.6)
-    labels = [textwrap.fill(str(row["label"]).removeprefix("Slope, "), 26) for row in rows]
-    # Panels that share their axis share its labels: setting them again would empty them everywhere.
-    if named:
-        axes.set_yticks(range(len(rows)), labels)
-    axes.tick_params(axis="y", length=0.0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(rows) - 0.5, -0.7)
     axes.text(1.01, -0.7, "n", transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, color=GREY)
     mark_text = collect_gates(results).mark(run.model.id)
     variable = results.study.variable(run.model.outcome)
     axes.set_title(f"{variable.label}{mark_text}", loc="left", fontweight="bold")
     axes.set_xlabel(variable.unit or "points")
+    if is_narrow():
+        axes.xaxis.set_major_locator(MaxNLocator(3))
 
 
 def tabulate_bayes_factors(results: StudyResults) -> list[PlotRow]:
@@ -351,35 +369,50 @@ def plot_bayes_factors(results: StudyResults) -> Figure:
         "(\N{MULTIPLICATION SIGN}1). Open: Monte-Carlo error above 10 % or Pareto k above 0.7. Grey: 1/10, 1/3, 1, "
         f"3, 10. {describe_provenance(results)}"
     )
-    width = page_width()
     with use_style():
-        height = max(74.0, 9.0 * len(labels))
-        figure = make_figure(width, height + note_height_mm(note, width))
-        axes = figure.subplots()
+        figure, axes, beside = _place_legend(len(labels), note)
         for level in (0.1, 1.0 / 3.0, 1.0, 3.0, 10.0):
             axes.axhline(math.log10(level), color=GREY if level == 1.0 else LIGHT, linewidth=0.6, zorder=0)
         for index, label in enumerate(labels):
             _draw_curve(axes, [row for row in rows if row["label"] == label], index)
         axes.set_xscale("log", base=2)
         widths = sorted({float(row["width"] or 1.0) for row in rows})
-        axes.set_xticks(widths, [f"\N{MULTIPLICATION SIGN}{w:g}" for w in widths])
+        times = "" if is_narrow() else "\N{MULTIPLICATION SIGN}"
+        axes.set_xticks(widths, [f"{times}{w:g}" for w in widths])
         axes.minorticks_off()
         low, high = axes.get_ylim()
         exponents = range(math.floor(low), math.ceil(high) + 1)
         axes.set_yticks(list(exponents), [f"{10**e:,}" if e >= 0 else f"{10.0**e:g}" for e in exponents])
-        axes.set_xlabel("Width of the prior on the effect")
+        axes.set_xlabel("Width of the prior on the effect" + ("" if times else ", times the stated one"))
         axes.set_ylabel("Bayes factor, effect : none")
-        figure.legend(loc="outside right upper", fontsize=SMALL_PT)
-        figure.suptitle("Evidence depends on the prior's width", x=0.01, ha="left", fontsize=9.0)
+        if beside is None:
+            figure.legend(loc="outside right upper", fontsize=SMALL_PT)
+        else:
+            beside.legend(*axes.get_legend_handles_labels(), loc="upper left", borderaxespad=0.0)
+        title = wrap_title("Evidence depends on the prior's width")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure
+
+
+def _place_legend(count: int, note: str) -> tuple[Figure, Axes, Axes | None]:
+    """Make a figure whose legend of so many names stands to the right, or in a single column in axes below."""
+    width = page_width()
+    if not is_narrow():
+        figure = make_figure(width, max(74.0, 9.0 * count) + note_height_mm(note, width))
+        return figure, figure.subplots(), None
+    legend_mm = 7.2 * count
+    figure = make_figure(width, 78.0 + legend_mm + note_height_mm(note, width))
+    above, below = figure.subplots(2, 1, height_ratios=[74.0, legend_mm])
+    below.set_axis_off()
+    return figure, above, below
 
 
 def _draw_curve(axes: Axes, rows: Sequence[PlotRow], index: int) -> None:
     colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
     style = "-" if index < len(COLOURS) else "--"
     x, y = _floats(rows, "width"), _floats(rows, "log_bf10") / math.log(10.0)
-    label = textwrap.fill(str(rows[0]["label"]), 34)
+    label = textwrap.fill(str(rows[0]["label"]), 42 if is_narrow() else 34)
     axes.plot(x, y, color=colour, linestyle=style, linewidth=1.0, marker=marker, label=label)
     for row, at, value in zip(rows, x, y, strict=True):
         sound = float(row["error"] or 0.0) <= 0.1 and float(row["pareto_k"] or 0.0) <= 0.7

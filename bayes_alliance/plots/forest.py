@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from bayes_alliance.labels import describe_provenance, format_number, use_minus_sign
 from bayes_alliance.plots.forest_lines import ForestLine, tabulate_line
+from bayes_alliance.plots.lines import write_across
 from bayes_alliance.plots.style import (
     BLACK,
     BLUE,
@@ -21,11 +22,13 @@ from bayes_alliance.plots.style import (
     PlotRow,
     add_note,
     grid_columns,
+    is_narrow,
     make_figure,
     note_height_mm,
     page_width,
     say_value,
     use_style,
+    wrap_small,
     wrap_title,
 )
 from bayes_alliance.results import StudyResults
@@ -45,7 +48,7 @@ _REST_MM, _NARROW_REST_MM = 50.0, 74.0
 
 def split_pages(lines: Sequence[ForestLine], *, headed: bool = True) -> list[list[ForestLine]]:
     """Split lines into pages that fit a page of print in the style of now, never within a model."""
-    fits = int((PAGE_MM - (_NARROW_REST_MM if _is_narrow() else _REST_MM)) / _LINE_MM)
+    fits = int((PAGE_MM - (_NARROW_REST_MM if is_narrow() else _REST_MM)) / _LINE_MM)
     models = list(dict.fromkeys(line.model.id for line in lines))
     pages: list[list[ForestLine]] = []
     used = fits + 1.0
@@ -84,7 +87,7 @@ def plot_forest(results: StudyResults, lines: Sequence[ForestLine], *, title: st
         o: [x for x in lines if x.model.outcome == o] for o in dict.fromkeys(x.model.outcome for x in lines)
     }
     counts = [_count(mine, headed) for mine in panels.values()]
-    head = _NARROW_HEAD_MM if _is_narrow() else _HEAD_MM
+    head = _NARROW_HEAD_MM if is_narrow() else _HEAD_MM
     height = sum(counts) * _LINE_MM + len(panels) * _PANEL_EXTRA_MM + head
     note = _note(results, lines)
     width = page_width()
@@ -103,17 +106,24 @@ def plot_forest(results: StudyResults, lines: Sequence[ForestLine], *, title: st
     return drawn
 
 
-def _is_narrow() -> bool:
-    return grid_columns() == 1
-
-
 def _pitch() -> float:
     """Height that an estimand takes, in lines."""
-    return 1.0 + (_LABEL if _is_narrow() else 0.0)
+    return 1.0 + (_LABEL if is_narrow() else 0.0)
 
 
 def _count(lines: Sequence[ForestLine], headed: bool) -> float:
-    return _pitch() * len(lines) + (len({line.model.id for line in lines}) if headed else 0)
+    heads = [_head(label) for label in {line.model.id: line.model.label for line in lines}.values()]
+    return _pitch() * len(lines) + (sum(_head_height(head) for head in heads) if headed else 0)
+
+
+def _head(label: str) -> str:
+    """Break a model's name into lines where it would leave a single column, bold letters being wider."""
+    return "\n".join(wrap_small(label, 0.85 * page_width())) if is_narrow() else label
+
+
+def _head_height(head: str) -> float:
+    """Height that a model's name takes, in lines."""
+    return 1.0 + 0.7 * head.count("\n")
 
 
 def _draw_panel(
@@ -127,11 +137,13 @@ def _draw_panel(
     y = 0.0
     for index, line in enumerate(lines):
         if headed and (index == 0 or lines[index - 1].model.id != line.model.id):
-            _write_across(axes, f"{line.model.label}{gates.mark(line.model.id)}", y, bold=True)
-            y += 1.0
+            head = _head(line.model.label)
+            further = _head_height(head) - 1.0
+            write_across(axes, f"{head}{gates.mark(line.model.id)}", y + 0.1 + further / 2.0, bold=True)
+            y += 1.0 + further
         label = f"{_shorten(line)}{'' if headed else gates.mark(line.model.id)}"
-        if _is_narrow():
-            _write_across(axes, label, y)
+        if is_narrow():
+            write_across(axes, label, y + 0.1)
             y += _LABEL
         else:
             places.append(y)
@@ -145,22 +157,8 @@ def _draw_panel(
     axes.set_ylim(y - 0.5, -0.5)
     axes.set_title(f"{variable.label} ({variable.unit or 'points'})", loc="left", fontweight="bold")
     # In a single column the title takes this place, and the note alone says what stands on the right.
-    if any(line.cell is not None for line in lines) and not _is_narrow():
+    if any(line.cell is not None for line in lines) and not is_narrow():
         axes.text(1.02, -0.65, "Printed", transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, color=GREY)
-
-
-def _write_across(axes: Axes, text: str, y: float, *, bold: bool = False) -> None:
-    """Write across the plot where it is empty: a model's name, or in a single column what stands beside else."""
-    axes.text(
-        0.0,
-        y + 0.1,
-        text,
-        transform=axes.get_yaxis_transform(),
-        fontsize=SMALL_PT,
-        fontweight="bold" if bold else "normal",
-        va="center",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-    )
 
 
 def _shorten(line: ForestLine) -> str:

@@ -7,21 +7,25 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from bayes_alliance.labels import format_number, use_minus_sign
+from bayes_alliance.plots.lines import lay_lines, name_lines
 from bayes_alliance.plots.style import (
     BLACK,
     COLOURS,
-    DOUBLE_MM,
     LIGHT,
     MARKERS,
     SMALL_PT,
     PlotRow,
     add_note,
+    is_narrow,
     make_figure,
     note_height_mm,
+    page_width,
     say_value,
     use_style,
+    wrap_title,
 )
 from bayes_alliance.published.posterior import CellPosterior
 from bayes_alliance.study import Study
@@ -29,6 +33,8 @@ from bayes_alliance.tables.published import provenance
 
 _LINE_MM = 3.4
 _GAP = 1.0
+# Letters of a label beside its group: as many as there are.
+_NAME = 999
 
 
 def tabulate_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) -> list[PlotRow]:
@@ -79,36 +85,33 @@ def plot_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) ->
         f"can stand together. {provenance(study)}"
     )
     step = len(priors) + _GAP
+    names = [str(next(row for row in rows if row["cell"] == cell)["row"]) for cell in cells]
+    lines = lay_lines(names, step * _LINE_MM, letters=_NAME)
+    width = page_width()
     with use_style():
-        height = len(cells) * step * _LINE_MM + 20.0 + note_height_mm(note, DOUBLE_MM)
-        figure = make_figure(DOUBLE_MM, height)
+        figure = make_figure(width, lines.count * step * _LINE_MM + 20.0 + note_height_mm(note, width))
         axes = figure.subplots()
-        for group, cell in enumerate(cells):
+        for place, cell in zip(lines.places, cells, strict=True):
             mine = [row for row in rows if row["cell"] == cell]
             unit = float(mine[0]["q97.5"] or 0.0) - float(mine[0]["q2.5"] or 0.0)
             for row in mine:
                 index = priors.index(str(row["prior"]))
-                _draw(axes, row, group * step + index, index, unit)
-        axes.axvline(0.0, color=BLACK, linewidth=0.6)
-        places = [group * step + (len(priors) - 1) / 2.0 for group in range(len(cells))]
-        names = [str(next(row for row in rows if row["cell"] == cell)["row"]) for cell in cells]
-        axes.set_yticks(places, names)
-        for place, cell in zip(places, cells, strict=True):
-            printed = str(next(row for row in rows if row["cell"] == cell)["printed"])
+                _draw(axes, row, place + (index - (len(priors) - 1) / 2.0) / step, index, unit)
             axes.text(
                 1.01,
                 place,
-                use_minus_sign(printed),
+                use_minus_sign(str(mine[0]["printed"])),
                 transform=axes.get_yaxis_transform(),
                 fontsize=SMALL_PT,
                 va="center",
             )
-            axes.axhline(place + step / 2.0, color=LIGHT, linewidth=0.4)
-        axes.set_ylim(len(cells) * step - _GAP, -_GAP)
-        axes.tick_params(axis="y", length=0.0)
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("Slope deviation, in widths of its interval under the first prior")
-        figure.suptitle("Printed cells alone, by prior", x=0.01, ha="left", fontsize=9.0)
+            axes.axhline(place + 0.5, color=LIGHT, linewidth=0.4)
+        axes.axvline(0.0, color=BLACK, linewidth=0.6)
+        name_lines([axes], lines)
+        if is_narrow():
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel(wrap_title("Slope deviation, in widths of its interval under the first prior"))
+        figure.suptitle(wrap_title("Printed cells alone, by prior", 0.5), x=0.01, ha="left", fontsize=9.0)
         handles = [
             Line2D(
                 [],
@@ -120,7 +123,8 @@ def plot_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) ->
             )
             for i, name in enumerate(priors)
         ]
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(priors), columnspacing=1.0)
+        columns = 1 if is_narrow() else len(priors)
+        figure.legend(handles=handles, loc="outside upper right", ncols=columns, columnspacing=1.0)
         add_note(figure, note)
     return figure
 

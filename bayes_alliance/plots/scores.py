@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from bayes_alliance.compare import PARETO_K_THRESHOLD, Target
 from bayes_alliance.fits import Array
 from bayes_alliance.labels import describe_provenance, format_fixed, use_minus_sign
+from bayes_alliance.plots.lines import lay_lines, name_lines
 from bayes_alliance.plots.style import (
     BLACK,
     BLUE,
-    DOUBLE_MM,
     GREY,
     LIGHT,
     SMALL_PT,
@@ -32,6 +32,7 @@ from bayes_alliance.plots.style import (
     note_height_mm,
     page_width,
     say_value,
+    split_panels,
     use_style,
     wrap_title,
 )
@@ -67,8 +68,19 @@ def compared_pairs(results: StudyResults, comparison: ComparisonSet) -> list[tup
     return [pair for pair in pairs if pair in largest]
 
 
-def tabulate_patient_scores(results: StudyResults, comparison: ComparisonSet) -> list[PlotRow]:
+def tabulate_patient_scores(
+    results: StudyResults, comparison: ComparisonSet, pairs: Sequence[tuple[str, str]]
+) -> list[PlotRow]:
     """Compute the difference in elpd of each patient between a model and its reference.
+
+    Parameters
+    ----------
+    results : StudyResults
+        For labels.
+    comparison : ComparisonSet
+        With scores for a new patient.
+    pairs : sequence of (str, str)
+        Model and reference, of those that :func:`compared_pairs` gives.
 
     Returns
     -------
@@ -76,7 +88,7 @@ def tabulate_patient_scores(results: StudyResults, comparison: ComparisonSet) ->
         ``rank`` 1 is the patient for whom the model loses most; ``cumulated`` sums up to the elpd difference.
     """
     rows: list[PlotRow] = []
-    for model_id, reference in compared_pairs(results, comparison):
+    for model_id, reference in pairs:
         difference = np.sort(
             comparison.scores[model_id]["new_patient"].elpd_i
             - comparison.scores[reference]["new_patient"].elpd_i
@@ -96,10 +108,17 @@ def tabulate_patient_scores(results: StudyResults, comparison: ComparisonSet) ->
     return rows
 
 
-def plot_patient_scores(results: StudyResults, comparison: ComparisonSet) -> Figure:
+def pages_of_pairs(results: StudyResults, comparison: ComparisonSet) -> list[list[tuple[str, str]]]:
+    """Split the pairs of a comparison into figures that fit a page in the style of now."""
+    pairs = compared_pairs(results, comparison)
+    return [[pairs[i] for i in page] for page in split_panels(len(pairs), _PANEL_MM)]
+
+
+def plot_patient_scores(
+    results: StudyResults, comparison: ComparisonSet, pairs: Sequence[tuple[str, str]]
+) -> Figure:
     """Plot the sorted differences of each pair: a panel a model."""
-    rows = tabulate_patient_scores(results, comparison)
-    pairs = list(dict.fromkeys((str(row["model"]), str(row["reference"])) for row in rows))
+    rows = tabulate_patient_scores(results, comparison, pairs)
     note = (
         "Each step is a patient, sorted by the difference; above zero the model predicts that patient's visits better "
         "than its reference does. The sum of all is the elpd difference, with its standard error. A difference that "
@@ -176,11 +195,14 @@ def plot_pareto_k(results: StudyResults, comparison: ComparisonSet) -> Figure:
         "be trusted: such patients are refitted without, and their k is that of the refit. Numbers on the right: how "
         f"many are above. {_tail(results, models)}"
     )
+    names = [name_model(results, gates, model_id) for model_id in models]
+    lines = lay_lines(names, _LINE_MM, letters=38)
+    width = page_width()
     with use_style():
-        figure = make_figure(DOUBLE_MM, len(models) * _LINE_MM + 24.0 + note_height_mm(note, DOUBLE_MM))
+        figure = make_figure(width, lines.count * _LINE_MM + 24.0 + note_height_mm(note, width))
         panels = figure.subplots(1, len(_SHOWN), sharey=True, squeeze=False)[0]
         for axes, target in zip(panels, _SHOWN, strict=True):
-            for y, model_id in enumerate(models):
+            for y, model_id in zip(lines.places, models, strict=True):
                 values = np.array(
                     [
                         float(r["pareto_k"] or 0.0)
@@ -190,20 +212,16 @@ def plot_pareto_k(results: StudyResults, comparison: ComparisonSet) -> Figure:
                 )
                 _draw_pareto(axes, values, y, results.study.model(model_id).label)
             axes.axvline(PARETO_K_THRESHOLD, color=VERMILLION, linestyle="--", linewidth=0.8)
-            axes.set_title(_NAMES[target], loc="left", fontweight="bold")
+            axes.set_title(wrap_title(_NAMES[target], 0.5), loc="left", fontweight="bold")
             axes.set_xlabel("Pareto k")
-            axes.tick_params(axis="y", length=0.0)
-            axes.spines["left"].set_visible(False)
-        names = [textwrap.fill(name_model(results, gates, model_id), 38) for model_id in models]
-        panels[0].set_yticks(range(len(models)), names)
-        panels[0].set_ylim(len(models) - 0.5, -0.5)
+        name_lines(panels, lines)
         label = results.study.variable(comparison.outcome).label
-        figure.suptitle(f"Can the scores be trusted: {label}", x=0.01, ha="left", fontsize=9.0)
+        figure.suptitle(wrap_title(f"Can the scores be trusted: {label}"), x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure
 
 
-def _draw_pareto(axes: Axes, values: Array, y: int, label: str) -> None:
+def _draw_pareto(axes: Axes, values: Array, y: float, label: str) -> None:
     axes.axhline(y, color=LIGHT, linewidth=0.4, zorder=0)
     known = values[np.isfinite(values)]
     bad = known > PARETO_K_THRESHOLD

@@ -42,6 +42,8 @@ from bayes_alliance.whole_files import write_whole, write_whole_bytes
 MM = 1.0 / 25.4
 SINGLE_MM, DOUBLE_MM = 85.0, 174.0
 PAGE_MM = 234.0
+# Of a page, what title and note take.
+_REST_MM = 60.0
 FONT_PT, SMALL_PT = 7.5, 7.0
 PNG_DPI = 600
 KINDS = ("pdf", "svg", "png")
@@ -134,9 +136,20 @@ def page_width() -> float:
     return _STYLE.get().width_mm
 
 
+def is_narrow() -> bool:
+    """Whether that is the width of a single column."""
+    return page_width() < 120.0
+
+
 def grid_columns() -> int:
     """How many panels stand side by side at that width."""
-    return 3 if page_width() > 120.0 else 1
+    return 1 if is_narrow() else 3
+
+
+def split_panels(count: int, panel_mm: float) -> list[range]:
+    """Split panels into grids that fit a page of print: all in one, but for many of them in a single column."""
+    fits = max(int((PAGE_MM - _REST_MM) / panel_mm), 1) * grid_columns()
+    return [range(first, min(first + fits, count)) for first in range(0, count, fits)]
 
 
 def wrap_title(text: str, share: float = 1.0) -> str:
@@ -183,14 +196,19 @@ def make_figure(width_mm: float, height_mm: float) -> Figure:
 
 def count_note_lines(note: str, width_mm: float) -> int:
     """Count the lines that :func:`add_note` will need."""
-    return len(_wrap(note, width_mm))
+    return len(wrap_small(note, width_mm))
 
 
 def add_note(figure: Figure, note: str) -> None:
     """Write provenance and reading aids below a figure, wrapped to its width, in the smallest type."""
     width_mm = figure.get_figwidth() / MM
     figure.supxlabel(
-        "\n".join(_wrap(note, width_mm)), x=0.01, ha="left", fontsize=SMALL_PT, color=GREY, linespacing=1.15
+        "\n".join(wrap_small(note, width_mm)),
+        x=0.01,
+        ha="left",
+        fontsize=SMALL_PT,
+        color=GREY,
+        linespacing=1.15,
     )
 
 
@@ -199,8 +217,8 @@ def note_height_mm(note: str, width_mm: float) -> float:
     return 3.1 * count_note_lines(note, width_mm) + 2.0
 
 
-def _wrap(note: str, width_mm: float) -> list[str]:
-    """Break a note into lines by the measured width of its words."""
+def wrap_small(note: str, width_mm: float) -> list[str]:
+    """Break text in the small type into lines for a figure of this width, by the measured width of its words."""
     lines: list[str] = []
     space = _text_mm("n n") - _text_mm("nn")
     left = 0.0
@@ -276,7 +294,7 @@ def save_figure(
         "png": {"Software": None, "Title": named, "Description": said},
     }
     with use_style():
-        _fit_style(figure, _STYLE.get())
+        fit_style(figure, _STYLE.get())
         _settle_layout(figure)
     written = []
     for ending, facts in metadata.items():
@@ -342,7 +360,7 @@ def _write_png(figure: Figure, stream: BytesIO, facts: Mapping[str, str | None])
     image.save(stream, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
 
 
-def _fit_style(figure: Figure, style: FigureStyle) -> None:
+def fit_style(figure: Figure, style: FigureStyle) -> None:
     """Enlarge a figure with all that is in it, and take its title off where the style has none."""
     if not style.titled and figure.get_suptitle():
         figure.suptitle("")
@@ -362,6 +380,9 @@ def _fit_style(figure: Figure, style: FigureStyle) -> None:
             artist.set_linewidth(
                 [style.scale * float(width) for width in np.atleast_1d(artist.get_linewidth())]
             )
+    for axes in figure.axes:
+        # How many ticks there are follows from the size that the axis knows.
+        axes.tick_params(which="both", labelsize=style.scale * SMALL_PT)
 
 
 def _put_values(content: bytes) -> bytes:

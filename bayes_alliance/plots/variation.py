@@ -12,17 +12,19 @@ from matplotlib.patches import Patch
 from scipy import stats
 
 from bayes_alliance.labels import describe_provenance, format_number, use_minus_sign
+from bayes_alliance.plots.lines import lay_lines, name_lines
 from bayes_alliance.plots.style import (
     BLACK,
     BLUE,
-    DOUBLE_MM,
     GREY,
     LIGHT,
     VERMILLION,
     PlotRow,
     add_note,
+    grid_columns,
     make_figure,
     note_height_mm,
+    page_width,
     say_value,
     use_style,
 )
@@ -32,6 +34,8 @@ from bayes_alliance.tables.marks import collect_gates, name_model
 from bayes_alliance.variance import share_draws
 
 _LINE_MM = 8.0
+# Letters of a name beside its line: as many as there are.
+_NAME = 999
 _POINTS = 81
 MAX_LINES = 14
 _PARTS = ("intercept", "slope")
@@ -112,23 +116,23 @@ def plot_variation(results: StudyResults) -> Figure:
         "as printed (square) and by ML on the same rows (circle); it can be negative. "
         + " ".join([*gates.notes(run.model.id for run in runs), describe_provenance(results, printed=True)])
     )
+    names = [name_model(results, gates, run.model.id) for run in runs]
+    lines = lay_lines(names, _LINE_MM, letters=_NAME, above=0.85)
+    width = page_width()
     with use_style():
-        figure = make_figure(DOUBLE_MM, len(runs) * _LINE_MM + 24.0 + note_height_mm(note, DOUBLE_MM))
+        figure = make_figure(width, lines.count * _LINE_MM + 24.0 + note_height_mm(note, width))
         panels = figure.subplots(1, 2, sharey=True, squeeze=False)[0]
         for axes, part in zip(panels, _PARTS, strict=True):
-            for y, run in enumerate(runs):
+            for y, run in zip(lines.places, runs, strict=True):
                 mine = [row for row in rows if row["model"] == run.model.id and row["part"] == part]
                 _draw(axes, mine, y, run.model.label)
             axes.axvline(0.0, color=GREY, linewidth=0.6)
             axes.set_xlim(right=_right(rows))
             axes.set_title(f"Variation of {part}s", loc="left", fontweight="bold")
             axes.set_xlabel("Explained (%)")
-            axes.tick_params(axis="y", length=0.0)
-            axes.spines["left"].set_visible(False)
-        panels[0].set_yticks(range(len(runs)), [name_model(results, gates, run.model.id) for run in runs])
-        panels[0].set_ylim(len(runs) - 0.4, -0.9)
+        name_lines(panels, lines, top=0.9, bottom=0.6)
         figure.suptitle("Explained variation", x=0.01, ha="left", fontsize=9.0)
-        figure.legend(handles=_handles(), loc="outside upper right", ncols=3)
+        figure.legend(handles=_handles(), loc="outside upper right", ncols=grid_columns())
         add_note(figure, note)
     return figure
 
@@ -149,7 +153,7 @@ def _handles() -> list[Patch | Line2D]:
     ]
 
 
-def _draw(axes: Axes, rows: Sequence[PlotRow], y: int, label: str) -> None:
+def _draw(axes: Axes, rows: Sequence[PlotRow], y: float, label: str) -> None:
     axes.axhline(y, color=LIGHT, linewidth=0.4, zorder=0)
     if rows[0]["share_density"] is not None:
         at = np.array([float(row["percent"] or 0.0) for row in rows])
