@@ -23,12 +23,12 @@ from bayes_alliance.cli_claims import add_commands as add_claims_commands
 from bayes_alliance.cli_cohort import add_commands as add_cohort_commands
 from bayes_alliance.cli_data import add_commands as add_data_commands
 from bayes_alliance.cli_data import add_min_cell, add_reading_options, load_data, spread_of_default
+from bayes_alliance.cli_interrupts import no_interrupt_lost
 from bayes_alliance.cli_large import add_commands as add_large_commands
 from bayes_alliance.cli_published import add_commands as add_published_commands
 from bayes_alliance.cli_simulate import add_commands as add_simulate_commands
 from bayes_alliance.cli_stress import add_commands as add_stress_commands
 from bayes_alliance.errors import AllianceError, printable
-from bayes_alliance.interrupts import no_interrupt_lost
 
 if TYPE_CHECKING:
     from bayes_alliance.data import StudyData

@@ -62,7 +62,6 @@ SHOWING = frozenset(
         "api",
         "claims_outputs",
         "doc_pages",
-        "interrupts",
         "labels",
         "manifest",
         "outputs",

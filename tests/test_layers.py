@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 
 # A module imports only from earlier lines. Modules of one line may import each other only from left to right.
 LAYERS = """
-errors interrupts cell_text readstat whole_files workers parallel
+errors cell_text readstat whole_files workers parallel
 toml_reader
 formulas wai
 printed facts study
@@ -39,7 +39,7 @@ tables plots
 privacy share manifest report outputs claims_outputs
 api doc_pages
 benchmark
-cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli_stress cli
+cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli_stress cli_interrupts cli
 """
 
 # Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.

@@ -135,7 +135,7 @@ def plot_benchmark(results: Sequence[Result]) -> Figure:
 
 
 def _tick_short_axis(axis: Axis) -> None:
-    """Write 1, 2 and 5 along a logarithmic axis of little more than a decade: its own labels would run into each other."""
+    """Write 1, 2 and 5 along a logarithmic axis that is short: its own labels would run into each other."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     low, high = axis.get_view_interval()

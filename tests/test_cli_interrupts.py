@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bayes_alliance.interrupts import no_interrupt_lost
+from bayes_alliance.cli_interrupts import no_interrupt_lost
 
 
 @pytest.fixture
