@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        with no_interrupt_lost():
+        with no_interrupt_lost(), _drawing_as(getattr(options, "figure_style", "journal")):
             code: int = options.run(options)
         sys.stdout.flush()
     except AllianceError as error:
@@ -67,6 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bayes-alliance: {error.strerror or error}{place}", file=sys.stderr)
         return 1
     return code
+
+
+def _drawing_as(style: str) -> AbstractContextManager[None]:
+    """Draw in a style for a while; without one, matplotlib need not be imported for it."""
+    if style == "journal":
+        return nullcontext()
+    from bayes_alliance.plots.style import choose_style
+
+    return choose_style(style)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli_data import add_reading_options, load_data, shipped_cohorts
+from bayes_alliance.cli_data import add_figure_style, add_reading_options, load_data, shipped_cohorts
 from bayes_alliance.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def add_commands(commands: Any) -> None:
         help="stress tests whose draws challenge the verdicts too, as of the command stress: missing, joint, "
         "conditioning, likelihoods (slow); none for none (default: %(default)s; --quick makes none)",
     )
+    add_figure_style(command)
     command.add_argument("--json", action="store_true", help="print JSON instead of the table")
     command.add_argument("--quiet", action="store_true", help="no progress")
     command.set_defaults(run=_claims)

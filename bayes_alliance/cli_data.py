@@ -97,6 +97,17 @@ def _add_wide(group: argparse._ActionsContainer) -> None:
     group.add_argument("--visits", metavar="NAME=TIME,...", help="times of the visits of a wide file")
 
 
+def add_figure_style(command: argparse.ArgumentParser) -> None:
+    """Add the option that chooses the style of figures that are always two columns wide."""
+    command.add_argument(
+        "--style",
+        dest="figure_style",
+        choices=("journal", "apa", "slides"),
+        default="journal",
+        help="for what the figures are made (default: %(default)s)",
+    )
+
+
 def add_min_cell(command: argparse.ArgumentParser) -> None:
     """Add the option that masks small cells."""
     command.add_argument(

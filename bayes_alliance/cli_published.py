@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes_alliance.cli_data import add_figure_style
+
 if TYPE_CHECKING:
     from bayes_alliance.study import Study
     from bayes_alliance.tables.record import Table
@@ -33,6 +35,7 @@ def add_commands(commands: Any) -> None:
     )
     _add_common(printed)
     printed.add_argument("--prior", default="", metavar="NAME", help="only this prior set, or 'robust'")
+    add_figure_style(printed)
     printed.set_defaults(run=_printed)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes_alliance.cli_data import add_figure_style
+
 if TYPE_CHECKING:
     from bayes_alliance.parallel import Failure, Finished, Function, Task
     from bayes_alliance.simulation.approaches import Approach
@@ -117,6 +119,7 @@ def _add_common(command: argparse.ArgumentParser, *, studies: int, patients: str
         help="Dask: address of a scheduler, or 'local' for one of --jobs",
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="default: results/<study>/simulate/<kind>")
+    add_figure_style(command)
     command.add_argument("--seed", type=_seed, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
     command.add_argument("--quiet", action="store_true", help="no progress")
     command.add_argument("--json", action="store_true", help="print a machine-readable summary")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli_data import add_reading_options, load_data
+from bayes_alliance.cli_data import add_figure_style, add_reading_options, load_data
 
 if TYPE_CHECKING:
     from bayes_alliance.stress.run import StressResults
@@ -62,6 +62,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--out", type=Path, metavar="DIR", help="output folder (default: results/<study>/stress)"
     )
+    add_figure_style(command)
     command.add_argument("--no-figures", action="store_true", help="write tables and JSON only")
     command.add_argument("--quiet", action="store_true", help="print only the last line")
     command.add_argument("--json", action="store_true", help="print the JSON instead of tables")

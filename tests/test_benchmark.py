@@ -13,8 +13,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from legible import check_legible
 from matplotlib.text import Text
-from test_plots import check_legible
 
 from bayes_alliance.benchmark import programs, report, results
 from bayes_alliance.benchmark.__main__ import main

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from legible import saved_figures_checked
 
 from bayes_alliance.cli import main
 from bayes_alliance.verdicts import Verdict
@@ -30,7 +31,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Run the whole command on the toy's own file, once; give study and results."""
     place = tmp_path_factory.mktemp("claims")
     study = write_toy(place / "toy", frame=toy_frame(40))
-    assert main(["claims", str(study), "--out", str(place / "out"), "--jobs", "1", "--quiet"]) == 0
+    with saved_figures_checked() as seen:
+        assert main(["claims", str(study), "--out", str(place / "out"), "--jobs", "1", "--quiet"]) == 0
+    assert seen == ["claims_overview", "specification_curve_outcome_deviation"]
     return study, place / "out"
 
 

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from legible import saved_figures_checked
+from PIL import Image
 
 from bayes_alliance.cli import main
 
@@ -37,7 +39,9 @@ def test_audit_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_printed_writes_tables_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """'printed' writes posteriors, reverse-Bayes, interaction and both figures with the numbers they show."""
-    assert main(["printed", "folmo2020", "--prior", "sceptical", "--out", str(tmp_path)]) == 0
+    with saved_figures_checked() as seen:
+        assert main(["printed", "folmo2020", "--prior", "sceptical", "--out", str(tmp_path)]) == 0
+    assert seen == ["prior_to_posterior_sceptical", "reverse_bayes"]
     assert "posteriors" in capsys.readouterr().out.splitlines()[-1]
     for name in ("printed_posteriors", "printed_slope_deviations", "reverse_bayes", "interaction"):
         assert (tmp_path / f"{name}.md").exists()
@@ -52,6 +56,17 @@ def test_printed_writes_tables_and_figures(tmp_path: Path, capsys: pytest.Captur
     for row in rows:
         low, middle, high = (float(row[key]) for key in ("band_low", "posterior_density", "band_high"))
         assert low - 0.02 * high - 1e-9 <= middle <= high * 1.02 + 1e-9
+
+
+def test_printed_draws_in_a_style(tmp_path: Path) -> None:
+    """Slides are larger, for this command alone."""
+    for style in ("journal", "slides", "journal"):
+        arguments = ["printed", "folmo2020", "--prior", "sceptical", "--style", style]
+        assert main([*arguments, "--out", str(tmp_path / style)]) == 0
+    widths = {
+        style: Image.open(tmp_path / style / "reverse_bayes.png").width for style in ("journal", "slides")
+    }
+    assert widths["slides"] == pytest.approx(1.85 * widths["journal"], abs=2)
 
 
 def test_printed_json_is_finite(capsys: pytest.CaptureFixture[str]) -> None:

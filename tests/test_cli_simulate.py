@@ -10,16 +10,25 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from legible import saved_figures_checked
 
 from bayes_alliance.cli import main
 from tests.corpus_study import HEADER, STUDY, join, write_study
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def every_figure_is_legible() -> Iterator[None]:
+    """Whatever these commands draw can be read."""
+    with saved_figures_checked():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from legible import check_legible
 from matplotlib import _text_helpers
-from matplotlib.axis import Axis
 from matplotlib.backends import _backend_pdf_ps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 from results_fixture import build_results, fail_gate
 from scipy import stats
 
@@ -59,7 +57,6 @@ from bayes_alliance.plots.style import (
     DOUBLE_MM,
     MM,
     PAGE_MM,
-    SMALL_PT,
     STYLES,
     PlotRow,
     choose_style,
@@ -275,47 +272,6 @@ def test_labels_are_moved_apart_and_keep_their_order(wanted: list[float], gap: f
     assert np.mean(placed) == pytest.approx(np.mean(wanted), abs=1e-9)
     if np.all(np.diff(np.sort(wanted)) >= gap):
         assert placed == pytest.approx(wanted)
-
-
-def _beyond(axis: Axis) -> set[Text]:
-    """Labels of ticks that exist, but are not drawn: those outside the limits of their axis."""
-    low, high = sorted(axis.get_view_interval())
-    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
-    return {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
-
-
-def shown_texts(figure: Figure) -> list[tuple[Text, Bbox]]:
-    """Texts that are drawn, with the places they take, measured as fine as in print."""
-    figure.set_dpi(300)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    hidden = set().union(*(_beyond(axis) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)))
-    for axes in figure.axes:
-        if not axes.axison:
-            hidden |= {label for axis in (axes.xaxis, axes.yaxis) for label in axis.findobj(Text)}
-    return [
-        (text, text.get_window_extent())
-        for text in figure.findobj(Text)
-        if text.get_text().strip() and text.get_visible() and text not in hidden
-    ]
-
-
-def check_legible(figure: Figure, *, smallest: float = SMALL_PT) -> None:
-    """Check that all text lies on the page, is at least 7 pt at print size, and none runs into another."""
-    texts = shown_texts(figure)
-    millimetre = MM * figure.dpi
-    width, height = figure.bbox.width, figure.bbox.height
-    for text, box in texts:
-        assert text.get_fontsize() >= smallest - 1e-9
-        assert box.x0 >= -0.3 * millimetre and box.x1 <= width + 0.3 * millimetre, text.get_text()
-        assert box.y0 >= -0.3 * millimetre and box.y1 <= height + 0.3 * millimetre, text.get_text()
-    for (one, first), (other, second) in itertools.combinations(texts, 2):
-        common = Bbox.intersection(first, second)
-        # Boxes are a little higher than letters, so neighbouring lines may share a millimetre.
-        runs_into = common is not None and common.width > 0.5 * millimetre and common.height > millimetre
-        assert not runs_into, (one.get_text(), other.get_text())
-    for axes in figure.axes:
-        assert axes.get_window_extent().width > 20.0 * millimetre, axes.get_title("left")
 
 
 def test_every_figure_can_be_read_in_print(results: StudyResults) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from legible import check_legible
 
 from bayes_alliance.cli import main
 from bayes_alliance.cli_stress import stress_json
@@ -129,6 +130,8 @@ def test_figures_hold_the_numbers_that_they_show() -> None:
     assert not set(drawn) & {table.id for table in build_stress_tables(results())}
     _, points = drawn["shared_course"]
     assert {row["residual"] for row in points} == {0.0, 0.3, 0.6}
+    for figure, _ in drawn.values():
+        check_legible(figure)
 
 
 def test_the_command_writes_tables_figures_and_json(

@@ -206,7 +206,8 @@ def test_the_same_tables_are_the_same_bytes(tables: list[Table]) -> None:
 
 
 @pytest.mark.skipif(
-    shutil.which("pdflatex") is None, reason="needs pdflatex (on Debian: texlive-latex-recommended)"
+    shutil.which("pdflatex") is None,
+    reason="needs pdflatex (on Debian: texlive-latex-recommended and texlive-fonts-recommended)",
 )
 def test_every_latex_table_compiles(tables: list[Table], tmp_path: Path) -> None:
     """One document with every table of a run and one of hostile text."""

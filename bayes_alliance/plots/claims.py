@@ -135,7 +135,7 @@ def _draw_verdicts(axes: Axes, row: PlotRow, columns: Sequence[str], y: int) -> 
             total = sum(int(row[f"cohorts_{v.name.lower()}"] or 0) for v in Verdict)
             agree = int(row[f"cohorts_{verdict.name.lower()}"] or 0)
             if agree < total:
-                axes.text(x + 0.12, y, f"{agree}/{total}", fontsize=SMALL_PT - 1.0, va="center", color=GREY)
+                axes.text(x + 0.12, y, f"{agree}/{total}", fontsize=SMALL_PT, va="center", color=GREY)
 
 
 def _draw_shares(axes: Axes, row: PlotRow, y: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +32,7 @@ from bayes_alliance.stress.run import StressResults
 from bayes_alliance.stress.tipping import VerdictMap
 from bayes_alliance.tables.stress import describe_stress
 
-_LINE_MM, _PANEL_MM, _COLUMNS = 4.2, 48.0, 3
+_LINE_MM, _PANEL_MM, _COLUMNS = 4.0, 48.0, 3
 _VERDICTS = {
     BELOW: BLUE,
     NEITHER: LIGHT,
@@ -70,7 +71,7 @@ def plot_changes(results: StressResults, model_id: str) -> tuple[Figure, list[Pl
     )
     with use_style():
         lines = -(-len(estimands) // 2)
-        height = lines * (most * _LINE_MM + 16.0) + 8.0 + note_height_mm(note, DOUBLE_MM)
+        height = lines * (most * _LINE_MM + 18.0) + 8.0 + note_height_mm(note, DOUBLE_MM)
         figure = make_figure(DOUBLE_MM, height)
         panels = figure.subplots(lines, min(2, len(estimands)), squeeze=False).ravel()
         for axes, name in zip(panels, estimands, strict=False):
@@ -108,12 +109,13 @@ def _draw_changes(axes: Axes, rows: Sequence[PlotRow]) -> None:
             axes.axvline(middle, color=GREY, linewidth=0.5, linestyle="--", zorder=0)
     axes.axvline(0.0, color=BLACK, linewidth=0.5, zorder=0)
     names = [_name(row) for row in rows]
-    axes.set_yticks(range(len(rows)), names, fontsize=SMALL_PT - 1.0)
+    axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0.0)
     axes.grid(axis="x", color=LIGHT, linewidth=0.4)
     axes.set_axisbelow(True)
-    axes.set_title(str(rows[0]["label"]), fontsize=SMALL_PT, loc="left")
+    # Names take half of a panel, so a title has little more than the axes.
+    axes.set_title(textwrap.fill(str(rows[0]["label"]), 28), fontsize=SMALL_PT, loc="left")
 
 
 def _name(row: PlotRow) -> str:
