@@ -70,7 +70,7 @@ from bayes_alliance.plots.trajectories import (
     tabulate_trajectories,
     trajectory_rows,
 )
-from bayes_alliance.plots.variation import tabulate_variation
+from bayes_alliance.plots.variation import plot_variation, tabulate_variation
 from bayes_alliance.published.posterior import cell_posteriors
 from bayes_alliance.results import Spread, StudyResults
 from bayes_alliance.variance import share_draws
@@ -543,6 +543,15 @@ def test_explained_variation_keeps_its_two_quantities_apart(results: StudyResult
     density = np.array([r["share_density"] for r in rows], dtype=float)
     mean = float(np.sum(at * density) / np.sum(density))
     assert mean == pytest.approx(draws.mean(), abs=3.0)
+
+
+def test_a_study_without_printed_variation_shows_no_sign_of_print(results: StudyResults) -> None:
+    """Neither the legend nor the note speaks of printed marks where there is none."""
+    said = {}
+    for name, study in (("with", results.study), ("without", replace(results.study, cells=()))):
+        figure = plot_variation(replace(results, study=study))
+        said[name] = " ".join(text.get_text() for text in figure.findobj(Text)).lower()
+    assert "printed" in said["with"] and "printed" not in said["without"]
 
 
 def test_bayes_factor_curves_are_those_of_the_runs(results: StudyResults) -> None:

@@ -110,11 +110,15 @@ def plot_variation(results: StudyResults) -> Figure:
     runs = shown_runs(results)
     rows = tabulate_variation(results)
     gates = collect_gates(results)
+    printed = any(row["printed"] is not None for row in rows)
     note = (
         "Two quantities. Filled: posterior of the share of the variance of patients' intercepts (slopes) that the "
         "predictors carry within the model. Marks: the publication's, the reduction of that variance between two fits, "
-        "as printed (square) and by ML on the same rows (circle); it can be negative. "
-        + " ".join([*gates.notes(run.model.id for run in runs), describe_provenance(results, printed=True)])
+        + ("as printed (square) and by ML on the same rows (circle)" if printed else "by ML")
+        + "; it can be negative. "
+        + " ".join(
+            [*gates.notes(run.model.id for run in runs), describe_provenance(results, printed=printed)]
+        )
     )
     names = [name_model(results, gates, run.model.id) for run in runs]
     lines = lay_lines(names, _LINE_MM, letters=_NAME, above=0.85)
@@ -132,7 +136,7 @@ def plot_variation(results: StudyResults) -> Figure:
             axes.set_xlabel("Explained (%)")
         name_lines(panels, lines, top=0.9, bottom=0.6)
         figure.suptitle("Explained variation", x=0.01, ha="left", fontsize=9.0)
-        figure.legend(handles=_handles(), loc="outside upper right", ncols=grid_columns())
+        figure.legend(handles=_handles(printed), loc="outside upper right", ncols=grid_columns())
         add_note(figure, note)
     return figure
 
@@ -144,13 +148,15 @@ def _right(rows: Sequence[PlotRow]) -> float:
     return min(max([20.0, *seen, *(1.05 * mark for mark in marks if np.isfinite(mark))]), 101.0)
 
 
-def _handles() -> list[Patch | Line2D]:
-    square = {"marker": "s", "markerfacecolor": "white", "linestyle": "none"}
-    return [
-        Patch(color=BLUE, alpha=0.35, label="Within the model, Bayes"),
-        Line2D([], [], color=BLACK, label="Printed", **square),  # type: ignore[arg-type]
-        Line2D([], [], color=VERMILLION, marker="o", linestyle="none", label="Between fits, ML"),
-    ]
+def _handles(printed: bool) -> list[Patch | Line2D]:
+    within = Patch(color=BLUE, alpha=0.35, label="Within the model, Bayes")
+    between = Line2D([], [], color=VERMILLION, marker="o", linestyle="none", label="Between fits, ML")
+    if not printed:
+        return [within, between]
+    square = Line2D(
+        [], [], color=BLACK, marker="s", markerfacecolor="white", linestyle="none", label="Printed"
+    )
+    return [within, square, between]
 
 
 def _draw(axes: Axes, rows: Sequence[PlotRow], y: float, label: str) -> None:
