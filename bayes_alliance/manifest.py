@@ -11,7 +11,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -195,6 +195,41 @@ def find_finished(folder: Path, identity: Mapping[str, Any]) -> tuple[RunEnd, li
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # No manifest, one of another version, or one that was tampered with: the run is made.
         return None
+
+
+def clear_superseded(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """Remove the tables and figures of the run before that this one did not make anew.
+
+    They would lie beside those of this run as if they were its own. What somebody changed since, and whatever the
+    manifest of the run before does not list, stays.
+
+    Parameters
+    ----------
+    folder : Path
+        With the manifest of the run before, if there was one.
+    files : sequence of Path
+        That this run has written there.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
+    """
+    try:
+        listed = dict(json.loads((folder / "manifest.json").read_bytes())["files"])
+        known = {folder / name: digest for name, digest in listed.items() if _is_shown(PurePosixPath(name))}
+    except (OSError, ValueError, KeyError, TypeError):
+        # No manifest that can be read, so nothing is known to be of a run.
+        return []
+    gone = [path for path in known if path not in files and path.is_file() and _sha256(path) == known[path]]
+    for path in gone:
+        path.unlink()
+    return gone
+
+
+def _is_shown(name: PurePosixPath) -> bool:
+    """Whether this is a file right in the folder of tables or of figures."""
+    return len(name.parts) == 2 and name.parts[0] in ("figures", "tables") and name.parts[1] != ".."
 
 
 def _read_check(entry: Mapping[str, Any]) -> Check:

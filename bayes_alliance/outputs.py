@@ -14,7 +14,7 @@ from typing import Any
 from bayes_alliance.data import StudyData
 from bayes_alliance.data_dictionary import Entry, describe_data, format_dictionary
 from bayes_alliance.fitting import RunSettings
-from bayes_alliance.manifest import Presentation, build_manifest, json_ready, write_manifest
+from bayes_alliance.manifest import Presentation, build_manifest, clear_superseded, json_ready, write_manifest
 from bayes_alliance.plan import plan_study
 from bayes_alliance.privacy import mask_texts
 from bayes_alliance.results import ModelRun, StudyResults
@@ -76,6 +76,7 @@ def write_run(
         built = build_manifest(
             results, settings, files=files, folder=folder, shown=how, companions=companions
         )
+        clear_superseded(folder, files)
         write_manifest(built, manifest)
     return [*files, manifest]
 

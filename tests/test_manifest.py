@@ -18,6 +18,7 @@ from bayes_alliance.manifest import (
     Presentation,
     RunData,
     build_manifest,
+    clear_superseded,
     find_finished,
     identify_run,
     json_ready,
@@ -59,6 +60,38 @@ def test_it_says_what_was_run_on_what_and_how(results: StudyResults, tmp_path: P
     assert (found["settings"]["seed"], found["settings"]["engine"]) == (11, "collapsed")
     assert found["settings"]["collapsed"]["draws"] == 400
     assert found["versions"]["numpy"] == importlib.metadata.version("numpy")
+
+
+def test_what_the_run_before_left_does_not_lie_beside_this_one(results: StudyResults, tmp_path: Path) -> None:
+    """Its tables and figures go; what was changed, is not listed, or is no table or figure stays."""
+    shown = ("figures/old.svg", "figures/kept.svg", "tables/old.csv", "tables/edited.csv")
+    _text(results, tmp_path, (*shown, "report.html", "posteriors/growth.nc"))
+    (tmp_path / "tables" / "edited.csv").write_text("mine")
+    (tmp_path / "figures" / "mine.svg").write_text("mine")
+    gone = clear_superseded(tmp_path, [tmp_path / "figures" / "kept.svg"])
+    assert sorted(path.name for path in gone) == ["old.csv", "old.svg"]
+    left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == {
+        "figures/kept.svg", "figures/mine.svg", "tables/edited.csv", "report.html", "posteriors/growth.nc",
+        "manifest.json",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.svg", "figures/../../outside.svg", "figures/..", "/outside.svg"]
+)
+def test_a_manifest_that_was_tampered_with_removes_nothing(tmp_path: Path, name: str) -> None:
+    """Only files right in the two folders are ever removed; one that cannot be read is passed over."""
+    folder = tmp_path / "run"
+    (folder / "figures").mkdir(parents=True)
+    (tmp_path / "outside.svg").write_text("x")
+    digest = hashlib.sha256(b"x").hexdigest()
+    for manifest in ({"files": {name: digest}}, {"files": [1]}, {}, []):
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        assert clear_superseded(folder, []) == []
+    (folder / "manifest.json").write_text("{")
+    assert clear_superseded(folder, []) == []
+    assert (tmp_path / "outside.svg").exists()
 
 
 def test_each_fit_has_counts_digest_and_its_own_seed(results: StudyResults, tmp_path: Path) -> None:
