@@ -8,7 +8,6 @@ of now, and the file is as it was left. Files are JSON: nothing in them can exec
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import importlib.metadata
 import json
@@ -22,6 +21,7 @@ import numpy as np
 
 from bayes_alliance.agreement import Agreement
 from bayes_alliance.checks import Check
+from bayes_alliance.code_digest import code_digest
 from bayes_alliance.compare import Score
 from bayes_alliance.evidence import BayesFactorCurve, BayesFactorPoint
 from bayes_alliance.fits import Effect, MixedFit, RowsUsed
@@ -56,22 +56,6 @@ _RECORDS = {
     )
 }
 _PACKAGES = ("bayes-alliance", "arviz-stats", "formulae", "numpy", "pandas", "scipy")
-# What shows numbers, and what is started from the command line; a test holds them above everything that computes.
-SHOWING = frozenset(
-    {
-        "api",
-        "claims_outputs",
-        "doc_pages",
-        "labels",
-        "manifest",
-        "outputs",
-        "plots",
-        "privacy",
-        "report",
-        "share",
-        "tables",
-    }
-)
 
 
 def identify_numbers(*, study: str, data: str, settings: str) -> str:
@@ -97,22 +81,9 @@ def identify_numbers(*, study: str, data: str, settings: str) -> str:
         settings,
         *versions,
         f"Python {platform.python_version()} {platform.machine()}",
-        _code_digest(),
+        code_digest("bayes_alliance.pipeline"),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-@functools.cache
-def _code_digest() -> str:
-    """SHA-256 over the modules that compute: with another style of figures, numbers are the same."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        name = path.relative_to(folder)
-        layer = name.with_suffix("").parts[0]
-        if layer not in SHOWING and not layer.startswith("cli"):
-            digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ Knows of engines, priors, seeds and the store; not of what the posteriors are fo
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -18,6 +17,7 @@ from typing import Literal
 
 from bayes_alliance.bambi_pymc import SamplerSettings
 from bayes_alliance.cache import design_digest, fit_record, load_fit, store_fit
+from bayes_alliance.code_digest import code_digest
 from bayes_alliance.collapsed import CollapsedSettings
 from bayes_alliance.engines import Engine, EngineSettings, engine_covariance, fit_posterior
 from bayes_alliance.errors import InputError, Problem
@@ -30,18 +30,6 @@ from bayes_alliance.study import Study
 
 EngineChoice = Literal["pymc", "bambi", "collapsed", "none"]
 Reporter = Callable[[str], None]
-_ENGINE_MODULES = (
-    "bambi_pymc",
-    "collapsed",
-    "engines",
-    "formulas",
-    "importance",
-    "likelihood",
-    "priors",
-    "pymc_coordinates",
-    "pymc_likelihood",
-    "pymc_model",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,17 +205,8 @@ def choose_prior(study: Study, settings: RunSettings) -> str:
 
 
 def engine_versions() -> str:
-    """Versions of Python, of the packages and of the very code that a posterior depends on."""
+    """Return the versions of Python and of the packages, and the digest of the code, that a posterior depends on."""
     names = ("bayes-alliance", "pymc", "pytensor", "bambi", "nutpie", "numba", "numpy")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
-    return ", ".join([*versions, f"Python {platform.python_version()}", f"code {_code_digest()}"])
-
-
-@functools.cache
-def _code_digest() -> str:
-    """First digits of a SHA-256 over the modules that make posteriors: a changed engine refits what is stored."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for name in _ENGINE_MODULES:
-        digest.update((folder / f"{name}.py").read_bytes())
-    return digest.hexdigest()[:12]
+    code = code_digest("bayes_alliance.engines", "bayes_alliance.cache")
+    return ", ".join([*versions, f"Python {platform.python_version()}", f"code {code}"])

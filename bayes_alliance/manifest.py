@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import importlib.metadata
 import json
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bayes_alliance.checks import Check, failed_gates, unchecked_gates
+from bayes_alliance.code_digest import code_digest
 from bayes_alliance.fitting import RunSettings
 from bayes_alliance.results import ModelRun, StudyResults
 from bayes_alliance.study import Study
@@ -142,21 +142,10 @@ def identify_run(
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "code": _package_digest(),
+        "code": code_digest("bayes_alliance.cli"),
     }
     ready: dict[str, Any] = json_ready(identity)
     return ready
-
-
-@functools.cache
-def _package_digest() -> str:
-    """SHA-256 over the package's own files, templates included."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def find_finished(folder: Path, identity: Mapping[str, Any]) -> tuple[RunEnd, list[Path]] | None:

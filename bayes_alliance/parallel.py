@@ -11,6 +11,7 @@ Knows nothing of studies or models. Dask is imported here and nowhere else, and 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
+from bayes_alliance.code_digest import code_digest
 from bayes_alliance.errors import AllianceError, InputError, MissingPackageError, Problem
 from bayes_alliance.whole_files import clear_parts, whole_file
 
@@ -166,8 +168,8 @@ def run_tasks(
         Folder of the results, made where it does not exist; without one they stay in memory. Not for two runs at a
         time (:func:`bayes_alliance.whole_files.alone_in` keeps them apart).
     record : str
-        Everything else that the results depend on (settings, seed, version); a stored result of another record is
-        made again.
+        Everything else that the results depend on (settings, seed, versions); a stored result of another record is
+        made again, and so is one of other code: that of the function's module and of all it imports.
     report : callable
         Gets a line of progress every two seconds and one at the end, with the rate, the time left and how many
         tasks failed.
@@ -191,6 +193,7 @@ def run_tasks(
     how = workers or Workers()
     _check_keys(tasks)
     results: dict[str, Path | Columns] = {}
+    record = f"{record}; code {_code_of(function)}" if store is not None else record
     if store is not None:
         with _storing(store, results, len(tasks)):
             store.mkdir(parents=True, exist_ok=True)
@@ -199,6 +202,10 @@ def run_tasks(
             task.key: path for task in tasks if _is_stored(path := _path(store, task.key), record, task.key)
         }
     n_reused = len(results)
+    if store is not None:
+        others = sum(task.key not in results and _path(store, task.key).exists() for task in tasks)
+        if others:
+            report(f"{others} stored results of other code, settings or data; they are computed again")
     open_tasks = [task for task in tasks if task.key not in results]
     progress = _Progress(tasks, open_tasks, report, unit)
     failures: dict[str, Failure] = {}
@@ -240,6 +247,12 @@ def format_failures(failures: Sequence[Failure], *, most: int = 5) -> list[str]:
         more = f" and {len(keys) - most} more" if len(keys) > most else ""
         lines.append(f"{len(keys)} failed: {reason} ({', '.join(keys[:most])}{more})")
     return lines
+
+
+def _code_of(function: Function) -> str:
+    """Return the digest of the code behind a task's function."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    return code_digest(inner.__module__)
 
 
 def _check_keys(tasks: Sequence[Task]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayes_alliance import derived, pipeline
+from bayes_alliance import pipeline
 from bayes_alliance.checks import Check
 from bayes_alliance.derived import Derived, decode_record, encode_record
 from bayes_alliance.errors import FitError
@@ -20,7 +20,6 @@ from bayes_alliance.pipeline import run_study
 from bayes_alliance.results import ModelNumbers, StudyResults
 from bayes_alliance.study import Source
 from tests.small_study import small_data, small_frame, small_settings, small_study
-from tests.test_layers import position
 
 STUDY = small_study()
 DATA = small_data(STUDY)
@@ -241,8 +240,3 @@ def test_other_draws_are_judged_anew(store: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pipeline, "draws_digest", lambda fit: f"other draws of {fit.model_id}")
     run_study(STUDY, DATA, small_settings(), store=folder)
     assert len(calls) == 5
-
-
-def test_what_shows_numbers_stands_above_what_computes_them() -> None:
-    """Modules whose code does not count for the identity of numbers are not imported by the pipeline."""
-    assert all(position(name) > position("pipeline") for name in derived.SHOWING)

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 
 # A module imports only from earlier lines. Modules of one line may import each other only from left to right.
 LAYERS = """
-errors cell_text readstat whole_files workers parallel
+errors code_digest cell_text readstat whole_files workers parallel
 toml_reader
 formulas wai
 printed facts study

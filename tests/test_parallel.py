@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bayes_alliance import parallel
+from bayes_alliance.code_digest import code_digest
 from bayes_alliance.errors import AllianceError, InputError, MissingPackageError
 from bayes_alliance.parallel import Task, Workers, format_failures, run_tasks
 from tests import parallel_tasks
@@ -340,6 +342,7 @@ def test_keys_are_unique_file_names() -> None:
 
 
 def test_stored_results_hold_nothing_but_the_columns(straight: Path) -> None:
-    """The metadata are key and record, so that equal results are equal bytes whenever they were made."""
+    """The metadata are key, record and code, so that equal results are equal bytes whenever they were made."""
     found = pq.read_schema(straight / "part-0.parquet").metadata
-    assert found == {b"bayes_alliance.task": b'{"key": "part-0", "record": "r"}'}
+    record = f"r; code {code_digest('tests.parallel_tasks')}"
+    assert found == {b"bayes_alliance.task": json.dumps({"key": "part-0", "record": record}).encode()}

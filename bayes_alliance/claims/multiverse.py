@@ -11,7 +11,6 @@ doi:10.1038/s41562-020-0912-z.)
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -302,7 +301,7 @@ def run_multiverse(
 def make_record(
     study: Study, rows: Sequence[Rows], choices: Multiverse, ledger: Ledger, seed: int, draws: int
 ) -> str:
-    """Say everything that judged claims depend on besides the task: files, rows, seed, draws, versions and code.
+    """Say what judged claims depend on besides the task and the code: files, rows, seed, draws and versions.
 
     Parameters
     ----------
@@ -315,26 +314,7 @@ def make_record(
         hashlib.sha256(one.read_bytes()).hexdigest() if isinstance(one, Path) else one.digest for one in rows
     )
     text = "|".join((study.digest, choices.digest, ledger.digest, str(seed), str(draws), *digests))
-    return f"{hashlib.sha256(text.encode()).hexdigest()}; {engine_versions()}; claims {_code_digest()}"
-
-
-@functools.cache
-def _code_digest() -> str:
-    """First digits of a SHA-256 over the modules that judge: another rule judges anew what is stored."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256((folder.parent / "verdicts.py").read_bytes())
-    for name in (
-        "evaluate",
-        "influence",
-        "multiverse",
-        "patients",
-        "prior_suite",
-        "recode",
-        "run",
-        "work",
-    ):
-        digest.update((folder / f"{name}.py").read_bytes())
-    return digest.hexdigest()[:12]
+    return f"{hashlib.sha256(text.encode()).hexdigest()}; {engine_versions()}"
 
 
 def _cells(choices: Multiverse, rows: str, columns: Mapping[str, Any]) -> list[Cell]:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bayes_alliance.code_digest import code_digest
 from bayes_alliance.cohort_file import load_cohort_plan
 from bayes_alliance.cohort_plan import CohortPlan
 from bayes_alliance.collapsed import fit_collapsed
@@ -47,6 +48,7 @@ from bayes_alliance.study import Model, Source, Study
 from bayes_alliance.workers import prepare_worker, stop_pool
 
 ATTEMPTS = 3
+BUILDER = __name__
 Reporter = Callable[[str], None]
 
 
@@ -107,7 +109,8 @@ def _is_done(path: Path, key: str, seed: int) -> bool:
         facts = read_cohort(path).facts
     except InputError:
         return False
-    return bool(facts.get("key") == key and facts.get("ensemble_seed") == seed)
+    current = {"key": key, "ensemble_seed": seed, "code": code_digest(BUILDER)}
+    return all(facts.get(name) == value for name, value in current.items())
 
 
 def _build_all(
@@ -213,6 +216,7 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "study": study.id,
         "key": _key(study, design),
         "ensemble_seed": seed,
+        "code": code_digest(BUILDER),
         "index": index,
         "seed": built.seed,
         "attempts": attempts,

@@ -9,7 +9,6 @@ cohorts' in 1 of ``n + 1`` cases.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +143,7 @@ def check_truth(
         tasks,
         workers=workers,
         store=store,
-        record=f"{engine_versions()}, {_code_digest()}",
+        record=engine_versions(),
         report=report,
         unit="cohorts",
     )
@@ -162,14 +161,6 @@ def check_truth(
         n_missed += count - len(kept)
         cases += _cases(seed, found[0], kept)
     return TruthCheck(cases=tuple(cases), left_out=tuple(left_out), n_missed=n_missed, failures=done.failures)
-
-
-def _code_digest() -> str:
-    """First digits of a SHA-256 over the modules that rebuild cohorts."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def _cases(

@@ -1,9 +1,8 @@
-"""What the result of a simulated study depends on, as one digest: recipe, engines' versions, this code."""
+"""What the result of a simulated study depends on, as one digest: recipe and engines' versions."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ def digest(*parts: object) -> str:
         For anything else, whose text might not say all of it.
     """
     found = hashlib.sha256()
-    for part in (*parts, __version__, engine_versions(), _code()):
+    for part in (*parts, __version__, engine_versions()):
         _add(found, part)
     return found.hexdigest()
 
@@ -48,11 +47,3 @@ def _add(found: Any, part: object) -> None:
         found.update(f"{type(part).__name__}:{part!r};".encode())
     else:
         raise TypeError(f"no digest of a {type(part).__name__}")
-
-
-@functools.cache
-def _code() -> str:
-    found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        found.update(path.read_bytes())
-    return found.hexdigest()
