@@ -16,19 +16,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from bayes_alliance.api import Reanalysis, load_data, reanalyse
+    from bayes_alliance.inference.arviz_tree import posterior_tree
     from bayes_alliance.published.audit import audit_study
-    from bayes_alliance.published.posterior import cell_posteriors
-    from bayes_alliance.study_file import list_studies, load_study
-    from bayes_alliance.trees import posterior_tree
+    from bayes_alliance.published.cell_posterior import cell_posteriors
+    from bayes_alliance.study.load_study import list_studies, load_study
 
 _HOMES = {
     "Reanalysis": "api",
     "audit_study": "published.audit",
-    "cell_posteriors": "published.posterior",
-    "list_studies": "study_file",
+    "cell_posteriors": "published.cell_posterior",
+    "list_studies": "study.load_study",
     "load_data": "api",
-    "load_study": "study_file",
-    "posterior_tree": "trees",
+    "load_study": "study.load_study",
+    "posterior_tree": "inference.arviz_tree",
     "reanalyse": "api",
 }
 

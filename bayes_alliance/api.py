@@ -11,20 +11,20 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayes_alliance.collapsed import CollapsedSettings
-from bayes_alliance.data import StudyData, data_from_frame, read_data
+from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.fitting import EngineChoice, RunSettings, choose_prior
-from bayes_alliance.pipeline import run_study
-from bayes_alliance.results import StudyResults
-from bayes_alliance.study import Source, Study
+from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.run.fitter import EngineChoice, RunSettings, choose_prior
+from bayes_alliance.run.pipeline import run_study
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.study.records import Source, Study
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from bayes_alliance.tables.record import Table
+    from bayes_alliance.show.tables.record import Table
 
 DEFAULT_SEED = 2020
 
@@ -44,14 +44,14 @@ class Reanalysis(StudyResults):
     @property
     def tables(self) -> dict[str, Table]:
         """Every table of the run by its id; each prints as Markdown and shows as HTML in a notebook."""
-        from bayes_alliance.tables import build_tables
+        from bayes_alliance.show.tables import build_tables
 
         return {table.id: table for table in build_tables(self)}
 
     @property
     def figure_names(self) -> list[str]:
         """Names of the figures that :meth:`figure` can draw."""
-        from bayes_alliance.plots import plan_figures
+        from bayes_alliance.show.plots import plan_figures
 
         return [planned.name for planned in plan_figures(self)]
 
@@ -63,7 +63,7 @@ class Reanalysis(StudyResults):
         KeyError
             If there is none of this name.
         """
-        from bayes_alliance.plots import plan_figures
+        from bayes_alliance.show.plots import plan_figures
 
         return {planned.name: planned for planned in plan_figures(self)}[name].draw()
 
@@ -75,7 +75,7 @@ class Reanalysis(StudyResults):
         KeyError
             If the model was not run, or without a posterior.
         """
-        from bayes_alliance.trees import posterior_tree
+        from bayes_alliance.inference.arviz_tree import posterior_tree
 
         run = self.run(model_id)
         if run is None or run.posterior is None:
@@ -84,7 +84,7 @@ class Reanalysis(StudyResults):
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write tables, figures, the report and the manifest into a folder, which is made; give the files."""
-        from bayes_alliance.outputs import write_run
+        from bayes_alliance.show.run_folder import write_run
 
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
@@ -107,8 +107,8 @@ class Reanalysis(StudyResults):
 
 
 def _head(results: StudyResults) -> list[str]:
-    from bayes_alliance.checks import failed_gates
-    from bayes_alliance.labels import describe_provenance
+    from bayes_alliance.assess.checks import failed_gates
+    from bayes_alliance.show.labels import describe_provenance
 
     failed = failed_gates(results.checks)
     skipped = sum(not model.comparison for model in results.skipped)
@@ -123,8 +123,8 @@ def _head(results: StudyResults) -> list[str]:
 
 def _differences(results: StudyResults) -> list[tuple[str, str]]:
     """Name and number of every slope difference, over the horizon."""
-    from bayes_alliance.labels import format_summary
-    from bayes_alliance.tables.numbers import format_effect
+    from bayes_alliance.show.labels import format_summary
+    from bayes_alliance.show.tables.shared_columns import format_effect
 
     horizon = results.study.horizon
     return [
@@ -196,8 +196,8 @@ def load_data(
 
 
 def _synthetic(study: Study, number: int, seed: int) -> StudyData:
-    from bayes_alliance.cohort import simulate_cohort
-    from bayes_alliance.reconstruct.store import load_ensemble
+    from bayes_alliance.cohorts.simulate import simulate_cohort
+    from bayes_alliance.cohorts.store import load_ensemble
 
     cohorts = list(load_ensemble(study, study.folder / study.data.ensemble)) if study.data.ensemble else []
     if not cohorts and number == 0:
@@ -224,7 +224,7 @@ def reanalyse(
     Parameters
     ----------
     study : Study, str or Path
-        As :func:`bayes_alliance.study_file.load_study` gives or takes it.
+        As :func:`bayes_alliance.study.load_study.load_study` gives or takes it.
     data : path, DataFrame, StudyData, optional
         See :func:`load_data`.
     engine : {"pymc", "collapsed", "bambi", "none"}
@@ -249,7 +249,7 @@ def reanalyse(
     InputError
         If the study, the data or a setting is wrong.
     """
-    from bayes_alliance.study_file import load_study
+    from bayes_alliance.study.load_study import load_study
 
     found = study if isinstance(study, Study) else load_study(study)
     rows = data if isinstance(data, StudyData) else load_data(found, data, seed=seed)

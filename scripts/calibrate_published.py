@@ -4,9 +4,9 @@
 import argparse
 import sys
 
-from bayes_alliance.collapsed import fit_collapsed
-from bayes_alliance.published.false_alarms import count_false_alarms, format_false_alarms
-from bayes_alliance.published.recovery import format_recovery, recover
+from bayes_alliance.dev.false_alarms import count_false_alarms, format_false_alarms
+from bayes_alliance.dev.published_recovery import format_recovery, recover
+from bayes_alliance.inference.collapsed import fit_collapsed
 
 
 def main() -> int:

@@ -5,9 +5,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from bayes_alliance.parallel import Workers
-from bayes_alliance.reconstruct.truth import check_truth, format_truth
-from bayes_alliance.workers import default_jobs
+from bayes_alliance.dev.cohort_truth import check_truth, format_truth
+from bayes_alliance.runtime.pool import default_jobs
+from bayes_alliance.runtime.tasks import Workers
 
 
 def main() -> int:

@@ -4,7 +4,7 @@
 import argparse
 import sys
 
-from bayes_alliance.stress.recovery import format_recovered, recover
+from bayes_alliance.dev.stress_recovery import format_recovered, recover
 from bayes_alliance.stress.sampled import FAMILIES, SampledSettings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bayes_alliance.study import (
+from bayes_alliance.study.records import (
     DataDefault,
     Derived,
     Kind,

@@ -11,9 +11,9 @@ from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.choices_file import load_choices
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ledger_file import load_claims
-from bayes_alliance.data import StudyData, data_from_frame
-from bayes_alliance.study import Source, Study
-from bayes_alliance.study_file import load_study
+from bayes_alliance.data.rows import StudyData, data_from_frame
+from bayes_alliance.study.load_study import load_study
+from bayes_alliance.study.records import Source, Study
 
 STUDY = """
 [study]

@@ -173,12 +173,12 @@ def work(kind: str, first: int, last: int, folder: Path, *, apart: bool = False)
     SPSS and Stata files are parsed in this very process too, to be quick, unless they are to be parsed
     ``apart``, as the program does it.
     """
-    from bayes_alliance.data import read_data
+    from bayes_alliance.data.readers import READERS
+    from bayes_alliance.data.readers.labelled import labelled_table
+    from bayes_alliance.data.readers.readstat import parse_file
+    from bayes_alliance.data.rows import read_data
     from bayes_alliance.errors import InputError
-    from bayes_alliance.readers import READERS
-    from bayes_alliance.readers.labelled import labelled_table
-    from bayes_alliance.readstat import parse_file
-    from bayes_alliance.study_file import load_study
+    from bayes_alliance.study.load_study import load_study
 
     def parse_here(path: Path, options: object) -> object:
         return labelled_table(path.name, kind, parse_file(kind.lstrip("z"), path))

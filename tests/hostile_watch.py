@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from bayes_alliance.errors import InputError
-from bayes_alliance.study_file import load_study
+from bayes_alliance.study.load_study import load_study
 from tests.corpus_study import write_study
 from tests.hostile import study_files
 

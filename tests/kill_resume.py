@@ -37,7 +37,15 @@ class Run:
     def command(self, out: Path) -> list[str]:
         """Give the command line."""
         return [
-            *(sys.executable, "-m", "bayes_alliance.cli", "reanalyse", self.study, "--engine", self.engine),
+            *(
+                sys.executable,
+                "-m",
+                "bayes_alliance.cli.main",
+                "reanalyse",
+                self.study,
+                "--engine",
+                self.engine,
+            ),
             # With --again a run that was killed after its last file is taken up like any other.
             *("--models", self.models, "--out", str(out), "--again", "--figures", self.figures),
             *("--jobs", str(self.jobs)),

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from bayes_alliance.plots import style
-from bayes_alliance.plots.style import MM, PAGE_MM, SMALL_PT
+from bayes_alliance.show.plots import style
+from bayes_alliance.show.plots.style import MM, PAGE_MM, SMALL_PT
 
 
 def _beyond(axis: Axis) -> set[Text]:

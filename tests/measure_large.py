@@ -58,7 +58,16 @@ def write_registry(path: Path, patients: int, *, dates: str, seed: int = 1) -> N
 
 def measure(path: Path, jobs: int) -> dict[str, float]:
     """Run the command once; seconds of its steps and the peak memory of its largest process."""
-    command = [sys.executable, "-m", "bayes_alliance.cli", "fit-large", STUDY, str(path), "--model", MODEL]
+    command = [
+        sys.executable,
+        "-m",
+        "bayes_alliance.cli.main",
+        "fit-large",
+        STUDY,
+        str(path),
+        "--model",
+        MODEL,
+    ]
     command += ["--jobs", str(jobs), "--json", "--quiet"]
     one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **one_thread})
@@ -83,7 +92,7 @@ def measure(path: Path, jobs: int) -> dict[str, float]:
 
 def plot(rows: list[dict[str, object]], out: Path) -> None:
     """Seconds of processor against patients, both on logarithmic axes, with a line of slope one; memory beside."""
-    from bayes_alliance.plots.style import BLUE, DOUBLE_MM, GREY, VERMILLION, make_figure, use_style
+    from bayes_alliance.show.plots.style import BLUE, DOUBLE_MM, GREY, VERMILLION, make_figure, use_style
 
     with use_style():
         figure = make_figure(DOUBLE_MM, 70.0)

@@ -10,12 +10,12 @@ import os
 import sys
 import time
 
-from bayes_alliance.cli_data import shipped_cohorts
-from bayes_alliance.parallel import Workers, run_tasks
+from bayes_alliance.cli.data import shipped_cohorts
+from bayes_alliance.runtime.tasks import Workers, run_tasks
 from bayes_alliance.simulation.calibration import Calibration, calibrate_batch, calibration_tasks
 from bayes_alliance.simulation.population import Sampling
 from bayes_alliance.simulation.setting import choose_model, prepare
-from bayes_alliance.study_file import load_study
+from bayes_alliance.study.load_study import load_study
 
 
 class Clock:
@@ -31,7 +31,7 @@ class Clock:
 
 def rate(calibration: Calibration, workers: Workers, studies: int) -> float:
     """Studies a second from the first result to the last."""
-    from bayes_alliance import parallel
+    from bayes_alliance.runtime import tasks as parallel
 
     clock = Clock()
     parallel._REPORT_SECONDS = 0.0

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bayes_alliance.fits import RowsUsed
-from bayes_alliance.formulas import Design, build_design, parse_formula
-from bayes_alliance.study import Source
+from bayes_alliance.inference.fits import RowsUsed
+from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.study.records import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "tests" / "reference"

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bayes_alliance.data import StudyData, data_from_frame
+from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.stress.prepare import Prepared, prepare_model
-from bayes_alliance.study import Estimand, Model, PriorScales, PriorSet, Source, Study
+from bayes_alliance.study.records import Estimand, Model, PriorScales, PriorSet, Source, Study
 from tests.builders import build_study, build_variable
 
 HORIZON = 36.0

@@ -13,10 +13,10 @@ import pytest
 import bayes_alliance as ba
 from bayes_alliance.api import Reanalysis
 from bayes_alliance.errors import InputError
-from bayes_alliance.pipeline import run_study
-from bayes_alliance.plots import style
-from bayes_alliance.study import Source
-from tests.test_table_forms import HOSTILE
+from bayes_alliance.run.pipeline import run_study
+from bayes_alliance.show.plots import style
+from bayes_alliance.study.records import Source
+from tests.show.test_table_forms import HOSTILE
 
 
 @pytest.fixture(scope="module")

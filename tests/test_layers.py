@@ -1,136 +1,218 @@
-"""The order of the package's modules, and proof that imports only point to earlier lines."""
+"""The order of the package's rooms, and proof that imports only point down and never in a circle."""
+
+from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 
-# A module imports only from earlier lines. Modules of one line may import each other only from left to right.
-LAYERS = """
-errors code_digest cell_text readstat whole_files workers parallel
-toml_reader
-formulas wai
-printed facts study
-fact_file data_section study_checks study_file
-text_table csv_table readers shape columns derive row_checks row_warnings data data_dictionary roles new_study
-likelihood importance
-fits
-verdicts
-priors
-frequentist descriptives ml_intervals
-collapsed pymc_coordinates pymc_likelihood pymc_model bambi_pymc engines
-trees cache
-published
-cohort_plan cohort_file cohort_roster cohort
-summaries agreement evidence
-variance compare predictive
-checks
-results
-plan fitting derived pipeline
-reconstruct
-simulation large stress
-claims
-labels
-tables plots
-privacy share manifest report outputs claims_outputs
-api doc_pages
-benchmark
-cli_data cli_published cli_cohort cli_simulate cli_large cli_claims cli_stress cli_interrupts cli
-"""
+# From the bottom to the top: a file imports only from its own room and from rooms before it. ``__init__`` is the
+# package's own, which imports names of the rooms when they are first used.
+ROOMS = (
+    "errors",
+    "runtime",
+    "study",
+    "data",
+    "inference",
+    "assess",
+    "published",
+    "run",
+    "cohorts",
+    "simulation",
+    "stress",
+    "claims",
+    "show",
+    "api",
+    "cli",
+    "dev",
+)
 
-# Imported at the top of a module only there; elsewhere inside the function that needs them, or nowhere.
+# Imported only there, inside functions or not: a room, a room's package or a file.
 HEAVY = {
-    "pymc": {"pymc_coordinates", "pymc_model", "bambi_pymc", "stress"},
-    "bambi": {"bambi_pymc", "benchmark"},
-    "nutpie": {"bambi_pymc", "stress"},
-    "pytensor": {"pymc_coordinates", "pymc_likelihood", "pymc_model", "stress"},
-    "numba": {"pymc_likelihood", "reconstruct"},
-    "formulae": {"formulas"},
-    "matplotlib": {"plots", "benchmark", "published", "api"},
-    "jinja2": {"report"},
-    "docx": {"tables"},
-    "arviz_stats": {"claims", "compare", "summaries", "benchmark"},
-    "openpyxl": {"readers"},
-    "pyreadstat": {"readstat"},
-    "pyarrow": {"readers", "reconstruct", "parallel", "large"},
-    "dask": {"parallel"},
-    "distributed": {"parallel"},
-    "rdata": {"readers"},
-    "xarray": {"claims", "share", "trees", "cache", "compare", "bambi_pymc", "api"},
+    "pymc": ("inference.pymc", "stress"),
+    "bambi": ("inference.pymc", "dev.benchmark"),
+    "nutpie": ("inference.pymc", "stress"),
+    "pytensor": ("inference.pymc", "stress"),
+    "numba": ("inference.pymc.likelihood", "cohorts.solver"),
+    "formulae": ("inference.design", "study.formula"),
+    "matplotlib": ("show.plots", "dev", "published", "api"),
+    "jinja2": ("show.report",),
+    "docx": ("show.tables",),
+    "arviz_stats": ("assess", "claims", "dev.benchmark"),
+    "openpyxl": ("data.readers.excel",),
+    "pyreadstat": ("data.readers.readstat",),
+    "pyarrow": ("data.readers.parquet", "cohorts.store", "runtime", "run.large"),
+    "dask": ("runtime",),
+    "distributed": ("runtime",),
+    "rdata": ("data.readers.rds",),
+    "xarray": (
+        "claims",
+        "show.share",
+        "inference.arviz_tree",
+        "inference.pymc",
+        "run.posterior_store",
+        "assess",
+        "api",
+    ),
 }
 
 
-def position(name):
-    for row, line in enumerate(LAYERS.strip().splitlines()):
-        if name in line.split():
-            return row, line.split().index(name)
-    raise AssertionError(f"{name} has no place in LAYERS; give it one")
+@functools.cache
+def files(package: Path = PACKAGE) -> dict[str, Path]:
+    """Every file of the package by dotted name; the ``__init__`` of a room under the room's name."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        name = ".".join(path.relative_to(package).with_suffix("").parts)
+        found[name.removesuffix("__init__").rstrip(".")] = path
+    return found
 
 
-def modules():
-    """Every module as (layer name, path); a package is one layer."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts != ("__init__",):
-            yield parts[0], path
-
-
-def imported(tree):
-    """First-level modules of this package, and top-level names of others, that a module imports anywhere."""
+def imported(path: Path, package: Path = PACKAGE) -> tuple[set[str], set[str]]:
+    """Files of this package, and top-level names of others, that a file imports anywhere but for type checkers."""
     own, others = set(), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-            if node.module == "bayes_alliance":
-                names = [f"bayes_alliance.{alias.name}" for alias in node.names]
+    for node in _running(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
         for name in names:
-            parts = name.split(".")
-            if parts[0] == "bayes_alliance" and len(parts) > 1:
-                own.add(parts[1])
-            else:
-                others.add(parts[0])
-    return own - {"__version__"}, others
+            first, _, rest = name.partition(".")
+            if first != "bayes_alliance":
+                others.add(first)
+            elif rest in files(package) and rest:
+                own.add(rest)
+    # ``from room import module`` imports the module; the room's own file only if nothing else was meant.
+    return {name for name in own if not any(o.startswith(f"{name}.") for o in own)}, others
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from _running(node)
+
+
+def arrows(package: Path = PACKAGE) -> dict[str, set[str]]:
+    """Who imports whom, file by file."""
+    return {name: imported(path, package)[0] - {name} for name, path in files(package).items() if name}
+
+
+def upward(graph: Mapping[str, set[str]]) -> list[str]:
+    """Imports of a file from a room above its own."""
+    place = {room: row for row, room in enumerate(ROOMS)}
+    return [
+        f"{name} -> {other}"
+        for name, others in graph.items()
+        for other in sorted(others)
+        if place[other.split(".")[0]] > place[name.split(".")[0]]
+    ]
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """One circle of imports, empty where there is none."""
+    done: set[str] = set()
+
+    def visit(name: str, trail: list[str]) -> list[str]:
+        if name in trail:
+            return [*trail[trail.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            found = visit(other, [*trail, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    for name in graph:
+        found = visit(name, [])
+        if found:
+            return found
+    return []
+
+
+def test_every_file_has_a_room() -> None:
+    """What lies at the top of the package is a room of the list, and every room is there."""
+    found = {name.split(".")[0] for name in files() if name}
+    assert found == set(ROOMS)
+
+
+def test_imports_point_down() -> None:
+    """No file, ``__init__`` included, imports from a room above its own."""
+    assert upward(arrows()) == []
+
+
+def test_no_circle() -> None:
+    """No file imports itself by way of others."""
+    assert circle(arrows()) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "path"), list(modules()), ids=lambda v: v.stem if isinstance(v, Path) else v
+    ("name", "text"),
+    [
+        ("runtime/files.py", "def f():\n    from bayes_alliance.study import records\n"),
+        ("study/__init__.py", "from bayes_alliance.run.plan import plan_study\n"),
+        ("errors.py", "import bayes_alliance.runtime.files\n"),
+    ],
 )
-def test_imports_point_down(name, path):
-    """No module imports from a later layer."""
-    own, _ = imported(ast.parse(path.read_text()))
-    upward = [other for other in own - {name} if position(other) >= position(name)]
-    assert not upward, f"{name} imports {upward}, which stand on the same or a later line"
+def test_a_planted_upward_import_is_found(name: str, text: str, tmp_path: Path) -> None:
+    """In a file, in an ``__init__``, inside a function."""
+    assert upward(arrows(_plant(tmp_path, {name: text})))
 
 
 @pytest.mark.parametrize(
-    ("name", "path"), list(modules()), ids=lambda v: v.stem if isinstance(v, Path) else v
+    "planted",
+    [
+        {
+            "data/rows.py": "from bayes_alliance.data.wai import x\n",
+            "data/wai.py": "from bayes_alliance.data import rows\n",
+        },
+        {
+            "data/__init__.py": "from bayes_alliance.data.wai import x\n",
+            "data/wai.py": "import bayes_alliance.data\n",
+        },
+    ],
 )
-def test_heavy_packages_stay_where_they_are_used(name, path):
-    """PyMC, Bambi, nutpie, matplotlib, ArviZ and xarray are imported in their own rooms only."""
-    _, others = imported(ast.parse(path.read_text()))
-    strays = [package for package, rooms in HEAVY.items() if package in others and name not in rooms]
-    assert not strays
+def test_a_planted_circle_is_found(planted: dict[str, str], tmp_path: Path) -> None:
+    """Between two files of one room, and through an ``__init__``."""
+    assert circle(arrows(_plant(tmp_path, planted)))
 
 
-def test_every_line_of_the_list_exists():
-    """No layer is listed that has gone."""
-    found = {name for name, _ in modules()}
-    listed = set(LAYERS.split())
-    assert listed <= found | {"benchmark"}, listed - found
+def _plant(folder: Path, planted: Mapping[str, str]) -> Path:
+    for name in ("runtime/files", "study/records", "run/plan", "data/rows", "data/wai", "errors", *ROOMS[1:]):
+        path = folder / (f"{name}/__init__.py" if name in ROOMS[1:] and name != "api" else f"{name}.py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1\n")
+    for name, text in planted.items():
+        (folder / name).write_text(text)
+    return folder
 
 
-def test_importing_the_package_is_cheap():
+def test_heavy_packages_stay_where_they_are_used() -> None:
+    """PyMC, Bambi, nutpie, matplotlib, ArviZ and others are imported in their own rooms only."""
+    strays = [
+        f"{name} imports {package}"
+        for name, path in files().items()
+        for package in sorted(imported(path)[1] & set(HEAVY))
+        if not any(name == room or name.startswith(f"{room}.") for room in HEAVY[package])
+    ]
+    assert strays == []
+
+
+def test_importing_the_package_is_cheap() -> None:
     """Importing the package, its command line and the pipeline pulls in no sampler, plotting or ArviZ."""
     code = (
-        "import sys, bayes_alliance, bayes_alliance.cli, bayes_alliance.pipeline; "
+        "import sys, bayes_alliance, bayes_alliance.cli.main, bayes_alliance.run.pipeline; "
         "print([m for m in ('pymc', 'bambi', 'nutpie', 'arviz', 'arviz_stats', 'matplotlib', 'jinja2', 'docx') "
         "if m in sys.modules])"
     )

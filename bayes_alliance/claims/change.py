@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
-from bayes_alliance.claims.evaluate import ClaimResult
+from bayes_alliance.assess.verdicts import Verdict, combine_verdicts, judge, probabilities
+from bayes_alliance.claims.from_posterior import ClaimResult
 from bayes_alliance.claims.ledger import Ledger, Part
 from bayes_alliance.claims.multiverse import SpecificationVerdict
-from bayes_alliance.fits import Array
-from bayes_alliance.verdicts import Verdict, combine_verdicts, judge, probabilities
+from bayes_alliance.inference.fits import Array
 
 # From mild to strong: a handful of patients; what a colleague might have chosen; what the model takes for granted; what
 # somebody might believe. Another cohort comes last: it is no assumption, and its verdicts stand in a column already.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bayes_alliance.fits import Covariance
+from bayes_alliance.inference.fits import Covariance
 
 Final = Literal["", "after_previous", "midway"]
 

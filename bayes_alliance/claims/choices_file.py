@@ -9,9 +9,9 @@ from typing import get_args
 
 from bayes_alliance.claims.choices import Axis, Final, Multiverse, Option
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.study import Derived, Study
-from bayes_alliance.study_file import read_toml
-from bayes_alliance.toml_reader import TableReader
+from bayes_alliance.study.load_study import read_toml
+from bayes_alliance.study.records import Derived, Study
+from bayes_alliance.study.toml_reader import TableReader
 
 FILE = "multiverse.toml"
 MAX_OPTIONS = 40

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bayes_alliance.verdicts import Combine, Relation
+from bayes_alliance.assess.verdicts import Combine, Relation
 
 Quantity = Literal["effect", "spread", "explained", "largest", "share", "mean", "change"]
 Which = Literal["intercept", "slope"]
@@ -34,7 +34,7 @@ class Part:
         difference between two groups (second minus first). *mean*: of a variable of the patient, or the difference of
         two groups in SDs. *change*: mean change of an outcome from the first assessment to the end.
     relation : {"above", "below", "same", "exceeds"}
-        As in :mod:`bayes_alliance.verdicts`.
+        As in :mod:`bayes_alliance.assess.verdicts`.
     model : str
         Id of a model of the study.
     estimand : str

@@ -13,16 +13,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from bayes_alliance.assess.verdicts import Combine, Relation
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.ledger import MODEL_QUANTITIES, Claim, Ledger, Part, Quantity, Which
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.formulas import FormulaError, parse_formula
-from bayes_alliance.printed import check_printed
-from bayes_alliance.study import Model, Study
-from bayes_alliance.study_checks import coefficient_fault
-from bayes_alliance.study_file import read_toml
-from bayes_alliance.toml_reader import TableReader
-from bayes_alliance.verdicts import Combine, Relation
+from bayes_alliance.study.formula import FormulaError, parse_formula
+from bayes_alliance.study.load_study import read_toml
+from bayes_alliance.study.printed_cell import check_printed
+from bayes_alliance.study.records import Model, Study
+from bayes_alliance.study.toml_reader import TableReader
+from bayes_alliance.study.validate import coefficient_fault
 
 FILE = "claims.toml"
 MAX_CLAIMS, MAX_PARTS = 500, 100

@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bayes_alliance.assess.verdicts import Verdict, combine_verdicts
 from bayes_alliance.claims.choices import Axis, Multiverse, Option
-from bayes_alliance.claims.evaluate import PartResult
+from bayes_alliance.claims.from_posterior import PartResult
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.prior_suite import PriorVariant
-from bayes_alliance.claims.work import Rows, Specification, judge_under, restore
-from bayes_alliance.fitting import engine_versions
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.parallel import Failure, Task, Workers, run_tasks
-from bayes_alliance.study import Derived, Study
-from bayes_alliance.verdicts import Verdict, combine_verdicts
+from bayes_alliance.claims.tasks import Rows, Specification, judge_under, restore
+from bayes_alliance.run.fitter import engine_versions
+from bayes_alliance.runtime.tasks import Failure, Task, Workers, run_tasks
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Derived, Study
 
 DRAWS = 2000
 Choices = tuple[tuple[str, str], ...]

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.formulas import Design
-from bayes_alliance.priors import CoefficientPriors, coefficient_priors
-from bayes_alliance.study import Study
+from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
+from bayes_alliance.study.formula import Design
+from bayes_alliance.study.records import Study
 
 AUTOMATIC = "automatic"
 WIDER = 3.0

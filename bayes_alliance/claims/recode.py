@@ -1,7 +1,7 @@
 """A study's data under another coding: one option after the other applied to rows and derived variables.
 
 Columns that the file itself gives, and end scores already taken from it, stay as they are; everything that is
-derived is derived anew. The result is an ordinary :class:`bayes_alliance.data.StudyData` whose origin names the
+derived is derived anew. The result is an ordinary :class:`bayes_alliance.data.rows.StudyData` whose origin names the
 options.
 """
 
@@ -15,10 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_alliance.claims.choices import Option
-from bayes_alliance.data import StudyData, digest_rows
-from bayes_alliance.derive import derive_variables
+from bayes_alliance.data.derived_variables import derive_variables
+from bayes_alliance.data.rows import StudyData, digest_rows
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.study import Derived, Study
+from bayes_alliance.study.records import Derived, Study
 
 
 def recode(study: Study, data: StudyData, options: Sequence[Option]) -> StudyData:

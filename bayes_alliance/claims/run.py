@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.claims.approaches import Approaches, compare_approaches
+from bayes_alliance.assess.verdicts import ORDER, Verdict
 from bayes_alliance.claims.change import (
     FEW_PATIENTS,
     Challenge,
@@ -26,15 +26,16 @@ from bayes_alliance.claims.change import (
     from_results,
 )
 from bayes_alliance.claims.choices import Multiverse
-from bayes_alliance.claims.evaluate import ClaimResult, Evaluator, model_quantity
-from bayes_alliance.claims.influence import fewest_to_change, leave_one_out
+from bayes_alliance.claims.from_posterior import ClaimResult, Evaluator, model_quantity
+from bayes_alliance.claims.from_printed import PrintedEvaluator
+from bayes_alliance.claims.leave_out import fewest_to_change, leave_one_out
 from bayes_alliance.claims.ledger import Claim, Ledger
+from bayes_alliance.claims.ml_beside_bayes import Approaches, compare_approaches
 from bayes_alliance.claims.multiverse import MultiverseResult, make_record, run_multiverse
-from bayes_alliance.claims.patients import CannotTell
+from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.power_scaling import Sensitivity, log_likelihood, log_prior, power_sensitivity
-from bayes_alliance.claims.printed import PrintedEvaluator
 from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite, variant_priors
-from bayes_alliance.claims.work import (
+from bayes_alliance.claims.tasks import (
     Columns,
     Rows,
     Specification,
@@ -43,12 +44,11 @@ from bayes_alliance.claims.work import (
     load_rows,
     restore,
 )
-from bayes_alliance.data import StudyData
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
-from bayes_alliance.fitting import derive_seed
-from bayes_alliance.parallel import Finished, Task, Workers, format_failures, run_tasks
-from bayes_alliance.study import Cell, Source, Study
-from bayes_alliance.verdicts import ORDER, Verdict
+from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.runtime.tasks import Finished, Task, Workers, format_failures, run_tasks
+from bayes_alliance.study.records import Cell, Source, Study
 
 Reporter = Callable[[str], None]
 _PRIORS_A_TASK = 3  # they share what is read and planned

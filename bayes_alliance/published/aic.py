@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.fits import Array
-from bayes_alliance.formulas import Formula, parse_formula
-from bayes_alliance.printed import Interval, parse_cell
-from bayes_alliance.study import Cell, Model, Study
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.study.formula import Formula, parse_formula
+from bayes_alliance.study.printed_cell import Interval, parse_cell
+from bayes_alliance.study.records import Cell, Model, Study
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,12 @@ from bayes_alliance.published.aic import (
     needed_correlation,
     wald_range,
 )
-from bayes_alliance.published.counts import all_patients
-from bayes_alliance.published.effects import PrintedEffect
 from bayes_alliance.published.estimate_checks import t_of_digits
 from bayes_alliance.published.findings import Finding, Verdict, span
+from bayes_alliance.published.patient_counts import all_patients
+from bayes_alliance.published.printed_effects import PrintedEffect
 from bayes_alliance.published.stars import bound_t, read_cell, star_rule
-from bayes_alliance.study import Study
+from bayes_alliance.study.records import Study
 
 ORDINARY_CORRELATION = 0.6
 POSSIBLE_CORRELATION = 0.9

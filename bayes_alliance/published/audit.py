@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from bayes_alliance.published.aic_checks import check_aics
 from bayes_alliance.published.count_checks import check_counts
-from bayes_alliance.published.effects import printed_effects
 from bayes_alliance.published.estimate_checks import check_estimates, check_explained, check_text
 from bayes_alliance.published.findings import Finding, Verdict
 from bayes_alliance.published.group_checks import check_groups
-from bayes_alliance.study import Study
+from bayes_alliance.published.printed_effects import printed_effects
+from bayes_alliance.study.records import Study
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from bayes_alliance.facts import Fact, SumRule
-from bayes_alliance.printed import Interval, parse_cell
-from bayes_alliance.published.counts import count_of, fact, group_sizes, groups
 from bayes_alliance.published.findings import Finding, Verdict
-from bayes_alliance.study import Cell, Study
+from bayes_alliance.published.patient_counts import count_of, fact, group_sizes, groups
+from bayes_alliance.study.printed_cell import Interval, parse_cell
+from bayes_alliance.study.publication import Fact, SumRule
+from bayes_alliance.study.records import Cell, Study
 
 MISSING_SHARE = 0.2
 _FEWER = "of fewer of them, the others having no value"
@@ -24,7 +24,7 @@ def possible_counts(share: Interval, total: int) -> list[int]:
 
     Examples
     --------
-    >>> from bayes_alliance.printed import parse_number
+    >>> from bayes_alliance.study.printed_cell import parse_number
     >>> [possible_counts(parse_number(text).interval(), n) for text, n in (("43", 148), ("71", 64))]
     [[63, 64], []]
     """

@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from bayes_alliance.printed import Interval, parse_cell
-from bayes_alliance.published.effects import PrintedEffect, effect_weights, fewest_df
 from bayes_alliance.published.findings import Finding, Verdict, span
-from bayes_alliance.published.region import build_region
+from bayes_alliance.published.printed_effects import PrintedEffect, effect_weights, fewest_df
+from bayes_alliance.published.rounding_region import build_region
 from bayes_alliance.published.stars import (
     PBounds,
     TBounds,
@@ -21,7 +20,8 @@ from bayes_alliance.published.stars import (
     read_unmarked,
     star_rule,
 )
-from bayes_alliance.study import Study
+from bayes_alliance.study.printed_cell import Interval, parse_cell
+from bayes_alliance.study.records import Study
 
 _ROUNDING = "the program's own p value rests on more digits than the table"
 

@@ -17,14 +17,14 @@ from typing import Literal
 
 import numpy as np
 
-from bayes_alliance.facts import Sample
-from bayes_alliance.fits import Covariance
-from bayes_alliance.printed import parse_cell
+from bayes_alliance.inference.fits import Covariance
 from bayes_alliance.published.aic import AicChange, aic_changes, wald
 from bayes_alliance.published.aic_checks import POSSIBLE_CORRELATION, effect_t_range
-from bayes_alliance.published.counts import all_patients, count_of, fact
-from bayes_alliance.published.effects import PrintedEffect, printed_effects
-from bayes_alliance.study import Study
+from bayes_alliance.published.patient_counts import all_patients, count_of, fact
+from bayes_alliance.published.printed_effects import PrintedEffect, printed_effects
+from bayes_alliance.study.printed_cell import parse_cell
+from bayes_alliance.study.publication import Sample
+from bayes_alliance.study.records import Study
 
 Dialect = Literal["ml", "spss_reml", "lme4_reml"]
 DIALECTS: tuple[Dialect, ...] = ("ml", "spss_reml", "lme4_reml")

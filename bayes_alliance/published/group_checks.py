@@ -13,13 +13,13 @@ from itertools import product
 import numpy as np
 from scipy import special
 
-from bayes_alliance.fits import Array
-from bayes_alliance.printed import parse_cell
+from bayes_alliance.inference.fits import Array
 from bayes_alliance.published.count_checks import MISSING_SHARE, percent_of, possible_counts
-from bayes_alliance.published.counts import group_sizes, groups
 from bayes_alliance.published.findings import Finding, Verdict, span
+from bayes_alliance.published.patient_counts import group_sizes, groups
 from bayes_alliance.published.stars import PBounds, read_stars, read_unmarked, star_rule
-from bayes_alliance.study import Cell, Study
+from bayes_alliance.study.printed_cell import parse_cell
+from bayes_alliance.study.records import Cell, Study
 
 
 def check_groups(study: Study) -> Iterator[Finding]:

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from bayes_alliance.fits import Array
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.priors import combination_prior
-from bayes_alliance.published.counts import precision
-from bayes_alliance.published.effects import BORROWED_FACTOR, PrintedEffect, printed_effects
-from bayes_alliance.published.posterior import Banded
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.inference.priors import combination_prior
+from bayes_alliance.published.cell_posterior import Banded
+from bayes_alliance.published.patient_counts import precision
+from bayes_alliance.published.printed_effects import BORROWED_FACTOR, PrintedEffect, printed_effects
 from bayes_alliance.published.reverse_bayes import Z95
-from bayes_alliance.study import Estimand, Model, Study
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Estimand, Model, Study
 
 _EDGE = 9
 

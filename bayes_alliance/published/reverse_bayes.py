@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from bayes_alliance.fits import Array
-from bayes_alliance.published.region import Region
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.published.rounding_region import Region
 
 Z95 = float(special.ndtri(0.975))
 MATTHEWS_T = Z95 * float(np.sqrt((1.0 + np.sqrt(5.0)) / 2.0))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from bayes_alliance.facts import Publication, StarRule
-from bayes_alliance.printed import PrintedCell, parse_p
+from bayes_alliance.study.printed_cell import PrintedCell, parse_p
+from bayes_alliance.study.publication import Publication, StarRule
 
 DEFAULT_LEVELS = (0.05, 0.01, 0.001)
 

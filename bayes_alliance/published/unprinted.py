@@ -19,10 +19,10 @@ from itertools import product
 
 import numpy as np
 
-from bayes_alliance.fits import Array
-from bayes_alliance.published.counts import all_patients
-from bayes_alliance.published.effects import PrintedEffect
-from bayes_alliance.study import Study
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.published.patient_counts import all_patients
+from bayes_alliance.published.printed_effects import PrintedEffect
+from bayes_alliance.study.records import Study
 
 CORRELATIONS = (-0.9, 0.5)
 UNKNOWN_SHIFT = 0.1

@@ -11,18 +11,18 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from bayes_alliance.bambi_pymc import SamplerSettings
-from bayes_alliance.collapsed import CollapsedSettings, fit_collapsed
-from bayes_alliance.engines import Engine, EngineSettings, fit_posterior
+from bayes_alliance.assess.summaries import INTERVAL
 from bayes_alliance.errors import FitError
-from bayes_alliance.fits import Effect, MixedFit, PosteriorFit, Weights
-from bayes_alliance.formulas import Design
-from bayes_alliance.frequentist import estimate_effect, fit_mixed
-from bayes_alliance.importance import PARETO_K_LIMIT
-from bayes_alliance.likelihood import Statistics, summarise
-from bayes_alliance.priors import CoefficientPriors
+from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.engines import Engine, EngineSettings, fit_posterior
+from bayes_alliance.inference.fits import Effect, MixedFit, PosteriorFit, Weights
+from bayes_alliance.inference.importance import PARETO_K_LIMIT
+from bayes_alliance.inference.likelihood import Statistics, summarise
+from bayes_alliance.inference.ml import estimate_effect, fit_mixed
+from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.inference.pymc.sample import SamplerSettings
 from bayes_alliance.simulation.population import simulated_rows
-from bayes_alliance.summaries import INTERVAL
+from bayes_alliance.study.formula import Design
 
 Method = Literal["ML", "REML", "Bayes"]
 # NUTS of one process, since simulations already run side by side.

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.engines import Engine, engine_covariance
+from bayes_alliance.assess.summaries import variance_draws
+from bayes_alliance.assess.uniformity import EcdfBand, central_coverage, ecdf_band, holm
 from bayes_alliance.errors import AllianceError, FitError
-from bayes_alliance.fits import Array, PosteriorFit, Weights, weight_vector
-from bayes_alliance.fitting import derive_seed
-from bayes_alliance.formulas import Design
-from bayes_alliance.likelihood import Statistics, log_density, relative_factor, summarise
-from bayes_alliance.parallel import Task, split_units
-from bayes_alliance.priors import CoefficientPriors
+from bayes_alliance.inference.engines import Engine, engine_covariance
+from bayes_alliance.inference.fits import Array, PosteriorFit, Weights, weight_vector
+from bayes_alliance.inference.likelihood import Statistics, log_density, relative_factor, summarise
+from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.runtime.tasks import Task, split_units
 from bayes_alliance.simulation.approaches import draw_posterior
 from bayes_alliance.simulation.population import Pool, Sampling, choose_patients, take_rows, without_frame
 from bayes_alliance.simulation.truth import AS_MODELLED, Scale, Scenario, Truth, draw_outcome, draw_truth
-from bayes_alliance.simulation.uniformity import EcdfBand, central_coverage, ecdf_band, holm
-from bayes_alliance.summaries import variance_draws
+from bayes_alliance.study.formula import Design
 
 if TYPE_CHECKING:
     import pandas as pd

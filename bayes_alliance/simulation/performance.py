@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.fits import Array
+from bayes_alliance.inference.fits import Array
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.data import StudyData
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
-from bayes_alliance.fits import Array, RowsUsed
-from bayes_alliance.formulas import Design, Formula, build_design
-from bayes_alliance.plan import PlannedModel
-from bayes_alliance.study import Source, Study
+from bayes_alliance.inference.fits import Array, RowsUsed
+from bayes_alliance.run.plan import PlannedModel
+from bayes_alliance.study.formula import Design, Formula, build_design
+from bayes_alliance.study.records import Source, Study
 
 if TYPE_CHECKING:
     import pandas as pd

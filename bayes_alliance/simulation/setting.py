@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.data import StudyData
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.fits import Weights, weight_vector
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.frequentist import fit_mixed
-from bayes_alliance.plan import PlannedModel, plan_model
-from bayes_alliance.priors import CoefficientPriors, coefficient_priors
+from bayes_alliance.inference.fits import Weights, weight_vector
+from bayes_alliance.inference.ml import fit_mixed
+from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
+from bayes_alliance.run.plan import PlannedModel, plan_model
 from bayes_alliance.simulation.population import Pool, Sampling, build_pool, check_sampling
 from bayes_alliance.simulation.trials import Condition, set_effect
 from bayes_alliance.simulation.truth import (
@@ -26,7 +25,8 @@ from bayes_alliance.simulation.truth import (
     apply_scenario,
     fitted_truth,
 )
-from bayes_alliance.study import Estimand, Model, Study, Variable
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Estimand, Model, Study, Variable
 
 _DIFFERENCES = ("slope_deviation", "slope_contrast")
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from bayes_alliance.errors import AllianceError
-from bayes_alliance.fits import Weights, weight_vector
-from bayes_alliance.fitting import derive_seed
-from bayes_alliance.likelihood import summarise
-from bayes_alliance.parallel import Task, split_units
+from bayes_alliance.inference.fits import Weights, weight_vector
+from bayes_alliance.inference.likelihood import summarise
+from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.runtime.tasks import Task, split_units
 from bayes_alliance.simulation.approaches import Approach, answer
 from bayes_alliance.simulation.population import Pool, Sampling, choose_patients, take_rows, without_frame
 from bayes_alliance.simulation.truth import AS_MODELLED, Scale, Scenario, Truth, draw_outcome

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.data import StudyData
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.frequentist import fit_mixed
-from bayes_alliance.plan import plan_model
-from bayes_alliance.published.effects import printed_effects
-from bayes_alliance.results import SkippedModel
+from bayes_alliance.inference.ml import fit_mixed
+from bayes_alliance.published.printed_effects import printed_effects
+from bayes_alliance.run.plan import plan_model
+from bayes_alliance.run.results import SkippedModel
 from bayes_alliance.stress.pattern_mixture import contrasted_slopes
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped
@@ -29,7 +28,8 @@ from bayes_alliance.stress.shared_course import (
     expected_difference,
     simulate_differences,
 )
-from bayes_alliance.study import Derived, Estimand, Model, Study
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Derived, Estimand, Model, Study
 
 STRENGTHS = tuple(float(r) for r in np.round(np.arange(0.0, 0.91, 0.1), 1))
 RESIDUALS = (0.0, 0.3, 0.6)

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayes_alliance.fits import Array
-from bayes_alliance.importance import PARETO_K_LIMIT, log_sum_exp, smooth_tail
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.inference.importance import PARETO_K_LIMIT, log_sum_exp, smooth_tail
 
 Rows = NDArray[np.int64]
 

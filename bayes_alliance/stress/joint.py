@@ -19,19 +19,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from bayes_alliance.data import StudyData
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
-from bayes_alliance.fits import Array, weight_vector
-from bayes_alliance.fitting import derive_seed
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.importance import PARETO_K_LIMIT, log_sum_exp, smooth_tail
-from bayes_alliance.plan import PlannedModel, plan_model
-from bayes_alliance.priors import coefficient_priors
-from bayes_alliance.results import SkippedModel
+from bayes_alliance.inference.fits import Array, weight_vector
+from bayes_alliance.inference.importance import PARETO_K_LIMIT, log_sum_exp, smooth_tail
+from bayes_alliance.inference.priors import coefficient_priors
+from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.run.plan import PlannedModel, plan_model
+from bayes_alliance.run.results import SkippedModel
 from bayes_alliance.stress.joint_gibbs import JointData, JointDraws, JointPriors, sample_joint
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped
-from bayes_alliance.study import Study
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Study
 
 _TAU_POINTS = 200
 POOLED_SHARE = 0.25

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bayes_alliance.fits import Array
+from bayes_alliance.inference.fits import Array
 
 _NU = 2.0
 

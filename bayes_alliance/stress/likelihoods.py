@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_alliance.errors import FitError
-from bayes_alliance.fits import Array, weight_vector
+from bayes_alliance.inference.fits import Array, weight_vector
 from bayes_alliance.stress.gaussian_variants import (
     GaussianVariant,
     fit_autocorrelated,
@@ -34,15 +34,10 @@ from bayes_alliance.stress.grid_mass import (
 )
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped
-from bayes_alliance.stress.sampled import (
-    FAMILIES,
-    SampledSettings,
-    SampledVariant,
-    fit_sampled,
-)
+from bayes_alliance.stress.sampled import FAMILIES, SampledSettings, SampledVariant, fit_sampled
 from bayes_alliance.stress.sampled_model import Family
 from bayes_alliance.stress.sampled_rows import conditional_model, expected_slope
-from bayes_alliance.study import Study, Variable
+from bayes_alliance.study.records import Study, Variable
 
 SCORED_DRAWS, EFFECT_POINTS = 500, 32
 GAUSSIAN: dict[str, Callable[[Prepared], GaussianVariant]] = {

@@ -13,19 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_alliance.collapsed import CollapsedSettings
-from bayes_alliance.data import StudyData
-from bayes_alliance.engines import EngineSettings, fit_posterior
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
-from bayes_alliance.fits import Array, PosteriorFit, RowsUsed
-from bayes_alliance.fitting import derive_seed
-from bayes_alliance.formulas import Design, parse_formula
-from bayes_alliance.plan import plan_model
-from bayes_alliance.printed import parse_cell
-from bayes_alliance.priors import CoefficientPriors, coefficient_priors
-from bayes_alliance.results import SkippedModel
+from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.inference.engines import EngineSettings, fit_posterior
+from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
+from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
+from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.run.plan import plan_model
+from bayes_alliance.run.results import SkippedModel
 from bayes_alliance.stress.records import StressDraws, Test
-from bayes_alliance.study import Estimand, Model, PriorScales, Study
+from bayes_alliance.study.formula import Design, parse_formula
+from bayes_alliance.study.printed_cell import parse_cell
+from bayes_alliance.study.records import Estimand, Model, PriorScales, Study
 
 DEVIATIONS = ("slope_deviation", "slope_contrast")
 STEPS = 6

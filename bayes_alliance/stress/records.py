@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from bayes_alliance.fits import Array
-from bayes_alliance.summaries import INTERVAL, Summary, summarise_draws
+from bayes_alliance.assess.summaries import INTERVAL, Summary, summarise_draws
+from bayes_alliance.inference.fits import Array
 
 Test = Literal["base", "pattern_mixture", "delta", "shared_parameter", "joint", "conditioning", "likelihood"]
 VerdictRule = Callable[[Array], str]

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bayes_alliance.data import StudyData
+from bayes_alliance.assess.verdicts import Relation, judge, probabilities
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
-from bayes_alliance.fits import Array
-from bayes_alliance.results import SkippedModel
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.run.results import SkippedModel
 from bayes_alliance.stress.conditioning import SIMULATIONS, Conditioning, condition_on_outcome
 from bayes_alliance.stress.joint import JointEffect, fit_joint
 from bayes_alliance.stress.likelihoods import ALL, LikelihoodComparison, compare_likelihoods
@@ -29,8 +30,7 @@ from bayes_alliance.stress.tipping import (
     map_verdicts,
     tipping_points,
 )
-from bayes_alliance.study import Source, Study
-from bayes_alliance.verdicts import Relation, judge, probabilities
+from bayes_alliance.study.records import Source, Study
 
 WHAT = ("missing", "joint", "conditioning", "likelihoods")
 Reporter = Callable[[str], None]
@@ -150,7 +150,7 @@ def run_stress(
     ----------
     rule : callable, optional
         From the study and an unchanged posterior to the verdict rule for maps and tipping points; by default the
-        rules of :mod:`bayes_alliance.verdicts` in the direction of the posterior mean (:func:`direction_rule`).
+        rules of :mod:`bayes_alliance.assess.verdicts` in the direction of the posterior mean (:func:`direction_rule`).
     report : callable
         Gets a line at each step.
 

@@ -3,7 +3,7 @@ r"""Likelihoods that no closed form integrates, written in PyMC: Student-t, cens
 The linear predictor is that of the Gaussian model, with correlated random effects (LKJ, non-centred), over the design
 matrices of the same Bambi formula. Bambi (0.21) itself offers these families with independent random effects only, so
 the models (:mod:`bayes_alliance.stress.sampled_model`) are
-written in PyMC as those of :mod:`bayes_alliance.pymc_model` are.
+written in PyMC as those of :mod:`bayes_alliance.inference.pymc.model` are.
 
 ``student_t``  residuals are t with :math:`\nu \sim \mathrm{Gamma}(2, 0.1)` (Juárez & Steel 2010,
                doi:10.1198/jbes.2010.07145).
@@ -27,11 +27,11 @@ from typing import Any, get_args
 import numpy as np
 
 from bayes_alliance.errors import FitError
-from bayes_alliance.fits import Array
+from bayes_alliance.inference.fits import Array
 from bayes_alliance.stress.grid_mass import Grid
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.sampled_model import Family, build_sampled
-from bayes_alliance.study import ScaleFamily
+from bayes_alliance.study.records import ScaleFamily
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PAD_COLUMNS, PAD_PATIENTS = 8, 160

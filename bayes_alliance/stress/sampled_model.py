@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bayes_alliance.fits import Array
-from bayes_alliance.study import ScaleFamily
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.study.records import ScaleFamily
 
 Family = Literal["student_t", "censored", "ordinal"]
 _FAR = 50.0

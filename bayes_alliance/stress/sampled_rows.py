@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from bayes_alliance.fits import Array
+from bayes_alliance.inference.fits import Array
 from bayes_alliance.stress.grid_mass import ConditionalModel, Grid, Rows, log_interval
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.sampled import SampledVariant

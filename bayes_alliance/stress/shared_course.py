@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayes_alliance.fits import Array, MixedFit
+from bayes_alliance.inference.fits import Array, MixedFit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ there. Since effects given the patient's scores are Normal with mean :math:`m_i`
 
 :math:`\gamma = 0` is missing at random. What the data say of :math:`\gamma_1` beyond what the scores seen say rests on
 Normal effects and on a log-normal time: no data can test that (Molenberghs et al. 2008,
-doi:10.1111/j.1467-9868.2007.00640.x). Sampled by :mod:`bayes_alliance.importance`; no compiler.
+doi:10.1111/j.1467-9868.2007.00640.x). Sampled by :mod:`bayes_alliance.inference.importance`; no compiler.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.collapsed import CHAINS, make_target, resample, unbend
-from bayes_alliance.collapsed import Target as CovarianceTarget
-from bayes_alliance.fits import Array
-from bayes_alliance.importance import PARETO_K_LIMIT, ImportanceSample, sample_importance
-from bayes_alliance.likelihood import log_density, patient_effects, relative_factor, summarise
+from bayes_alliance.inference.collapsed import CHAINS, make_target, resample, unbend
+from bayes_alliance.inference.collapsed import Target as CovarianceTarget
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.inference.importance import PARETO_K_LIMIT, ImportanceSample, sample_importance
+from bayes_alliance.inference.likelihood import log_density, patient_effects, relative_factor, summarise
 from bayes_alliance.stress.grid_mass import log_interval
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped

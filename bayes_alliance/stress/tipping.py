@@ -30,12 +30,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_alliance.collapsed import CollapsedSettings, beta_prior, condition, fit_collapsed
-from bayes_alliance.fits import Array
-from bayes_alliance.formulas import Design, build_design, parse_formula
-from bayes_alliance.likelihood import draw_effects, relative_factor, summarise, weigh
+from bayes_alliance.inference.collapsed import CollapsedSettings, beta_prior, condition, fit_collapsed
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.inference.likelihood import draw_effects, relative_factor, summarise, weigh
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, VerdictRule, interval_verdict
+from bayes_alliance.study.formula import Design, build_design, parse_formula
 
 GRID = tuple(float(d) for d in np.arange(-2.0, 2.01, 0.25))
 

@@ -1,0 +1,1 @@
+"""Is the fit good, which model: LOO, comparison, predictive checks, Bayes factors, verdict rules."""

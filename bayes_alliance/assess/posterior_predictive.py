@@ -1,0 +1,197 @@
+"""Posterior predictive checks: what data the model would have made, beside the data.
+
+Replicates are of *new* patients at the same visits (random effects drawn afresh), so a check of the spread
+between patients is a check of the model and not of the fitted effects. LOO-PIT values use the predictive
+distribution of each visit from the patient's other visits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from bayes_alliance.assess.loo import psis_loo
+from bayes_alliance.inference.fits import Array, PosteriorFit
+from bayes_alliance.inference.likelihood import predict_visits, relative_factor, summarise
+from bayes_alliance.study.formula import Design
+
+# Of more draws every k-th is used: PSIS takes draws times rows of time, and a share needs no more.
+MAX_PIT_DRAWS = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Ends and grid of an outcome's scale, None where it has none."""
+
+    minimum: float | None
+    maximum: float | None
+    step: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictiveStatistic:
+    """One statistic of the data beside its distribution over replicates.
+
+    Parameters
+    ----------
+    name : str
+        Which statistic.
+    group, bin : str
+        Subgroup and visit window, empty for all rows.
+    n_rows : int
+        Rows it is computed from.
+    observed, median, lower, upper : float
+        The data's value; replicates' median and 95 % interval.
+    p_value : float
+        Share of replicates at or above the observed value, ties counted half.
+    """
+
+    name: str
+    group: str
+    bin: str
+    n_rows: int
+    observed: float
+    median: float
+    lower: float
+    upper: float
+    p_value: float
+
+
+def simulate_replicates(fit: PosteriorFit, design: Design, *, count: int, seed: int) -> Array:
+    """Draw replicated outcomes of new patients at the same visits.
+
+    Parameters
+    ----------
+    fit : PosteriorFit
+        Posterior of the model with this design.
+    design : Design
+        Its rows.
+    count : int
+        Replicates; draws are used at most once each where there are enough.
+    seed : int
+        Of the choice of draws, the effects and the residuals.
+
+    Returns
+    -------
+    ndarray, shape (count, n_rows)
+    """
+    rng = np.random.default_rng(seed)
+    beta, sd, correlation, sigma = fit.flat()
+    chosen = rng.choice(len(sigma), size=count, replace=count > len(sigma))
+    factor = relative_factor(sd[chosen], correlation[chosen], np.ones(count))
+    noise = rng.standard_normal((count, design.n_patients, len(design.z_names)))
+    effects = np.einsum("sqr,sir->siq", factor, noise)[:, design.patient_index]
+    mean = beta[chosen] @ design.x.T + np.einsum("nq,snq->sn", design.z, effects)
+    replicates: Array = mean + sigma[chosen][:, None] * rng.standard_normal(mean.shape)
+    return replicates
+
+
+def check_predictions(
+    replicates: Array,
+    design: Design,
+    scale: Scale,
+    *,
+    groups: NDArray[np.str_],
+    bins: NDArray[np.str_],
+) -> list[PredictiveStatistic]:
+    """Compare statistics of the data with those of replicates.
+
+    Parameters
+    ----------
+    replicates : ndarray, shape (s, n_rows)
+        Of :func:`simulate_replicates`.
+    design : Design
+        The data.
+    scale : Scale
+        Of the outcome. A replicate counts as on the floor (ceiling) from half a grid step above (below) it,
+        where it would have been recorded there.
+    groups, bins : ndarray of str, shape (n_rows,)
+        Subgroup and visit window of each row.
+
+    Returns
+    -------
+    list of PredictiveStatistic
+        Mean and SD by subgroup and window where it has two rows or more; over all rows the share on the floor
+        and on the ceiling, and the SD between patients' means and (where any patient has two rows) within
+        patients.
+    """
+    both = np.vstack([design.y, replicates])
+    everyone = np.ones(len(design.y), dtype=bool)
+    found = []
+    for group in dict.fromkeys(groups.tolist()):
+        for window in dict.fromkeys(bins.tolist()):
+            mask = (groups == group) & (bins == window)
+            if mask.sum() >= 2:
+                found.append(_statistic("mean", both[:, mask].mean(axis=1), mask, group, window))
+                found.append(_statistic("sd", both[:, mask].std(axis=1, ddof=1), mask, group, window))
+    overall = _spread(both, design.patient_index) | _ends(both, scale)
+    return found + [_statistic(name, values, everyone) for name, values in overall.items()]
+
+
+def _statistic(
+    name: str, values: Array, mask: NDArray[np.bool_], group: str = "", window: str = ""
+) -> PredictiveStatistic:
+    observed, simulated = float(values[0]), values[1:]
+    lower, median, upper = np.quantile(simulated, [0.025, 0.5, 0.975])
+    p_value = float(np.mean(simulated > observed) + 0.5 * np.mean(simulated == observed))
+    return PredictiveStatistic(
+        name=name,
+        group=group,
+        bin=window,
+        n_rows=int(mask.sum()),
+        observed=observed,
+        median=float(median),
+        lower=float(lower),
+        upper=float(upper),
+        p_value=p_value,
+    )
+
+
+def _ends(values: Array, scale: Scale) -> dict[str, Array]:
+    """Share of each row of ``values`` on the floor and on the ceiling of the scale."""
+    half = (scale.step or 0.0) / 2.0
+    shares: dict[str, Array] = {}
+    if scale.minimum is not None:
+        shares["share at or below the floor"] = np.mean(values <= scale.minimum + half, axis=1)
+    if scale.maximum is not None:
+        shares["share at or above the ceiling"] = np.mean(values >= scale.maximum - half, axis=1)
+    return shares
+
+
+def _spread(values: Array, patient_index: NDArray[np.int64]) -> dict[str, Array]:
+    """Pooled SD within patients, and SD between patients' means, for each row of ``values``."""
+    starts = np.flatnonzero(np.diff(patient_index, prepend=-1))
+    sizes = np.diff(np.append(starts, len(patient_index)))
+    means = np.add.reduceat(values, starts, axis=1) / sizes
+    deviations = values - means[:, patient_index]
+    freedom = len(patient_index) - len(starts)
+    within = {"sd within patients": np.sqrt(np.sum(deviations**2, axis=1) / freedom)} if freedom else {}
+    return within | {"sd between patients' means": means.std(axis=1, ddof=1)}
+
+
+def loo_pit(fit: PosteriorFit, design: Design, *, seed: int) -> Array:
+    """Leave-one-visit-out probability integral transform of each row; uniform for a calibrated model.
+
+    The predictive distribution of a visit given the patient's other visits, averaged over the posterior with
+    PSIS weights that leave the visit out. A coarse grid of measurement makes the values lumpy, not biased.
+
+    Parameters
+    ----------
+    fit, design, seed
+        As in :func:`bayes_alliance.assess.loo.pointwise_density`.
+
+    Returns
+    -------
+    ndarray, shape (n_rows,)
+        In [0, 1].
+    """
+    kept = fit.thin(MAX_PIT_DRAWS)
+    weights = np.exp(psis_loo(kept, design, "new_visit", seed=seed).log_weights)
+    beta, sd, correlation, sigma = kept.flat()
+    stats = summarise(design.y, design.x, design.z, design.patient_index)
+    factor = relative_factor(sd, correlation, sigma)
+    residual, variance = predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma)
+    return np.clip(np.sum(weights.T * special.ndtr(residual / np.sqrt(variance)), axis=0), 0.0, 1.0)

@@ -1,0 +1,355 @@
+"""The commands about a user's data, ``check-data`` and ``new-study``, and the options that say how to read it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayes_alliance.errors import InputError, Problem, printable
+
+if TYPE_CHECKING:
+    from bayes_alliance.cohorts.store import StoredCohort
+    from bayes_alliance.data.guess_roles import Roles
+    from bayes_alliance.data.rows import StudyData
+    from bayes_alliance.data.text_table import TextTable
+    from bayes_alliance.run.results import Spread
+    from bayes_alliance.study.records import ReadOptions, Study
+
+MAX_MIN_CELL = 1000
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``check-data`` and ``new-study`` to the commands of the parser."""
+    check = commands.add_parser(
+        "check-data",
+        help="check a data file against a study",
+        description="Read and check a data file, print a dictionary of what was understood and say which "
+        "models it can carry. Exit code 0: it can be run (warnings may be listed); 2: it cannot.",
+    )
+    check.add_argument("study", metavar="STUDY")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
+    add_reading_options(check)
+    add_min_cell(check)
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.set_defaults(run=_check_data)
+    new = commands.add_parser(
+        "new-study",
+        help="write a study file for a data file",
+        description="Guess the roles of the columns of a long data file and write a commented study file that "
+        "runs at once. On a terminal it asks; options answer beforehand.",
+    )
+    new.add_argument("file", type=Path, metavar="DATA")
+    new.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the study (default: DATA without its ending)"
+    )
+    new.add_argument("--patient", default="", metavar="COLUMN")
+    new.add_argument("--time", default="", metavar="COLUMN")
+    new.add_argument("--time-unit", default="", metavar="UNIT", help="months, weeks, days, ...")
+    new.add_argument("--outcome", action="append", default=[], metavar="COLUMN", help="repeatable")
+    new.add_argument("--yes", action="store_true", help="take every guess, ask nothing")
+    for option in ("--sheet", "--encoding"):
+        new.add_argument(option, metavar="NAME", help="how the data file is read, where it is not found out")
+    new.add_argument("--delimiter", choices=tuple(_DELIMITERS))
+    new.add_argument("--decimal", choices=("point", "comma"))
+    new.add_argument(
+        "--missing", action="append", metavar="CODE", help="a code for a missing value; repeatable"
+    )
+    _add_wide(new)
+    new.set_defaults(run=_new_study, date=None, baseline=None, date_format=None)
+
+
+def add_reading_options(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how a data file is to be read; each overrides the study file."""
+    group = command.add_argument_group(
+        "how the data file is read (default: as the study file says, else found out)"
+    )
+    group.add_argument("--sheet", metavar="NAME", help="sheet of a workbook")
+    group.add_argument("--encoding", metavar="NAME", help="encoding of text, such as latin-1")
+    group.add_argument("--delimiter", choices=tuple(_DELIMITERS), help="separator of a CSV file")
+    group.add_argument("--decimal", choices=("point", "comma"), help="decimal mark")
+    group.add_argument(
+        "--missing", action="append", metavar="CODE", help="a code for a missing value; repeatable"
+    )
+    _add_wide(group)
+    group.add_argument("--date", metavar="COLUMN", help="date of an assessment, from which time is computed")
+    group.add_argument(
+        "--baseline", metavar="COLUMN", help="date from which time counts (default: first date)"
+    )
+    group.add_argument("--date-format", metavar="FORMAT", help="such as %%d.%%m.%%Y")
+    group.add_argument("--show-values", action="store_true", help="show cells in messages (patients' values)")
+
+
+def _add_wide(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--wide",
+        action="append",
+        metavar="COLUMN=PATTERN",
+        help="a wide file: 'goals=goals_{visit}' or 'wai{item}=wai{visit}_{item}'; repeatable",
+    )
+    group.add_argument("--visits", metavar="NAME=TIME,...", help="times of the visits of a wide file")
+
+
+def add_figure_style(command: argparse.ArgumentParser) -> None:
+    """Add the option that chooses the style of figures that are always two columns wide."""
+    command.add_argument(
+        "--style",
+        dest="figure_style",
+        choices=("journal", "apa", "slides"),
+        default="journal",
+        help="for what the figures are made (default: %(default)s)",
+    )
+
+
+def add_min_cell(command: argparse.ArgumentParser) -> None:
+    """Add the option that masks small cells."""
+    command.add_argument(
+        "--min-cell", type=_min_cell, default=0, metavar="N", help="mask counts of patients below N"
+    )
+
+
+def _min_cell(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= MAX_MIN_CELL:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_MIN_CELL}")
+    return int(text)
+
+
+def reading_options(options: argparse.Namespace, stated: ReadOptions) -> ReadOptions:
+    """Put the options of the command line over what a study file states.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With the options of :func:`add_reading_options`.
+    stated : ReadOptions
+        Of the study file.
+
+    Returns
+    -------
+    ReadOptions
+
+    Raises
+    ------
+    InputError
+        If an option cannot be understood, with every one that cannot.
+    """
+    from bayes_alliance.study.load_data_section import check_reading
+
+    given: dict[str, Any] = {
+        name: value
+        for name in ("sheet", "encoding", "date", "baseline", "date_format")
+        if (value := getattr(options, name)) is not None
+    }
+    problems: list[Problem] = []
+    if options.delimiter is not None:
+        given["delimiter"] = _DELIMITERS[options.delimiter]
+    if options.decimal is not None:
+        given["decimal"] = "," if options.decimal == "comma" else "."
+    if options.missing is not None:
+        given["missing"] = tuple(options.missing)
+    if options.wide is not None:
+        pairs = _pairs(options.wide, "--wide", "COLUMN=PATTERN", problems)
+        given["wide"] = tuple(pairs)
+    if options.visits is not None:
+        parts = [part for part in options.visits.split(",") if part.strip()]
+        pairs = _pairs(parts, "--visits", "NAME=TIME,...", problems)
+        given["visits"] = tuple(_times(pairs, problems))
+    merged = dataclasses.replace(stated, **given)
+    problems += check_reading(merged, "option ")
+    if problems:
+        raise InputError("options", problems)
+    return merged
+
+
+def _pairs(texts: Sequence[str], option: str, allowed: str, problems: list[Problem]) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if name and sign and value:
+            pairs.append((name, value))
+        else:
+            problems.append(Problem(what="no pair", where=option, got=repr(text[:80]), allowed=allowed))
+    return pairs
+
+
+def _times(pairs: list[tuple[str, str]], problems: list[Problem]) -> list[tuple[str, float]]:
+    import math
+
+    times = []
+    for name, text in pairs:
+        try:
+            time = float(text)
+        except ValueError:
+            time = math.nan
+        if math.isfinite(time):
+            times.append((name, time))
+        else:
+            problems.append(
+                Problem(what="not a time", where="--visits", got=repr(text[:40]), allowed="a number")
+            )
+    return times
+
+
+def shipped_cohorts(study: Study) -> Iterator[StoredCohort]:
+    """Read the cohorts that a study ships and that were built for it as it stands, one by one."""
+    if not study.data.ensemble:
+        return
+    from bayes_alliance.cohorts.store import load_ensemble
+
+    yield from load_ensemble(study, study.folder / study.data.ensemble)
+
+
+def spread_of_default(options: argparse.Namespace, study: Study) -> list[Spread]:
+    """Give the spread over a study's own cohorts where the run is on one of them, or nothing."""
+    if options.data is not None or study.data.file:
+        return []
+    from bayes_alliance.cohorts.ensemble import spread_estimates
+
+    cohorts = list(shipped_cohorts(study))
+    return spread_estimates(study, cohorts) if len(cohorts) > 1 else []
+
+
+def load_data(options: argparse.Namespace, study: Study) -> StudyData:
+    """Read the data of a run: a file given, the file of the study, or its synthetic cohort."""
+    from bayes_alliance.data.rows import read_data
+    from bayes_alliance.study.records import Source
+
+    if options.data is None and options.patients is not None:
+        raise InputError("option --patients", [Problem(what="it goes with --data")])
+    number = getattr(options, "cohort", None)
+    if options.data is None and not study.data.file:
+        return _cohort_data(study, number, seed=options.seed)
+    if number is not None:
+        raise InputError(
+            "option --cohort", [Problem(what="it goes with a study that ships cohorts, and not with --data")]
+        )
+    path, patients, source = options.data, options.patients, Source.REAL
+    if path is None:
+        path, source = study.folder / study.data.file, study.data.source
+        patients = study.folder / study.data.patients if study.data.patients else None
+    return read_data(
+        study,
+        path,
+        patients_path=patients,
+        source=source,
+        options=reading_options(options, study.data.reading),
+        show_values=options.show_values,
+    )
+
+
+def _cohort_data(study: Study, number: int | None, *, seed: int) -> StudyData:
+    """Give the cohort of a number, by default the first; where a study ships none, a simulated one."""
+    passed = 0
+    for passed, cohort in enumerate(shipped_cohorts(study), start=1):
+        if passed > (number or 0):
+            return cohort.data(study)
+    if number is not None:
+        allowed = f"0 to {passed - 1}" if passed else "nothing: the study ships none"
+        raise InputError(
+            "option --cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)]
+        )
+    from bayes_alliance.cohorts.simulate import simulate_cohort
+
+    return simulate_cohort(study, seed)
+
+
+def _check_data(options: argparse.Namespace) -> int:
+    from bayes_alliance.data.rows import read_data
+    from bayes_alliance.show.run_folder import data_json, format_data
+    from bayes_alliance.study.load_study import load_study
+
+    study = load_study(options.study)
+    shown = {"min_cell": options.min_cell, "show_values": options.show_values}
+    try:
+        data = read_data(
+            study,
+            options.file,
+            patients_path=options.patients,
+            options=reading_options(options, study.data.reading),
+            show_values=options.show_values,
+        )
+        facts = data_json(study, data, **shown)
+    except InputError as error:
+        if not options.json:
+            raise
+        problems = [dataclasses.asdict(p) | {"text": p.format()} for p in error.problems]
+        listed = [p.format() for p in error.problems]
+        print(json.dumps({"ok": False, "problems": listed, "details": problems, "warnings": []}, indent=2))
+        return error.exit_code
+    print(json.dumps(facts, indent=2) if options.json else printable(format_data(facts)))
+    return 0
+
+
+def _new_study(options: argparse.Namespace) -> int:
+    from bayes_alliance.data.new_study import format_study, write_study_folder
+    from bayes_alliance.data.readers import read_table
+    from bayes_alliance.data.reshape import blank_missing, lengthen
+    from bayes_alliance.data.text_table import Findings
+    from bayes_alliance.study.load_study import load_study
+    from bayes_alliance.study.records import ReadOptions
+
+    stated = reading_options(options, ReadOptions())
+    table = read_table(options.file, stated)
+    table = blank_missing(dataclasses.replace(table, decimal=stated.decimal), stated.missing)
+    if stated.wide:
+        findings = Findings()
+        options.time = options.time or "time"
+        table = lengthen(table, stated, findings, time=options.time)
+        findings.raise_any(table.name)
+    roles = _ask_roles(options, table)
+    folder: Path = options.out or options.file.with_suffix("")
+    study_id = _identifier(folder.name)
+    path = write_study_folder(
+        folder, format_study(table, roles, study_id=study_id, options=stated), options.file
+    )
+    study = load_study(folder)
+    predictors = ", ".join(p.header for p in roles.predictors) or "none"
+    lines = (
+        f"patient: {roles.patient}; time: {roles.time} ({roles.time_unit}); outcome: {', '.join(roles.outcomes)}",
+        f"predictors: {predictors}; {len(study.models)} models",
+        f"wrote {path}, with a copy of the data beside it; look it through, then:",
+        f"  bayes-alliance check-data {folder} {folder / options.file.name}",
+        f"  bayes-alliance reanalyse {folder}",
+    )
+    print(printable("\n".join(lines)))
+    return 0
+
+
+def _ask_roles(options: argparse.Namespace, table: TextTable) -> Roles:
+    """Guess, and on a terminal ask whether the guess is right."""
+    import sys
+
+    from bayes_alliance.data.guess_roles import candidate_outcomes, guess_roles
+
+    stated = {"patient": options.patient, "time": options.time, "time_unit": options.time_unit}
+    roles = guess_roles(table, **stated, outcomes=tuple(options.outcome))
+    if options.yes or not sys.stdin.isatty():
+        return roles
+    patient = options.patient or _ask("column of the patient", roles.patient)
+    time = options.time or _ask("column of the time", roles.time)
+    roles = guess_roles(table, patient=patient, time=time, time_unit=options.time_unit)
+    unit = options.time_unit or _ask("unit of time", roles.time_unit)
+    candidates = ", ".join(candidate_outcomes(table, roles))
+    outcome = options.outcome or _ask(f"outcome ({candidates})", roles.outcomes[0]).split(",")
+    chosen = tuple(part.strip() for part in outcome if part.strip())
+    return guess_roles(table, patient=patient, time=time, time_unit=unit, outcomes=chosen)
+
+
+def _ask(question: str, guess: str) -> str:
+    """Ask on the terminal; Enter, or the end of the input, takes the guess."""
+    try:
+        return input(f"{question} [{guess}]: ").strip() or guess
+    except EOFError:
+        return guess
+
+
+def _identifier(name: str) -> str:
+    import re
+
+    text = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:60]
+    return text if text and text[0].isalpha() else f"study_{text}".rstrip("_")

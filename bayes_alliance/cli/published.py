@@ -1,0 +1,180 @@
+"""The commands that work on printed numbers alone: ``audit`` and ``printed``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayes_alliance.cli.data import add_figure_style
+
+if TYPE_CHECKING:
+    from bayes_alliance.show.tables.record import Table
+    from bayes_alliance.study.records import Study
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``audit`` and ``printed`` to the commands of the parser."""
+    audit = commands.add_parser(
+        "audit",
+        help="check the printed numbers of a study against each other",
+        description="Check the printed numbers of a study against each other, without any patient's data.",
+    )
+    _add_common(audit)
+    audit.add_argument("--all", action="store_true", help="print consistent findings too")
+    audit.set_defaults(run=_audit)
+    printed = commands.add_parser(
+        "printed",
+        help="posteriors, reverse-Bayes and interaction from the printed cells alone",
+        description="Posteriors, reverse-Bayes and interaction from the printed cells alone.",
+    )
+    _add_common(printed)
+    printed.add_argument("--prior", default="", metavar="NAME", help="only this prior set, or 'robust'")
+    add_figure_style(printed)
+    printed.set_defaults(run=_printed)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--out", type=Path, metavar="DIR", help="write tables and figures into this folder")
+
+
+def _load(name: str) -> Study:
+    from bayes_alliance.errors import InputError, Problem
+    from bayes_alliance.study.load_study import load_study
+
+    study = load_study(name)
+    if not study.cells:
+        raise InputError(
+            f"study {study.id}", [Problem(what="it has no printed cells", fix="add a cells.csv")]
+        )
+    return study
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from bayes_alliance.published.audit import audit_study
+    from bayes_alliance.published.findings import Verdict
+    from bayes_alliance.published.forensics import forensics
+    from bayes_alliance.show.tables.audit import tabulate_audit, tabulate_audit_counts, tabulate_forensics
+
+    study = _load(options.study)
+    audit = audit_study(study)
+    tables = (
+        tabulate_audit(study, audit),
+        tabulate_audit_counts(study, audit),
+        tabulate_forensics(study, forensics(study)),
+    )
+    written = _write_tables(tables, options.out)
+    if options.json:
+        print(json.dumps(_as_json(study, tables), indent=2, ensure_ascii=False))
+        return 0
+    for finding in audit.findings:
+        if options.all or finding.verdict is not Verdict.CONSISTENT:
+            print(f"{finding.verdict.value}: {finding.check}: {finding.where}: {finding.printed}")
+            print(f"    {finding.reasoning}")
+            for name, text in finding.numbers:
+                print(f"    {name}: {text}")
+            for text in finding.alternatives:
+                print(f"    or: {text}")
+    counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in Verdict)
+    print(f"{study.id}: {len(audit.findings)} checks: {counts}" + _where(written, options.out))
+    return 0
+
+
+def _printed(options: argparse.Namespace) -> int:
+    from bayes_alliance.errors import InputError, Problem
+    from bayes_alliance.published.cell_posterior import ROBUST, cell_posteriors
+    from bayes_alliance.published.interaction import subgroup_contrasts
+    from bayes_alliance.published.printed_effects import printed_effects
+    from bayes_alliance.show.tables.printed_posteriors import (
+        tabulate_contrasts,
+        tabulate_posteriors,
+        tabulate_reverse_bayes,
+        tabulate_slopes,
+    )
+    from bayes_alliance.show.tables.record import format_markdown
+
+    study = _load(options.study)
+    names = [*(prior.name for prior in study.priors), *([ROBUST] if len(study.priors) > 1 else [])]
+    if options.prior and options.prior not in names:
+        problem = Problem(what="no such prior set", got=repr(options.prior[:60]), allowed=", ".join(names))
+        raise InputError("option --prior", [problem])
+    posteriors = cell_posteriors(study, [options.prior] if options.prior else ())
+    slopes = [one for one in posteriors if one.effect.role == "slope_deviation"]
+    effects = [effect for effect in printed_effects(study) if effect.is_deviation]
+    tables = (
+        tabulate_posteriors(study, posteriors),
+        tabulate_slopes(study, slopes),
+        tabulate_reverse_bayes(study, effects),
+        tabulate_contrasts(study, subgroup_contrasts(study)),
+    )
+    written = _write_tables(tables, options.out)
+    if options.out is not None:
+        written += _write_figures(study, slopes, options.prior or names[-1], options.out)
+    if options.json:
+        print(json.dumps(_as_json(study, tables), indent=2, ensure_ascii=False))
+        return 0
+    for table in tables[1:]:
+        print(format_markdown(table))
+    print(f"{study.id}: {len(posteriors)} posteriors" + _where(written, options.out))
+    return 0
+
+
+def _write_tables(tables: Sequence[Table], folder: Path | None) -> list[Path]:
+    from bayes_alliance.show.tables.record import write_table
+
+    if folder is None:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    return [path for table in tables for path in write_table(table, folder)]
+
+
+def _write_figures(study: Study, posteriors: Sequence[Any], prior: str, folder: Path) -> list[Path]:
+    from bayes_alliance.show.plots.printed_posteriors import (
+        claimed_slopes,
+        plot_prior_to_posterior,
+        plot_reverse_bayes,
+    )
+    from bayes_alliance.show.plots.style import save_figure
+    from bayes_alliance.show.tables.audit import STAMP
+
+    claimed = claimed_slopes(posteriors)
+    if not claimed:
+        return []
+    drawn = {
+        f"prior_to_posterior_{prior}": plot_prior_to_posterior(study, claimed, prior),
+        "reverse_bayes": plot_reverse_bayes(study, claimed),
+    }
+    return [
+        path
+        for stem, (figure, rows) in drawn.items()
+        for path in save_figure(figure, folder / stem, rows=rows, provenance=STAMP)
+    ]
+
+
+def _where(written: Sequence[Path], folder: Path | None) -> str:
+    return f"; {len(written)} files in {folder}" if written else ""
+
+
+def _as_json(study: Study, tables: Sequence[Table]) -> dict[str, Any]:
+    """Give tables as JSON: every column but the formatted ones; a number that is not finite is null."""
+    return {
+        "study": study.id,
+        "source": "printed",
+        "tables": {table.id: [_row(table, row) for row in table.rows] for table in tables},
+    }
+
+
+def _row(table: Table, row: Sequence[Any]) -> Mapping[str, Any]:
+    pairs = zip(table.columns, row, strict=True)
+    return {
+        column.name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for column, value in pairs
+        if column.shown != "markdown"
+    }

@@ -1,0 +1,348 @@
+"""Many cohorts of one study, each from its own seed, and what differs between them.
+
+Cohorts differ in who has what, when they came, where within each rounding interval a number lies, and in all that was
+not printed. How far the answers to one question spread over them is how far that answer rests on what was not
+printed. A cohort that misses something or is implausible is built again from the next seed of its own, a few times;
+what is left is said on its scorecard. Finished cohorts are kept, so an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bayes_alliance.cohorts.build import BuiltCohort, build_cohort
+from bayes_alliance.cohorts.load_plan import load_cohort_plan
+from bayes_alliance.cohorts.places import Places
+from bayes_alliance.cohorts.plan import CohortPlan
+from bayes_alliance.cohorts.plausibility import Trait, judge_cohort
+from bayes_alliance.cohorts.rebuild import check_design, rebuild_cohort
+from bayes_alliance.cohorts.scorecard import Line, Scorecard, score_cohort
+from bayes_alliance.cohorts.solver.targets import list_targets
+from bayes_alliance.cohorts.store import StoredCohort, cohort_key, read_cohort, write_cohort
+from bayes_alliance.data.rows import StudyData, data_from_frame
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.inference.collapsed import fit_collapsed
+from bayes_alliance.inference.fits import Weights
+from bayes_alliance.inference.ml import estimate_effect, fit_mixed
+from bayes_alliance.inference.priors import coefficient_priors
+from bayes_alliance.run.plan import PlannedModel, plan_model
+from bayes_alliance.run.results import Spread
+from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.runtime.pool import prepare_worker, stop_pool
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Model, Source, Study
+
+ATTEMPTS = 3
+BUILDER = __name__
+Reporter = Callable[[str], None]
+
+
+def build_ensemble(
+    study: Study,
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    jobs: int,
+    report: Reporter,
+    design: StudyData | None = None,
+) -> list[Path]:
+    """Build cohorts 0 to ``count - 1`` of a seed; those that lie there already are kept.
+
+    Parameters
+    ----------
+    study : Study
+        With cells and a cohort file.
+    folder : Path
+        Where they are stored.
+    count, seed : int
+        How many, and of which seed; the first ones of a seed do not depend on how many follow.
+    jobs : int
+        Processes at a time.
+    report : callable
+        Gets a line for each cohort.
+    design : StudyData, optional
+        Patients, visits and predictors of every cohort; without it, the study's cohort plan deals them out.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        If the study prints nothing of its models, has neither plan nor design, or an outcome decides a predictor
+        of a given design.
+    """
+    key = _key(study, design)
+    _check_printed(study, design)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"cohort_{index:03d}.parquet" for index in range(count)]
+    missing = [index for index, path in enumerate(paths) if not _is_done(path, key, seed)]
+    report(f"{count - len(missing)} of {count} cohorts lie there already")
+    started = time.perf_counter()
+    for done, (index, facts) in enumerate(_build_all(study, paths, missing, seed, jobs, design), start=1):
+        left = (time.perf_counter() - started) / done * (len(missing) - done)
+        report(f"[{done}/{len(missing)}] {paths[index].stem}: {_say(facts)}; about {left:.0f} s left")
+    return paths
+
+
+def _is_done(path: Path, key: str, seed: int) -> bool:
+    if not path.exists():
+        return False
+    try:
+        facts = read_cohort(path).facts
+    except InputError:
+        return False
+    current = {"key": key, "ensemble_seed": seed, "code": code_digest(BUILDER)}
+    return all(facts.get(name) == value for name, value in current.items())
+
+
+def _build_all(
+    study: Study,
+    paths: Sequence[Path],
+    missing: Sequence[int],
+    seed: int,
+    jobs: int,
+    design: StudyData | None,
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if jobs <= 1:
+        for index in missing:
+            yield index, build_one(study, paths[index], seed, index, design)
+        return
+    # A fresh interpreter for each worker: forked ones would share the state of numerical libraries.
+    others = set(multiprocessing.active_children())
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=prepare_worker) as pool:
+        tasks = {pool.submit(build_one, study, paths[index], seed, index, design): index for index in missing}
+        try:
+            for task in as_completed(tasks):
+                yield tasks[task], task.result()
+        except BaseException:
+            # Leaving the pool would otherwise wait, in silence, for all that was not begun yet.
+            stop_pool(pool, set(multiprocessing.active_children()) - others)
+            raise
+
+
+def _say(facts: Mapping[str, Any]) -> str:
+    met, total = facts["cells"]
+    text_met, text_total = facts["text"]
+    tries = "" if facts["attempts"] == 1 else f", {facts['attempts']} attempts"
+    odd = "" if not facts["implausible"] else f", IMPLAUSIBLE: {', '.join(facts['implausible'])}"
+    return (
+        f"{met} of {total} numbers of the tables and {text_met} of {text_total} of the text in "
+        f"{facts['seconds']:.0f} s{tries}{odd}"
+    )
+
+
+def _key(study: Study, design: StudyData | None) -> str:
+    """Give the digest of what a stored cohort must have been built from to be kept."""
+    if design is not None:
+        return cohort_key(study, None, design.digest)
+    return cohort_key(study, load_cohort_plan(study))
+
+
+def _check_printed(study: Study, design: StudyData | None) -> None:
+    """Refuse a study that asks for nothing, or whose design cannot be known without its outcomes."""
+    if not list_targets(study):
+        problem = Problem(
+            what="the study prints no number of its models",
+            where="[[cells]]",
+            fix="add the cells of the publication's tables: there is nothing to reproduce yet",
+        )
+        raise InputError(f"study {study.id}", [problem])
+    if design is not None:
+        check_design(study)
+
+
+def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData | None) -> dict[str, Any]:
+    """Build, judge and store one cohort of an ensemble; top level, so that a worker can be given it.
+
+    Parameters
+    ----------
+    study : Study
+        What is printed.
+    path : Path
+        Where the cohort goes.
+    seed, index : int
+        Of the ensemble, and which cohort of it.
+    design : StudyData or None
+        As for :func:`build_ensemble`.
+
+    Returns
+    -------
+    dict
+        The facts that were stored.
+    """
+    started = time.perf_counter()
+    plan = load_cohort_plan(study) if design is None else None
+    best: tuple[float, BuiltCohort, Scorecard, tuple[Trait, ...], StudyData] | None = None
+    attempts = 0
+    places = Places(seed=seed, index=index)
+    for attempt in range(ATTEMPTS):
+        attempts += 1
+        own = int(np.random.SeedSequence([seed, index, attempt]).generate_state(1)[0])
+        built = (
+            build_cohort(study, plan, own, places)
+            if plan
+            else rebuild_cohort(study, _need(design), own, places)
+        )
+        data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
+        card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
+        # What no cohort can meet counts alike in all, so it never decides.
+        badness = len(card.missed) + 10.0 * sum(not trait.plausible for trait in traits)
+        if best is None or badness < best[0]:
+            best = (badness, built, card, traits, data)
+        if not built.missed and all(trait.plausible for trait in traits):
+            break
+    assert best is not None
+    _, built, card, traits, data = best
+    facts = {
+        "study": study.id,
+        "key": _key(study, design),
+        "ensemble_seed": seed,
+        "code": code_digest(BUILDER),
+        "index": index,
+        "seed": built.seed,
+        "attempts": attempts,
+        "cells": card.count(from_cell=True),
+        "text": card.count(from_cell=False),
+        "lines": [_line_facts(line) for line in card.lines],
+        "traits": [asdict(trait) for trait in traits],
+        "implausible": [trait.name for trait in traits if not trait.plausible],
+        "assumptions": assumptions(study, plan, data)
+        if plan
+        else [_need(design).origin + ": its design as it is"],
+        "estimates": _estimates(study, data, own_seed=built.seed),
+        "prior": study.priors[0].name,
+        "seconds": time.perf_counter() - started,
+    }
+    write_cohort(path, built.frame, facts)
+    return facts
+
+
+def _need(design: StudyData | None) -> StudyData:
+    assert design is not None, "without a plan there is a design"
+    return design
+
+
+def _line_facts(line: Line) -> list[Any]:
+    low, high, achieved = (
+        _brief(value) if math.isfinite(value) else None for value in (line.low, line.high, line.achieved)
+    )
+    ends = [low, high]
+    return [
+        line.place,
+        line.said,
+        line.kind,
+        line.model,
+        *ends,
+        achieved,
+        line.from_cell,
+        line.met,
+        line.note,
+    ]
+
+
+def _brief(value: float) -> float:
+    """Keep eight digits: more would only swell the files."""
+    return float(f"{value:.8g}")
+
+
+def assumptions(study: Study, plan: CohortPlan, data: StudyData) -> list[str]:
+    """Say on which patients each predictor's models rest, and what the design assumes beyond what is printed."""
+    sizes = ", ".join(f"{group.n} {group.name}" for group in plan.groups)
+    said = [f"patients by outcome: {sizes}"]
+    patients = data.rows.groupby(study.patient, sort=False).first()
+    for covariate in plan.covariates:
+        if covariate.name in patients:
+            missing = int(patients[covariate.name].isna().sum())
+            if missing:
+                said.append(f"{covariate.name}: not known of {missing} patients, whom its models leave out")
+    if plan.main.single_groups:
+        said.append(f"one assessment of the alliance each: {', '.join(plan.main.single_groups)} outcome")
+    return said
+
+
+def _estimates(study: Study, data: StudyData, *, own_seed: int) -> dict[str, dict[str, list[float]]]:
+    """ML estimate, its SE, posterior mean and SD of every coefficient and estimand, by model."""
+    found: dict[str, dict[str, list[float]]] = {}
+    with threadpool_limits(limits=1, user_api="blas"):
+        for number, model in enumerate(study.models):
+            planned = plan_model(data, model, parse_formula(model.formula).names)
+            if not model.estimands or not isinstance(planned, PlannedModel):
+                continue
+            ml = fit_mixed(planned.design, planned.rows, model_id=model.id)
+            priors = coefficient_priors(study, planned.design, study.priors[0].name)
+            seed = int(np.random.SeedSequence([own_seed, number]).generate_state(1)[0])
+            posterior = fit_collapsed(planned.design, planned.rows, priors, seed=seed)
+            found[model.id] = {}
+            for name, weights in _combinations(model, ml.x_names):
+                effect, draws = estimate_effect(ml, weights), posterior.combine(weights)
+                numbers = effect.estimate, effect.se, float(draws.mean()), float(draws.std())
+                found[model.id][name] = [_brief(number) for number in numbers]
+    return found
+
+
+def _combinations(model: Model, coefficients: Sequence[str]) -> list[tuple[str, Weights]]:
+    """List a model's coefficients, each by itself, and its estimands."""
+    single: list[tuple[str, Weights]] = [(name, ((name, 1.0),)) for name in coefficients]
+    return [*single, *((estimand.name, estimand.weights) for estimand in model.estimands)]
+
+
+def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spread]:
+    """Summarise every coefficient and estimand over the cohorts of an ensemble; coefficients have no label.
+
+    Parameters
+    ----------
+    study : Study
+        Names the estimands.
+    cohorts : sequence of StoredCohort
+        At least two.
+
+    Returns
+    -------
+    list of Spread
+    """
+    found = []
+    for model in study.models:
+        labels = {estimand.name: estimand.label for estimand in model.estimands}
+        names = dict.fromkeys(name for c in cohorts for name in c.facts["estimates"].get(model.id, {}))
+        for name in names:
+            values = [
+                c.facts["estimates"][model.id][name]
+                for c in cohorts
+                if name in c.facts["estimates"].get(model.id, {})
+            ]
+            if len(values) >= 2:
+                found.append(_spread(model.id, name, labels.get(name, ""), np.array(values, dtype=float)))
+    return found
+
+
+def _spread(model_id: str, name: str, label: str, values: np.ndarray[Any, np.dtype[np.float64]]) -> Spread:
+    ml, _, mean, sd = values.T
+    return Spread(
+        model_id=model_id,
+        name=name,
+        label=label,
+        n=len(values),
+        ml_mean=float(ml.mean()),
+        ml_sd=float(ml.std(ddof=1)),
+        ml_low=float(ml.min()),
+        ml_high=float(ml.max()),
+        bayes_mean=float(mean.mean()),
+        bayes_sd=float(mean.std(ddof=1)),
+        bayes_low=float(mean.min()),
+        bayes_high=float(mean.max()),
+        posterior_sd=float(sd.mean()),
+    )

@@ -1,0 +1,1 @@
+"""The numerical part of building a cohort: targets, demands, moves."""

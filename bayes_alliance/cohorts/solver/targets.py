@@ -1,0 +1,182 @@
+"""What a publication's cells and text ask of the scores: intervals for numbers of maximum-likelihood fits.
+
+A printed estimate asks for every value that prints like it, stars and ``ns`` for a p value on their side of the
+level, an AIC for its whole number. Text statements about p and about explained variation count like cells. Which
+cells cannot be met together is for the audit to say; where a marking and the text contradict each other, the
+marking stands and the text is reported as missed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from bayes_alliance.published.printed_effects import effect_weights
+from bayes_alliance.published.stars import PBounds, read_cell, read_p, star_rule
+from bayes_alliance.study.printed_cell import PrintedCell, parse_cell
+from bayes_alliance.study.publication import Fact
+from bayes_alliance.study.records import Cell, Study
+
+Kind = Literal["estimate", "se", "p", "explained_intercept", "explained_slope", "aic", "wald"]
+WALD_LEVEL = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One number of one model's fit and the interval that it must lie in.
+
+    Parameters
+    ----------
+    model : str
+        Id of the model.
+    kind : str
+        ``estimate``, ``se`` or two-sided ``p`` of a combination of coefficients; ``explained_intercept`` or
+        ``explained_slope`` in per cent, against the model's reference on all of its own rows; ``aic``; ``wald``, the
+        p value of a variance by its Wald z, as SPSS prints it.
+    low, high : float
+        Interval, ends included.
+    weights : tuple of (str, float)
+        Coefficients, for ``estimate``, ``se`` and ``p``.
+    which : int
+        For ``wald``: variance of the intercept (0) or of the slope (1).
+    said : str
+        The printed string.
+    place : str
+        Where it is printed.
+    from_cell : bool
+        Whether a cell of a table prints it, or only the text.
+    """
+
+    model: str
+    kind: Kind
+    low: float
+    high: float
+    weights: tuple[tuple[str, float], ...] = ()
+    which: int = 0
+    said: str
+    place: str
+    from_cell: bool
+
+
+def list_targets(study: Study) -> list[Target]:
+    """List what every cell of a model and every statement of the text asks for.
+
+    Parameters
+    ----------
+    study : Study
+        With cells, and facts where the text states more.
+
+    Returns
+    -------
+    list of Target
+        Cells first, in their order, then the text.
+    """
+    found: list[Target] = []
+    for cell in study.cells:
+        if cell.model:
+            found += _of_cell(study, cell)
+    for fact in study.facts:
+        if fact.model:
+            found += _of_fact(study, fact)
+    return found
+
+
+def _of_cell(study: Study, cell: Cell) -> list[Target]:
+    parsed = parse_cell(cell.printed)
+    place = f"{cell.table}: {cell.row}: {cell.column}"
+    if cell.quantity == "estimate":
+        return _of_estimate(study, cell, parsed, place)
+    if parsed.kind == "reference":
+        which = 0 if cell.quantity == "explained_intercept" else 1
+        return [_target(cell.model, "wald", PBounds(high=WALD_LEVEL), cell.printed, place, which=which)] * (
+            parsed.stars > 0
+        )
+    return [_number(study, cell.model, _kind(cell.quantity), parsed, cell.printed, place, from_cell=True)]
+
+
+def _of_estimate(study: Study, cell: Cell, parsed: PrintedCell, place: str) -> list[Target]:
+    weights = effect_weights(study.model(cell.model), cell.coefficient)
+    rounding = study.publication.rounding
+    found: list[Target] = []
+    for kind, number in (("estimate", parsed.value), ("se", parsed.spread)):
+        if number is not None:
+            low, high = number.interval(rounding).ends
+            found.append(
+                Target(
+                    model=cell.model,
+                    kind=_kind(kind),
+                    low=low,
+                    high=high,
+                    weights=weights,
+                    said=cell.printed,
+                    place=place,
+                    from_cell=True,
+                )
+            )
+    bounds = read_cell(star_rule(study.publication, cell.table), parsed)
+    if bounds != PBounds():
+        found.append(_target(cell.model, "p", bounds, cell.printed, place, weights=weights))
+    return found
+
+
+def _of_fact(study: Study, fact: Fact) -> list[Target]:
+    place = fact.place
+    if fact.quantity == "p":
+        weights = effect_weights(study.model(fact.model), fact.coefficient)
+        bounds = read_p(fact.printed)
+        return [
+            _target(fact.model, "p", bounds, f"p {fact.printed}", place, weights=weights, from_cell=False)
+        ]
+    if fact.quantity in ("explained_intercept", "explained_slope"):
+        parsed = parse_cell(fact.printed)
+        return [
+            _number(study, fact.model, _kind(fact.quantity), parsed, fact.printed, place, from_cell=False)
+        ]
+    return []
+
+
+def _kind(quantity: str) -> Kind:
+    kinds: dict[str, Kind] = {
+        "estimate": "estimate",
+        "se": "se",
+        "explained_intercept": "explained_intercept",
+        "explained_slope": "explained_slope",
+        "aic": "aic",
+    }
+    return kinds[quantity]
+
+
+def _number(
+    study: Study, model: str, kind: Kind, parsed: PrintedCell, said: str, place: str, *, from_cell: bool
+) -> Target:
+    assert parsed.value is not None
+    low, high = parsed.value.interval(study.publication.rounding).ends
+    if kind.startswith("explained") and parsed.value.value == 0:
+        # A table that prints no negative percentage may print a variance that grew as 0.
+        low = -math.inf
+    return Target(model=model, kind=kind, low=low, high=high, said=said, place=place, from_cell=from_cell)
+
+
+def _target(
+    model: str,
+    kind: Kind,
+    bounds: PBounds,
+    said: str,
+    place: str,
+    *,
+    weights: tuple[tuple[str, float], ...] = (),
+    which: int = 0,
+    from_cell: bool = True,
+) -> Target:
+    return Target(
+        model=model,
+        kind=kind,
+        low=bounds.low,
+        high=bounds.high,
+        weights=weights,
+        which=which,
+        said=said,
+        place=place,
+        from_cell=from_cell,
+    )

@@ -1,0 +1,1 @@
+"""Which rows: readers, shape, derived variables, checks."""

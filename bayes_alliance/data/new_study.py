@@ -1,0 +1,263 @@
+"""From a data file to a study file that runs at once: written with comments, to be looked through.
+
+The text holds what is in the headers, and the values of columns with a few values only; nothing else of the
+data.
+"""
+
+from __future__ import annotations
+
+import json
+import keyword
+import math
+import re
+import shutil
+import unicodedata
+from pathlib import Path
+
+import pandas as pd
+
+from bayes_alliance.data.guess_roles import Roles, column_texts, numeric_columns
+from bayes_alliance.data.text_table import TextTable
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.runtime.files import write_whole
+from bayes_alliance.study.records import ReadOptions
+
+MIN_FOR_SLOPE = 5
+_LETTERS = str.maketrans({"æ": "ae", "ø": "o", "å": "aa", "Æ": "Ae", "Ø": "O", "Å": "Aa", "ß": "ss"})
+
+
+def format_study(table: TextTable, roles: Roles, *, study_id: str, options: ReadOptions) -> str:
+    """Write the study file.
+
+    Parameters
+    ----------
+    table : TextTable
+        The data.
+    roles : Roles
+        Which column is what.
+    study_id : str
+        An identifier.
+    options : ReadOptions
+        How the file was read.
+
+    Returns
+    -------
+    str
+        TOML with comments.
+    """
+    numbers = numeric_columns(table)
+    names = _names([roles.patient, roles.time, *roles.outcomes, *(p.header for p in roles.predictors)])
+    longest = float(numbers[roles.time].max())
+    horizon = _round_up(longest) if longest > 0 else 1.0
+    texts = column_texts(table, roles.patient)
+    repeated = pd.Series(1, index=texts.index).groupby(texts).sum()
+    slope = int((repeated >= 2).sum()) >= MIN_FOR_SLOPE
+    parts = [
+        _head(table, roles, names, study_id=study_id, horizon=horizon, options=options),
+        *_variables(table, roles, names),
+        *_models(roles, names, slope=slope),
+        _priors(roles, names, numbers, horizon),
+    ]
+    return "\n".join(parts)
+
+
+def _head(
+    table: TextTable,
+    roles: Roles,
+    names: dict[str, str],
+    *,
+    study_id: str,
+    horizon: float,
+    options: ReadOptions,
+) -> str:
+    group = next((names[p.header] for p in roles.predictors if p.kind == "binary"), "")
+    lines = [
+        f"# A study file made from {_text(table.name)}. Every line is a guess to be looked at: roles, labels, priors.",
+        "# See what the program understood:  bayes-alliance check-data FOLDER FILE",
+        "# Run it:                           bayes-alliance reanalyse FOLDER",
+        "",
+        "[study]",
+        f"id = {_text(study_id)}",
+        f"title = {_text(f'Course of {roles.outcomes[0]}')}",
+        'citation = "not published"  # what the study is to be cited as',
+        f"patient = {_text(names[roles.patient])}",
+        f"time = {_text(names[roles.time])}",
+        f"time_unit = {_text(roles.time_unit)}",
+        f"horizon = {horizon:g}  # priors and figures speak of change over this time",
+    ]
+    if group:
+        lines.append(f"descriptive_group = {_text(group)}  # the two groups of the table of patients")
+    lines += ["", "[data]", 'source = "real data"', f"file = {_text(table.name)}"]
+    for key in ("sheet", "encoding", "decimal"):
+        if value := getattr(options, key):
+            lines.append(f"{key} = {_text(value)}")
+    if options.delimiter:
+        called = {",": "comma", ";": "semicolon", "\t": "tab"}[options.delimiter]
+        lines.append(f"delimiter = {_text(called)}")
+    if options.missing:
+        lines.append(f"missing = [{', '.join(map(_text, options.missing))}]")
+    else:
+        lines.append('# missing = ["99", "999"]  # codes that stand for a missing value in every column')
+    if options.wide:
+        lines += ["", "# The file is wide: headers of the long form, and the patterns of its own."]
+        lines += ["[data.wide]", *(f"{_text(head)} = {_text(pattern)}" for head, pattern in options.wide)]
+    if options.visits:
+        lines += ["", "[data.visits]", *(f"{_text(visit)} = {time!r}" for visit, time in options.visits)]
+    for predictor in roles.predictors:
+        if predictor.recode:
+            lines += ["", f"[data.recode.{_text(predictor.header)}]"]
+            lines += [f"{_text(found)} = {_text(meaning)}" for found, meaning in predictor.recode]
+    return "\n".join([*lines, ""])
+
+
+def _variables(table: TextTable, roles: Roles, names: dict[str, str]) -> list[str]:
+    def block(header: str, level: str, kind: str, *more: str) -> str:
+        label = table.column_labels.get(header, header)
+        lines = [f"[variables.{names[header]}]", f"column = {_text(header)}", f"label = {_text(label)}"]
+        return "\n".join([*lines, f'level = "{level}"', f'kind = "{kind}"', *more, ""])
+
+    parts = [
+        "# Columns of the data file. Add unit, minimum, maximum and step (the grid of the score) where known."
+    ]
+    parts.append(block(roles.patient, "patient", "category", "required = true"))
+    unit = f"unit = {_text(roles.time_unit)}"
+    parts.append(block(roles.time, "visit", "numeric", unit, "minimum = 0", "required = true"))
+    parts += [block(header, "visit", "numeric") for header in roles.outcomes]
+    for predictor in roles.predictors:
+        more = []
+        if predictor.categories:
+            more.append(f"categories = [{', '.join(map(_text, predictor.categories))}]")
+        if predictor.kind == "numeric" and predictor.spread > 0:
+            more.append(
+                f"contrast = {_two(predictor.spread):g}  # a prior on its effect is for this difference"
+            )
+        parts.append(block(predictor.header, "patient", predictor.kind, *more))
+    return parts
+
+
+def _models(roles: Roles, names: dict[str, str], *, slope: bool) -> list[str]:
+    patient, time = names[roles.patient], names[roles.time]
+    random = f"({time} | {patient})" if slope else f"(1 | {patient})"
+    parts = ['# Models of one "comparison" are fitted to the same rows.\n']
+    for header in roles.outcomes:
+        outcome = names[header]
+
+        def model(key: str, label: str, formula: str, *more: str, outcome: str = outcome) -> str:
+            lines = ["[[models]]", f"id = {_text(f'{outcome}_{key}'[:64])}", f"label = {_text(label)}"]
+            lines += [f"family = {_text(key)}", f"formula = {_text(f'{outcome} ~ {formula}')}"]
+            return "\n".join([*lines, f"comparison = {_text(outcome)}", *more, ""])
+
+        mean = (
+            'estimands = [\n  { name = "mean_slope", label = "Mean slope", kind = "slope", '
+            f"weights = {{ {time} = 1 }} }},\n]"
+        )
+        parts.append(model("growth", "Growth", f"{time} + {random}", mean))
+        for predictor in roles.predictors:
+            name = names[predictor.header]
+            formula = f"{time} + {name} + {time}:{name} + {random}"
+            more = [f"reference = {_text(f'{outcome}_growth'[:64])}"]
+            levels = [f"[{c}]" for c in predictor.categories[1:]] if predictor.kind == "category" else [""]
+            items = [
+                f'  {{ name = "deviation_{number}", label = {_text(f"Slope by {predictor.header} {level}".strip())}, '
+                f'kind = "slope_deviation", weights = {{ {_text(f"{time}:{name}{level}")} = 1 }} }},'
+                for number, level in enumerate(levels, start=1)
+            ]
+            more.append("\n".join(["estimands = [", *items, "]"]))
+            parts.append(model(f"by_{name}", f"Growth by {predictor.header}", formula, *more))
+    return parts
+
+
+def _priors(roles: Roles, names: dict[str, str], numbers: dict[str, pd.Series], horizon: float) -> str:
+    lines = [
+        f"# Priors in points, and points over {horizon:g} {' '.join(roles.time_unit.split())}; [mean, sd] is Normal,",
+        "# one number the scale of a half-normal. These only know the order of magnitude of the scores: put in",
+        "# what is known beforehand.",
+        "",
+        "[[priors]]",
+        'name = "neutral"',
+        'label = "Neutral"',
+        'tag = "default: scaled to the spread of the scores"',
+        "",
+        "[priors.outcomes]",
+    ]
+    for header in roles.outcomes:
+        values = numbers[header].dropna()
+        sd = _two(float(values.std())) or 1.0
+        centre = float(f"{float(values.mean()):.2g}")
+        lines.append(
+            f"{names[header]} = {{ intercept = [{centre:g}, {2.5 * sd:g}], slope = [0, {2 * sd:g}], "
+            f"effect_intercept = [0, {sd:g}], effect_slope = [0, {sd:g}], sd_intercept = {sd:g}, "
+            f"sd_slope = {sd:g}, sigma = {sd:g}, lkj_eta = 2 }}"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _names(headers: list[str]) -> dict[str, str]:
+    """Give every header a name that formulas can use, each of them different."""
+    names: dict[str, str] = {}
+    for header in headers:
+        plain = unicodedata.normalize("NFKD", header.translate(_LETTERS)).encode("ascii", "ignore").decode()
+        name = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:24] or "column"
+        name = name if name[0].isalpha() else f"v_{name}"
+        if name in ("sigma", "icc", "correlation") or name.startswith("sd_") or keyword.iskeyword(name):
+            name = f"v_{name}"
+        number = 2
+        unique = name
+        while unique in names.values():
+            unique, number = f"{name}_{number}", number + 1
+        names[header] = unique
+    return names
+
+
+def _text(value: str) -> str:
+    """Write a TOML basic string."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _two(value: float) -> float:
+    """Round to two significant digits; zero where it is no positive number."""
+    return float(f"{value:.2g}") if math.isfinite(value) and value > 0 else 0.0
+
+
+def _round_up(value: float) -> float:
+    """Round up to two significant digits."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(round(value / step, 9)) * step:.2g}")
+
+
+def write_study_folder(folder: Path, text: str, data: Path) -> Path:
+    """Write ``study.toml`` into a folder, with a copy of the data beside it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist; must not hold a study yet.
+    text : str
+        Of the study file.
+    data : Path
+        The data file.
+
+    Returns
+    -------
+    Path
+        Of the study file.
+
+    Raises
+    ------
+    InputError
+        If there is a study already.
+    """
+    path = folder / "study.toml"
+    if path.exists():
+        problem = Problem(what="there is a study.toml already", got=str(folder), fix="choose another --out")
+        raise InputError("option --out", [problem])
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / data.name).exists():
+        shutil.copyfile(data, folder / data.name)
+    elif not (folder / data.name).samefile(data):
+        problem = Problem(
+            what="another file of that name is there", got=data.name, fix="choose another --out"
+        )
+        raise InputError("option --out", [problem])
+    write_whole(path, text)
+    return path

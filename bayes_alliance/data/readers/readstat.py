@@ -1,0 +1,104 @@
+"""Parses one SPSS or Stata file and prints it as JSON: run in a process of its own.
+
+pyreadstat is a C library, and a damaged file can crash it or let it ask for all memory; here that ends this
+process and not the program. ``python -m bayes_alliance.data.readers.readstat KIND PATH [ENCODING]``.
+"""
+
+# ruff: noqa: T201 - what it prints is its answer
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bayes_alliance.data.cell_text import cell_text
+
+KINDS = ("sav", "dta")
+MEMORY = 16 * 2**30
+_ZERO_PADDED = re.compile(r"N(\d{1,2})(\.0)?")
+
+
+def parse_file(kind: str, path: Path, encoding: str = "") -> dict[str, Any]:
+    """Parse a file.
+
+    Parameters
+    ----------
+    kind : {"sav", "dta"}
+        SPSS (.sav and .zsav) or Stata.
+    path : Path
+        The file.
+    encoding : str
+        As iconv calls it, where the file states a wrong one or none.
+
+    Returns
+    -------
+    dict
+        ``columns``: a list of header and cells as text; ``column_labels``, ``value_labels``, ``declared``
+        missing codes in words, and ``encoding``.
+    """
+    import pyreadstat
+
+    read = {"sav": pyreadstat.read_sav, "dta": pyreadstat.read_dta}[kind]
+    options = {"encoding": encoding or None, "output_format": "dict"}
+    columns, meta = read(str(path), user_missing=False, **options)
+    # Which codes are missing is told only to those who do not have them removed.
+    _, whole = read(str(path), user_missing=True, metadataonly=True, **options)
+    formats = meta.original_variable_types
+    return {
+        "columns": [[name, _cells(cells, str(formats.get(name, "")))] for name, cells in columns.items()],
+        "column_labels": {str(k): str(v) for k, v in meta.column_names_to_labels.items() if v},
+        "value_labels": {
+            str(name): {cell_text(code): str(label) for code, label in labels.items()}
+            for name, labels in meta.variable_value_labels.items()
+        },
+        "declared": _declared(whole.missing_ranges or {}),
+        "encoding": str(meta.file_encoding or ""),
+    }
+
+
+def _cells(cells: Any, shown: str) -> list[str]:
+    """Give a column as text; numbers of SPSS's format N with the leading zeros that it shows."""
+    texts = [cell_text(cell) for cell in cells]
+    match = _ZERO_PADDED.fullmatch(shown)
+    return [text.zfill(int(match[1])) if text else "" for text in texts] if match else texts
+
+
+def _declared(ranges: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+    """Say in words which codes each column declares as missing."""
+    said = []
+    for column, parts in ranges.items():
+        ends = [(cell_text(part["lo"]), cell_text(part["hi"])) for part in parts]
+        codes = [low if low == high else f"{low} to {high}" for low, high in ends]
+        said.append(f"{column} {', '.join(codes)}")
+    return said
+
+
+def main(arguments: list[str]) -> int:
+    """Parse and print; what the library raises is printed as the name of its error."""
+    kind, path, *rest = arguments
+    _limit_memory()
+    try:
+        answer = parse_file(kind, Path(path), *rest)
+    except Exception as error:  # what a library raises on a damaged file is not bounded; it is reported
+        answer = {"error": type(error).__name__}
+    print(json.dumps(answer))
+    return 0
+
+
+def _limit_memory() -> None:
+    """Keep a damaged file from taking all memory, where the system can do that."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

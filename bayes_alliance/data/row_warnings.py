@@ -1,0 +1,159 @@
+"""What a data file permits but its owner hardly means: codes, empty columns, factors too thin for a slope.
+
+A warning stops nothing; it says what will be weak or wrong if nobody looks. It counts patients and never shows
+a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from bayes_alliance.data.text_table import Findings
+from bayes_alliance.data.typed_columns import TypedTable, looks_like_missing_code
+from bayes_alliance.study.formula import Formula, parse_formula
+from bayes_alliance.study.records import Model, Study
+
+MIN_FOR_SLOPE = 5
+MIN_IN_CELL = 3
+
+
+def warn_of_columns(study: Study, visits: TypedTable, findings: Findings) -> None:
+    """Warn of columns that hold nothing, one value only, or what looks like undeclared codes.
+
+    Parameters
+    ----------
+    study : Study
+        Declares the variables and the horizon.
+    visits : TypedTable
+        One row an assessment, checked.
+    findings : Findings
+        Collects the warnings.
+    """
+    if study.patient in visits.frame.columns:
+        ids = visits.frame[study.patient].dropna().drop_duplicates().astype(str)
+        alike = ids.str.casefold().str.lstrip("0").duplicated().sum()
+        if alike:
+            findings.warn(
+                f"{alike} identifiers differ from others in leading zeros or capitals only",
+                where=visits.table.name,
+                fix="are they the same patients? Spreadsheets drop leading zeros",
+            )
+    for variable in study.variables:
+        if variable.name not in visits.frame.columns or variable.name == study.patient:
+            continue
+        column = visits.frame[variable.name]
+        where = f"{visits.table.name}, column {variable.column!r}"
+        if not column.notna().any():
+            findings.warn("every cell is missing", where=where, fix="is it the right column and coding?")
+        elif column.nunique() == 1:
+            findings.warn("it has one value only", where=where, fix="no effect of it can be estimated")
+        elif pd.api.types.is_numeric_dtype(column) and _has_codes(column):
+            findings.warn(
+                "values like 99 or 999 stand far above all others",
+                where=where,
+                fix='if they stand for a missing value, declare them: missing = ["..."] in [data], or --missing',
+            )
+    if study.time in visits.frame.columns:
+        late = int((visits.frame[study.time] > 2.0 * study.horizon).sum())
+        if late:
+            findings.warn(
+                f"{late} times lie beyond twice the study's horizon",
+                where=visits.table.name,
+                allowed=f"mostly up to {study.horizon:g} {study.time_unit}",
+                fix="is the unit of time right?",
+            )
+
+
+def _has_codes(column: pd.Series) -> bool:
+    """Whether the outermost values are codes, further from the others than these are from each other."""
+    values = column.dropna().to_numpy(dtype=float)
+    coded = looks_like_missing_code(values)
+    rest = values[~coded]
+    if not coded.any() or len(rest) < 2:
+        return False
+    spread = max(float(np.ptp(rest)), 1e-12)
+    far = (values > rest.max() + spread) | (values < rest.min() - spread)
+    return bool((coded & far).any())
+
+
+def warn_of_models(study: Study, rows: pd.DataFrame, findings: Findings, *, where: str) -> None:
+    """Warn of models that the rows can hardly carry.
+
+    Parameters
+    ----------
+    study : Study
+        Declares the models.
+    rows : pandas.DataFrame
+        Completed rows.
+    findings : Findings
+        Collects the warnings; one that holds for several models names them all.
+    where : str
+        Name of the file.
+    """
+    models: dict[tuple[str, str], list[str]] = {}
+    for model in study.models:
+        for pair in _model_warnings(study, model, rows):
+            models.setdefault(pair, []).append(model.id)
+    for (what, fix), names in models.items():
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        findings.warn(f"{what} (models {shown})", where=where, fix=fix)
+
+
+def _model_warnings(study: Study, model: Model, rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    formula = parse_formula(model.formula)
+    conditions = dict(model.where)
+    if not {*formula.names, *conditions} <= set(rows.columns):
+        return
+    used = {*formula.names, *conditions, study.patient, study.time} & set(rows.columns)
+    own = rows[sorted(used)].dropna(subset=sorted(formula.names))
+    for name, value in conditions.items():
+        own = own[own[name] == value]
+    if own.empty:
+        return
+    several = own.groupby(study.patient)[study.time].nunique() >= 2 if study.time in own else pd.Series()
+    if formula.random and int(several.sum()) < MIN_FOR_SLOPE:
+        yield (
+            f"fewer than {MIN_FOR_SLOPE} patients have two or more visits",
+            "the random slope rests on too few; use a random intercept or gather more",
+        )
+    yield from _thin_cells(study, formula, own, several)
+    yield from _separation(study, formula, own)
+
+
+def _thin_cells(
+    study: Study, formula: Formula, own: pd.DataFrame, several: pd.Series
+) -> Iterator[tuple[str, str]]:
+    """Find factors of which a level has too few patients with two visits to have a slope of its own."""
+    names = study.every_variable
+    crossed = {name for term in formula.terms if study.time in term and len(term) == 2 for name in term}
+    for name in sorted(crossed - {study.time}):
+        if names[name].kind not in ("binary", "category") or names[name].level != "patient":
+            continue
+        levels = own.groupby(study.patient)[name].first()[several]
+        declared = names[name].categories if names[name].kind == "category" else (0.0, 1.0)
+        for number, level in enumerate(declared):
+            if int((levels == level).sum()) < MIN_IN_CELL:
+                called = names[name].categories[number] if names[name].categories else f"{level:g}"
+                yield (
+                    f"fewer than {MIN_IN_CELL} patients with two visits have {name} = {called}",
+                    "its slope rests on almost nothing; merge cells or leave the model out",
+                )
+
+
+def _separation(study: Study, formula: Formula, own: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Find predictors that tell a binary outcome without error."""
+    names = study.every_variable
+    if names[formula.response].kind != "binary":
+        return
+    hit = own[formula.response] == 1.0
+    for name in sorted({name for term in formula.terms for name in term}):
+        values = own[name].cat.codes if names[name].kind == "category" else own[name]
+        zero, one = values[~hit], values[hit]
+        if len(zero) and len(one) and (zero.max() < one.min() or one.max() < zero.min()):
+            yield (
+                f"{name} separates the outcome {formula.response} perfectly",
+                "its effect has no finite estimate; is one computed from the other?",
+            )

@@ -1,0 +1,221 @@
+"""A table of text that remembers its lines, and the findings about it: what every reader gives.
+
+Cells stay text until :mod:`bayes_alliance.data.typed_columns` turns them into numbers, so that a message can name
+the line and the column. A cell's content goes into a message only where the user asked to see values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_alliance.data.cell_text import cell_text
+from bayes_alliance.errors import InputError, Problem
+
+MAX_BYTES = 100_000_000
+MAX_CELLS = 50_000_000
+MAX_LISTED = 50
+MAX_SHOWN = 40
+
+
+@dataclass
+class Findings:
+    """Problems and warnings of one or more tables, collected and then raised together in the order of lines.
+
+    Parameters
+    ----------
+    show_values : bool
+        Whether a message may show the cell that it speaks of (a patient's value).
+    """
+
+    show_values: bool = False
+    found: list[tuple[int, Problem]] = field(default_factory=list)
+    warned: list[Problem] = field(default_factory=list)
+
+    def add(
+        self, what: str, *, where: str, line: int = 0, got: str = "", allowed: str = "", fix: str = ""
+    ) -> None:
+        """Record one problem; line 0 stands for the table as a whole. ``got`` is left out unless wanted."""
+        shown = repr(got[:MAX_SHOWN]) if self.show_values and got else ""
+        self.found.append((line, Problem(what=what, where=where, got=shown, allowed=allowed, fix=fix)))
+
+    def warn(self, what: str, *, where: str, allowed: str = "", fix: str = "") -> None:
+        """Record something that is permitted, but probably not meant."""
+        self.warned.append(Problem(what=what, where=where, allowed=allowed, fix=fix))
+
+    def raise_any(self, subject: str) -> None:
+        """Raise an InputError if anything was found, naming at most 50 problems and counting the rest."""
+        if not self.found:
+            return
+        problems = [problem for _, problem in sorted(self.found, key=lambda pair: pair[0])]
+        listed = problems[:MAX_LISTED]
+        if more := len(problems) - len(listed):
+            listed.append(Problem(what=f"and {more} more", fix="mend these first and read the file again"))
+        raise InputError(subject, listed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A table whose cells are as found.
+
+    Parameters
+    ----------
+    name : str
+        File name without its folder, or the label of a cohort.
+    frame : pandas.DataFrame, shape (n_rows, n_columns)
+        Cells, under the headers of the file.
+    lines : ndarray of int, shape (n_rows,)
+        Where each row stands, counted from 1.
+    noun : str
+        What ``lines`` counts: "line" in a text file, "row" in a spreadsheet or a table in memory.
+    may_use_decimal_comma : bool
+        Whether a comma inside a cell can be a decimal mark (it cannot where it separates columns).
+    notes : tuple of str
+        What was detected and left out.
+    decimal : str
+        The decimal mark, where the user stated it; empty to find it out.
+    column_labels : mapping of str to str
+        What the file says about its columns (SPSS, Stata), by header.
+    value_labels : mapping of str to (mapping of str to str)
+        Labels of a column's codes (SPSS, Stata), by header.
+    visits : tuple of str
+        For rows that were made from a wide file: the visit of each, as its headers spell it.
+    wide_headers : mapping of (str, str) to str
+        Header in the wide file of a column at a visit.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    lines: NDArray[np.int64]
+    noun: str
+    may_use_decimal_comma: bool
+    notes: tuple[str, ...]
+    decimal: str = ""
+    column_labels: Mapping[str, str] = field(default_factory=dict)
+    value_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    visits: tuple[str, ...] = ()
+    wide_headers: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def place(self, row: int, column: str = "") -> str:
+        """Name a cell's place for a message, as it is in the file."""
+        if self.visits:
+            column = self.wide_headers.get((column, self.visits[row]), column)
+        text = f"{self.name}, {self.noun} {self.lines[row]}"
+        return f"{text}, column {column!r}" if column else text
+
+
+def table_from_cells(
+    name: str,
+    header: list[str],
+    rows: list[tuple[int, list[str]]],
+    *,
+    noun: str,
+    notes: tuple[str, ...],
+    may_use_decimal_comma: bool = False,
+    column_labels: Mapping[str, str] | None = None,
+    value_labels: Mapping[str, Mapping[str, str]] | None = None,
+) -> TextTable:
+    """Build a table from a header and numbered rows after checking that they make one.
+
+    Parameters
+    ----------
+    name : str
+        File name without its folder.
+    header : list of str
+        Stripped; empty where a column has none.
+    rows : list of (int, list of str)
+        Number and cells of each row. Rows without content are left out and counted.
+
+    Returns
+    -------
+    TextTable
+
+    Raises
+    ------
+    InputError
+        With every ragged row and repeated header.
+    """
+    findings = Findings()
+    check_headers(header, rows, name, findings)
+    kept = [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
+    for line, cells in kept:
+        if len(cells) != len(header):
+            findings.add(
+                f"the row has {len(cells)} fields",
+                where=f"{name}, {noun} {line}",
+                line=line,
+                allowed=f"{len(header)}, as in the header",
+                fix="look for a missing or an unquoted separator",
+            )
+    if not kept:
+        findings.add("no rows below the header", where=name, fix="was the right file or sheet read?")
+    findings.raise_any(name)
+    left_out = (
+        (f"{name}: {blank} {noun}s without any content were left out",)
+        if (blank := len(rows) - len(kept))
+        else ()
+    )
+    named = [index for index, head in enumerate(header) if head]
+    return TextTable(
+        name=name,
+        frame=pd.DataFrame({header[i]: [cells[i] for _, cells in kept] for i in named}, dtype=object),
+        lines=np.array([line for line, _ in kept], dtype=np.int64),
+        noun=noun,
+        may_use_decimal_comma=may_use_decimal_comma,
+        notes=(f"{notes[0]}, {len(kept)} rows", *notes[1:], *left_out),
+        column_labels=column_labels or {},
+        value_labels=value_labels or {},
+    )
+
+
+def check_headers(
+    header: list[str], rows: list[tuple[int, list[str]]], name: str, findings: Findings
+) -> None:
+    """Complain of repeated and of empty headers by position (in a file without header they are values)."""
+    first: dict[str, int] = {}
+    for number, head in enumerate(header, start=1):
+        if not head:
+            if any(len(cells) >= number and cells[number - 1].strip() for _, cells in rows):
+                findings.add(f"column {number} has content and no header", where=name)
+        elif head in first:
+            findings.add(
+                f"columns {first[head]} and {number} have the same header",
+                where=name,
+                fix="rename one of them",
+            )
+        else:
+            first[head] = number
+
+
+def table_from_frame(
+    name: str,
+    frame: pd.DataFrame,
+    *,
+    notes: tuple[str, ...],
+    column_labels: Mapping[str, str] | None = None,
+    value_labels: Mapping[str, Mapping[str, str]] | None = None,
+) -> TextTable:
+    """Build a table from a typed frame that a library read: its cells become text, its rows are counted from 1.
+
+    Raises
+    ------
+    InputError
+        If it has no rows, or headers that are empty or repeated.
+    """
+    header = [str(head).strip() for head in frame.columns]
+    columns = [[cell_text(value) for value in frame.iloc[:, i].tolist()] for i in range(len(header))]
+    rows = [(number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True), start=1)]
+    return table_from_cells(
+        name, header, rows, noun="row", notes=notes, column_labels=column_labels, value_labels=value_labels
+    )
+
+
+def check_size(name: str, size: int) -> None:
+    """Refuse a file that is larger than any data of a study."""
+    if size > MAX_BYTES:
+        problem = Problem(what="too large", got=f"{size} bytes", allowed=f"at most {MAX_BYTES} bytes")
+        raise InputError(name, [problem])

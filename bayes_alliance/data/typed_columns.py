@@ -1,0 +1,328 @@
+"""Turning a table of text into the study's typed columns, one message for each cell that does not fit.
+
+A message names line, column and what is allowed, and never shows the cell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayes_alliance.data.text_table import Findings, TextTable
+from bayes_alliance.data.wai import HIGHEST, LOWEST, N_ITEMS
+from bayes_alliance.study.records import Study, Variable
+
+MISSING = frozenset({"", "na", "nan", "."})
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+_TWO_DECIMALS = 0.005
+_MISSING_CODES = np.array([float(digit * n) for digit in "98" for n in range(1, 6)] + [77.0, 777.0])
+RECODE = "correct the cell, or declare what it means in [data.recode] of the study file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypedTable:
+    """The columns of one table that the study knows.
+
+    Parameters
+    ----------
+    table : TextTable
+        Where they come from.
+    frame : pandas.DataFrame
+        Under the study's variable names (items under their headers): float, or object for text with None.
+    headers : dict of str to str
+        Header of each column in the file.
+    faulty : dict of str to ndarray of bool
+        Rows of each column that were complained of, and hold NaN or None now.
+    patient_level : tuple of str
+        Columns that may not change within a patient.
+    unused : tuple of str
+        Headers that mean nothing to the study.
+    notes : tuple of str
+        What was detected.
+    """
+
+    table: TextTable
+    frame: pd.DataFrame
+    headers: dict[str, str]
+    faulty: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    patient_level: tuple[str, ...]
+    unused: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def complain(
+        self,
+        rows: NDArray[np.bool_],
+        name: str,
+        findings: Findings,
+        what: str,
+        allowed: str = "",
+        fix: str = "",
+    ) -> None:
+        """Record one problem for each marked row of a column."""
+        header = self.headers[name]
+        cells = self.table.frame[header] if header in self.table.frame.columns else None
+        for row in np.flatnonzero(rows):
+            findings.add(
+                what,
+                where=self.table.place(int(row), header),
+                line=int(self.table.lines[row]),
+                got="" if cells is None else str(cells.iloc[row]),
+                allowed=allowed,
+                fix=fix,
+            )
+
+
+def type_columns(
+    study: Study, table: TextTable, findings: Findings, *, of_patients: bool = False
+) -> TypedTable:
+    """Type every column that the study declares, takes in place of a derivation, or scores.
+
+    Parameters
+    ----------
+    study : Study
+        Declares the columns.
+    table : TextTable
+        Cells as found.
+    findings : Findings
+        Collects the problems.
+    of_patients : bool
+        Whether the table has one row a patient, so that visit-level columns do not belong in it.
+
+    Returns
+    -------
+    TypedTable
+    """
+    known = [v for v in file_variables(study) if v.column in table.frame.columns]
+    if not of_patients:
+        known += [v for v in item_variables(study) if v.column in table.frame.columns]
+    for variable in known if of_patients else ():
+        if variable.level == "visit" and variable.name != study.patient:
+            findings.add(
+                f"column {variable.column!r} changes between assessments",
+                where=table.name,
+                allowed="patient-level columns",
+                fix="put it into the file of assessments",
+            )
+    is_text = {v.name: v.kind == "category" or v.name == study.patient for v in known}
+    decimal = decimal_mark(table, [v.column for v in known if not is_text[v.name]])
+    typed = TypedTable(
+        table=table,
+        frame=pd.DataFrame(index=table.frame.index),
+        headers={v.name: v.column for v in known},
+        patient_level=tuple(v.name for v in known if v.level == "patient" and v.name != study.patient),
+        unused=tuple(str(h) for h in table.frame.columns if h not in {v.column for v in known}),
+        notes=(f"{table.name}: decimal commas",) if decimal == "," else (),
+    )
+    for variable in known:
+        if is_text[variable.name]:
+            _add_texts(typed, variable, findings)
+        else:
+            _add_numbers(typed, variable, decimal, findings)
+    return typed
+
+
+def file_variables(study: Study) -> list[Variable]:
+    """List what a file may hold: declared variables, and those of rule ``last``, which it may give itself."""
+    declared = {v.name: v for v in study.variables}
+    given = []
+    for derived in study.derived:
+        if derived.rule == "last" and derived.of[0] in declared:
+            given.append(
+                replace(
+                    declared[derived.of[0]],
+                    name=derived.name,
+                    column=derived.name,
+                    label=derived.label,
+                    level="patient",
+                    step=None,
+                    required=False,
+                )
+            )
+    return [*study.variables, *given]
+
+
+def item_headers(template: str) -> list[str]:
+    """List the headers of a questionnaire's items: the template with 1 to 12 in place of ``{item}``."""
+    return [template.replace("{item}", str(number)) for number in range(1, N_ITEMS + 1)]
+
+
+def item_variables(study: Study) -> list[Variable]:
+    """Describe the item columns of every questionnaire, under their headers."""
+    declared = {v.column for v in file_variables(study)}
+    headers = dict.fromkeys(h for scoring in study.scoring for h in item_headers(scoring.items))
+    return [
+        Variable(
+            name=header,
+            column=header,
+            label=header,
+            unit="points",
+            level="visit",
+            kind="integer",
+            minimum=LOWEST,
+            maximum=HIGHEST,
+        )
+        for header in headers
+        if header not in declared
+    ]
+
+
+def as_category(texts: Iterable[str | None], categories: tuple[str, ...]) -> pd.Series:
+    """Turn texts into a Categorical whose categories keep the declared order."""
+    return pd.Series(pd.Categorical(list(texts), categories=list(categories)))
+
+
+def off_grid(variable: Variable, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark values further from the measurement grid than rounding to two decimals explains."""
+    if variable.step is None:
+        return np.zeros(len(values), dtype=bool)
+    steps = (values - (variable.minimum or 0.0)) / variable.step
+    distance = np.abs(steps - np.round(steps)) * variable.step
+    marked: NDArray[np.bool_] = distance > _TWO_DECIMALS + 1e-9
+    return marked
+
+
+def _add_texts(typed: TypedTable, variable: Variable, findings: Findings) -> None:
+    permitted = set(variable.categories)
+    named = _names_of_codes(typed.table, variable)
+    texts = [_text(cell, permitted) for cell in typed.table.frame[variable.column]]
+    texts = [text if text is None or text in permitted else named.get(text, text) for text in texts]
+    faulty = np.array([text is not None and bool(permitted) and text not in permitted for text in texts])
+    typed.complain(
+        faulty,
+        variable.name,
+        findings,
+        "not a permitted value",
+        allowed=", ".join(variable.categories),
+        fix=RECODE,
+    )
+    kept = [None if bad else text for text, bad in zip(texts, faulty, strict=True)]
+    typed.frame[variable.name] = pd.Series(kept, dtype=object, index=typed.frame.index)
+    typed.faulty[variable.name] = faulty
+
+
+def _names_of_codes(table: TextTable, variable: Variable) -> dict[str, str]:
+    """Give the declared category for each code that the file labels with it."""
+    labels = table.value_labels.get(variable.column, {})
+    by_spelling = {category.casefold(): category for category in variable.categories}
+    return {
+        code: by_spelling[label.casefold()]
+        for code, label in labels.items()
+        if label.casefold() in by_spelling
+    }
+
+
+def _binary_codes(typed: TypedTable, variable: Variable, findings: Findings) -> pd.Series:
+    """Give the cells of a binary column as 0 and 1 where the file says it in the declared words.
+
+    A file whose labels give 0 and 1 the other way round than the study does is complained of.
+    """
+    cells = typed.table.frame[variable.column]
+    if variable.kind != "binary" or len(variable.categories) != 2 or pd.api.types.is_numeric_dtype(cells):
+        return cells
+    named = _names_of_codes(typed.table, variable)
+    zero, one = variable.categories
+    if set(named) <= {"0", "1"} and (named.get("0") == one or named.get("1") == zero):
+        findings.add(
+            f"column {variable.column!r} labels 0 and 1 the other way round",
+            where=typed.table.name,
+            allowed=f"0 = {zero}, 1 = {one}",
+            fix="turn 'categories' of the variable round, or the codes by [data.recode]",
+        )
+        return cells
+    meaning = {zero.casefold(): "0", one.casefold(): "1"}
+    meaning |= {code: meaning[category.casefold()] for code, category in named.items()}
+    return cells.map(lambda cell: meaning.get(str(cell).strip().casefold(), cell))
+
+
+def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: Findings) -> None:
+    values, unreadable = read_numbers(_binary_codes(typed, variable, findings), decimal)
+    example = "a number" if decimal == "." else "a number with a decimal comma"
+    if variable.kind == "binary":
+        example = " or ".join(("0", "1", *variable.categories))
+    typed.complain(
+        unreadable,
+        variable.name,
+        findings,
+        "not a number",
+        allowed=example,
+        fix="" if variable.kind != "binary" else RECODE,
+    )
+    outside, allowed = _not_permitted(variable, values)
+    coded = outside & looks_like_missing_code(values)
+    typed.complain(outside & ~coded, variable.name, findings, "not a permitted value", allowed=allowed)
+    typed.complain(
+        coded,
+        variable.name,
+        findings,
+        "not a permitted value, and it looks like a code for a missing one",
+        allowed=allowed,
+        fix='if it is one, declare it: missing = ["..."] in [data] of the study file, or --missing',
+    )
+    typed.frame[variable.name] = np.where(outside, np.nan, values)
+    typed.faulty[variable.name] = unreadable | outside
+
+
+def looks_like_missing_code(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark 9, 99, 999, ..., 8, 88, 888, ... and their negatives, the usual codes for a missing answer."""
+    return np.isin(np.abs(values), _MISSING_CODES)
+
+
+def _not_permitted(variable: Variable, values: NDArray[np.float64]) -> tuple[NDArray[np.bool_], str]:
+    """Mark values that the kind or the scale of a variable rules out, and say what is allowed."""
+    present = ~np.isnan(values)
+    if variable.kind == "binary":
+        return present & ~np.isin(values, (0.0, 1.0)), "0 or 1"
+    low = -np.inf if variable.minimum is None else variable.minimum
+    high = np.inf if variable.maximum is None else variable.maximum
+    bad = present & ~((values >= low) & (values <= high))
+    allowed = "a whole number" if variable.kind == "integer" else "a number"
+    if variable.kind == "integer":
+        bad |= present & (values != np.round(values))
+    if variable.minimum is not None:
+        allowed += f" from {variable.minimum:g}"
+    if variable.maximum is not None:
+        allowed += f" up to {variable.maximum:g}"
+    return bad, allowed
+
+
+def read_numbers(column: pd.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Give the values (NaN where missing or unreadable) and mark the unreadable."""
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        infinite = np.isinf(values)
+        return np.where(infinite, np.nan, values), infinite
+    texts = [_text(cell) for cell in column]
+    values = np.array([np.nan if text is None else _number(text, decimal) for text in texts], dtype=float)
+    return values, np.array([text is not None for text in texts], dtype=bool) & np.isnan(values)
+
+
+def _number(text: str, decimal: str) -> float:
+    """Read one number; NaN if it is none. A point in a file of decimal commas would be a thousands mark."""
+    if decimal == ",":
+        text = text.replace(".", "?").replace(",", ".")
+    value = float(text) if _NUMBER.fullmatch(text) else np.nan
+    return value if np.isfinite(value) else np.nan
+
+
+def _text(cell: object, permitted: Iterable[str] = ()) -> str | None:
+    """Strip a cell; None where it is missing, unless the very word is a permitted category."""
+    if cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)):
+        return None
+    text = str(cell).strip()
+    return None if text.lower() in MISSING and text not in permitted else text
+
+
+def decimal_mark(table: TextTable, headers: list[str]) -> str:
+    """Find out whether the numbers of a file are written with a comma."""
+    if table.decimal:
+        return table.decimal
+    if not table.may_use_decimal_comma:
+        return "."
+    cells = (str(cell).strip() for header in headers for cell in table.frame[header])
+    return "," if any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells) else "."

@@ -1,0 +1,1 @@
+"""What rows say: likelihood, ML and REML, priors, the engines."""

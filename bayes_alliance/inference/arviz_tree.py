@@ -1,0 +1,43 @@
+"""Fits as ArviZ-readable trees: what is stored, and what a notebook hands to ArviZ.
+
+Holds parameters and sampler statistics only, never patients' rows or effects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bayes_alliance.inference.fits import PosteriorFit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def posterior_tree(fit: PosteriorFit) -> xr.DataTree:
+    """Give a fit as a DataTree with groups ``posterior`` and, where a sampler ran, ``sample_stats``.
+
+    Dimensions are ``chain``, ``draw``, ``coefficient`` and ``random_coefficient``, with names as coordinates.
+    """
+    import xarray as xr
+
+    draw = ("chain", "draw")
+    posterior = xr.Dataset(
+        {
+            "beta": ((*draw, "coefficient"), fit.beta),
+            "sd": ((*draw, "random_coefficient"), fit.sd),
+            "correlation": (draw, fit.correlation),
+            "sigma": (draw, fit.sigma),
+        },
+        coords={"coefficient": list(fit.x_names), "random_coefficient": list(fit.z_names)},
+        attrs={
+            "model_id": fit.model_id,
+            "formula": fit.formula,
+            "covariance": fit.covariance,
+            "source": fit.rows.source.value,
+        },
+    )
+    groups = {"posterior": posterior}
+    if fit.sample_stats:
+        stats = {name: (draw, values) for name, values in fit.sample_stats.items()}
+        groups["sample_stats"] = xr.Dataset(stats)
+    return xr.DataTree.from_dict(groups)

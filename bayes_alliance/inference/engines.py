@@ -1,0 +1,86 @@
+"""One door to all engines: the same arguments in, the same record out, whatever makes the posterior.
+
+``collapsed`` is exact where its importance weights can be trusted; where they cannot (Pareto k above 0.7) the fit
+is handed over to ``pymc`` and the record says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.fits import Covariance, PosteriorFit, RowsUsed
+from bayes_alliance.inference.importance import PARETO_K_LIMIT
+from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.inference.pymc.sample import SamplerSettings, fit_bambi, fit_pymc
+from bayes_alliance.study.formula import Design
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Engine = Literal["pymc", "bambi", "collapsed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """Settings of every engine; each looks at its own."""
+
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    collapsed: CollapsedSettings = field(default_factory=CollapsedSettings)
+
+
+def fit_posterior(
+    engine: Engine,
+    design: Design,
+    rows: RowsUsed,
+    priors: CoefficientPriors,
+    frame: pd.DataFrame,
+    *,
+    seed: int,
+    model_id: str = "",
+    covariance: Covariance = "UN",
+    settings: EngineSettings | None = None,
+) -> PosteriorFit:
+    """Make the posterior of one model with the engine asked for.
+
+    Parameters
+    ----------
+    engine : {"pymc", "bambi", "collapsed"}
+        Which.
+    covariance : {"UN", "VC"}
+        Unstructured or independent random effects; ``bambi`` has independent ones only.
+    frame : pandas.DataFrame
+        The frozen rows, which Bambi reads by itself.
+    design, rows, priors, seed, model_id
+        What to fit.
+
+    Returns
+    -------
+    PosteriorFit
+        ``engine`` names what made it; after a hand-over ``facts["handed_over"]`` says why.
+    """
+    how = settings or EngineSettings()
+    if engine == "bambi":
+        return fit_bambi(design, rows, priors, frame, seed=seed, model_id=model_id, settings=how.sampler)
+    if engine == "pymc":
+        return fit_pymc(
+            design, rows, priors, seed=seed, model_id=model_id, covariance=covariance, settings=how.sampler
+        )
+    fit = fit_collapsed(
+        design, rows, priors, seed=seed, model_id=model_id, covariance=covariance, settings=how.collapsed
+    )
+    pareto_k = float(fit.facts["pareto_k"])
+    if pareto_k <= PARETO_K_LIMIT:
+        return fit
+    sampled = fit_pymc(
+        design, rows, priors, seed=seed, model_id=model_id, covariance=covariance, settings=how.sampler
+    )
+    reason = f"collapsed: Pareto k {pareto_k:.2f} above {PARETO_K_LIMIT}; sampled by pymc instead"
+    return dataclasses.replace(sampled, facts={**sampled.facts, "handed_over": reason})
+
+
+def engine_covariance(engine: Engine) -> Covariance:
+    """Covariance type of the random effects that an engine fits."""
+    return "VC" if engine == "bambi" else "UN"

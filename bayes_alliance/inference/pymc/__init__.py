@@ -1,0 +1,1 @@
+"""The engines that sample: Bambi formulas, PyMC models, NUTS."""

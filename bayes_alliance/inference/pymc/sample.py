@@ -1,0 +1,384 @@
+"""Engines that sample: the same Bambi formula in PyMC, with correlated or independent random effects.
+
+``pymc``  The unstructured model. Bambi (0.21) has only independent group-specific effects, so the model is
+          written in PyMC over the design matrices of the same formula, with an LKJ prior on the correlation.
+          The random effects are integrated out by default (the marginal likelihood of
+          :mod:`bayes_alliance.inference.likelihood`, written again in PyTensor), or sampled, non-centred.
+``bambi`` Plain Bambi with the same priors, independent random effects: SPSS's covariance type VC.
+
+A marginal model is compiled once for each number of fixed and random coefficients; data and priors are swapped
+in. PyMC, Bambi and nutpie are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.metadata
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bayes_alliance.errors import FitError
+from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit, RowsUsed
+from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.inference.pymc.model import (
+    build_pymc_model,
+    compiled_width,
+    conditional_data,
+    marginal_data,
+    placeholder_data,
+    used_data,
+)
+from bayes_alliance.study.formula import Design, order_categories
+from bayes_alliance.study.records import ScaleFamily
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Sampler = Literal["nutpie", "pymc"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSettings:
+    """How to sample.
+
+    Parameters
+    ----------
+    draws, tune, chains : int
+        Kept draws and tuning steps of each chain; number of chains.
+    target_accept : float
+        Target acceptance rate of NUTS, in (0, 1).
+    sampler : {"nutpie", "pymc"}
+        Which NUTS.
+    marginal : bool
+        Whether the random effects are integrated out of the sampled model (engine ``pymc`` only).
+    cores : int
+        Chains run at the same time.
+    """
+
+    draws: int = 2500
+    tune: int = 500
+    chains: int = 4
+    target_accept: float = 0.9
+    sampler: Sampler = "nutpie"
+    marginal: bool = True
+    cores: int = 2
+
+
+def fit_pymc(
+    design: Design,
+    rows: RowsUsed,
+    priors: CoefficientPriors,
+    *,
+    seed: int,
+    model_id: str = "",
+    covariance: Covariance = "UN",
+    settings: SamplerSettings | None = None,
+) -> PosteriorFit:
+    """Sample the model in PyMC.
+
+    Parameters
+    ----------
+    design : Design
+        Columns and rows of a Bambi formula.
+    rows : RowsUsed
+        What the rows are.
+    priors : CoefficientPriors
+        In the units of the columns.
+    seed : int
+        Of the sampler.
+    covariance : {"UN", "VC"}
+        Correlated (LKJ) or independent random effects.
+    settings : SamplerSettings, optional
+        How to sample.
+
+    Returns
+    -------
+    PosteriorFit
+    """
+    how = settings or SamplerSettings()
+    started = time.perf_counter()
+    q = len(design.z_names)
+    if q > 2:
+        raise FitError("engine pymc supports a random intercept and one random slope")
+    kind: Covariance = "ID" if q == 1 else covariance
+    data = marginal_data(design, priors, kind) if how.marginal else conditional_data(design, priors)
+    data = used_data(data, kind, priors.scale_family)
+    patients = 0 if how.marginal else design.n_patients
+    p = compiled_width(len(design.x_names)) if how.marginal else len(design.x_names)
+    trace = _sample(p, q, kind, priors.scale_family, patients, data, how, seed)
+    return _record(
+        trace,
+        design,
+        rows,
+        priors,
+        seed=seed,
+        model_id=model_id,
+        kind=kind,
+        engine="pymc",
+        how=how,
+        started=started,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(p: int, q: int, covariance: Covariance, family: ScaleFamily, patients: int) -> Any:
+    """Compile the model of one shape with nutpie, over placeholder data."""
+    import nutpie
+
+    data = used_data(placeholder_data(p, q, patients), covariance, family)
+    return nutpie.compile_pymc_model(
+        build_pymc_model(p, q, covariance, data, family=family, patients=patients)
+    )
+
+
+def _sample(
+    p: int,
+    q: int,
+    covariance: Covariance,
+    family: ScaleFamily,
+    patients: int,
+    data: Mapping[str, Array],
+    how: SamplerSettings,
+    seed: int,
+) -> xr.DataTree:
+    """Run NUTS on one data set; what the samplers print on the way is kept off the terminal."""
+    with warnings.catch_warnings():
+        # Divergences and low ESS are judged in checks, from the record, not by warnings.
+        warnings.simplefilter("ignore")
+        if how.sampler == "nutpie":
+            import nutpie
+
+            compiled = _compiled(p, q, covariance, family, patients).with_data(**data)
+            try:
+                trace: xr.DataTree = nutpie.sample(
+                    compiled,
+                    draws=how.draws,
+                    tune=how.tune,
+                    chains=how.chains,
+                    cores=how.cores,
+                    seed=seed,
+                    target_accept=how.target_accept,
+                    progress_bar=False,
+                    save_warmup=False,
+                )
+            except RuntimeError as error:
+                raise FitError(f"nutpie could not sample: {error}") from error
+            return trace
+        import pymc as pm
+
+        logging.getLogger("pymc").setLevel(logging.ERROR)
+        with build_pymc_model(p, q, covariance, data, family=family, patients=patients):
+            # PyMC 6 hands over to nutpie by itself where that is installed; here its own NUTS is what was asked for.
+            sampled: xr.DataTree = pm.sample(
+                nuts_sampler="pymc",
+                draws=how.draws,
+                tune=how.tune,
+                chains=how.chains,
+                cores=how.cores,
+                random_seed=seed,
+                target_accept=how.target_accept,
+                progressbar=False,
+                compute_convergence_checks=False,
+            )
+        return sampled
+
+
+def _record(
+    trace: xr.DataTree,
+    design: Design,
+    rows: RowsUsed,
+    priors: CoefficientPriors,
+    *,
+    seed: int,
+    model_id: str,
+    kind: Covariance,
+    engine: str,
+    how: SamplerSettings,
+    started: float,
+) -> PosteriorFit:
+    posterior = trace["posterior"]
+    sigma = _values(posterior["sigma"])
+    if sigma.shape != (how.chains, how.draws) or np.any(np.isnan(sigma)):
+        # Both samplers swallow Ctrl-C and give the draws so far; half a posterior must not be stored or shown.
+        raise KeyboardInterrupt
+    correlation = _values(posterior["correlation"]) if kind == "UN" else np.zeros_like(sigma)
+    return PosteriorFit(
+        model_id=model_id,
+        engine=engine,
+        covariance=kind,
+        prior=priors.name,
+        rows=rows,
+        formula=design.formula.text,
+        x_names=design.x_names,
+        z_names=design.z_names,
+        beta=_values(posterior["beta"])[..., : len(design.x_names)],
+        sd=_values(posterior["sd"]),
+        correlation=correlation,
+        sigma=sigma,
+        seed=seed,
+        sample_stats=_sample_stats(trace),
+        # PyMC and Bambi name the library that drew; nutpie, called directly, does not.
+        facts=_facts(how, library=posterior.attrs.get("inference_library", how.sampler)),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _values(variable: Any) -> Array:
+    return np.asarray(variable.transpose("chain", "draw", ...).values, dtype=float)
+
+
+def _sample_stats(trace: xr.DataTree) -> dict[str, Array]:
+    """Sampler statistics under one spelling, whichever sampler made them."""
+    stats = trace["sample_stats"]
+    spellings = {
+        "diverging": ("diverging",),
+        "energy": ("energy",),
+        "n_steps": ("n_steps",),
+        "reached_max_treedepth": ("maxdepth_reached", "reached_max_treedepth"),
+    }
+    found = {}
+    for name, options in spellings.items():
+        for option in options:
+            if option in stats:
+                found[name] = _values(stats[option])
+    return found
+
+
+def _facts(how: SamplerSettings, *, library: str) -> dict[str, Any]:
+    packages = ("pymc", "bambi", "nutpie", "numpy")
+    return {
+        "sampler": library,
+        "marginal": how.marginal,
+        "tune": how.tune,
+        "target_accept": how.target_accept,
+        "versions": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages),
+    }
+
+
+def fit_bambi(
+    design: Design,
+    rows: RowsUsed,
+    priors: CoefficientPriors,
+    frame: pd.DataFrame,
+    *,
+    seed: int,
+    model_id: str = "",
+    settings: SamplerSettings | None = None,
+) -> PosteriorFit:
+    """Fit the formula with plain Bambi: independent random effects, sampled with the fixed ones.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The frozen rows behind ``design``.
+    design, rows, priors, seed, model_id, settings
+        As in :func:`fit_pymc`; ``settings.marginal`` has no meaning here: Bambi samples the effects.
+
+    Returns
+    -------
+    PosteriorFit
+        With covariance type ``VC`` (``ID`` for a random intercept only).
+    """
+    import bambi
+
+    how = dataclasses.replace(settings or SamplerSettings(), marginal=False)
+    started = time.perf_counter()
+    model = bambi.Model(
+        design.formula.text,
+        order_categories(frame),
+        priors=bambi_priors(design, priors),
+        center_predictors=False,
+        auto_scale=False,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("pymc").setLevel(logging.ERROR)
+        trace = model.fit(
+            draws=how.draws,
+            tune=how.tune,
+            chains=how.chains,
+            cores=how.cores,
+            random_seed=seed,
+            inference_method=how.sampler,
+            target_accept=how.target_accept,
+            progressbar=False,
+        )
+    return _record(
+        _rename(trace, design),
+        design,
+        rows,
+        priors,
+        seed=seed,
+        model_id=model_id,
+        kind="VC" if len(design.z_names) > 1 else "ID",
+        engine="bambi",
+        how=how,
+        started=started,
+    )
+
+
+def bambi_priors(design: Design, priors: CoefficientPriors) -> dict[str, Any]:
+    """State the coefficient priors in Bambi's terms, a term (which may span several columns) at a time."""
+    import bambi
+
+    by_term: dict[str, list[int]] = {}
+    for index, name in enumerate(design.x_names):
+        by_term.setdefault(_term(name), []).append(index)
+    stated: dict[str, Any] = {}
+    for term, columns in by_term.items():
+        mean, sd = priors.mean[columns], priors.sd[columns]
+        single = "[" not in design.x_names[columns[0]]
+        stated[term] = bambi.Prior("Normal", mu=mean[0] if single else mean, sigma=sd[0] if single else sd)
+    group = design.formula.group
+    for name, scale in zip(design.z_names, priors.sd_scale, strict=True):
+        key = f"{'1' if name == 'Intercept' else name}|{group}"
+        stated[key] = bambi.Prior("Normal", mu=0, sigma=_bambi_scale(float(scale), priors))
+    stated["sigma"] = _bambi_scale(priors.sigma_scale, priors)
+    return stated
+
+
+def _bambi_scale(scale: float, priors: CoefficientPriors) -> Any:
+    import bambi
+
+    if priors.scale_family == "half_t":
+        return bambi.Prior("HalfStudentT", nu=priors.scale_df, sigma=scale)
+    if priors.scale_family == "exponential":
+        return bambi.Prior("Exponential", lam=1.0 / scale)
+    return bambi.Prior("HalfNormal", sigma=scale)
+
+
+def _term(column: str) -> str:
+    """Name of the Bambi term that a column belongs to: the column without its levels."""
+    return ":".join(part.split("[")[0] for part in column.split(":"))
+
+
+def _rename(trace: xr.DataTree, design: Design) -> xr.DataTree:
+    """Give Bambi's posterior the names of the PyMC model."""
+    import xarray as xr
+
+    posterior = trace["posterior"]
+    columns: dict[str, list[Array]] = {}
+    for term in dict.fromkeys(_term(name) for name in design.x_names):
+        values = _values(posterior[term])
+        columns[term] = [values] if values.ndim == 2 else [values[..., i] for i in range(values.shape[-1])]
+    beta = np.stack([columns[_term(name)].pop(0) for name in design.x_names], axis=-1)
+    group = design.formula.group
+    sds = [
+        _values(posterior[f"{'1' if name == 'Intercept' else name}|{group}_sigma"]) for name in design.z_names
+    ]
+    named = xr.Dataset(
+        {
+            "beta": (("chain", "draw", "coefficient"), beta),
+            "sd": (("chain", "draw", "random"), np.stack(sds, axis=-1)),
+            "sigma": (("chain", "draw"), _values(posterior["sigma"])),
+        }
+    )
+    return xr.DataTree.from_dict({"posterior": named, "sample_stats": trace["sample_stats"].to_dataset()})

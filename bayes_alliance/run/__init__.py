@@ -1,0 +1,1 @@
+"""Plan, fit, judge and keep one run."""

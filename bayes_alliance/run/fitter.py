@@ -1,0 +1,212 @@
+"""Makes every fit of a run once: from memory, posteriors also from the store, or by an engine.
+
+Knows of engines, priors, seeds and the store; not of what the posteriors are for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.inference.engines import Engine, EngineSettings, engine_covariance, fit_posterior
+from bayes_alliance.inference.fits import Covariance, MixedFit, PosteriorFit, RowsUsed
+from bayes_alliance.inference.ml import Method, fit_mixed
+from bayes_alliance.inference.priors import CoefficientPriors, check_prior, coefficient_priors
+from bayes_alliance.inference.pymc.sample import SamplerSettings
+from bayes_alliance.run.plan import PlannedModel
+from bayes_alliance.run.posterior_store import design_digest, fit_record, load_fit, store_fit
+from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.study.formula import Design
+from bayes_alliance.study.records import Study
+
+EngineChoice = Literal["pymc", "bambi", "collapsed", "none"]
+Reporter = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What to run and how.
+
+    Parameters
+    ----------
+    engine : {"pymc", "bambi", "collapsed", "none"}
+        Which posterior; "none" runs the frequentist part only.
+    prior : str
+        Name of a prior set of the study; empty for its first.
+    seed : int
+        The one number that all randomness of the run comes from.
+    models : tuple of str
+        Ids to run; empty for all.
+    exact : bool
+        Refit without every patient in turn for the new-patient score, not only where Pareto k is high.
+    sampler : SamplerSettings
+        Of NUTS.
+    collapsed : CollapsedSettings
+        Of the collapsed engine.
+    """
+
+    engine: EngineChoice = "pymc"
+    prior: str = ""
+    seed: int = 2020
+    models: tuple[str, ...] = ()
+    exact: bool = False
+    sampler: SamplerSettings = dataclasses.field(default_factory=SamplerSettings)
+    collapsed: CollapsedSettings = dataclasses.field(default_factory=CollapsedSettings)
+
+
+class Fitter:
+    """Makes each fit of a run once: kept in memory by design, posteriors on disk too by their whole record.
+
+    Parameters
+    ----------
+    study : Study
+        States the priors.
+    settings : RunSettings
+        How to fit.
+    store : Path or None
+        Folder of stored posteriors; None stores nothing.
+    report : callable
+        Gets a line for each posterior of the chosen engine.
+    total : int
+        How many of those there will be.
+    """
+
+    def __init__(
+        self, study: Study, settings: RunSettings, *, store: Path | None, report: Reporter, total: int
+    ) -> None:
+        self.study = study
+        self.settings = settings
+        self.prior = choose_prior(study, settings)
+        self.store = store
+        self.report = report
+        self.total = total
+        self.made: dict[str, PosteriorFit] = {}
+        self.mirrored: dict[str, MixedFit] = {}
+        self.done = 0
+        self.started = time.perf_counter()
+
+    def priors(self, planned: PlannedModel) -> CoefficientPriors:
+        """Give the run's priors on the coefficients of a planned model."""
+        return coefficient_priors(self.study, planned.design, self.prior)
+
+    def chosen(self, planned: PlannedModel) -> PosteriorFit | None:
+        """Give the posterior by the engine chosen for the run, stored and reported; None for "none"."""
+        engine = self.settings.engine
+        if engine == "none":
+            return None
+        self.done += 1
+        key = _fit_key(planned, engine, engine_covariance(engine))
+        if key in self.made:
+            self._tell(planned, "the same fit as before")
+        else:
+            self.made[key] = self._stored_or_new(planned, engine)
+        return dataclasses.replace(self.made[key], model_id=planned.model.id, rows=planned.rows)
+
+    def mixed(self, design: Design, rows: RowsUsed, *, model_id: str = "", method: Method = "ML") -> MixedFit:
+        """Give the frequentist fit of a design: references and smaller models are asked for again and again."""
+        key = f"{method}|{design_digest(design)}"
+        if key not in self.mirrored:
+            self.mirrored[key] = fit_mixed(design, rows, model_id=model_id, method=method)
+        return dataclasses.replace(self.mirrored[key], model_id=model_id, rows=rows)
+
+    def collapsed(self, planned: PlannedModel, covariance: Covariance = "UN") -> PosteriorFit:
+        """Give the collapsed engine's posterior, which costs too little to be stored or reported."""
+        kind: Covariance = "UN" if covariance == "ID" else covariance
+        key = _fit_key(planned, "collapsed", kind)
+        if key not in self.made:
+            self.made[key] = self._fit(planned, "collapsed", kind)
+        return dataclasses.replace(self.made[key], model_id=planned.model.id, rows=planned.rows)
+
+    def _fit(self, planned: PlannedModel, engine: Engine, covariance: Covariance) -> PosteriorFit:
+        return fit_posterior(
+            engine,
+            planned.design,
+            planned.rows,
+            self.priors(planned),
+            planned.frozen.rows,
+            seed=self._seed(planned, engine),
+            model_id=planned.model.id,
+            covariance=covariance,
+            settings=EngineSettings(sampler=self.settings.sampler, collapsed=self.settings.collapsed),
+        )
+
+    def _seed(self, planned: PlannedModel, engine: Engine) -> int:
+        design = planned.design
+        return derive_seed(self.settings.seed, engine, design.formula.text, design_digest(design))
+
+    def _stored_or_new(self, planned: PlannedModel, engine: Engine) -> PosteriorFit:
+        covariance = engine_covariance(engine)
+        record = fit_record(
+            planned.design,
+            self.priors(planned),
+            engine=engine,
+            covariance=covariance,
+            settings=repr(self.settings.collapsed if engine == "collapsed" else self.settings.sampler),
+            seed=self._seed(planned, engine),
+            versions=engine_versions(),
+        )
+        path = self.store / f"{planned.model.id}.{engine}.nc" if self.store else None
+        found = load_fit(path, record) if path else "not stored"
+        if isinstance(found, PosteriorFit):
+            self._tell(planned, "stored posterior reused")
+            return found
+        fit = self._fit(planned, engine, covariance)
+        if path:
+            store_fit(path, fit, record)
+        if path and found.startswith("the stored file"):
+            self.report(f"warning: {path.name}: {found}; it was fitted again")
+        why = "" if found in ("not stored", "not stored yet") else f" ({found})"
+        if "handed_over" in fit.facts:
+            why += f" ({fit.facts['handed_over']})"
+        verb = "drawn" if fit.engine == "collapsed" else "sampled"
+        self._tell(planned, f"{verb} in {fit.seconds:.1f} s{why}")
+        return fit
+
+    def _tell(self, planned: PlannedModel, what: str) -> None:
+        elapsed = time.perf_counter() - self.started
+        left = elapsed / self.done * (self.total - self.done)
+        self.report(f"[{self.done}/{self.total}] {planned.model.id}: {what}; about {left:.0f} s of fits left")
+
+
+def _fit_key(planned: PlannedModel, engine: Engine, covariance: Covariance) -> str:
+    return f"{engine}|{covariance}|{planned.design.formula.text}|{design_digest(planned.design)}"
+
+
+def derive_seed(seed: int, *parts: str) -> int:
+    """Derive the seed of one task from the run's seed and the task's name, whatever the order of tasks."""
+    text = "\0".join((str(seed), *parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def choose_prior(study: Study, settings: RunSettings) -> str:
+    """Give the name of the prior set of a run: the one asked for, or the study's first.
+
+    Raises
+    ------
+    InputError
+        If the study has no set of that name.
+    """
+    if settings.prior or study.priors:
+        name = settings.prior or study.priors[0].name
+        check_prior(study, name)
+        return name
+    if settings.engine != "none":
+        raise InputError(f"study {study.id}", [Problem(what="it states no priors, so it has no posterior")])
+    return ""
+
+
+def engine_versions() -> str:
+    """Return the versions of Python and of the packages, and the digest of the code, that a posterior depends on."""
+    names = ("bayes-alliance", "pymc", "pytensor", "bambi", "nutpie", "numba", "numpy")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+    code = code_digest("bayes_alliance.inference.engines", "bayes_alliance.run.posterior_store")
+    return ", ".join([*versions, f"Python {platform.python_version()}", f"code {code}"])

@@ -1,0 +1,491 @@
+r"""From rows to cross products: what one piece of a large file contributes to the likelihood.
+
+With ``r = [x, y]`` the fixed columns and the outcome and ``z`` the random columns of the rows of one patient,
+all that the likelihood needs are :math:`Z_i'Z_i`, :math:`Z_i'R_i` and :math:`R'R`, which add up over pieces.
+Columns are shifted and scaled by constants first, so that sums lose no digits;
+:mod:`bayes_alliance.run.large.gather` undoes that. Of a patient whom no other piece can hold only the products
+of the second are kept, summed over all with the same first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.run.large.source import Column, Piece, Source
+from bayes_alliance.study.formula import Formula
+
+BATCH_ROWS = 250_000
+DIGITS = 12  # to which equal visit times give equal products; columns have unit size
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """Shift and scale of the columns, the same for all pieces.
+
+    Parameters
+    ----------
+    x_shift, x_scale : ndarray, shape (p,)
+        Of the fixed columns; shifts are zero without an intercept.
+    z_shift, z_scale : ndarray, shape (q,)
+        Of the random columns.
+    y_shift : float
+        Of the outcome.
+    """
+
+    x_names: tuple[str, ...]
+    x_shift: Array
+    x_scale: Array
+    z_shift: Array
+    z_scale: Array
+    y_shift: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patients:
+    """Products of patients who may have rows elsewhere.
+
+    Parameters
+    ----------
+    ids : ndarray, shape (k,)
+        Numbers, or text as UTF-8 bytes; unique.
+    zz : ndarray, shape (k, u)
+        Upper pairs of ``Z'Z``.
+    zr : ndarray, shape (k, q, p + 1)
+        ``Z'R``.
+    """
+
+    ids: NDArray[Any]
+    zz: Array
+    zr: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patterns:
+    """Products of complete patients by pattern of visit times.
+
+    Parameters
+    ----------
+    zz : ndarray, shape (g, u)
+        Upper pairs of ``Z'Z`` of one patient.
+    counts : ndarray, shape (g,)
+        Patients.
+    moments : ndarray, shape (g, u, m)
+        As in :class:`bayes_alliance.inference.likelihood.Statistics`, of ``z`` and ``r``.
+    """
+
+    zz: Array
+    counts: Array
+    moments: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduced:
+    """What one piece, or all of them, contribute.
+
+    Parameters
+    ----------
+    n_rows : int
+        Used.
+    rr : ndarray, shape (m,)
+        Upper pairs of ``R'R``.
+    set_aside : mapping of str to int
+        Rows left out, by the words that say why.
+    wrong : mapping of str to int
+        Rows with an impossible value, by the words that say which.
+    """
+
+    n_rows: int
+    rr: Array
+    open: Patients
+    closed: Patterns
+    set_aside: Mapping[str, int]
+    wrong: Mapping[str, int]
+
+
+def reduce_piece(source: Source, frame: Frame, piece: Piece) -> dict[str, list[Any]]:
+    """Read and reduce one piece; the result is packed into columns for :func:`unpack`."""
+    return pack(reduce_rows(source, frame, piece))
+
+
+def reduce_rows(source: Source, frame: Frame, piece: Piece) -> Reduced:
+    """Read one piece in batches and reduce it."""
+    p, q = len(frame.x_names), len(source.formula.random) + 1
+    pairs = np.triu_indices(p + 1)
+    rr, n_rows = np.zeros(len(pairs[0])), 0
+    parts: list[Patients] = []
+    set_aside: dict[str, int] = {}
+    wrong: dict[str, int] = {}
+    for batch in read_batches(source, piece):
+        columns, ids = _complete(source, batch, set_aside, wrong)
+        if wrong or not len(ids):
+            continue
+        r, z = scaled_columns(source, frame, columns)
+        n_rows += len(r)
+        rr += (r.T @ r)[pairs]
+        parts.append(sum_by_patient(ids, z, r))
+    whole = merge_patients(parts, p, q)
+    complete = _is_complete(whole.ids, piece)
+    return Reduced(
+        n_rows=n_rows,
+        rr=rr,
+        open=_pick(whole, ~complete),
+        closed=find_patterns(_pick(whole, complete)),
+        set_aside=set_aside,
+        wrong=wrong,
+    )
+
+
+def read_batches(source: Source, piece: Piece) -> Any:
+    """Give the columns of a piece, some rows at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(piece.path) as file:
+        headers = list(dict.fromkeys(column.header for column in source.columns))
+        yield from file.iter_batches(BATCH_ROWS, row_groups=list(piece.groups), columns=headers)
+
+
+def _complete(
+    source: Source, batch: Any, set_aside: dict[str, int], wrong: dict[str, int]
+) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
+    """Take the rows with every variable and the values asked for; count the others, and impossible values."""
+    arrays = {column.name: _array(batch.column(column.header), column, source) for column in source.columns}
+    keep = np.ones(batch.num_rows, dtype=bool)
+    numbers = {name: values for name, (values, _) in arrays.items()}
+    for name, value in source.where:
+        keep = _count(keep, arrays[name][1], f"without {name}", set_aside)
+        keep = _count(keep, np.equal(numbers[name], value), f"with another value of {name}", set_aside)
+    for column in source.columns:
+        keep = _count(keep, arrays[column.name][1], f"without {column.name}", set_aside)
+    for column in source.columns:
+        if bad := int(np.sum(_is_wrong(numbers[column.name], column, source) & arrays[column.name][1])):
+            words = f"{column.name}: a value that the study does not allow"
+            wrong[words] = wrong.get(words, 0) + bad
+    taken = {name: values[keep] for name, values in numbers.items()}
+    return taken, taken.pop(source.patient)
+
+
+def _count(
+    keep: NDArray[np.bool_], allowed: NDArray[np.bool_], words: str, counts: dict[str, int]
+) -> NDArray[np.bool_]:
+    if gone := int(np.sum(keep & ~allowed)):
+        counts[words] = counts.get(words, 0) + gone
+    kept: NDArray[np.bool_] = keep & allowed
+    return kept
+
+
+def _array(column: Any, of: Column, source: Source) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Give the values of one column, and where there are any; a category by its number, -1 if it is not declared."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    valid = np.asarray(pc.is_valid(column))
+    if of.name == source.patient:
+        if pa.types.is_integer(column.type):
+            return np.asarray(pc.fill_null(column, 0).cast(pa.int64())), valid
+        filled = pc.fill_null(column, "")
+        return np.asarray(filled.cast(pa.large_binary()).to_pylist(), dtype=np.bytes_), valid
+    if of.kind == "category":
+        codes = pc.index_in(column, value_set=pa.array(of.categories, type=column.type))
+        return np.asarray(pc.fill_null(codes, -1), dtype=np.int64), valid
+    values = np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan))
+    return values, valid & ~np.isnan(values)
+
+
+def _is_wrong(values: NDArray[Any], column: Column, source: Source) -> NDArray[np.bool_]:
+    if column.name == source.patient:
+        return np.zeros(len(values), dtype=bool)
+    if column.kind == "category":
+        found: NDArray[np.bool_] = values < 0
+        return found
+    bad = ~np.isfinite(values) | (values < column.minimum) | (values > column.maximum)
+    if column.kind == "binary":
+        bad |= (values != 0.0) & (values != 1.0)
+    return np.asarray(bad, dtype=bool)
+
+
+def design_columns(
+    source: Source, columns: Mapping[str, NDArray[Any]]
+) -> tuple[Array, tuple[str, ...], Array]:
+    """Build fixed and random columns of some rows, whichever values occur among them.
+
+    Returns
+    -------
+    x : ndarray, shape (n, p)
+    x_names : tuple of str
+    z : ndarray, shape (n, q)
+    """
+    formula = source.formula
+    n = len(columns[formula.response])
+    categories = {c.name: c.categories for c in source.columns if c.kind == "category"}
+    fixed = {name for term in formula.terms for name in term}
+    z = np.column_stack([np.ones(n), *(np.asarray(columns[name], float) for name in formula.random)])
+    if fixed & set(categories):
+        return *_columns_with_categories(formula, columns, categories), z
+    products = [np.prod([columns[name] for name in term], axis=0) for term in formula.terms]
+    x = np.column_stack([*([np.ones(n)] if formula.intercept else []), *products])
+    names = (*(["Intercept"] if formula.intercept else []), *(":".join(term) for term in formula.terms))
+    return x, names, z
+
+
+def _columns_with_categories(
+    formula: Formula, columns: Mapping[str, NDArray[Any]], categories: Mapping[str, tuple[str, ...]]
+) -> tuple[Array, tuple[str, ...]]:
+    """Leave the coding of categories to formulae; extra rows show it every category, and go again."""
+    import pandas as pd
+
+    from bayes_alliance.study.formula import fixed_columns
+
+    used = sorted(formula.names - {formula.group})
+    extra = max((len(categories[name]) for name in used if name in categories), default=0)
+    frame: dict[str, Any] = {}
+    for name in used:
+        if name in categories:
+            codes = np.append(np.arange(extra) % len(categories[name]), columns[name]).astype(np.int64)
+            frame[name] = pd.Categorical.from_codes(
+                codes, categories=pd.Index(categories[name]), ordered=True
+            )
+        else:
+            frame[name] = np.append(np.zeros(extra), columns[name])
+    x, names = fixed_columns(formula, pd.DataFrame(frame))
+    return x[extra:], names
+
+
+def find_frame(source: Source, pieces: Sequence[Piece]) -> Frame:
+    """Find shift and scale of the columns from the first rows that can be used.
+
+    Raises
+    ------
+    InputError
+        If no row can be used.
+    """
+    for piece in pieces:
+        for batch in read_batches(source, piece):
+            wrong: dict[str, int] = {}
+            columns, ids = _complete(source, batch, {}, wrong)
+            if wrong:
+                raise_wrong(source, wrong)
+            if len(ids):
+                return _frame(source, columns)
+    raise InputError("large data", [Problem(what="no row has every variable of the model")])
+
+
+def raise_wrong(source: Source, wrong: Mapping[str, int]) -> None:
+    """Raise InputError for impossible values, by column and never by value."""
+    limits = {c.name: _limits(c) for c in source.columns}
+    problems = [
+        Problem(what=f"{words} ({count} rows)", allowed=limits[words.split(":")[0]])
+        for words, count in wrong.items()
+    ]
+    raise InputError("large data", problems)
+
+
+def _limits(column: Column) -> str:
+    if column.kind == "category":
+        return ", ".join(column.categories)
+    if column.kind == "binary":
+        return "0 or 1"
+    return f"finite numbers from {column.minimum:g} to {column.maximum:g}"
+
+
+def _frame(source: Source, columns: Mapping[str, NDArray[Any]]) -> Frame:
+    x, names, z = design_columns(source, columns)
+    x_shift, x_scale = _shift_and_scale(x, shift=source.formula.intercept)
+    z_shift, z_scale = _shift_and_scale(z, shift=True)
+    y_shift = float(np.mean(columns[source.outcome])) if source.formula.intercept else 0.0
+    return Frame(
+        x_names=names, x_shift=x_shift, x_scale=x_scale, z_shift=z_shift, z_scale=z_scale, y_shift=y_shift
+    )
+
+
+def _shift_and_scale(columns: Array, *, shift: bool) -> tuple[Array, Array]:
+    """Shift to the mean and scale to unit size; a column of ones (the first, if anything is shifted) stays."""
+    centre = columns.mean(axis=0) if shift else np.zeros(columns.shape[1])
+    if shift:
+        centre[0] = 0.0
+    spread = np.sqrt(np.mean((columns - centre) ** 2, axis=0))
+    return centre, np.where(spread > 0.0, spread, 1.0)
+
+
+def scaled_columns(source: Source, frame: Frame, columns: Mapping[str, NDArray[Any]]) -> tuple[Array, Array]:
+    """Give ``r`` and ``z`` of some rows, shifted and scaled."""
+    x, names, z = design_columns(source, columns)
+    assert names == frame.x_names
+    r = np.column_stack([(x - frame.x_shift) / frame.x_scale, columns[source.outcome] - frame.y_shift])
+    return r, (z - frame.z_shift) / frame.z_scale
+
+
+def sum_by_patient(ids: NDArray[Any], z: Array, r: Array) -> Patients:
+    """Sum the products of the rows of each patient."""
+    k, l = np.triu_indices(z.shape[1])
+    products = np.concatenate(
+        [z[:, k] * z[:, l], (z[:, :, None] * r[:, None, :]).reshape(len(r), -1)], axis=1
+    )
+    unique, sums = sum_by_id(ids, products)
+    return Patients(ids=unique, zz=sums[:, : len(k)], zr=sums[:, len(k) :].reshape(len(sums), *_shape(z, r)))
+
+
+def _shape(z: Array, r: Array) -> tuple[int, int]:
+    return z.shape[1], r.shape[1]
+
+
+def sum_by_id(ids: NDArray[Any], values: Array) -> tuple[NDArray[Any], Array]:
+    """Sum rows of values with the same id; ids in order."""
+    if np.any(ids[1:] < ids[:-1]):
+        order = np.argsort(ids, kind="stable")
+        ids, values = ids[order], values[order]
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    return ids[starts], np.add.reduceat(values, starts)
+
+
+def merge_patients(parts: Sequence[Patients], p: int, q: int) -> Patients:
+    """Put patients of several batches or pieces together."""
+    parts = [part for part in parts if len(part.ids)]
+    u = q * (q + 1) // 2
+    if not parts:
+        return Patients(ids=np.empty(0, dtype=np.int64), zz=np.empty((0, u)), zr=np.empty((0, q, p + 1)))
+    if len(parts) == 1:
+        return parts[0]
+    values = np.concatenate(
+        [np.concatenate([part.zz, part.zr.reshape(len(part.ids), -1)], axis=1) for part in parts]
+    )
+    ids, sums = sum_by_id(np.concatenate([part.ids for part in parts]), values)
+    return Patients(ids=ids, zz=sums[:, :u], zr=sums[:, u:].reshape(len(ids), q, p + 1))
+
+
+def _pick(patients: Patients, which: NDArray[np.bool_]) -> Patients:
+    return Patients(ids=patients.ids[which], zz=patients.zz[which], zr=patients.zr[which])
+
+
+def _is_complete(ids: NDArray[Any], piece: Piece) -> NDArray[np.bool_]:
+    """Mark the patients whom no other piece can hold, by the statistics that the file has of itself."""
+    if piece.span is None or not len(ids):
+        return np.zeros(len(ids), dtype=bool)
+    if ids.min() < piece.span[0] or ids.max() > piece.span[1]:
+        problem = Problem(
+            what="the file's own statistics of the patient column are wrong", fix="write it anew"
+        )
+        raise InputError(piece.path.name, [problem])
+    complete = np.ones(len(ids), dtype=bool)
+    for low, high in piece.shared:
+        complete &= (ids < low) | (ids > high)
+    return complete
+
+
+def find_patterns(patients: Patients) -> Patterns:
+    """Sum the products of complete patients by their ``Z'Z``, equal to 12 digits."""
+    index, first = number_patterns(patients.zz)
+    q, width = patients.zr.shape[1:]
+    k, l = np.triu_indices(q)
+    a, b = np.triu_indices(width)
+    order = np.argsort(index, kind="stable")
+    starts = np.searchsorted(index[order], np.arange(len(first)))
+    moments = np.empty((len(first), len(k), len(a)))
+    for pair, (i, j) in enumerate(zip(k, l, strict=True)):
+        product = patients.zr[:, i][:, a] * patients.zr[:, j][:, b]
+        if i != j:
+            product += patients.zr[:, j][:, a] * patients.zr[:, i][:, b]
+        moments[:, pair] = np.add.reduceat(product[order], starts, axis=0) if len(first) else 0.0
+    counts = np.bincount(index, minlength=len(first)).astype(float)
+    return Patterns(zz=patients.zz[first], counts=counts, moments=moments)
+
+
+def merge_patterns(parts: Sequence[Patterns]) -> Patterns:
+    """Put patterns of several pieces together."""
+    if len(parts) == 1:
+        return parts[0]
+    zz = np.concatenate([part.zz for part in parts])
+    index, first = number_patterns(zz)
+    counts = np.bincount(index, np.concatenate([part.counts for part in parts]), minlength=len(first))
+    if len(first) == len(zz):
+        return Patterns(zz=zz, counts=counts, moments=np.concatenate([part.moments for part in parts]))
+    moments = np.zeros((len(first), *parts[0].moments.shape[1:]))
+    np.add.at(moments, index, np.concatenate([part.moments for part in parts]))
+    return Patterns(zz=zz[first], counts=counts, moments=moments)
+
+
+def number_patterns(zz: Array) -> tuple[Ints, Ints]:
+    """Give a number to each distinct row, rounded, in the order in which they first stand.
+
+    Returns
+    -------
+    index : ndarray of int, shape (n,)
+        Number of each row's pattern.
+    first : ndarray of int, shape (g,)
+        A row of each pattern.
+    """
+    if not len(zz):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    rounded = np.ascontiguousarray(np.round(zz, DIGITS) + 0.0)
+    key = _hash(rounded)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    if not np.array_equal(rounded[first][inverse], rounded):  # two rows of one hash: sort the rows themselves
+        _, first, inverse = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    order = np.argsort(first)
+    rank[order] = np.arange(len(first))
+    return rank[inverse.reshape(-1)], first[order].astype(np.int64)
+
+
+def _hash(rows: Array) -> NDArray[np.uint64]:
+    """Mix the bits of each row into one number: sorting numbers is many times faster than sorting rows."""
+    found = np.zeros(len(rows), dtype=np.uint64)
+    for column in rows.T:
+        found ^= np.ascontiguousarray(column).view(np.uint64)
+        found *= np.uint64(0x9E3779B97F4A7C15)
+        found ^= found >> np.uint64(29)
+    return found
+
+
+def pack(reduced: Reduced) -> dict[str, list[Any]]:
+    """Turn what a piece gives into two columns: names and arrays as bytes."""
+    import io
+    import json
+
+    arrays = {
+        "rr": reduced.rr,
+        "ids": reduced.open.ids,
+        "open_zz": reduced.open.zz,
+        "open_zr": reduced.open.zr,
+        "zz": reduced.closed.zz,
+        "counts": reduced.closed.counts,
+        "moments": reduced.closed.moments,
+    }
+    packed = []
+    for array in arrays.values():
+        stream = io.BytesIO()
+        np.save(stream, array, allow_pickle=False)
+        packed.append(stream.getvalue())
+    facts = {
+        "n_rows": reduced.n_rows,
+        "set_aside": dict(reduced.set_aside),
+        "wrong": dict(reduced.wrong),
+    }
+    return {"name": [*arrays, "facts"], "bytes": [*packed, json.dumps(facts).encode()]}
+
+
+def unpack(columns: Mapping[str, Sequence[Any]]) -> Reduced:
+    """Undo :func:`pack`."""
+    import io
+    import json
+
+    found = dict(zip(columns["name"], columns["bytes"], strict=True))
+    facts = json.loads(found.pop("facts"))
+    arrays = {name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in found.items()}
+    return Reduced(
+        n_rows=facts["n_rows"],
+        rr=arrays["rr"],
+        open=Patients(ids=arrays["ids"], zz=arrays["open_zz"], zr=arrays["open_zr"]),
+        closed=Patterns(zz=arrays["zz"], counts=arrays["counts"], moments=arrays["moments"]),
+        set_aside=facts["set_aside"],
+        wrong=facts["wrong"],
+    )

@@ -1,0 +1,231 @@
+"""A large Parquet file (or a folder of them) as the source of one model: columns, pieces, and what may be wrong.
+
+Values are checked piece by piece: kinds, limits, categories; missing ones are counted. What needs all rows of a study
+at once is not done here: no questionnaire is scored, no variable is derived, and two assessments of one patient at one
+time are not noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.study.formula import Formula, parse_formula
+from bayes_alliance.study.records import Model, Study, Variable
+
+PIECE_ROWS = 500_000
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One variable of the model, where it stands and what it may be.
+
+    Parameters
+    ----------
+    name, header : str
+        In formulas, and in the file.
+    kind : str
+        As in the study file.
+    minimum, maximum : float
+        Infinite where there is no limit.
+    categories : tuple of str
+        Of a category; the first is the reference.
+    """
+
+    name: str
+    header: str
+    kind: str
+    minimum: float
+    maximum: float
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What every piece is read by.
+
+    Parameters
+    ----------
+    patient, time : str
+        Names of the identifying variables.
+    columns : tuple of Column
+        Patient, time, outcome, then the others in alphabetical order, as rows are set aside.
+    where : tuple of (str, float)
+        Only rows with these values.
+    """
+
+    formula: Formula
+    patient: str
+    time: str
+    outcome: str
+    columns: tuple[Column, ...]
+    where: tuple[tuple[str, float], ...]
+
+    def header(self, name: str) -> str:
+        """Give the header of a variable."""
+        return {column.name: column.header for column in self.columns}[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Some row groups of one file.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file, which every worker has to see.
+    groups : tuple of int
+        Row groups.
+    n_rows : int
+        In them.
+    span : (int, int) or None
+        Least and largest patient number in them by the file's own statistics; None where it has none.
+    shared : tuple of (int, int)
+        Ranges of patient numbers that other pieces may hold too.
+    """
+
+    path: Path
+    groups: tuple[int, ...]
+    n_rows: int
+    span: Range | None
+    shared: tuple[Range, ...] = ()
+
+
+def open_source(study: Study, model: Model, path: Path) -> tuple[Source, list[Piece]]:
+    """Check the columns of a file or of the ``*.parquet`` files of a folder, and split them into pieces.
+
+    Raises
+    ------
+    InputError
+        With every column that is absent or of the wrong type in any file.
+    """
+    source = _source(study, model)
+    whole = path.resolve()  # workers may stand elsewhere
+    paths = sorted(whole.glob("*.parquet")) if whole.is_dir() else [whole]
+    if not paths:
+        raise InputError(path.name, [Problem(what="no *.parquet file in this folder")])
+    problems: list[Problem] = []
+    pieces: list[Piece] = []
+    for one in paths:
+        try:
+            pieces += _pieces(one, source)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(path.name, problems)
+    return source, _find_shared(pieces)
+
+
+def _source(study: Study, model: Model) -> Source:
+    formula = parse_formula(model.formula)
+    if len(formula.random) > 1:
+        raise InputError(f"model {model.id}", [Problem(what="large data take one random slope at most")])
+    first = (study.patient, study.time, model.outcome)
+    others = sorted((formula.names | {name for name, _ in model.where}) - set(first))
+    columns = []
+    for name in (*first, *others):
+        variable = study.every_variable[name]
+        low, high = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
+        columns.append(
+            Column(
+                name=name,
+                header=variable.column if isinstance(variable, Variable) else name,
+                kind=variable.kind,
+                minimum=-np.inf if low is None else low,
+                maximum=np.inf if high is None else high,
+                categories=variable.categories,
+            )
+        )
+    return Source(
+        formula=formula,
+        patient=study.patient,
+        time=study.time,
+        outcome=model.outcome,
+        columns=tuple(columns),
+        where=model.where,
+    )
+
+
+def _pieces(path: Path, source: Source) -> list[Piece]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(path.name, [Problem(what="no Parquet file", where=path.name)]) from error
+    problems = [
+        problem for column in source.columns if (problem := _check_column(path, schema, column, source))
+    ]
+    if problems:
+        raise InputError(path.name, problems)
+    at = next(
+        i
+        for i in range(metadata.num_columns)
+        if metadata.schema.column(i).path == source.header(source.patient)
+    )
+    pieces: list[Piece] = []
+    groups: list[int] = []
+    for number in range(metadata.num_row_groups):
+        groups.append(number)
+        n_rows = sum(metadata.row_group(g).num_rows for g in groups)
+        if n_rows >= PIECE_ROWS or number == metadata.num_row_groups - 1:
+            spans = [_span(metadata.row_group(g).column(at)) for g in groups]
+            known = [span for span in spans if span is not None]
+            span = (min(a for a, _ in known), max(b for _, b in known)) if len(known) == len(spans) else None
+            pieces.append(Piece(path=path, groups=tuple(groups), n_rows=n_rows, span=span))
+            groups = []
+    return pieces
+
+
+def _span(column: Any) -> Range | None:
+    found = column.statistics
+    if found is None or not found.has_min_max or not isinstance(found.min, int):
+        return None
+    return int(found.min), int(found.max)
+
+
+def _check_column(path: Path, schema: Any, column: Column, source: Source) -> Problem | None:
+    import pyarrow as pa
+
+    where = f"{path.name}, column {column.header!r}"
+    if column.header not in schema.names:
+        return Problem(
+            what="it is not there",
+            where=where,
+            fix="large files need every variable of the model as a column: scored, derived and under this header",
+        )
+    found = schema.field(column.header).type
+    values = found.value_type if pa.types.is_dictionary(found) else found
+    number = pa.types.is_integer(values) or pa.types.is_floating(values) or pa.types.is_boolean(values)
+    text = pa.types.is_string(values) or pa.types.is_large_string(values)
+    allowed, right = ("numbers", number)
+    if column.name == source.patient:
+        allowed, right = "whole numbers or text", pa.types.is_integer(values) or text
+    elif column.kind == "category":
+        allowed, right = "text", text
+    return None if right else Problem(what="wrong type", where=where, got=str(found), allowed=allowed)
+
+
+def _find_shared(pieces: Sequence[Piece]) -> list[Piece]:
+    """Find for each piece which patient numbers other pieces may hold: all of them where nothing is known."""
+    import dataclasses
+
+    spans = [piece.span for piece in pieces]
+    if any(span is None for span in spans):
+        return [dataclasses.replace(piece, span=None) for piece in pieces]
+    known = [span for span in spans if span is not None]
+    found = []
+    for i, (piece, (low, high)) in enumerate(zip(pieces, known, strict=True)):
+        shared = [
+            (max(low, a), min(high, b)) for j, (a, b) in enumerate(known) if j != i and a <= high and b >= low
+        ]
+        found.append(dataclasses.replace(piece, shared=tuple(shared)))
+    return found

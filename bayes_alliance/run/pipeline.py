@@ -1,0 +1,528 @@
+"""plan -> fit -> judge: from a study and its data to :class:`bayes_alliance.run.results.StudyResults`.
+
+:mod:`bayes_alliance.run.plan` freezes rows and decides which fits are needed; ``run_study`` makes each of them
+once, or reuses it, and puts the records together. Reading data and writing tables and figures happen
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from bayes_alliance.assess.bayes_factors import BayesFactorCurve, NamedEffect, bayes_factor_curves
+from bayes_alliance.assess.checks import Check, check_agreement, check_fit, check_posterior, check_scores
+from bayes_alliance.assess.descriptives import describe_patients
+from bayes_alliance.assess.engine_agreement import Agreement, compare_engines
+from bayes_alliance.assess.explained_variation import ExplainedVariation, explain
+from bayes_alliance.assess.loo import TARGETS, Score, Target, compare_models, refit_patients, score_model
+from bayes_alliance.assess.posterior_predictive import Scale, check_predictions, loo_pit, simulate_replicates
+from bayes_alliance.assess.summaries import model_quantities
+from bayes_alliance.data.rows import StudyData, digest_rows, freeze_rows
+from bayes_alliance.errors import FitError
+from bayes_alliance.inference.fits import MixedFit, PosteriorFit
+from bayes_alliance.inference.ml import LikelihoodRatio, compare_nested
+from bayes_alliance.run.fitter import Fitter, Reporter, RunSettings, derive_seed
+from bayes_alliance.run.number_store import Derived, identify_numbers
+from bayes_alliance.run.plan import Plan, PlannedModel, plan_model, plan_study
+from bayes_alliance.run.posterior_store import design_digest, draws_digest
+from bayes_alliance.run.results import (
+    ComparisonSet,
+    ModelNumbers,
+    ModelRun,
+    PredictiveResult,
+    ScoredModel,
+    SkippedModel,
+    StudyResults,
+)
+from bayes_alliance.runtime.pool import Pool, Promise
+from bayes_alliance.study.formula import Design, parse_formula
+from bayes_alliance.study.records import Study, Variable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPLICATES = 1000
+
+
+def run_study(
+    study: Study,
+    data: StudyData,
+    settings: RunSettings,
+    *,
+    plan: Plan | None = None,
+    store: Path | None = None,
+    report: Reporter = lambda line: None,
+    fits_only: bool = False,
+    workers: Pool | None = None,
+) -> StudyResults:
+    """Run every model of a study on its data.
+
+    Parameters
+    ----------
+    study : Study
+        What to run.
+    data : StudyData
+        On what.
+    settings : RunSettings
+        How.
+    plan : Plan, optional
+        Of these models on this data, where the caller has made it already.
+    store : Path, optional
+        Folder of stored posteriors and of what was computed from them, to reuse and to fill; nothing is stored
+        without one.
+    report : callable
+        Gets a line at each step.
+    fits_only : bool
+        Leave the comparisons and the predictive checks out.
+    workers : Pool, optional
+        Processes for comparisons and predictive checks, beside the fits; no number depends on them.
+
+    Returns
+    -------
+    StudyResults
+
+    Raises
+    ------
+    InputError
+        If a model or prior set asked for does not exist, or no model can be run.
+    """
+    started = time.perf_counter()
+    plan = plan or plan_study(study, data, models=settings.models)
+    fitter = Fitter(study, settings, store=store, report=report, total=len(plan.own))
+    derived = Derived(folder=store, identity=_identify(study, data, settings, fitter.prior))
+    n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
+    report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
+    # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
+    with threadpool_limits(limits=1, user_api="blas"):
+        hand = _Hand(workers=workers or Pool(1), derived=derived, fitter=fitter)
+        # Comparisons need no posterior by NUTS: other processes score models while this one samples.
+        sets = {} if fits_only or settings.engine == "none" else plan.common
+        scored = {name: {p.model.id: hand.score(name, p) for p in members} for name, members in sets.items()}
+        runs, failed = _run_models(data, plan.own, hand)
+        chosen = [] if fits_only else _to_predict(study, runs)
+        predicted = {run.model.id: hand.predict(data, run) for run in chosen}
+        comparisons, checks, left_out = _gather_comparisons(
+            plan, {run.model.id for run in runs}, scored, report
+        )
+        predictive = _gather_predictions(predicted, report)
+    return StudyResults(
+        study=study,
+        source=data.source,
+        origin=data.origin,
+        data_digest=data.digest,
+        notes=reading_notes(data),
+        engine=settings.engine,
+        prior=fitter.prior,
+        seed=settings.seed,
+        runs=tuple(runs),
+        skipped=(*plan.skipped, *failed, *left_out),
+        comparisons=tuple(comparisons),
+        predictive=tuple(predictive),
+        descriptives=tuple(describe_patients(study, data.rows)),
+        checks=(*(check for run in runs for check in run.checks), *checks),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _identify(study: Study, data: StudyData, settings: RunSettings, prior: str) -> str:
+    """Name what all numbers follow from: not which models were asked for, nor the engine, which names the files."""
+    # The study and the rows as they are, not their files' digests: a notebook can have changed them since.
+    said = dataclasses.asdict(study) | {"folder": None}
+    how = dataclasses.replace(settings, models=(), engine="none", prior=prior)
+    return identify_numbers(
+        study=json.dumps(said, default=str, sort_keys=True),
+        data=f"{data.source.value} {data.absent} {digest_rows(data.rows, data.rows.columns)}",
+        settings=repr(how),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RunKey:
+    """A run, by name and by what its fits need."""
+
+    name: str
+    study: Study
+    settings: RunSettings
+
+
+_FITTERS: dict[str, Fitter] = {}
+
+
+def _fitter_here(run: _RunKey) -> Fitter:
+    """Give the fitter of a run in this process: models share references, and scores share posteriors with them."""
+    if run.name not in _FITTERS:
+        _FITTERS.clear()
+        _FITTERS[run.name] = Fitter(run.study, run.settings, store=None, report=lambda line: None, total=1)
+    return _FITTERS[run.name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hand:
+    """Finds kept numbers at once, and hands the making of others to processes."""
+
+    workers: Pool
+    derived: Derived
+    fitter: Fitter
+
+    @property
+    def run(self) -> _RunKey:
+        """What a process has to know to make fits for this run."""
+        return _RunKey(
+            name=f"{self.derived.identity} {self.fitter.settings}",
+            study=self.fitter.study,
+            settings=self.fitter.settings,
+        )
+
+    def score(self, name: str, planned: PlannedModel) -> Promise[ScoredModel]:
+        """Score a model on the rows of comparison ``name``."""
+        file, follows = f"{planned.model.id}.scores", design_digest(planned.design)
+        return self._promise(file, follows, _score_model, name, planned, self.run)
+
+    def judge(
+        self, data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None
+    ) -> Promise[ModelNumbers]:
+        """Compute what follows from the fits of a model."""
+        file = f"{planned.model.id}.{self.fitter.settings.engine}.numbers"
+        follows = _follows(planned.design, posterior)
+        promise = self._promise(file, follows, _model_numbers, data, planned, posterior, self.run)
+        if self.workers.jobs > 1:
+            return promise
+        # At once, so that a run that is interrupted has kept them.
+        numbers = promise.result()
+        return Promise(lambda: numbers)
+
+    def predict(self, data: StudyData, run: ModelRun) -> Promise[PredictiveResult]:
+        """Check what a model predicts."""
+        study, settings = self.fitter.study, self.fitter.settings
+        file = f"{run.model.id}.{settings.engine}.predictions"
+        return self._promise(file, _follows(run.design, run.posterior), _predict, study, data, run, settings)
+
+    def _promise[**P, R](
+        self, file: str, follows: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> Promise[R]:
+        found = self.derived.find(file, follows=follows)
+        if found is not None:
+            return Promise(lambda: cast(R, found))
+        make = cast(Callable[..., R], self.derived.make)
+        return self.workers.submit(make, file, follows, function, *args, **kwargs)
+
+
+def _follows(design: Design, posterior: PosteriorFit | None) -> str:
+    """Name what the numbers of one model follow from besides: its rows and its draws."""
+    return design_digest(design) + ("" if posterior is None else f" {draws_digest(posterior)}")
+
+
+def reading_notes(data: StudyData) -> tuple[str, ...]:
+    """Say what was done and seen when the rows were read."""
+    return (*data.notes, *(f"warning: {warning.format()}" for warning in data.warnings))
+
+
+def _run_models(
+    data: StudyData, planned: Sequence[PlannedModel], hand: _Hand
+) -> tuple[list[ModelRun], list[SkippedModel]]:
+    """Run every model; one that cannot be fitted is skipped with its reason and stops none of the others.
+
+    Other processes judge a model's fits while the next is sampled.
+    """
+    runs: list[ModelRun] = []
+    failed: list[SkippedModel] = []
+
+    def skip(item: PlannedModel, error: FitError) -> None:
+        hand.fitter.report(f"{item.model.id}: cannot be fitted: {error}")
+        failed.append(SkippedModel(model_id=item.model.id, reason=str(error)))
+
+    begun: list[tuple[PlannedModel, PosteriorFit | None, Promise[ModelNumbers]]] = []
+    for item in planned:
+        try:
+            posterior = hand.fitter.chosen(item)
+            begun.append((item, posterior, hand.judge(data, item, posterior)))
+        except FitError as error:
+            skip(item, error)
+    for item, posterior, promise in begun:
+        try:
+            runs.append(_model_run(item, posterior, promise.result()))
+        except FitError as error:
+            skip(item, error)
+    return runs, failed
+
+
+def _model_run(planned: PlannedModel, posterior: PosteriorFit | None, numbers: ModelNumbers) -> ModelRun:
+    return ModelRun(
+        model=planned.model,
+        rows=planned.rows,
+        design=planned.design,
+        posterior=posterior,
+        left_out=planned.left_out,
+        **{field.name: getattr(numbers, field.name) for field in dataclasses.fields(numbers)},
+    )
+
+
+def _model_numbers(
+    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, run: _RunKey
+) -> ModelNumbers:
+    """Compute what follows from the fits of a model."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _judge(data, planned, posterior, _fitter_here(run))
+
+
+def _judge(
+    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
+) -> ModelNumbers:
+    model, design = planned.model, planned.design
+    ml = fitter.mixed(design, planned.rows, model_id=model.id)
+    reml = fitter.mixed(design, planned.rows, model_id=model.id, method="REML")
+    quantities = tuple(model_quantities(model, ml=ml, reml=reml, posterior=posterior))
+    checks = check_fit(ml, reml)
+    if posterior is not None:
+        checks += check_posterior(posterior, quantities)
+    agreement = _agreement(planned, posterior, fitter)
+    if agreement:
+        checks.append(check_agreement(model.id, agreement))
+    return ModelNumbers(
+        ml=ml,
+        reml=reml,
+        quantities=quantities,
+        explained=_explained(data, planned, ml, posterior, fitter),
+        slope_test=_slope_test(planned, ml, fitter),
+        unconditional_test=_unconditional_test(planned, ml, fitter),
+        agreement=agreement,
+        bayes_factors=() if posterior is None else _bayes_factors(planned, fitter),
+        checks=tuple(checks),
+    )
+
+
+def _agreement(
+    planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
+) -> tuple[Agreement, ...]:
+    """Compare a sampled posterior with the collapsed engine's, unless that engine handed over itself."""
+    if posterior is None or fitter.settings.engine == "collapsed":
+        return ()
+    twin = fitter.collapsed(planned, posterior.covariance)
+    return compare_engines(posterior, twin) if twin.engine == "collapsed" else ()
+
+
+def _bayes_factors(planned: PlannedModel, fitter: Fitter) -> tuple[BayesFactorCurve, ...]:
+    """Bayes factors of every slope deviation and contrast of the model."""
+    effects = [
+        NamedEffect(weights=estimand.weights, name=estimand.name, label=estimand.label)
+        for estimand in planned.model.estimands
+        if estimand.kind in ("slope_deviation", "slope_contrast")
+    ]
+    seed = derive_seed(fitter.settings.seed, "evidence", planned.model.id)
+    curves = bayes_factor_curves(
+        planned.design, fitter.priors(planned), effects, seed=seed, model_id=planned.model.id
+    )
+    return tuple(curves)
+
+
+def _explained(
+    data: StudyData, planned: PlannedModel, ml: MixedFit, posterior: PosteriorFit | None, fitter: Fitter
+) -> ExplainedVariation | None:
+    """Explained variation against the reference, refitted on the model's own rows and on all of its own.
+
+    None where the reference does not stand on the very visits of the model: it needs a variable that is missing
+    on some of them, or it is of other patients.
+    """
+    if planned.model.reference is None or planned.model.reference == planned.model.id:
+        return None
+    study = fitter.study
+    reference = study.model(planned.model.reference)
+    names = parse_formula(reference.formula).names
+    own = plan_model(data, reference, names)
+    same = plan_model(data, reference, names | planned.design.formula.names)
+    if isinstance(own, SkippedModel) or isinstance(same, SkippedModel):
+        return None
+    visits = [study.patient, study.time]
+    if not same.frozen.rows[visits].equals(planned.frozen.rows[visits]):
+        return None
+    on_same = fitter.mixed(same.design, planned.rows, model_id=reference.id)
+    # The reference's own rows hold those of the model: as many of them are the same ones.
+    as_many = own.rows.n_rows == same.rows.n_rows
+    on_own = on_same if as_many else fitter.mixed(own.design, own.rows, model_id=reference.id)
+    return explain(
+        ml,
+        planned.design,
+        reference_same=on_same,
+        reference_own=on_own,
+        posterior=posterior,
+        time=study.time,
+    )
+
+
+def _slope_test(planned: PlannedModel, ml: MixedFit, fitter: Fitter) -> LikelihoodRatio | None:
+    """Test the random slope and its covariance against a random intercept only."""
+    if len(planned.design.z_names) < 2:
+        return None
+    return compare_nested(fitter.mixed(_intercept_only(planned.design), planned.rows), ml)
+
+
+def _unconditional_test(planned: PlannedModel, ml: MixedFit, fitter: Fitter) -> LikelihoodRatio | None:
+    """Test a pure growth model against the model without time, fixed and random."""
+    design = planned.design
+    if design.formula.terms != ((fitter.study.time,),) or len(design.z_names) < 2:
+        return None
+    smaller = dataclasses.replace(_intercept_only(design), x=design.x[:, :1], x_names=design.x_names[:1])
+    return compare_nested(fitter.mixed(smaller, planned.rows), ml)
+
+
+def _intercept_only(design: Design) -> Design:
+    return dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
+
+
+def _gather_comparisons(
+    plan: Plan,
+    fitted: Collection[str],
+    scored: Mapping[str, Mapping[str, Promise[ScoredModel]]],
+    report: Reporter,
+) -> tuple[list[ComparisonSet], list[Check], list[SkippedModel]]:
+    """Compare the models of each set that could be fitted; without a posterior there is nothing to compare."""
+    comparisons: list[ComparisonSet] = []
+    checks: list[Check] = []
+    left_out: list[SkippedModel] = []
+    asked = {name: [p for p in plan.common[name] if p.model.id in fitted] for name in scored}
+    tell = _progress(report, total=sum(len(members) for members in asked.values()))
+    for name, members in asked.items():
+        try:
+            found = [scored[name][planned.model.id].result() for planned in members]
+        except FitError as error:
+            report(f"comparison {name}: cannot be made: {error}")
+            left_out += [
+                SkippedModel(model_id=p.model.id, reason=str(error), comparison=name) for p in members
+            ]
+            continue
+        if members:
+            comparisons.append(_comparison(name, members, found))
+            checks += [check for model in found for check in model.checks]
+            tell(len(members), f"models scored (comparison {name})")
+    return comparisons, checks, left_out
+
+
+def _progress(report: Reporter, *, total: int) -> Callable[[int, str], None]:
+    """Make a function that reports how many of ``total`` are done and how long the others may take."""
+    started, done = time.perf_counter(), 0
+
+    def tell(more: int, what: str) -> None:
+        nonlocal done
+        done += more
+        left = (time.perf_counter() - started) / done * (total - done)
+        report(f"{done} of {total} {what}; about {left:.0f} s left")
+
+    return tell
+
+
+def _comparison(name: str, members: Sequence[PlannedModel], found: Sequence[ScoredModel]) -> ComparisonSet:
+    return ComparisonSet(
+        name=name,
+        outcome=members[0].model.outcome,
+        rows=members[0].rows,
+        models=tuple(compare_models([model.ml for model in found], [model.scores for model in found])),
+        scores={model.ml.model_id: model.scores for model in found},
+        left_out=members[0].left_out,
+    )
+
+
+def _score_model(name: str, planned: PlannedModel, run: _RunKey) -> ScoredModel:
+    """Fit, check and score a model on the rows of comparison ``name``."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        fitter = _fitter_here(run)
+        posterior = fitter.collapsed(planned)
+        checks = check_posterior(posterior, ())
+        named = [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in checks]
+        scores = _scores(planned, posterior, fitter)
+        return ScoredModel(
+            ml=fitter.mixed(planned.design, planned.rows, model_id=planned.model.id),
+            scores=scores,
+            checks=(*named, *check_scores(scores)),
+        )
+
+
+def _scores(planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter) -> dict[Target, Score]:
+    """Score one model for every target; patients whom PSIS cannot leave out are refitted without."""
+    design, settings = planned.design, fitter.settings
+    seed = derive_seed(settings.seed, "scores", posterior.model_id)
+    scores = {target: score_model(posterior, design, target, seed=seed) for target in TARGETS}
+    scores["new_patient"] = refit_patients(
+        scores["new_patient"], design, fitter.priors(planned), seed=seed, everyone=settings.exact
+    )
+    return scores
+
+
+def _gather_predictions(
+    predicted: Mapping[str, Promise[PredictiveResult]], report: Reporter
+) -> list[PredictiveResult]:
+    tell = _progress(report, total=len(predicted))
+    found = []
+    for model_id, promise in predicted.items():
+        found.append(promise.result())
+        tell(1, f"predictive checks ({model_id})")
+    return found
+
+
+def _to_predict(study: Study, runs: Sequence[ModelRun]) -> list[ModelRun]:
+    """Models that figures show or that others refer to; of an outcome without any, those with a random slope."""
+    shown = {model_id for figure in study.figures for model_id in figure.models}
+    shown |= {run.model.reference for run in runs if run.model.reference is not None}
+    covered = {run.model.outcome for run in runs if run.model.id in shown}
+    return [
+        run
+        for run in runs
+        if run.posterior is not None
+        and (run.model.id in shown or (run.model.outcome not in covered and len(run.design.z_names) > 1))
+    ]
+
+
+def _predict(study: Study, data: StudyData, run: ModelRun, settings: RunSettings) -> PredictiveResult:
+    """Check what a model predicts against its rows."""
+    assert run.posterior is not None
+    seed = derive_seed(settings.seed, "replicates", run.model.id)
+    replicates = simulate_replicates(run.posterior, run.design, count=REPLICATES, seed=seed)
+    frozen = freeze_rows(data, sorted(parse_formula(run.model.formula).names), where=run.model.where)
+    statistics = check_predictions(
+        replicates,
+        run.design,
+        _scale(study, run.model.outcome),
+        groups=_groups(study, data, frozen.rows),
+        bins=time_windows(frozen.rows[study.time].to_numpy(dtype=float), study.horizon),
+    )
+    return PredictiveResult(
+        model_id=run.model.id,
+        outcome=run.model.outcome,
+        statistics=tuple(statistics),
+        pit=loo_pit(run.posterior, run.design, seed=seed),
+    )
+
+
+def _scale(study: Study, outcome: str) -> Scale:
+    variable = study.variable(outcome)
+    if isinstance(variable, Variable):
+        return Scale(minimum=variable.minimum, maximum=variable.maximum, step=variable.step)
+    return Scale(minimum=None, maximum=None, step=None)
+
+
+def _groups(study: Study, data: StudyData, rows: pd.DataFrame) -> NDArray[np.str_]:
+    """Label each row by the study's descriptive group."""
+    name = study.descriptive_group
+    if not name or name not in data.rows:
+        return np.full(len(rows), "all")
+    of_patient = data.rows.groupby(study.patient, sort=False)[name].first()
+    codes = rows[study.patient].map(of_patient)
+    labels = {0.0: f"{name} = 0", 1.0: f"{name} = 1"}
+    return np.asarray([labels.get(code, f"{name} unknown") for code in codes], dtype=str)
+
+
+def time_windows(times: NDArray[np.float64], horizon: float, count: int = 4) -> NDArray[np.str_]:
+    """Label times by equal windows of the horizon; a time on an inner edge belongs to the later window."""
+    edges = np.linspace(0.0, horizon, count + 1)
+    index = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, count - 1)
+    labels = np.array([f"{edges[i]:g}-{edges[i + 1]:g}" for i in range(count)])
+    return labels[index]

@@ -1,0 +1,159 @@
+"""Which models of a study run on which rows, decided before anything is fitted.
+
+Each model is frozen on all rows that carry it, and each set of models to be compared once on the rows that
+carry all of them. A model that the data cannot carry is skipped with its reason; nothing is dropped in
+silence. Fits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bayes_alliance.data.rows import FrozenRows, StudyData, freeze_rows
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.inference.fits import RowsUsed
+from bayes_alliance.run.results import SkippedModel
+from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.study.records import Model, Study
+
+MIN_PATIENTS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedModel:
+    """A model with its frozen rows.
+
+    Parameters
+    ----------
+    left_out : tuple of str
+        In words: rows and patients that it cannot use.
+    """
+
+    model: Model
+    frozen: FrozenRows
+    design: Design
+    rows: RowsUsed
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Which models run on which rows.
+
+    Parameters
+    ----------
+    own : tuple of PlannedModel
+        Each model on all rows that carry it.
+    common : mapping of str to tuple of PlannedModel
+        Each comparison set on the rows that carry all of its models.
+    skipped : tuple of SkippedModel
+        Models that the data cannot carry, or not on the rows of their comparison.
+    """
+
+    own: tuple[PlannedModel, ...]
+    common: Mapping[str, tuple[PlannedModel, ...]]
+    skipped: tuple[SkippedModel, ...]
+
+    @property
+    def n_fits(self) -> int:
+        """Fits that the plan asks for, those on common rows included."""
+        return len(self.own) + sum(len(members) for members in self.common.values())
+
+
+def plan_study(study: Study, data: StudyData, *, models: Sequence[str] = ()) -> Plan:
+    """Freeze the rows of every model and of every comparison set.
+
+    Parameters
+    ----------
+    study : Study
+        Declares the models.
+    data : StudyData
+        All rows.
+    models : sequence of str
+        Ids to plan; empty for all.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If a model asked for does not exist, or no model can be run.
+    """
+    known = [m.id for m in study.models]
+    unknown = [m for m in models if m not in known]
+    if unknown:
+        allowed = ", ".join(known)
+        problems = [Problem(what="no such model", got=repr(m), allowed=allowed) for m in unknown]
+        raise InputError(f"study {study.id}", problems)
+    wanted = [m for m in study.models if not models or m.id in models]
+    planned = [plan_model(data, m, parse_formula(m.formula).names) for m in wanted]
+    own = [p for p in planned if isinstance(p, PlannedModel)]
+    skipped = [p for p in planned if isinstance(p, SkippedModel)]
+    if not own:
+        raise InputError(data.origin, [Problem(what=f"model {s.model_id}: {s.reason}") for s in skipped])
+    common, left_out = _plan_comparisons(data, own)
+    return Plan(own=tuple(own), common=common, skipped=(*skipped, *left_out))
+
+
+def _plan_comparisons(
+    data: StudyData, own: Sequence[PlannedModel]
+) -> tuple[dict[str, tuple[PlannedModel, ...]], list[SkippedModel]]:
+    """Freeze each comparison set once, on the rows that carry all of its models."""
+    common: dict[str, tuple[PlannedModel, ...]] = {}
+    skipped: list[SkippedModel] = []
+    for name in dict.fromkeys(p.model.comparison for p in own if p.model.comparison):
+        members = [p.model for p in own if p.model.comparison == name]
+        needed = frozenset().union(*(parse_formula(m.formula).names for m in members))
+        planned = [plan_model(data, m, needed, comparison=name) for m in members]
+        skipped += [p for p in planned if isinstance(p, SkippedModel)]
+        if usable := tuple(p for p in planned if isinstance(p, PlannedModel)):
+            common[name] = usable
+    return common, skipped
+
+
+def plan_model(
+    data: StudyData, model: Model, needed: Collection[str], *, comparison: str = ""
+) -> PlannedModel | SkippedModel:
+    """Freeze the rows of one model, or say why they cannot carry it.
+
+    Parameters
+    ----------
+    needed : collection of str
+        Variables that have to be present: those of the model's formula and maybe others, where the rows are
+        shared.
+    comparison : str
+        Name of the comparison that the rows are for, empty for the model's own.
+    """
+
+    def skip(reason: str) -> SkippedModel:
+        return SkippedModel(model_id=model.id, reason=reason, comparison=comparison)
+
+    absent = sorted({*needed, *(name for name, _ in model.where)} & set(data.absent))
+    if absent:
+        return skip(f"the data lack {', '.join(absent)}")
+    try:
+        frozen = freeze_rows(data, [model.outcome, *sorted({*needed} - {model.outcome})], where=model.where)
+        if frozen.n_patients < MIN_PATIENTS:
+            return skip(f"only {frozen.n_patients} patients carry it; at least {MIN_PATIENTS} are needed")
+        design = build_design(parse_formula(model.formula), frozen.rows)
+    except InputError as error:
+        return skip("; ".join(problem.format() for problem in error.problems))
+    except ValueError as error:
+        return skip(str(error))
+    if design.n_rows <= len(design.x_names):
+        return skip(f"{design.n_rows} rows cannot carry {len(design.x_names)} fixed coefficients")
+    rows = RowsUsed(
+        n_rows=frozen.n_rows, n_patients=frozen.n_patients, digest=frozen.digest, source=frozen.source
+    )
+    return PlannedModel(model=model, frozen=frozen, design=design, rows=rows, left_out=_left_out(frozen))
+
+
+def _left_out(frozen: FrozenRows) -> tuple[str, ...]:
+    words = {"missing": "without", "other value": "with another value of"}
+    return tuple(
+        f"{s.n_rows} rows ({s.n_patients} whole patients) {words[s.reason]} {s.variable}"
+        for s in frozen.set_aside
+    )

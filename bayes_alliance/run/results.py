@@ -1,0 +1,238 @@
+"""What one run of a study gives: frozen records for tables, figures and the report to read.
+
+Nothing here computes. :mod:`bayes_alliance.run.pipeline` fills the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bayes_alliance.assess.bayes_factors import BayesFactorCurve
+from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.descriptives import Descriptive
+from bayes_alliance.assess.engine_agreement import Agreement
+from bayes_alliance.assess.explained_variation import ExplainedVariation
+from bayes_alliance.assess.loo import ComparedModel, Score, Target
+from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
+from bayes_alliance.assess.summaries import Quantity
+from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit, RowsUsed
+from bayes_alliance.inference.ml import LikelihoodRatio
+from bayes_alliance.study.formula import Design
+from bayes_alliance.study.records import Model, Source, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelNumbers:
+    """What was computed from the fits of one model on its own rows.
+
+    Parameters
+    ----------
+    ml, reml : MixedFit
+        Unstructured covariance.
+    quantities : tuple of Quantity
+        Coefficients, estimands and variance quantities, by both inferences.
+    explained : ExplainedVariation or None
+        None for a model without a reference.
+    slope_test : LikelihoodRatio or None
+        Random slope (with its covariance) against a random intercept only, same fixed part, ML.
+    unconditional_test : LikelihoodRatio or None
+        For a pure growth model: against the model without time, as the paper did, ML.
+    checks : tuple of Check
+        Of these fits.
+    agreement : tuple of Agreement
+        The posterior beside the collapsed engine's, parameter by parameter; empty where that engine made it.
+    bayes_factors : tuple of BayesFactorCurve
+        Of slope deviations and contrasts.
+    """
+
+    ml: MixedFit
+    reml: MixedFit
+    quantities: tuple[Quantity, ...]
+    explained: ExplainedVariation | None
+    slope_test: LikelihoodRatio | None
+    unconditional_test: LikelihoodRatio | None
+    checks: tuple[Check, ...]
+    agreement: tuple[Agreement, ...] = ()
+    bayes_factors: tuple[BayesFactorCurve, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRun(ModelNumbers):
+    """One model on its own rows: both inferences and what follows from them.
+
+    Parameters
+    ----------
+    design : Design
+        The model's rows and columns (holds patients' data: never written out).
+    posterior : PosteriorFit or None
+        None where only the frequentist part was asked for.
+    left_out : tuple of str
+        In words: rows and patients that this model cannot use, with counts.
+    """
+
+    model: Model
+    rows: RowsUsed
+    design: Design
+    posterior: PosteriorFit | None
+    left_out: tuple[str, ...] = ()
+
+    def quantity(self, name: str) -> Quantity:
+        """Give the quantity of this name (a coefficient, an estimand or a variance quantity)."""
+        return {q.name: q for q in self.quantities}[name]
+
+    def __repr__(self) -> str:
+        """Name the run; its rows, which are patients', are never printed."""
+        engine = self.posterior.engine if self.posterior is not None else "no posterior"
+        return (
+            f"ModelRun {self.model.id}: {self.design.formula.text} ({self.rows.n_patients} patients, "
+            f"{self.rows.n_rows} rows; {engine})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredModel:
+    """One model on the rows of its comparison.
+
+    Parameters
+    ----------
+    ml : MixedFit
+        By maximum likelihood, for AIC.
+    scores : mapping of target to Score
+        Of the collapsed engine's posterior.
+    checks : tuple of Check
+        Of that posterior and of the scores.
+    """
+
+    ml: MixedFit
+    scores: Mapping[Target, Score]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSet:
+    """Models compared with each other, all on the same frozen rows."""
+
+    name: str
+    outcome: str
+    rows: RowsUsed
+    models: tuple[ComparedModel, ...]
+    scores: Mapping[str, Mapping[Target, Score]]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictiveResult:
+    """Posterior predictive check of one model.
+
+    Parameters
+    ----------
+    pit : ndarray, shape (n_rows,)
+        LOO-PIT values.
+    """
+
+    model_id: str
+    outcome: str
+    statistics: tuple[PredictiveStatistic, ...]
+    pit: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedModel:
+    """A model that the data cannot carry, and why.
+
+    Parameters
+    ----------
+    comparison : str
+        Empty where the model could not be run at all; else the comparison that it is left out of, though it
+        ran on its own rows.
+    """
+
+    model_id: str
+    reason: str
+    comparison: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """One estimand over the cohorts of an ensemble, in its own unit.
+
+    Parameters
+    ----------
+    n : int
+        Cohorts.
+    ml_mean, ml_sd, ml_low, ml_high : float
+        Mean, SD, least and largest of the maximum-likelihood estimates.
+    bayes_mean, bayes_sd, bayes_low, bayes_high : float
+        The same of the posterior means.
+    posterior_sd : float
+        Mean of the posterior SDs, which is what a single cohort's analysis would call its uncertainty.
+    """
+
+    model_id: str
+    name: str
+    label: str
+    n: int
+    ml_mean: float
+    ml_sd: float
+    ml_low: float
+    ml_high: float
+    bayes_mean: float
+    bayes_sd: float
+    bayes_low: float
+    bayes_high: float
+    posterior_sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResults:
+    """Everything that one run found.
+
+    Parameters
+    ----------
+    source, origin : Source, str
+        Real data or synthetic, and which.
+    data_digest : str
+        SHA-256 of all rows, used or not.
+    notes : tuple of str
+        What reading the data counted.
+    engine, prior : str
+        Which posterior.
+    seed : int
+        The one number that all randomness comes from.
+    skipped : tuple of SkippedModel
+        Models left out of the run, or of a comparison only.
+    checks : tuple of Check
+        Of every fit and score, those of the runs included.
+    spread : tuple of Spread
+        Every estimand over an ensemble of synthetic cohorts, of which the run's data are one; else empty.
+    seconds : float
+        Wall time.
+    """
+
+    study: Study
+    source: Source
+    origin: str
+    data_digest: str
+    notes: tuple[str, ...]
+    engine: str
+    prior: str
+    seed: int
+    runs: tuple[ModelRun, ...]
+    skipped: tuple[SkippedModel, ...]
+    comparisons: tuple[ComparisonSet, ...]
+    predictive: tuple[PredictiveResult, ...]
+    descriptives: tuple[Descriptive, ...]
+    checks: tuple[Check, ...]
+    seconds: float
+    spread: tuple[Spread, ...] = ()
+
+    def __repr__(self) -> str:
+        """Name the results; :class:`bayes_alliance.api.Reanalysis` says more."""
+        return (
+            f"StudyResults of {self.study.id}: {len(self.runs)} models on {self.source.value} ({self.origin})"
+        )
+
+    def run(self, model_id: str) -> ModelRun | None:
+        """Give the run of a model, None where it was skipped."""
+        return {r.model.id: r for r in self.runs}.get(model_id)

@@ -1,0 +1,149 @@
+"""Which code made a stored result: one digest over a module and everything it imports from this package.
+
+Reads source as text; runs and imports nothing of what it reads.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = "bayes_alliance"
+
+
+def code_digest(*modules: str, root: Path | None = None) -> str:
+    """Digest modules and whatever they import from this package, directly or not.
+
+    A stored result carries the digest of the module that computed it. Imports are read from the source, those inside
+    functions included, those for type checkers alone left out; a module started by ``python -m`` counts as
+    imported. So a change in any module on the path changes the digest, and a change in a module
+    off the path does not.
+
+    Parameters
+    ----------
+    *modules : str
+        Dotted names, for example ``"bayes_alliance.run.pipeline"``; a module outside the package counts with what it
+        imports from the package.
+    root : Path, optional
+        Folder of the package; by default the installed one.
+
+    Returns
+    -------
+    str
+        First 16 hexadecimal digits of a SHA-256 over names and contents of the files.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If a module has no source file.
+    """
+    return _kept_digest(modules) if root is None else _digest(modules, root)
+
+
+def imported_modules(*modules: str, root: Path | None = None) -> dict[str, Path]:
+    """Return every module of the package on the import path of ``modules``, themselves included, with its file.
+
+    Parameters
+    ----------
+    *modules, root
+        As for :func:`code_digest`.
+    """
+    folder = root or _package_folder()
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        path = _source_file(name, folder)
+        found[name] = path
+        waiting += [other for other in _named(path.read_bytes()) if _own_file(other, folder) is not None]
+        waiting += [parent for parent in _parents(name) if parent not in found]
+    return found
+
+
+@functools.cache
+def _kept_digest(modules: tuple[str, ...]) -> str:
+    """Return the digest of the code that runs: it does not change while a process lives."""
+    return _digest(modules, _package_folder())
+
+
+def _digest(modules: tuple[str, ...], folder: Path) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(imported_modules(*modules, root=folder).items()):
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+        for resource in _resources(path, folder):
+            digest.update(resource.name.encode() + b"\0" + resource.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _resources(path: Path, folder: Path) -> list[Path]:
+    """Return files beside a package's ``__init__`` that are not Python: templates, style sheets, R programs."""
+    if path.name != "__init__.py" or not path.is_relative_to(folder) or path.parent == folder:
+        return []
+    return sorted(
+        item for item in path.parent.iterdir() if item.is_file() and item.suffix not in (".py", ".pyc")
+    )
+
+
+def _package_folder() -> Path:
+    return Path(__file__).resolve().parents[1]
+
+
+def _parents(name: str) -> list[str]:
+    """Return the packages whose ``__init__`` runs when a module of this package is imported."""
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))] if parts[0] == PACKAGE else []
+
+
+def _source_file(name: str, folder: Path) -> Path:
+    path = _own_file(name, folder)
+    if path is not None:
+        return path
+    if not name.startswith(f"{PACKAGE}."):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+            return Path(spec.origin)
+    raise ModuleNotFoundError(f"no source file of {name}")
+
+
+def _own_file(name: str, folder: Path) -> Path | None:
+    """Return the file of a module of the package; None if there is no module of that name."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE or not all(part.isidentifier() for part in parts):
+        return None
+    stem = folder.joinpath(*parts[1:])
+    for path in (stem / "__init__.py", stem.parent / f"{stem.name}.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _named(source: bytes) -> tuple[str, ...]:
+    """Return every dotted name in this package that a source imports or starts with ``python -m``."""
+    names: set[str] = set()
+    for node in _running(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.List | ast.Tuple):
+            values = [item.value if isinstance(item, ast.Constant) else None for item in node.elts]
+            names.update(str(name) for flag, name in itertools.pairwise(values) if flag == "-m")
+    return tuple(sorted(name for name in names if name.split(".")[0] == PACKAGE))
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree without what only type checkers read."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            continue
+        yield node
+        yield from _running(node)

@@ -1,0 +1,1 @@
+"""How results are said, drawn and written."""

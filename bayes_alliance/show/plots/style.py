@@ -1,0 +1,429 @@
+"""How every figure looks and how it is stored: sizes of print, colours, fonts, and four files a figure.
+
+Figures are drawn at print size. Colours are those of Okabe & Ito (jfly.uni-koeln.de/color), told apart
+without colour by markers and line styles. The same figure gives the same bytes: no dates, a fixed SVG salt.
+A mark that :func:`say_value` was told of shows its value in the SVG file when pointed at.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import textwrap
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+from matplotlib.textpath import TextToPath
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.runtime.files import write_whole, write_whole_bytes
+from bayes_alliance.show.plots.pdf_fonts import quick_fonts
+from bayes_alliance.show.tables.record import Value, format_csv_rows
+
+MM = 1.0 / 25.4
+SINGLE_MM, DOUBLE_MM = 85.0, 174.0
+PAGE_MM = 234.0
+# Of a page, what title and note take.
+_REST_MM = 60.0
+FONT_PT, SMALL_PT = 7.5, 7.0
+PNG_DPI = 600
+KINDS = ("pdf", "svg", "png")
+# Runs of one colour: half the time of zlib's own way, and smaller for drawings.
+_PACKING: Any = {"compress_level": 3, "compress_type": zlib.Z_RLE}
+
+BLACK, GREY, LIGHT = "#000000", "#666666", "#d9d9d9"
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY = "#E69F00", "#56B4E9"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+# Any: the stubs know the keys of rcParams only as literals.
+_SETTINGS: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": FONT_PT,
+    "axes.titlesize": FONT_PT + 0.5,
+    "axes.labelsize": FONT_PT,
+    "xtick.labelsize": SMALL_PT,
+    "ytick.labelsize": SMALL_PT,
+    "legend.fontsize": SMALL_PT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "axes.unicode_minus": True,
+    # Labels are a study file's: a dollar sign in one is a dollar sign.
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bayes_alliance",
+    "pdf.fonttype": 42,
+    "path.simplify": False,
+}
+PlotRow = Mapping[str, Value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureStyle:
+    """For what a figure is made.
+
+    Parameters
+    ----------
+    name : str
+        As the option ``--style`` takes it.
+    width_mm : float
+        That a figure is laid out for, before scaling.
+    scale : float
+        By which everything in it is enlarged, letters and lines too.
+    titled : bool
+        Whether the figure bears its own title; APA sets it above, in the manuscript.
+    """
+
+    name: str
+    width_mm: float
+    scale: float
+    titled: bool
+
+
+# APA 7 asks for letters of 8 to 14 points in figures; the smallest here have 7 before scaling.
+STYLES = {
+    style.name: style
+    for style in (
+        FigureStyle(name="journal", width_mm=DOUBLE_MM, scale=1.0, titled=True),
+        FigureStyle(name="column", width_mm=SINGLE_MM, scale=1.0, titled=True),
+        FigureStyle(name="apa", width_mm=DOUBLE_MM, scale=8.0 / SMALL_PT, titled=False),
+        FigureStyle(name="slides", width_mm=DOUBLE_MM, scale=1.85, titled=True),
+    )
+}
+_STYLE: ContextVar[FigureStyle] = ContextVar("style", default=STYLES["journal"])
+
+
+@contextmanager
+def choose_style(name: str) -> Iterator[None]:
+    """Draw and store figures in a style of ``STYLES`` for a while."""
+    token = _STYLE.set(STYLES[name])
+    try:
+        yield
+    finally:
+        _STYLE.reset(token)
+
+
+def page_width() -> float:
+    """Width in mm that a figure which can be narrow is laid out for."""
+    return _STYLE.get().width_mm
+
+
+def is_narrow() -> bool:
+    """Whether that is the width of a single column."""
+    return page_width() < 120.0
+
+
+def grid_columns() -> int:
+    """How many panels stand side by side at that width."""
+    return 1 if is_narrow() else 3
+
+
+def split_panels(count: int, panel_mm: float) -> list[range]:
+    """Split panels into grids that fit a page of print: all in one, but for many of them in a single column."""
+    fits = max(int((PAGE_MM - _REST_MM) / panel_mm), 1) * grid_columns()
+    return [range(first, min(first + fits, count)) for first in range(0, count, fits)]
+
+
+def wrap_title(text: str, share: float = 1.0) -> str:
+    """Break a title into lines that fit a share of the width a figure is laid out for."""
+    # A letter of 9 points is 1.9 mm wide at most, on average.
+    return textwrap.fill(text, max(int(share * page_width() / 1.9), 12))
+
+
+_VALUE = "value: "
+_SAID = re.compile(rf'<g id="{_VALUE}([^"]*)">')
+
+
+def say_value(artist: Artist, text: str) -> None:
+    """Let a mark show this text in the SVG file when it is pointed at."""
+    artist.set_gid(f"{_VALUE}{text}")
+
+
+_IN_STYLE: ContextVar[bool] = ContextVar("in_style", default=False)
+
+
+@contextmanager
+def use_style() -> Iterator[None]:
+    """Draw with the settings of this package, leaving those of the session as they were.
+
+    Inside itself it does nothing: to set all of them takes as long as to draw a small figure.
+    """
+    if _IN_STYLE.get():
+        yield
+        return
+    token = _IN_STYLE.set(True)
+    try:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_SETTINGS)
+            yield
+    finally:
+        _IN_STYLE.reset(token)
+
+
+def make_figure(width_mm: float, height_mm: float) -> Figure:
+    """Make an empty figure of a size in print, outside pyplot (nothing stays open)."""
+    return Figure(figsize=(width_mm * MM, height_mm * MM), layout="constrained")
+
+
+def count_note_lines(note: str, width_mm: float) -> int:
+    """Count the lines that :func:`add_note` will need."""
+    return len(wrap_small(note, width_mm))
+
+
+def add_note(figure: Figure, note: str) -> None:
+    """Write provenance and reading aids below a figure, wrapped to its width, in the smallest type."""
+    width_mm = figure.get_figwidth() / MM
+    figure.supxlabel(
+        "\n".join(wrap_small(note, width_mm)),
+        x=0.01,
+        ha="left",
+        fontsize=SMALL_PT,
+        color=GREY,
+        linespacing=1.15,
+    )
+
+
+def note_height_mm(note: str, width_mm: float) -> float:
+    """Height in mm that :func:`add_note` will take."""
+    return 3.1 * count_note_lines(note, width_mm) + 2.0
+
+
+def wrap_small(note: str, width_mm: float) -> list[str]:
+    """Break text in the small type into lines for a figure of this width, by the measured width of its words."""
+    lines: list[str] = []
+    space = _text_mm("n n") - _text_mm("nn")
+    left = 0.0
+    for word in note.split():
+        size = _text_mm(word)
+        if lines and size + space <= left:
+            lines[-1] += f" {word}"
+            left -= size + space
+        else:
+            lines.append(word)
+            left = width_mm - 5.0 - size
+    return lines
+
+
+@functools.cache
+def _text_mm(text: str) -> float:
+    """Width of text in the small type, in mm."""
+    font = FontProperties(family=_SETTINGS["font.family"], size=SMALL_PT)
+    width, _, _ = TextToPath().get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72.0 * 25.4
+
+
+def draw_ticks(axes: Axes, at: Array, y: float, *, colour: str, half: float) -> None:
+    """Draw upright ticks on a line as one path: thousands of marks of their own make large files."""
+    x = np.repeat(np.asarray(at, dtype=float), 3)
+    x[2::3] = np.nan
+    heights = np.tile([y - half, y + half, np.nan], len(at))
+    axes.plot(x, heights, color=colour, linewidth=0.7, alpha=0.7, solid_capstyle="butt")
+
+
+def tidy(axes: Axes) -> None:
+    """Add the light horizontal grid that time plots share."""
+    axes.grid(axis="y", color=LIGHT, linewidth=0.4, zorder=0)
+    axes.set_axisbelow(True)
+
+
+def save_figure(
+    figure: Figure,
+    path_stem: Path,
+    *,
+    rows: Sequence[PlotRow],
+    provenance: str,
+    title: str = "",
+    alt: str = "",
+    kinds: Sequence[str] = KINDS,
+) -> list[Path]:
+    """Write a figure as PDF, SVG and PNG, and the numbers it shows as CSV.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn under :func:`use_style`.
+    path_stem : Path
+        Path without ending; its folder exists.
+    rows : sequence of mapping
+        The plotted numbers, every row with the same keys.
+    provenance : str
+        First cell of every CSV row.
+    title, alt : str
+        Title and alternative text, which stand in the metadata of the drawings.
+    kinds : sequence of str
+        Which drawings: ``pdf``, ``svg``, ``png``.
+
+    Returns
+    -------
+    list of Path
+        The drawings, and the numbers.
+    """
+    named, said = title or path_stem.name, alt or title or path_stem.name
+    metadata: dict[str, dict[str, Any]] = {
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Title": named, "Subject": said},
+        "svg": {"Date": None, "Creator": None, "Title": named, "Description": said},
+        "png": {"Software": None, "Title": named, "Description": said},
+    }
+    with use_style():
+        fit_style(figure, _STYLE.get())
+        _settle_layout(figure)
+    written = []
+    for ending, facts in metadata.items():
+        if ending not in kinds:
+            continue
+        path = path_stem.with_name(f"{path_stem.name}.{ending}")
+        # By way of memory: on a full disk matplotlib's writer of PDF files falls over its own traces.
+        with use_style(), quick_fonts():
+            write_whole_bytes(path, _draw(figure, ending, facts))
+        written.append(path)
+    table = path_stem.with_name(f"{path_stem.name}.csv")
+    header = list(rows[0])
+    lines = [[provenance, *(row[name] for name in header)] for row in rows]
+    write_whole(table, format_csv_rows(["provenance", *header], lines))
+    return [*written, table]
+
+
+def _settle_layout(figure: Figure) -> None:
+    """Solve the layout once and keep it: else each file would measure all tick labels again, some of them twice.
+
+    Places are rounded, as last bits of a solved layout vary from run to run, and with them names in SVG files.
+    """
+    figure.draw_without_rendering()
+    # "none" would leave a placeholder, for which matplotlib draws once more before each file.
+    figure.set_layout_engine(None)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            label = axis.label
+            at = label.get_transform().transform(label.get_position())
+            x, y = axes.transAxes.inverted().transform(at)
+            axis.set_label_coords(round(float(x), 9), round(float(y), 9))
+        # What a title's place given by the caller would set; the property itself is not public.
+        setattr(axes, "_autotitlepos", False)  # noqa: B010
+        left, bottom, width, height = (round(float(side), 9) for side in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
+
+
+def _draw(figure: Figure, ending: str, facts: Mapping[str, Any]) -> bytes:
+    """Draw a figure as the content of a file."""
+    buffer = BytesIO()
+    if ending == "png":
+        _write_png(figure, buffer, facts)
+    else:
+        figure.savefig(buffer, format=ending, dpi=PNG_DPI, metadata=dict(facts))
+    content = buffer.getvalue()
+    return _put_values(content) if ending == "svg" else content
+
+
+def _write_png(figure: Figure, stream: BytesIO, facts: Mapping[str, str | None]) -> None:
+    """Write a figure as PNG without the channel of transparency: nothing in it is transparent."""
+    dpi = figure.dpi
+    try:
+        figure.set_dpi(PNG_DPI)
+        canvas: Any = FigureCanvasAgg(figure)  # its method has no types
+        drawn, size = canvas.print_to_buffer()
+    finally:
+        figure.set_dpi(dpi)
+    said = PngInfo()
+    for key, value in facts.items():
+        if value is not None:
+            said.add_text(key, value)
+    image = Image.frombytes("RGBA", size, drawn).convert("RGB")
+    image.save(stream, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
+
+
+def fit_style(figure: Figure, style: FigureStyle) -> None:
+    """Enlarge a figure with all that is in it, and take its title off where the style has none."""
+    if not style.titled and figure.get_suptitle():
+        figure.suptitle("")
+    if style.scale == 1.0:
+        return
+    figure.set_size_inches(*(style.scale * side for side in figure.get_size_inches()))
+    for artist in figure.findobj():
+        if isinstance(artist, Text):
+            artist.set_fontsize(style.scale * float(artist.get_fontsize()))
+        elif isinstance(artist, Line2D):
+            artist.set_linewidth(style.scale * artist.get_linewidth())
+            artist.set_markersize(style.scale * artist.get_markersize())
+            artist.set_markeredgewidth(style.scale * artist.get_markeredgewidth())
+        elif isinstance(artist, Patch):
+            artist.set_linewidth(style.scale * artist.get_linewidth())
+        elif isinstance(artist, Collection):
+            artist.set_linewidth(
+                [style.scale * float(width) for width in np.atleast_1d(artist.get_linewidth())]
+            )
+    for axes in figure.axes:
+        # How many ticks there are follows from the size that the axis knows.
+        axes.tick_params(which="both", labelsize=style.scale * SMALL_PT)
+
+
+def _put_values(content: bytes) -> bytes:
+    """Turn the marks of :func:`say_value` in an SVG file into titles, which browsers show."""
+    return _SAID.sub(r'<g class="value"><title>\1</title>', content.decode()).encode()
+
+
+def spread_positions(wanted: Sequence[float], *, gap: float) -> list[float]:
+    """Move positions apart until neighbours are at least ``gap`` apart, keeping their order.
+
+    Parameters
+    ----------
+    wanted : sequence of float
+        Where labels would stand.
+    gap : float
+        Smallest distance.
+
+    Returns
+    -------
+    list of float
+        In the order given; groups that collide stay centred on their mean.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    blocks: list[tuple[float, list[int]]] = []
+    for index in order:
+        block = (wanted[index], [index])
+        while blocks and _overlap(blocks[-1], block, gap):
+            centre, members = blocks.pop()
+            merged = members + block[1]
+            total = centre * len(members) + block[0] * len(block[1])
+            block = (total / len(merged), merged)
+        blocks.append(block)
+    placed = [0.0] * len(wanted)
+    for centre, members in blocks:
+        first = centre - gap * (len(members) - 1) / 2.0
+        for step, index in enumerate(members):
+            placed[index] = first + gap * step
+    return placed
+
+
+def _overlap(below: tuple[float, list[int]], above: tuple[float, list[int]], gap: float) -> bool:
+    top = below[0] + gap * (len(below[1]) - 1) / 2.0
+    bottom = above[0] - gap * (len(above[1]) - 1) / 2.0
+    return bottom - top < gap

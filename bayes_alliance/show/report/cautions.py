@@ -1,0 +1,92 @@
+"""Every warning that any part of a run raised, in one list, worst first."""
+
+from __future__ import annotations
+
+from bayes_alliance.assess.checks import Check
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.labels import format_number
+from bayes_alliance.show.report.record import Caution, Level
+from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
+
+_ORDER: dict[Level, int] = {"failed": 0, "not checked": 1, "remark": 2, "note": 3}
+
+
+def list_cautions(results: StudyResults) -> tuple[Caution, ...]:
+    """List failed and unmade checks, remarks, models not run, notes on the data and remarks on comparisons."""
+    found = [
+        *(caution for check in results.checks for caution in _from_check(check)),
+        *_skipped(results),
+        *_comparisons(results),
+        *_bayes_factors(results),
+        *_notes(results),
+    ]
+    unique = dict.fromkeys(found)
+    return tuple(sorted(unique, key=lambda caution: _ORDER[caution.level]))
+
+
+def _from_check(check: Check) -> list[Caution]:
+    if check.status == "pass":
+        return []
+    level: Level = "failed" if check.gate else "remark"
+    what = f"{check.name}: {format_number(check.value)} (needed: {format_number(check.threshold)})"
+    if check.status == "not_checked":
+        level, what = "not checked", f"{check.name} could not be judged"
+    return [Caution(level=level, where=check.model_id, what=what, advice=check.advice)]
+
+
+def _skipped(results: StudyResults) -> list[Caution]:
+    return [
+        Caution(
+            level="note",
+            where=item.model_id,
+            what=f"left out of comparison {item.comparison}" if item.comparison else "not run",
+            advice=item.reason,
+        )
+        for item in results.skipped
+    ]
+
+
+def _comparisons(results: StudyResults) -> list[Caution]:
+    return [
+        Caution(
+            level="remark",
+            where=f"comparison {comparison.name}: {model.model_id}",
+            what=f"{target.replace('_', ' ')}: {remark}",
+            advice="",
+        )
+        for comparison in results.comparisons
+        for model in comparison.models
+        for target, remark in model.remark.items()
+        if remark
+    ]
+
+
+def _bayes_factors(results: StudyResults) -> list[Caution]:
+    found = []
+    for run in results.runs:
+        for curve in run.bayes_factors:
+            rough = [p for p in curve.points if format_bayes_factor(p).startswith(("~", "undefined"))]
+            if rough:
+                widths = ", ".join(f"{point.width:g}" for point in rough)
+                found.append(
+                    Caution(
+                        level="remark",
+                        where=f"{run.model.id}: {curve.name}",
+                        what=f"Bayes factor not well known at prior widths \N{MULTIPLICATION SIGN}{widths}",
+                        advice="read the whole curve, not these points",
+                    )
+                )
+    return found
+
+
+def _notes(results: StudyResults) -> list[Caution]:
+    """Give the notes of reading the data; those that begin with ``warning`` are warnings."""
+    return [
+        Caution(
+            level="remark" if note.startswith("warning: ") else "note",
+            where="data",
+            what=note.removeprefix("warning: "),
+            advice="",
+        )
+        for note in results.notes
+    ]

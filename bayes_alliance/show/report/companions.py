@@ -1,0 +1,336 @@
+"""Results of other commands on the same study (claims, stress tests, simulations), where their files lie.
+
+Each leaves tables and figures in a folder of its own under the run's. What is not there is said in words, with the
+command that makes it; nothing is run from here. Files are read as text and escaped like everything else.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from bayes_alliance.show.labels import format_number, format_p, use_minus_sign
+from bayes_alliance.show.report.record import ClaimView, Companion, FigureView, TableView
+from bayes_alliance.show.report.views import view_figure, view_table
+from bayes_alliance.show.tables.record import Column, Table, Value
+
+MAX_ROWS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """Where a command leaves its results.
+
+    Parameters
+    ----------
+    key, title : str
+        Of the section.
+    folder : str
+        Under the run's folder.
+    command : str
+        That makes them.
+    """
+
+    key: str
+    title: str
+    folder: str
+    command: str
+
+
+ROOMS = (
+    Room(key="claims", title="Claims of the publication", folder="claims", command="claims"),
+    Room(
+        key="stress", title="Stress tests: what would overturn the claims", folder="stress", command="stress"
+    ),
+    Room(
+        key="simulations",
+        title="Simulations: calibration, power and approaches compared",
+        folder="simulate",
+        command="simulate",
+    ),
+)
+# What a command keeps to go on with, and no result.
+_STORES = frozenset({"multiverse", "cache", "posteriors"})
+
+
+def read_companions(folder: Path, study_id: str, *, data_digest: str = "") -> tuple[Companion, ...]:
+    """Read what other commands left beside a run.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    study_id : str
+        For the command that makes what is missing.
+    data_digest : str
+        Of the run's rows; results that say they are of others get a remark.
+
+    Returns
+    -------
+    tuple of Companion
+        One a room, in order.
+    """
+    return tuple(_read_room(room, folder, study_id, data_digest) for room in ROOMS)
+
+
+def digest_companions(folder: Path) -> dict[str, str]:
+    """Give the SHA-256 of every file of other commands that the report shows, by path below the run's folder."""
+    places = [folder / room.folder for room in ROOMS]
+    paths = [path for place in places for path in (*_files(place), place / "claims.json")]
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+        if path.is_file()
+    }
+
+
+def _read_room(room: Room, folder: Path, study_id: str, data_digest: str) -> Companion:
+    place = folder / room.folder
+    tables: list[TableView] = []
+    figures: list[FigureView] = []
+    remarks: list[str] = []
+    for path in _files(place):
+        try:
+            if path.suffix == ".svg":
+                figures.append(view_figure(path))
+            else:
+                table = _read_table(path)
+                tables += [view_table(table, prefix=room.key)] if table.rows else []
+        except ValueError as error:
+            remarks.append(f"{path.relative_to(folder).as_posix()} could not be read ({error}).")
+    claims, said = _read_claims(place / "claims.json", data_digest)
+    missing = ""
+    if not tables and not figures and not claims:
+        command = f"bayes-alliance {room.command} {study_id}"
+        missing = (
+            f"Not run: there is nothing in the folder {room.folder} beside this page. '{command}' makes it."
+        )
+    return Companion(
+        key=room.key,
+        title=room.title,
+        missing=missing,
+        remarks=(*remarks, *said),
+        claims=claims,
+        tables=tuple(tables),
+        figures=tuple(figures),
+    )
+
+
+def _files(place: Path) -> list[Path]:
+    """Tables (CSV that is no figure's numbers) and drawings of a folder and of the folders in it."""
+    found = [*place.glob("*.csv"), *place.glob("*.svg"), *place.glob("*/*.csv"), *place.glob("*/*.svg")]
+    return sorted(
+        path
+        for path in found
+        if not _STORES & set(path.relative_to(place).parts)
+        and (path.suffix == ".svg" or not path.with_suffix(".svg").exists())
+    )
+
+
+def _read_table(path: Path) -> Table:
+    """Read a table of this package: as its HTML has it for readers, else from CSV with numbers rounded."""
+    page = path.with_suffix(".html")
+    return _from_html(page) if page.exists() else _from_csv(path)
+
+
+class _TablePage(HTMLParser):
+    """Takes the one table of a page of this package apart; whatever else stands there is passed over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.numeric: list[bool] = []
+        self.said: dict[str, list[str]] = {"caption": [], "provenance": [], "note": []}
+        self._into: list[str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open a row, a cell or a paragraph."""
+        kind = dict(attrs).get("class") or ""
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            if len(self.rows) == 1:
+                self.numeric.append(kind == "number")
+            self._into = self.rows[-1]
+        elif tag == "caption" or (tag == "p" and kind in self.said):
+            self._into = self.said["caption" if tag == "caption" else kind]
+        else:
+            return
+        if self._into is not None and tag != "tr":
+            self._into.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close what is written into."""
+        if tag in ("td", "th", "caption", "p"):
+            self._into = None
+
+    def handle_data(self, data: str) -> None:
+        """Write text into what is open."""
+        if self._into is not None:
+            self._into[-1] += data
+
+
+def _from_html(path: Path) -> Table:
+    page = _TablePage()
+    page.feed(path.read_text(encoding="utf-8"))
+    if not page.rows or any(len(row) != len(page.rows[0]) for row in page.rows):
+        raise ValueError("no table of this package")
+    columns = tuple(
+        Column(name=f"column_{i}", heading=text, numeric=numeric)
+        for i, (text, numeric) in enumerate(zip(page.rows[0], page.numeric, strict=True))
+    )
+    provenance = " ".join(page.said["provenance"])
+    return _short(
+        Table(
+            id=path.stem,
+            title=" ".join(page.said["caption"]) or path.stem,
+            columns=columns,
+            rows=tuple(tuple(row) for row in page.rows[1:]),
+            notes=tuple(page.said["note"]),
+            provenance=provenance,
+            stamp=provenance,
+        ),
+        path,
+    )
+
+
+def _from_csv(path: Path) -> Table:
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    if not rows or not rows[0] or rows[0][0] != "provenance" or any(len(r) != len(rows[0]) for r in rows):
+        raise ValueError("no table of this package")
+    header = rows[0][1:]
+    stamp = "; ".join(dict.fromkeys(row[0] for row in rows[1:]))
+    values = [[_value(text) for text in row[1:]] for row in rows[1:]]
+    columns = tuple(
+        Column(name=name, heading=name.replace("_", " "), numeric=_is_numeric([row[i] for row in values]))
+        for i, name in enumerate(header)
+    )
+    return _short(
+        Table(
+            id=path.stem,
+            title=path.stem.replace("_", " ").capitalize(),
+            columns=columns,
+            rows=tuple(tuple(row) for row in values),
+            notes=(),
+            provenance=stamp,
+            stamp=stamp,
+        ),
+        path,
+    )
+
+
+def _short(table: Table, path: Path) -> Table:
+    if len(table.rows) <= MAX_ROWS:
+        return table
+    note = f"The first {MAX_ROWS} of {len(table.rows)} rows; all stand in {path.stem}.csv."
+    return Table(
+        id=table.id,
+        title=table.title,
+        columns=table.columns,
+        rows=table.rows[:MAX_ROWS],
+        notes=(*table.notes, note),
+        provenance=table.provenance,
+        stamp=table.stamp,
+    )
+
+
+def _value(text: str) -> Value:
+    """Read a cell of CSV; a whole number stays as it is written, others are rounded for readers."""
+    if text == "":
+        return None
+    try:
+        return text if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        return text
+
+
+def _is_numeric(cells: list[Value]) -> bool:
+    known = [cell for cell in cells if cell is not None]
+    return bool(known) and all(isinstance(cell, float) or str(cell).lstrip("+-").isdigit() for cell in known)
+
+
+def _read_claims(path: Path, data_digest: str) -> tuple[tuple[ClaimView, ...], tuple[str, ...]]:
+    """Read ``claims.json``: every claim with its verdict in each source, and what is to be said of the file."""
+    if not path.exists():
+        return (), ()
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts["schema"] != 1:
+            return (), (f"claims.json has the schema {facts['schema']!r}, which this page cannot show.",)
+        views = tuple(_claim(claim) for claim in facts["claims"])
+        rows = facts["rows_at_hand"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return (), (f"claims.json could not be read ({type(error).__name__}: {error}).",)
+    said = [str(remark) for remark in facts.get("remarks", ())]
+    if data_digest and rows["digest"] != data_digest:
+        said.append(f"The claims were judged on other rows than those of this run ({rows['origin']}).")
+    return views, tuple(said)
+
+
+def _claim(claim: Mapping[str, Any]) -> ClaimView:
+    spread = claim["synthetic"]["verdicts"]
+    total = sum(spread.values())
+    synthetic = ", ".join(f"{verdict} {count}/{total}" for verdict, count in spread.items() if count)
+    real = claim.get("real")
+    multiverse = claim.get("multiverse") or {}
+    tested = sum(count for verdict, count in multiverse.items() if verdict != "untestable")
+    support = f"{100.0 * multiverse.get('supported', 0) / tested:.0f} % of {tested}" if tested else ""
+    parts = [("printed", part) for part in claim["printed"]["parts"]]
+    cohorts = claim["synthetic"]["cohorts"]
+    if cohorts:
+        first = next(iter(cohorts))
+        parts += [(f"synthetic, {first}", part) for part in cohorts[first]["parts"]]
+    parts += [("real data", part) for part in real["parts"]] if real else []
+    return ClaimView(
+        key=str(claim["id"]),
+        says=str(claim["says"]),
+        place=str(claim["place"]),
+        published=str(claim["published"] or ""),
+        printed=str(claim["printed"]["verdict"]),
+        synthetic=synthetic,
+        real=str(real["verdict"]) if real else "",
+        first_change=str(claim["first_change"] or ""),
+        changes=tuple(str(change) for change in claim["changes"]),
+        multiverse=support,
+        reason=str(claim["printed"].get("reason") or claim.get("untestable") or ""),
+        parts=tuple(_part(source, part) for source, part in parts),
+    )
+
+
+def _part(source: str, part: Mapping[str, Any]) -> tuple[str, ...]:
+    """Source, what is claimed, verdict, posterior, probabilities and draws of one part, as text."""
+    numbers = [part.get(name) for name in ("median", "lower", "upper")]
+    posterior = ""
+    if all(isinstance(value, int | float) for value in numbers):
+        middle, low, high = (float(value) for value in numbers if value is not None)
+        sd = abs(high - low) / 4.0
+        posterior = use_minus_sign(
+            f"{format_number(middle, sd)} [{format_number(low, sd)}, {format_number(high, sd)}]"
+        )
+    trace = part.get("trace") or {}
+    drawn = ""
+    if trace:
+        models = " ".join(map(str, trace.get("models", ())))
+        about = f"prior {trace.get('prior', '')}, {trace.get('n_draws', '')} draws"
+        drawn = f"{trace.get('engine', '')}: {models} ({about})"
+    return (
+        source,
+        str(part.get("claimed", "")),
+        str(part.get("verdict", "")),
+        posterior,
+        _chance(part.get("p_direction")),
+        _chance(part.get("p_matters")),
+        drawn or str(part.get("reason", "")),
+    )
+
+
+def _chance(value: Any) -> str:
+    return format_p(float(value)) if isinstance(value, int | float) and not math.isnan(float(value)) else ""

@@ -1,0 +1,350 @@
+r"""The methods text of a run, made from its records: model, priors with what they imply, programs, code.
+
+The model is that of every run: :math:`y_{ij} = x_{ij}'\beta + z_{ij}'b_i + \varepsilon_{ij}` with
+:math:`b_i \sim N(0, G)` and :math:`\varepsilon_{ij} \sim N(0, \sigma^2)`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+
+import numpy as np
+from scipy import special
+
+from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.run.manifest import PACKAGES
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.labels import INTERVAL_NAME, cite_study, describe_provenance, format_number
+from bayes_alliance.show.report.record import Methods, TableView
+from bayes_alliance.show.report.views import view_table
+from bayes_alliance.show.tables.record import Table, Value, number_column, pick_rows, text_column
+from bayes_alliance.study.records import PriorScales, PriorSet, Study, Variable
+
+_Z = 1.959963984540054
+PRIOR_DRAWS = 20_000
+_COVARIANCES = {
+    "UN": "unstructured (UN: correlated intercept and slope)",
+    "VC": "of independent components (VC)",
+    "ID": "a random intercept only (ID)",
+}
+LATEX = r"""\begin{align}
+  y_{ij} &= \mathbf{x}_{ij}^\top \boldsymbol\beta + b_{0i} + b_{1i}\, t_{ij} + \varepsilon_{ij},
+    & \varepsilon_{ij} &\sim \mathcal{N}(0, \sigma^2), \\
+  \begin{pmatrix} b_{0i} \\ b_{1i} \end{pmatrix} &\sim \mathcal{N}(\mathbf{0}, \mathbf{G}),
+    & \mathbf{G} &= \begin{pmatrix} \tau_0^2 & \rho\,\tau_0\tau_1 \\ \rho\,\tau_0\tau_1 & \tau_1^2 \end{pmatrix}.
+\end{align}"""
+
+
+def describe_methods(results: StudyResults) -> Methods:
+    """Write the methods text of a run."""
+    return Methods(
+        paragraphs=tuple(_paragraphs(results)),
+        latex=LATEX,
+        formulas=tuple((run.model.label, run.design.formula.text) for run in results.runs),
+        lme4=_lme4(results),
+        python=_python(results),
+        priors=view_table(tabulate_priors(results), prefix="methods"),
+        predictive=_predictive(results),
+        versions=(
+            ("Python", platform.python_version()),
+            *((name, importlib.metadata.version(name)) for name in PACKAGES),
+        ),
+    )
+
+
+def _paragraphs(results: StudyResults) -> list[str]:
+    study = results.study
+    patients = {run.rows.n_patients for run in results.runs}
+    rows = {run.rows.n_rows for run in results.runs}
+    said = [
+        f"{len(results.runs)} linear mixed models of {len(study.outcomes)} outcomes were fitted to "
+        f"{_span(patients)} patients with {_span(rows)} assessments ({results.source.value}: {results.origin}); "
+        f"time is counted in {study.time_unit}, and changes are given over {study.horizon:g} {study.time_unit}. "
+        "The rows of each model were frozen once and served every inference.",
+        "Maximum likelihood (ML) and restricted maximum likelihood (REML) estimates have t tests on Satterthwaite "
+        "degrees of freedom. The covariance of random intercept and slope is unstructured. AIC is -2 log likelihood "
+        "+ 2 (fixed + covariance parameters) under ML; the dialects of SPSS and lme4 under REML stand beside it.",
+    ]
+    said += _bayes_paragraphs(results)
+    said.append(describe_provenance(results, printed=bool(study.cells)))
+    return said
+
+
+def _bayes_paragraphs(results: StudyResults) -> list[str]:
+    posteriors = [run.posterior for run in results.runs if run.posterior is not None]
+    if not posteriors:
+        return ["No posterior was asked for in this run."]
+    kinds = sorted({p.covariance for p in posteriors if len(p.z_names) > 1}) or ["ID"]
+    draws = {p.n_draws for p in posteriors}
+    engines = sorted({p.engine for p in posteriors})
+    how = {
+        "collapsed": "fixed and random effects integrated out in closed form, the covariance parameters by adaptive "
+        "importance sampling with Pareto smoothing",
+        "pymc": "PyMC from the Bambi formula, random effects integrated out, sampled by NUTS",
+        "bambi": "Bambi as it comes, with independent random effects, sampled by NUTS",
+    }
+    made = "; ".join(f"{engine}: {how[engine]}" for engine in engines if engine in how)
+    return [
+        f"Posteriors ({_span(draws)} draws a model) come from engine {results.engine} ({made}), with covariance of the "
+        f"random effects {' and '.join(_COVARIANCES[kind] for kind in kinds)}, under the prior set "
+        f"'{results.prior}' in the table below. They are summarised by their median and {INTERVAL_NAME}; P(direction) "
+        "is the posterior probability of the more probable sign.",
+        "Models of one comparison were fitted to the rows that all of them share and scored by the expected log "
+        "predictive density of all visits of a new patient (leave-one-patient-out on the marginal likelihood, PSIS; "
+        "Vehtari, Gelman & Gabry 2017, doi:10.1007/s11222-016-9696-4), of a new visit with the patient's effects "
+        "integrated out, and of a new visit given them. Patients with Pareto k above 0.7 were scored by refits "
+        "without them.",
+        f"All randomness comes from the seed {results.seed}; each task has a seed of its own derived from it and from "
+        "the task's name.",
+    ]
+
+
+def _span(values: set[int]) -> str:
+    if not values:
+        return "0"
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _lme4(results: StudyResults) -> str:
+    lines = ["library(lmerTest)", 'rows <- read.csv("rows.csv")']
+    for run in results.runs[:3]:
+        lines.append(f"{run.model.id} <- lmer({run.design.formula.text}, rows, REML = FALSE)")
+    if len(results.runs) > 3:
+        lines.append(f"# ... and {len(results.runs) - 3} more, with the formulas listed above")
+    return "\n".join(lines)
+
+
+def _python(results: StudyResults) -> str:
+    prior = f', prior="{results.prior}"' if results.prior else ""
+    return "\n".join(
+        [
+            "import bayes_alliance as ba",
+            "",
+            f'study = ba.load_study("{results.study.id}")',
+            f'results = ba.reanalyse(study, engine="{results.engine}"{prior}, seed={results.seed})',
+        ]
+    )
+
+
+def tabulate_priors(results: StudyResults) -> Table:
+    """Build the table of every prior of a study, set by set, with what each implies in points.
+
+    Parameters
+    ----------
+    results : StudyResults
+        For the study and its provenance.
+
+    Returns
+    -------
+    Table
+        One row a prior set, outcome and parameter, the run's own set first.
+    """
+    study = results.study
+    columns = (
+        text_column("prior", "Prior set"),
+        text_column("tag", "Where it comes from"),
+        text_column("outcome", "Outcome"),
+        text_column("parameter", "Parameter"),
+        text_column("density", "Density"),
+        text_column("implies", "95 % of it"),
+        number_column("location", "location"),
+        number_column("scale", "scale"),
+    )
+    shown = tuple(columns[:6]) + tuple(
+        number_column(column.name, column.heading, shown="csv") for column in columns[6:]
+    )
+    sets = sorted(study.priors, key=lambda prior: prior.name != results.prior)
+    rows = [row for prior in sets for row in _prior_rows(study, prior)]
+    notes = (
+        f"Slopes, effects on slopes and SDs of slopes: points over {study.horizon:g} {study.time_unit}. Effects: for "
+        "the difference that the study file gives each predictor (contrast). LKJ: on the correlation of intercept and "
+        "slope.",
+        f"Used in this run: '{results.prior or 'none'}'.",
+    )
+    return Table(
+        id="priors",
+        title="Priors, and what they imply",
+        columns=shown,
+        rows=pick_rows(shown, rows),
+        notes=notes,
+        provenance=f"Stated in the study file of {cite_study(study)}; no data.",
+        stamp="study file",
+    )
+
+
+def _prior_rows(study: Study, prior: PriorSet) -> list[dict[str, Value]]:
+    rows: list[dict[str, Value]] = []
+    for outcome, scales in prior.scales:
+        label = study.variable(outcome).label
+        unit = study.variable(outcome).unit or "points"
+        over = f"{unit} over {study.horizon:g} {study.time_unit}"
+        normals = (
+            ("Intercept", scales.intercept, unit),
+            ("Slope", scales.slope, over),
+            ("Effect on the level", scales.effect_intercept, unit),
+            ("Effect on the slope", scales.effect_slope, over),
+        )
+        base: dict[str, Value] = {"prior": prior.name, "tag": prior.tag, "outcome": label}
+        for name, (mean, sd), of in normals:
+            low, high = mean - _Z * sd, mean + _Z * sd
+            rows.append(
+                {
+                    **base,
+                    "parameter": name,
+                    "density": f"Normal({mean:g}, {sd:g}\N{SUPERSCRIPT TWO})",
+                    "implies": f"{format_number(low)} to {format_number(high)} {of}",
+                    "location": mean,
+                    "scale": sd,
+                }
+            )
+        for name, scale, of in (
+            ("SD of intercepts", scales.sd_intercept, unit),
+            ("SD of slopes", scales.sd_slope, over),
+            ("Residual SD", scales.sigma, unit),
+        ):
+            density, upper = _scale_prior(scales, scale)
+            rows.append(
+                {
+                    **base,
+                    "parameter": name,
+                    "density": density,
+                    "implies": f"below {format_number(upper)} {of}",
+                    "location": 0.0,
+                    "scale": scale,
+                }
+            )
+        low = 2.0 * float(special.betaincinv(scales.lkj_eta, scales.lkj_eta, 0.025)) - 1.0
+        rows.append(
+            {
+                **base,
+                "parameter": "Correlation",
+                "density": f"LKJ({scales.lkj_eta:g})",
+                "implies": f"{format_number(low)} to {format_number(-low)}",
+                "scale": scales.lkj_eta,
+            }
+        )
+    return rows
+
+
+def _scale_prior(scales: PriorScales, scale: float) -> tuple[str, float]:
+    """Name a prior of an SD, and give its 95 % quantile."""
+    if scales.scale_family == "half_normal":
+        return f"half-Normal(0, {scale:g}\N{SUPERSCRIPT TWO})", scale * _Z
+    if scales.scale_family == "half_t":
+        quantile = float(special.stdtrit(scales.scale_df, 0.975))
+        return f"half-t({scales.scale_df:g}, 0, {scale:g})", scale * quantile
+    return f"Exponential(mean {scale:g})", scale * float(-np.log(0.05))
+
+
+def prior_predictive(
+    study: Study, outcome: str, prior: str, *, seed: int, count: int = PRIOR_DRAWS
+) -> dict[str, float]:
+    """Share of prior predictive scores outside the scale, at baseline and at the horizon.
+
+    Parameters
+    ----------
+    outcome : str
+        Whose scale and priors; a new patient in the reference group of a growth model.
+    prior : str
+        Name of a prior set.
+    seed : int
+        Of the draws.
+    count : int
+        Draws.
+
+    Returns
+    -------
+    dict of str to float
+        ``baseline`` and ``horizon`` in [0, 1], and ``sd_change``: the SD of patients' true changes over the
+        horizon, at the median of its prior. Shares are NaN where the scale has no ends.
+    """
+    rng = np.random.default_rng(seed)
+    scales = study.prior(prior).for_outcome(outcome)
+    variable = study.variable(outcome)
+    low, high = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
+    sd_0, sd_1, sigma = (
+        _draw_scale(rng, scales, scale, count)
+        for scale in (scales.sd_intercept, scales.sd_slope, scales.sigma)
+    )
+    correlation = 2.0 * rng.beta(scales.lkj_eta, scales.lkj_eta, count) - 1.0
+    first, second = rng.standard_normal((2, count))
+    level = rng.normal(*scales.intercept, count) + sd_0 * first
+    slope = rng.normal(*scales.slope, count)
+    slope += sd_1 * (correlation * first + np.sqrt(1.0 - correlation**2) * second)
+    noise = sigma * rng.standard_normal((2, count))
+
+    def outside(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+        if low is None and high is None:
+            return float("nan")
+        below = values < (-np.inf if low is None else low)
+        return float(np.mean(below | (values > (np.inf if high is None else high))))
+
+    return {
+        "baseline": outside(level + noise[0]),
+        "horizon": outside(level + slope + noise[1]),
+        "sd_change": float(np.median(sd_1)),
+    }
+
+
+def _draw_scale(
+    rng: np.random.Generator, scales: PriorScales, scale: float, count: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    if scales.scale_family == "half_normal":
+        return np.abs(rng.normal(0.0, scale, count))
+    if scales.scale_family == "half_t":
+        return np.abs(scale * rng.standard_t(scales.scale_df, count))
+    return rng.exponential(scale, count)
+
+
+def _predictive(results: StudyResults) -> TableView | None:
+    study = results.study
+    if not results.prior:
+        return None
+    columns = (
+        text_column("outcome", "Outcome"),
+        text_column("scale", "Scale"),
+        text_column("baseline", "Outside it at baseline"),
+        text_column("horizon", f"Outside it at {study.horizon:g} {study.time_unit}"),
+        text_column("sd_change", "SD of patients' changes, prior median"),
+    )
+    rows: list[dict[str, Value]] = []
+    stated = [outcome for outcome, _ in study.prior(results.prior).scales]
+    for outcome in stated:
+        seed = derive_seed(results.seed, "prior predictive", outcome)
+        found = prior_predictive(study, outcome, results.prior, seed=seed)
+        variable = study.variable(outcome)
+        ends = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
+        rows.append(
+            {
+                "outcome": variable.label,
+                "scale": _ends(*ends),
+                "baseline": _share(found["baseline"]),
+                "horizon": _share(found["horizon"]),
+                "sd_change": format_number(found["sd_change"]),
+            }
+        )
+    table = Table(
+        id="prior_predictive",
+        title="Prior predictive check: single scores of a new patient before any data",
+        columns=columns,
+        rows=pick_rows(columns, rows),
+        notes=(
+            f"{PRIOR_DRAWS:,} draws from the prior set '{results.prior}', growth model, reference group. The model is "
+            "Gaussian and knows no ends of a scale, so some share outside is to be expected.",
+        ),
+        provenance="Computed from the priors alone; no data.",
+        stamp="priors",
+    )
+    return view_table(table, prefix="methods")
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return "without ends"
+    return f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}"
+
+
+def _share(value: float) -> str:
+    return "" if np.isnan(value) else f"{100.0 * value:.1f} %"

@@ -1,0 +1,74 @@
+"""Tables and figures as fragments of a page: tables through the one writer of HTML, figures as inline SVG."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+from markupsafe import Markup
+
+from bayes_alliance.show.report.record import FigureView, TableView
+from bayes_alliance.show.tables.html import html_fragment
+from bayes_alliance.show.tables.record import Table
+
+_PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_OPENING = re.compile(r"<svg\b[^>]*>")
+_VIEW_BOX = re.compile(r'\bviewBox="([^"]*)"')
+_SAID = re.compile(r"<dc:(title|description)>(.*?)</dc:(?:title|description)>", re.DOTALL)
+_IDS = re.compile(r'\bid="([^"]*)"|url\(#([^)]*)\)|xlink:href="#([^"]*)"')
+_SIZE = re.compile(r"^[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)$")
+
+
+def view_table(table: Table, *, prefix: str = "table") -> TableView:
+    """Give a table as a fragment."""
+    # html_fragment escapes every text of the table.
+    html = Markup(html_fragment(table, prefix=prefix))
+    return TableView(name=table.id, title=table.title, n_rows=len(table.rows), html=html)
+
+
+def view_figure(path: Path) -> FigureView:
+    """Give an SVG file that this package wrote as an element of a page.
+
+    Title and alternative text are read from the file's own metadata. Ids get the figure's name in front, since
+    those of two figures may be alike, and the size is left to the page, down to a width at which the letters can
+    still be read.
+
+    Parameters
+    ----------
+    path : Path
+        Written by :func:`bayes_alliance.show.plots.style.save_figure`.
+
+    Raises
+    ------
+    ValueError
+        If it was not.
+    """
+    text = path.read_text(encoding="utf-8")
+    found = {name: unescape(value) for name, value in _SAID.findall(text)}
+    body = _METADATA.sub("", _PROLOGUE.sub("", text))
+    opening = _OPENING.search(body)
+    box = _VIEW_BOX.search(opening[0]) if opening else None
+    size = _SIZE.match(box[1]) if box else None
+    if opening is None or box is None or size is None:
+        raise ValueError(f"{path.name} is no SVG of this package")
+    prefix = re.sub(r"[^A-Za-z0-9_-]", "-", path.stem)
+    inner = _IDS.sub(lambda match: _rename(match, prefix), body[opening.end() :])
+    title = found.get("title", path.stem)
+    alt = found.get("description", title)
+    # Points of print; on a screen 1.3 pixels for each keep 7-point letters legible.
+    width = min(round(1.3 * float(size[1])), 640)
+    head = Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        'aria-label="{}" viewBox="{}" style="min-width:{}px">'
+    ).format(alt, box[1], width)
+    # The drawing is this package's own; matplotlib escapes the texts in it.
+    return FigureView(name=path.stem, title=title, alt=alt, svg=head + Markup(inner))
+
+
+def _rename(match: re.Match[str], prefix: str) -> str:
+    identifier, url, href = match.groups()
+    if identifier is not None:
+        return f'id="{prefix}-{identifier}"'
+    return f"url(#{prefix}-{url})" if url is not None else f'xlink:href="#{prefix}-{href}"'

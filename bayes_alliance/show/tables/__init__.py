@@ -1,0 +1,99 @@
+"""Tables of a run: printed | ML | Bayes, and what the fits are worth. Show; never fit.
+
+No table holds a patient's data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.runtime.files import write_whole, write_whole_bytes
+from bayes_alliance.show.tables.bayes_factors import tabulate_agreement, tabulate_bayes_factors
+from bayes_alliance.show.tables.checks import (
+    tabulate_check_summary,
+    tabulate_checks,
+    tabulate_comparison,
+    tabulate_predictive,
+    tabulate_rows,
+)
+from bayes_alliance.show.tables.cohorts import tabulate_spread
+from bayes_alliance.show.tables.descriptives import tabulate_descriptives
+from bayes_alliance.show.tables.estimands import (
+    tabulate_estimands,
+    tabulate_growth_tests,
+    tabulate_likelihoods,
+    tabulate_variances,
+)
+from bayes_alliance.show.tables.gates import Gates, collect_gates
+from bayes_alliance.show.tables.html import format_html, html_fragment
+from bayes_alliance.show.tables.latex import format_document, format_latex
+from bayes_alliance.show.tables.printed_cells import tabulate_cells
+from bayes_alliance.show.tables.record import Column, Table, format_csv, format_markdown, write_table
+from bayes_alliance.show.tables.word import format_word
+
+__all__ = [
+    "Column",
+    "Gates",
+    "Table",
+    "build_tables",
+    "collect_gates",
+    "format_csv",
+    "format_html",
+    "format_latex",
+    "format_markdown",
+    "format_word",
+    "html_fragment",
+    "write_tables",
+]
+
+
+def build_tables(results: StudyResults) -> list[Table]:
+    """Build every table of a run; those without a row are left out.
+
+    Parameters
+    ----------
+    results : StudyResults
+        What to show.
+
+    Returns
+    -------
+    list of Table
+    """
+    gates = collect_gates(results)
+    tables = [
+        *tabulate_descriptives(results),
+        *tabulate_cells(results, gates),
+        tabulate_estimands(results, gates),
+        tabulate_variances(results, gates),
+        tabulate_growth_tests(results, gates),
+        tabulate_likelihoods(results, gates),
+        tabulate_comparison(results, gates),
+        tabulate_bayes_factors(results, gates),
+        tabulate_check_summary(results, gates),
+        tabulate_checks(results, gates),
+        tabulate_agreement(results, gates),
+        tabulate_predictive(results, gates),
+        tabulate_rows(results),
+        tabulate_spread(results.study, results.spread),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def write_tables(results: StudyResults, folder: Path) -> list[Path]:
+    """Write every table as ``<id>.csv``, ``.md``, ``.tex``, ``.html`` and ``.docx``; the folder is made.
+
+    Beside them stands every table in one document: ``tables.tex``, which compiles, and ``tables.docx``.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the tables.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = build_tables(results)
+    written = [path for table in tables for path in write_table(table, folder)]
+    whole = folder / "tables.tex", folder / "tables.docx"
+    write_whole(whole[0], format_document(tables))
+    write_whole_bytes(whole[1], format_word(tables, title=f"{results.study.title}: tables"))
+    return [*written, *whole]

@@ -1,0 +1,111 @@
+"""Tables of what printed numbers alone can tell: audit, posteriors, reverse-Bayes, interaction, forensics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bayes_alliance.published.audit import Audit
+from bayes_alliance.published.findings import Verdict
+from bayes_alliance.published.forensics import Combination
+from bayes_alliance.show.tables.record import Column, Table, Value, number_column, pick_rows, text_column
+from bayes_alliance.study.records import Study
+
+STAMP = "printed"
+_ORDER = (Verdict.INCONSISTENT, Verdict.CANNOT_TELL, Verdict.CONSISTENT)
+
+
+def provenance(study: Study) -> str:
+    """Say where the numbers come from."""
+    source = f"doi:{study.doi}" if study.doi else study.title
+    return f"From the printed cells and text of {source} alone; no patient's data were used."
+
+
+def make_table(
+    study: Study,
+    table_id: str,
+    title: str,
+    columns: Sequence[Column],
+    rows: Iterable[dict[str, Value]],
+    *notes: str,
+) -> Table:
+    """Build a table whose numbers come from printed cells."""
+    return Table(
+        id=table_id,
+        title=title,
+        columns=tuple(columns),
+        rows=pick_rows(columns, rows),
+        notes=notes,
+        provenance=provenance(study),
+        stamp=STAMP,
+    )
+
+
+def tabulate_audit(study: Study, audit: Audit) -> Table:
+    """List every finding: inconsistent ones first, then those that cannot be told, then the rest."""
+    columns = [
+        text_column("verdict", "Verdict"),
+        text_column("check", "Check"),
+        text_column("where", "Where"),
+        text_column("printed", "Printed"),
+        text_column("reasoning", "Reasoning"),
+        text_column("numbers", "Numbers"),
+        text_column("alternatives", "What else could explain it"),
+    ]
+    rows: list[dict[str, Value]] = [
+        {
+            "verdict": finding.verdict.value,
+            "check": finding.check,
+            "where": finding.where,
+            "printed": finding.printed,
+            "reasoning": finding.reasoning,
+            "numbers": "; ".join(f"{name}: {text}" for name, text in finding.numbers),
+            "alternatives": "; ".join(finding.alternatives),
+        }
+        for verdict in _ORDER
+        for finding in audit.of(verdict)
+    ]
+    note = "An inconsistency says that printed numbers cannot stand together as stated, not which one is off."
+    return make_table(study, "audit", "Audit of the printed numbers", columns, rows, note)
+
+
+def tabulate_audit_counts(study: Study, audit: Audit) -> Table:
+    """Count verdicts by kind of check."""
+    names = [verdict.value for verdict in Verdict]
+    columns = [text_column("check", "Check"), *(number_column(name, name) for name in names)]
+    rows: list[dict[str, Value]] = [{"check": check, **counts} for check, counts in audit.counts().items()]
+    totals = {name: sum(counts[name] for counts in audit.counts().values()) for name in names}
+    return make_table(
+        study, "audit_counts", "Verdicts by kind of check", columns, [*rows, {"check": "all", **totals}]
+    )
+
+
+def tabulate_forensics(study: Study, combinations: Sequence[Combination]) -> Table:
+    """List which ways of computing could have printed the AICs beside the estimates."""
+    columns = [
+        text_column("criterion", "Criterion"),
+        text_column("dialect", "AIC as in"),
+        text_column("sample", "Patients of the predictor's models"),
+        text_column("covariance", "Covariance"),
+        number_column("possible", "AICs possible"),
+        text_column("impossible", "Not possible"),
+        text_column("strained", "Only if level and slope correlate by 0.6 or more"),
+        text_column("unknown", "Not known"),
+    ]
+    names = {"ml": "any program", "spss_reml": "SPSS", "lme4_reml": "lme4"}
+    rows: list[dict[str, Value]] = [
+        {
+            "criterion": one.criterion,
+            "dialect": names[one.dialect],
+            "sample": one.sample.label,
+            "covariance": one.covariance,
+            "possible": sum(line.possible is True for line in one.lines),
+            "impossible": ", ".join(one.impossible),
+            "strained": ", ".join(line.model for line in one.lines if line.possible and line.needed >= 0.6),
+            "unknown": ", ".join(one.unknown),
+        }
+        for one in combinations
+    ]
+    note = "The covariance type cancels in a change of AIC, so that these numbers cannot tell UN from VC."
+    return make_table(
+        study, "forensics", "Which way of computing could have printed these AICs", columns, rows, note
+    )

@@ -1,0 +1,565 @@
+"""Tables of claims: verdicts by source, what they rest on, and what would change them. Show; never fit.
+
+Printed numbers, real data and synthetic cohorts stand in columns or rows of their own, never pooled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.claims.change import FAMILY_LABELS, Change
+from bayes_alliance.claims.from_posterior import ClaimResult, PartResult
+from bayes_alliance.claims.ledger import Part
+from bayes_alliance.claims.multiverse import Share
+from bayes_alliance.claims.run import ClaimsRun, commonest, option_labels, spread_of
+from bayes_alliance.show.labels import INTERVAL_NAME, cite_study, format_fixed, format_number, format_p
+from bayes_alliance.show.tables.record import (
+    Column,
+    Table,
+    Value,
+    exact_columns,
+    number_column,
+    pick_rows,
+    shown_column,
+    text_column,
+)
+from bayes_alliance.study.records import Source
+
+RULES = (
+    "Supported: sure (as a 95 % interval would be) of the direction, and more likely than not beyond the smallest "
+    "difference that matters. Weakened: likely (80 %) only, or probably too small to matter. Contradicted: surely the "
+    "other way or too small. Not supported: left open. Claims of no difference: probability of less than the smallest "
+    "difference that matters, at least 0.95, at least 0.80, at most 0.05. See docs/claims.md.",
+)
+SOURCES_NOTE = (
+    "Printed: from printed numbers alone. Synthetic: cohorts built to print the published tables, so agreement on what "
+    "was matched is by construction; they are no evidence about the patients. The sources are never pooled."
+)
+
+
+def say_verdict(result: ClaimResult) -> str:
+    """Give a verdict in words, with how many parts were tested where that is not all, and ~ near a limit."""
+    if result.verdict is Verdict.UNTESTABLE:
+        return "untestable"
+    mark = " ~" if result.near_edge else ""
+    tested = (
+        "" if result.n_tested == len(result.parts) else f" ({result.n_tested} of {len(result.parts)} parts)"
+    )
+    return f"{result.verdict.value}{tested}{mark}"
+
+
+def say_synthetic(run: ClaimsRun, claim_id: str) -> str:
+    """Give the most frequent verdict over the cohorts, and of how many."""
+    counts = spread_of(run.synthetic, claim_id)
+    if not counts:
+        return ""
+    verdict = commonest(counts)
+    if verdict is Verdict.UNTESTABLE:
+        return verdict.value
+    return f"{verdict.value} {counts[verdict]}/{sum(counts.values())}"
+
+
+def say_spread(run: ClaimsRun, claim_id: str) -> str:
+    """Give every verdict over the cohorts with its count."""
+    counts = spread_of(run.synthetic, claim_id)
+    return ", ".join(f"{verdict.value} {counts[verdict]}" for verdict in Verdict if counts[verdict])
+
+
+def say_change(change: Change) -> str:
+    """Say what would change a verdict first, and into what."""
+    if change.verdict is Verdict.UNTESTABLE:
+        return ""
+    if change.first is None:
+        return "none found" if change.kept else "not looked for"
+    return f"{change.first.says}: {change.first.verdict.value}"
+
+
+def _stamp(run: ClaimsRun) -> str:
+    return f"rows at hand: {run.source.value}, {run.origin}; run seed {run.settings.seed}"
+
+
+def _provenance(run: ClaimsRun, *, printed: bool) -> str:
+    said = [f"Printed: {cite_study(run.study)}."] if printed else []
+    if run.source is Source.SYNTHETIC:
+        said.append(f"Rows at hand: SYNTHETIC DATA ({run.origin}), not patients' data.")
+    else:
+        said.append(f"Rows at hand: {run.source.value} ({run.origin}).")
+    said.append(f"Random seed of the run: {run.settings.seed}.")
+    return " ".join(said)
+
+
+def _table(
+    run: ClaimsRun,
+    named: tuple[str, str],
+    columns: Sequence[Column],
+    rows: Iterable[dict[str, Value]],
+    *notes: str,
+    printed: bool = False,
+    stamp: str = "",
+) -> Table:
+    return Table(
+        id=named[0],
+        title=named[1],
+        columns=tuple(columns),
+        rows=pick_rows(columns, rows),
+        notes=notes,
+        provenance=_provenance(run, printed=printed),
+        stamp=stamp or _stamp(run),
+    )
+
+
+def build_claim_tables(run: ClaimsRun) -> list[Table]:
+    """Build every table of a run; those without a row are left out."""
+    tables = [
+        tabulate_claims(run),
+        tabulate_parts(run),
+        tabulate_priors(run),
+        tabulate_sensitivity(run),
+        tabulate_patients(run),
+        tabulate_multiverse(run),
+        tabulate_multiverse_options(run),
+        tabulate_changes(run),
+        tabulate_approaches(run),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def tabulate_claims(run: ClaimsRun) -> Table:
+    """List every claim with its verdict in each source and what would change it first."""
+    columns = (
+        text_column("claim", "Claim"),
+        text_column("says", "What it says"),
+        text_column("place", "Place"),
+        text_column("published", "Published"),
+        text_column("printed", "Verdict: printed"),
+        text_column("synthetic", "Verdict: synthetic cohorts"),
+        *((text_column("real", "Verdict: real data"),) if run.real else ()),
+        shown_column("sure_shown", "How sure (rows at hand)"),
+        text_column("first_change", "First assumption that would change it"),
+        shown_column("supporting", "Specifications that support it"),
+        text_column("reason", "Why untestable, and how it was read"),
+        *exact_columns(
+            "sure_printed",
+            "sure_synthetic_least",
+            "sure_synthetic_largest",
+            "sure_rows_at_hand",
+            "share_supported",
+        ),
+        text_column("rows_at_hand", "Verdict: rows at hand"),
+    )
+    shares = _whole_shares(run)
+    rows = [_claim_row(run, i, shares) for i in range(len(run.ledger.claims))]
+    note = (
+        "How sure: posterior probability of what is claimed, of the part that decides. ~: within two Monte-Carlo "
+        "errors of a limit. A claim of several parts has the verdict of its worst. First assumption: the mildest of "
+        "the departures tried (table claim_changes) that gives another verdict."
+    )
+    stamp = f"column printed: printed; column synthetic: synthetic; {_stamp(run)}"
+    named = ("claims", f"{run.study.id}: does each claim survive?")
+    return _table(run, named, columns, rows, *RULES, SOURCES_NOTE, note, printed=True, stamp=stamp)
+
+
+def _claim_row(run: ClaimsRun, index: int, shares: dict[str, Share]) -> dict[str, Value]:
+    claim, base, printed = run.ledger.claims[index], run.base[index], run.printed[index]
+    change = run.changes[index]
+    cohorts = [
+        r.sure for _, own in run.synthetic for r in own if r.claim_id == claim.id and not math.isnan(r.sure)
+    ]
+    share = shares.get(claim.id)
+    supported = share.share(Verdict.SUPPORTED) if share else math.nan
+    row: dict[str, Value] = {
+        "claim": claim.id,
+        "says": claim.says,
+        "place": claim.place,
+        "published": claim.published,
+        "printed": say_verdict(printed),
+        "synthetic": say_spread(run, claim.id),
+        "sure_shown": "" if math.isnan(base.sure) else format_p(base.sure),
+        "first_change": say_change(change),
+        "supporting": _say_share(share),
+        "reason": "; ".join(filter(None, (base.reason, claim.note))),
+        "sure_printed": printed.sure,
+        "sure_synthetic_least": min(cohorts) if cohorts else None,
+        "sure_synthetic_largest": max(cohorts) if cohorts else None,
+        "sure_rows_at_hand": base.sure,
+        "share_supported": supported if share else None,
+        "rows_at_hand": say_verdict(base),
+    }
+    return row | ({"real": say_verdict(run.real[index])} if run.real else {})
+
+
+def _whole_shares(run: ClaimsRun) -> dict[str, Share]:
+    found = run.multiverse.shares if run.multiverse else ()
+    return {share.claim_id: share for share in found if not share.axis}
+
+
+def _say_share(share: Share | None) -> str:
+    if share is None or not share.n_tested:
+        return ""
+    return f"{100.0 * share.share(Verdict.SUPPORTED):.0f} % of {share.n_tested}"
+
+
+def tabulate_parts(run: ClaimsRun) -> Table:
+    """List every part in every source with its probabilities and the trace of its draws."""
+    columns = (
+        text_column("source", "Source"),
+        text_column("origin", "Origin"),
+        text_column("claim", "Claim"),
+        text_column("part", "Part"),
+        text_column("label", "Quantity"),
+        text_column("predicate", "Claimed"),
+        text_column("verdict", "Verdict"),
+        shown_column("posterior", f"Median [{INTERVAL_NAME}]"),
+        shown_column("p_shown", "P(claimed)"),
+        shown_column("matters_shown", "P(matters)"),
+        shown_column("rope_shown", "P(too small to matter)"),
+        text_column("reason", "Remark"),
+        text_column("engine", "Draws by"),
+        *exact_columns("median", "lower", "upper", "p_direction", "p_matters", "p_rope", "smallest", "value"),
+        *(
+            Column(name=name, heading=name, shown="csv")
+            for name in (
+                "near_edge", "models", "digests", "seeds", "prior", "covariance", "n_draws", "effective_draws",
+                "n_patients", "n_rows", "pareto_k",
+            )
+        ),
+    )  # fmt: skip
+    parts = {(claim.id, part.id): part for claim, part in run.ledger.parts}
+    sources = [run.printed, *(results for _, results in run.synthetic), *([run.real] if run.real else [])]
+    rows = [
+        _part_row(parts[part.claim_id, part.part_id], part)
+        for results in sources
+        for result in results
+        for part in result.parts
+    ]
+    note = (
+        "Traceable: the same model, rows (digest), prior, covariance and seed give the same draws; the estimand "
+        "stands in claims.toml. Engines: collapsed, a fit of the model; conjugate, patients' shares and means; cell, "
+        "the posterior of a printed cell."
+    )
+    named = ("claim_parts", f"{run.study.id}: every part of every claim, in every source")
+    stamp = f"source as in column source; run seed {run.settings.seed}"
+    return _table(run, named, columns, rows, note, SOURCES_NOTE, printed=True, stamp=stamp)
+
+
+def say_predicate(part: Part) -> str:
+    """Say what a part claims."""
+    unit = f" {part.unit}" if part.unit else ""
+    if part.relation == "same":
+        about = "" if part.value == 0.0 else f" from {part.value:g}"
+        return f"less than {part.smallest:g}{unit} away{about}"
+    if part.relation == "exceeds":
+        return f"more than {part.value:g}{unit}"
+    margin = f", by {part.smallest:g}{unit} to matter" if part.smallest else ""
+    if part.quantity == "largest":
+        return f"further {part.relation} zero than the others{margin}"
+    return f"{part.relation} {part.value:g}{margin}"
+
+
+def _part_row(part: Part, result: PartResult) -> dict[str, Value]:
+    row: dict[str, Value] = {
+        "source": result.source.value,
+        "origin": result.origin,
+        "claim": result.claim_id,
+        "part": result.part_id,
+        "label": part.label,
+        "predicate": say_predicate(part),
+        "verdict": result.verdict.value,
+        "reason": result.reason,
+        "smallest": part.smallest,
+        "value": part.value,
+    }
+    found, trace = result.judgement, result.trace
+    if found is None or trace is None:
+        return row
+    chances = found.probabilities
+    spread = (result.upper - result.lower) / 4.0
+    shown = [format_number(v, spread) for v in (result.median, result.lower, result.upper)]
+    return row | {
+        "posterior": f"{shown[0]} [{shown[1]}, {shown[2]}]",
+        "p_shown": format_p(found.sure),
+        "matters_shown": format_p(chances.matters),
+        "rope_shown": format_p(chances.rope),
+        "engine": trace.engine,
+        "median": result.median,
+        "lower": result.lower,
+        "upper": result.upper,
+        "p_direction": chances.direction,
+        "p_matters": chances.matters,
+        "p_rope": chances.rope,
+        "near_edge": found.near_edge,
+        "models": " ".join(trace.models),
+        "digests": " ".join(trace.digests),
+        "seeds": " ".join(map(str, trace.seeds)),
+        "prior": trace.prior,
+        "covariance": trace.covariance,
+        "n_draws": trace.n_draws,
+        "effective_draws": trace.effective,
+        "n_patients": trace.n_patients,
+        "n_rows": trace.n_rows,
+        "pareto_k": trace.pareto_k,
+    }
+
+
+def tabulate_priors(run: ClaimsRun) -> Table:
+    """List the verdict on every claim under every prior of the suite."""
+    names = [variant.id for variant, _ in run.suite]
+    columns = (
+        text_column("claim", "Claim"),
+        *(text_column(variant.id, variant.label) for variant, _ in run.suite),
+        *exact_columns(*(f"sure_{name}" for name in names)),
+    )
+    rows: list[dict[str, Value]] = []
+    for i, claim in enumerate(run.ledger.claims):
+        if run.base[i].verdict is Verdict.UNTESTABLE:
+            continue
+        row: dict[str, Value] = {"claim": claim.id}
+        for variant, results in run.suite:
+            row |= {variant.id: say_verdict(results[i]), f"sure_{variant.id}": results[i].sure}
+        rows.append(row)
+    note = (
+        "The same rows under every prior. Claims about patients' shares and means have a reference prior that the "
+        "suite does not touch. Automatic: Bambi's scaling, with correlated random effects."
+    )
+    return _table(run, ("claim_priors", f"{run.study.id}: verdicts by prior"), columns, rows, note)
+
+
+def tabulate_sensitivity(run: ClaimsRun) -> Table:
+    """List the power-scaling sensitivity of every part."""
+    columns = (
+        text_column("claim", "Claim"),
+        text_column("part", "Part"),
+        number_column("prior", "Prior"),
+        number_column("likelihood", "Likelihood"),
+        text_column("diagnosis", "Diagnosis"),
+    )
+    rows: list[dict[str, Value]] = [
+        {
+            "claim": one.claim_id,
+            "part": one.part_id,
+            "prior": one.sensitivity.prior,
+            "likelihood": one.sensitivity.likelihood,
+            "diagnosis": one.sensitivity.diagnosis,
+        }
+        for one in run.sensitivities
+    ]
+    note = (
+        "Power-scaling sensitivity (psense of ArviZ; Kallioinen et al. 2024, doi:10.1007/s11222-023-10366-5): how fast "
+        "the quantity's posterior moves when prior or likelihood is raised to a power. Above 0.05 is remarkable."
+    )
+    return _table(run, ("claim_sensitivity", f"{run.study.id}: power-scaling"), columns, rows, note)
+
+
+def tabulate_patients(run: ClaimsRun) -> Table:
+    """List what the removal of patients does to every part."""
+    columns = (
+        text_column("claim", "Claim"),
+        text_column("part", "Part"),
+        text_column("verdict", "Verdict"),
+        number_column("n_patients", "Patients"),
+        number_column("n_changing", "Patients whose removal alone changes it"),
+        shown_column("range", "P(claimed) without one patient"),
+        text_column("fewest", "Fewest found that change the claim"),
+        *exact_columns("lowest", "highest", "largest_shift"),
+        *(
+            Column(name=name, heading=name, shown="csv")
+            for name in ("n_refitted", "n_failed", "n_removed", "n_tried", "becomes")
+        ),
+    )
+    rows: list[dict[str, Value]] = [
+        {
+            "claim": one.claim_id,
+            "part": one.part_id,
+            "verdict": one.verdict.value,
+            "n_patients": one.n_patients,
+            "n_changing": one.n_changing,
+            "range": f"{format_fixed(one.lowest, 3)} to {format_fixed(one.highest, 3)}",
+            "fewest": _say_fewest(one.n_removed, one.n_tried, one.becomes),
+            "lowest": one.lowest,
+            "highest": one.highest,
+            "largest_shift": one.largest_shift,
+            "n_refitted": one.n_refitted,
+            "n_failed": one.n_failed,
+            "n_removed": one.n_removed,
+            "n_tried": one.n_tried,
+            "becomes": one.becomes.value,
+        }
+        for one in run.patients
+    ]
+    note = (
+        "The fewest are found greedily and confirmed by a refit: an upper bound, a smaller set may exist. Nobody is "
+        "named. Not sought where the change of this part alone would not change the claim."
+    )
+    return _table(run, ("claim_patients", f"{run.study.id}: patients left out"), columns, rows, note)
+
+
+def _say_fewest(n_removed: int, n_tried: int, becomes: Verdict) -> str:
+    if n_removed:
+        return f"{n_removed}: {becomes.value}"
+    return f"none of up to {n_tried}" if n_tried else "not sought"
+
+
+def tabulate_multiverse(run: ClaimsRun) -> Table:
+    """List the share of specifications by verdict, claim by claim."""
+    columns = (
+        text_column("claim", "Claim"),
+        number_column("n", "Specifications"),
+        number_column("n_untestable", "Could not be tested"),
+        *(
+            shown_column(f"{v.name.lower()}_shown", v.value.capitalize())
+            for v in Verdict
+            if v is not Verdict.UNTESTABLE
+        ),
+        *exact_columns(*(f"share_{v.name.lower()}" for v in Verdict if v is not Verdict.UNTESTABLE)),
+    )
+    rows = [_share_row(share) for share in _whole_shares(run).values()]
+    return _table(
+        run, ("claim_multiverse", f"{run.study.id}: the multiverse"), columns, rows, *_multiverse_notes(run)
+    )
+
+
+def _multiverse_notes(run: ClaimsRun) -> tuple[str, ...]:
+    if run.multiverse is None:
+        return ()
+    axes = "; ".join(f"{axis.label}: {', '.join(o.label for o in axis.options)}" for axis in run.choices.axes)
+    return (
+        f"Every combination of: prior: {', '.join(run.choices.priors)}; covariance: "
+        f"{', '.join(run.choices.covariances)}{'; ' + axes if axes else ''}. {run.multiverse.n_fits} fits of "
+        f"{len(run.choices.models)} models. A choice that does not touch a model does not multiply its specifications. "
+        "Shares are of those that could be tested, and count choices, not how reasonable they are.",
+    )
+
+
+def _share_row(share: Share) -> dict[str, Value]:
+    row: dict[str, Value] = {
+        "claim": share.claim_id,
+        "n": share.n_tested,
+        "n_untestable": share.counts.get(Verdict.UNTESTABLE, 0),
+    }
+    for verdict in Verdict:
+        if verdict is not Verdict.UNTESTABLE:
+            value = share.share(verdict)
+            row[f"{verdict.name.lower()}_shown"] = "" if math.isnan(value) else f"{100.0 * value:.0f} %"
+            row[f"share_{verdict.name.lower()}"] = value
+    return row
+
+
+def tabulate_multiverse_options(run: ClaimsRun) -> Table:
+    """List the share of specifications that support each claim, option by option."""
+    columns = (
+        text_column("claim", "Claim"),
+        text_column("axis", "Choice"),
+        text_column("option", "Option"),
+        number_column("n", "Specifications"),
+        number_column("n_untestable", "Could not be tested"),
+        shown_column("supported_shown", "Supported"),
+        shown_column("weakened_shown", "Weakened"),
+        *exact_columns("share_supported", "share_weakened", "share_not_supported", "share_contradicted"),
+    )
+    labels = option_labels(run.choices)
+    kept = {column.name for column in columns}
+    rows: list[dict[str, Value]] = []
+    for share in run.multiverse.shares if run.multiverse else ():
+        if share.axis:
+            full = _share_row(share) | {
+                "axis": share.axis,
+                "option": labels.get((share.axis, share.option), share.option),
+            }
+            rows.append({name: value for name, value in full.items() if name in kept})
+    named = ("claim_multiverse_options", f"{run.study.id}: the multiverse, option by option")
+    return _table(run, named, columns, rows)
+
+
+def tabulate_changes(run: ClaimsRun) -> Table:
+    """List every departure from the base analysis with the verdict under it, from mild to strong."""
+    columns = (
+        text_column("claim", "Claim"),
+        text_column("base", "Verdict"),
+        text_column("family", "Kind of departure"),
+        text_column("departure", "Departure"),
+        text_column("verdict", "Verdict under it"),
+        text_column("changes", "Changes"),
+        Column(name="name", heading="name", shown="csv"),
+    )
+    rows: list[dict[str, Value]] = []
+    for change in run.changes:
+        for challenge in (*change.changing, *change.kept, *change.not_tested):
+            rows.append(
+                {
+                    "claim": change.claim_id,
+                    "base": change.verdict.value,
+                    "family": FAMILY_LABELS[challenge.family],
+                    "departure": challenge.says,
+                    "verdict": challenge.verdict.value,
+                    "changes": "yes" if challenge in change.changing else "no",
+                    "name": challenge.name,
+                }
+            )
+    note = "Departures in one thing at a time from the base analysis, those that change the verdict first."
+    return _table(run, ("claim_changes", f"{run.study.id}: what would change a verdict"), columns, rows, note)
+
+
+def tabulate_approaches(run: ClaimsRun) -> Table:
+    """List ML beside Bayes for every printed estimate."""
+    columns = (
+        text_column("cell", "Cell"),
+        text_column("printed", "Printed"),
+        text_column("prior", "Prior"),
+        shown_column("ml_shown", "ML: estimate(SE)"),
+        shown_column("bayes_shown", f"Bayes: mean [{INTERVAL_NAME}]"),
+        shown_column("shift_shown", "Shift, SE"),
+        shown_column("ratio_shown", "Posterior SD / SE"),
+        shown_column("overlap_shown", "Overlap of intervals"),
+        text_column("ml_decides", "ML: p < 0.05"),
+        text_column("bayes_decides", "Bayes: interval without 0"),
+        text_column("same", "Same decision"),
+        text_column("reason", "Reason"),
+        *exact_columns(
+            "ml", "ml_se", "ml_df", "ml_p", "mean", "sd", "lower", "upper", "shift", "sd_ratio", "overlap"
+        ),
+        *exact_columns("unit_factor"),
+    )
+    rows: list[dict[str, Value]] = []
+    for one in run.approaches:
+        lower, mean, upper = (format_number(v, one.sd) for v in (one.lower, one.mean, one.upper))
+        rows.append(
+            {
+                "cell": f"{one.cell.table}: {one.cell.row}: {one.cell.column}",
+                "printed": one.cell.printed,
+                "prior": one.prior,
+                "ml_shown": f"{format_number(one.ml.estimate, one.ml.se)}({format_number(one.ml.se, one.ml.se)})",
+                "bayes_shown": f"{mean} [{lower}, {upper}]",
+                "shift_shown": format_fixed(one.shift, 2),
+                "ratio_shown": format_fixed(one.sd_ratio, 2),
+                "overlap_shown": format_fixed(one.overlap, 2),
+                "ml_decides": "yes" if one.ml_decides else "no",
+                "bayes_decides": "yes" if one.bayes_decides else "no",
+                "same": "yes" if one.same_decision else "NO",
+                "reason": one.reason,
+                "ml": one.ml.estimate,
+                "ml_se": one.ml.se,
+                "ml_df": one.ml.df,
+                "ml_p": one.ml.p,
+                "mean": one.mean,
+                "sd": one.sd,
+                "lower": one.lower,
+                "upper": one.upper,
+                "shift": one.shift,
+                "sd_ratio": one.sd_ratio,
+                "overlap": one.overlap,
+                "unit_factor": one.unit,
+            }
+        )
+    notes = [
+        "Both on the same rows, per unit of time. Shift: posterior mean less ML estimate, in SEs. Overlap: length that "
+        "both intervals share over the length that they cover together. Reason: the one change that undoes a different "
+        "decision, tried in the order boundary, df, prior of the effects (shrinkage where it draws towards zero), "
+        "priors of SDs; else that Bayes does not take the variances as known.",
+        *(f"Not compared: {cell.row}, {cell.column}: {why}." for cell, why in run.left),
+    ]
+    named = ("claim_approaches", f"{run.study.id}: ML beside Bayes, cell by cell")
+    return _table(
+        run, named, columns, rows, *notes, printed=True, stamp=f"column printed: printed; {_stamp(run)}"
+    )

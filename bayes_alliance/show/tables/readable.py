@@ -1,0 +1,52 @@
+"""What every form of a table that is read by people shares: which columns stand there, and each cell as text.
+
+Markdown, HTML, LaTeX and Word show the same columns, rounded by the same rule; only CSV is not rounded.
+"""
+
+from __future__ import annotations
+
+from bayes_alliance.show.labels import use_minus_sign
+from bayes_alliance.show.tables.record import Column, Table, Value, show_value
+
+
+def read_columns(table: Table) -> list[Column]:
+    """List the columns that a reader sees."""
+    return [column for column in table.columns if column.shown != "csv"]
+
+
+def read_rows(table: Table) -> list[list[str]]:
+    """Give the cells of those columns as text on one line, with real minus signs."""
+    kept = [i for i, column in enumerate(table.columns) if column.shown != "csv"]
+    return [[_text(row[i]) for i in kept] for row in table.rows]
+
+
+def _text(value: Value) -> str:
+    return use_minus_sign(" ".join(show_value(value).split()))
+
+
+def column_weights(table: Table) -> list[float]:
+    """Share of the width that each column of a reader should get, from the length of its words and cells.
+
+    Returns
+    -------
+    list of float
+        One a column of :func:`read_columns`; they sum to 1.
+    """
+    headings = [column.heading for column in read_columns(table)]
+    needed = []
+    for heading, cells in zip(headings, zip(*read_rows(table), strict=True), strict=True):
+        words = [len(word) for text in (heading, *cells) for word in text.split()]
+        longest = max(words, default=1)
+        # A long text may wrap; a word may not. The square root keeps one long column from starving the rest.
+        typical = max((len(cell) for cell in cells), default=1)
+        needed.append(max(float(min(longest, 24)), 4.0 * float(typical) ** 0.5, 4.0))
+    total = sum(needed)
+    return [need / total for need in needed]
+
+
+def is_wide(table: Table) -> bool:
+    """Whether a table is better set across the page: more than seven columns, or long rows."""
+    columns = read_columns(table)
+    rows = read_rows(table)
+    longest = max((sum(len(cell) for cell in row) for row in rows), default=0)
+    return len(columns) > 6 or longest > 110

@@ -1,0 +1,117 @@
+"""Columns and cells that several tables share: an effect, a posterior, a quantity by all inferences."""
+
+from __future__ import annotations
+
+from bayes_alliance.assess.summaries import Quantity, Summary
+from bayes_alliance.inference.fits import Effect
+from bayes_alliance.run.results import Spread, StudyResults
+from bayes_alliance.show.labels import format_estimate_se, format_p, format_stars, format_summary
+from bayes_alliance.show.tables.record import Column, Value, exact_columns, shown_column
+
+_EFFECT = ("estimate", "se", "df", "p")
+# Named by their quantiles, so that a header says which interval it is.
+_SUMMARY = (
+    "mean",
+    "sd",
+    "median",
+    "q2.5",
+    "q97.5",
+    "p_negative",
+    "r_hat",
+    "ess_bulk",
+    "ess_tail",
+    "mcse_mean",
+)
+
+
+def effect_columns(prefix: str) -> tuple[Column, ...]:
+    """Give the CSV columns of an effect."""
+    return exact_columns(*(f"{prefix}_{name}" for name in _EFFECT))
+
+
+def effect_values(prefix: str, effect: Effect) -> dict[str, Value]:
+    """Give an effect at full precision."""
+    return {f"{prefix}_{name}": float(getattr(effect, name)) for name in _EFFECT}
+
+
+def summary_columns(prefix: str = "bayes") -> tuple[Column, ...]:
+    """Give the CSV columns of a posterior summary."""
+    return exact_columns(*(f"{prefix}_{name}" for name in _SUMMARY))
+
+
+def summary_values(summary: Summary | None, prefix: str = "bayes") -> dict[str, Value]:
+    """Give a posterior summary at full precision; empty cells without one."""
+    if summary is None:
+        return {f"{prefix}_{name}": None for name in _SUMMARY}
+    fields = {"q2.5": "lower", "q97.5": "upper"}
+    return {f"{prefix}_{name}": float(getattr(summary, fields.get(name, name))) for name in _SUMMARY}
+
+
+def format_effect(effect: Effect, *, scale: float = 1.0) -> str:
+    """Format an effect as estimate(SE) with stars, times a positive factor."""
+    return format_estimate_se(scale * effect.estimate, scale * effect.se, format_stars(effect.p))
+
+
+def format_direction(summary: Summary | None) -> str:
+    """Format the probability of the more probable sign."""
+    return "" if summary is None else format_p(summary.p_direction)
+
+
+def quantity_values(quantity: Quantity) -> dict[str, Value]:
+    """Give a quantity by all three inferences, formatted and at full precision."""
+    return {
+        "ml": format_effect(quantity.ml),
+        "reml": format_effect(quantity.reml),
+        "bayes": format_summary(quantity.bayes),
+        "p_direction": format_direction(quantity.bayes),
+        **effect_values("ml", quantity.ml),
+        **effect_values("reml", quantity.reml),
+        **summary_values(quantity.bayes),
+    }
+
+
+def spread_columns(results: StudyResults) -> tuple[Column, ...]:
+    """Give the columns of the spread between synthetic cohorts; none where the run's data are not one of several."""
+    if not results.spread:
+        return ()
+    n = max(item.n for item in results.spread)
+    return (
+        shown_column("cohorts", f"ML over {n} cohorts: least to largest"),
+        *exact_columns("ml_cohorts_least", "ml_cohorts_largest", "ml_cohorts_sd"),
+    )
+
+
+def spread_values(spread: Spread | None) -> dict[str, Value]:
+    """Give the spread of one estimate between synthetic cohorts; empty without one."""
+    if spread is None:
+        return {}
+    return {
+        "cohorts": f"{spread.ml_low:.3g} to {spread.ml_high:.3g}",
+        "ml_cohorts_least": spread.ml_low,
+        "ml_cohorts_largest": spread.ml_high,
+        "ml_cohorts_sd": spread.ml_sd,
+    }
+
+
+def spread_notes(results: StudyResults) -> tuple[str, ...]:
+    """Say what the spread between cohorts is, where it is shown."""
+    if not results.spread:
+        return ()
+    return (
+        "The run's rows are one of several synthetic cohorts that all print the published tables; how far its "
+        "estimate differs between them shows how far it rests on what was not printed. For printed numbers that is "
+        "no more than what rounding hides (see table spread).",
+    )
+
+
+def is_slope(results: StudyResults, quantity: Quantity) -> bool:
+    """Whether a quantity is per unit of time: a slope by kind, or a coefficient of a product with time."""
+    if quantity.kind == "coefficient":
+        return results.study.time in quantity.name.split(":")
+    return quantity.kind.startswith("slope")
+
+
+def why_absent(results: StudyResults, model_id: str) -> str:
+    """Say why a model has no numbers."""
+    reasons = [s.reason for s in results.skipped if s.model_id == model_id and not s.comparison]
+    return f"not run: {reasons[0]}" if reasons else "not asked for in this run"

@@ -1,0 +1,1 @@
+"""What a study is, and whether its file is right; printed cells and facts."""

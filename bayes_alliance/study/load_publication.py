@@ -1,0 +1,282 @@
+"""Reading ``facts.csv`` and the table ``[published]`` of a study file, and checking both against the study.
+
+Every problem is collected, with file, line or key, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import get_args
+
+from bayes_alliance.errors import Problem
+from bayes_alliance.study.printed_cell import PrintedError, Rounding, check_printed, parse_p
+from bayes_alliance.study.publication import (
+    Criterion,
+    Fact,
+    FactQuantity,
+    Publication,
+    Sample,
+    StarRule,
+    StarStyle,
+    SumRule,
+)
+from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
+
+FACT_COLUMNS = (
+    "id",
+    "place",
+    "what",
+    "printed",
+    "quantity",
+    "group",
+    "of",
+    "same",
+    "derived",
+    "model",
+    "coefficient",
+    "note",
+)
+_FILE = "facts.csv"
+_DERIVED = re.compile(r"(?P<sign>[+-]?)\s*(?P<id>[A-Za-z][A-Za-z0-9_]*)\s*")
+
+
+def read_facts(raw: bytes, problems: list[Problem]) -> tuple[Fact, ...]:
+    """Read the facts of a study folder.
+
+    Parameters
+    ----------
+    raw : bytes
+        The file; empty for a study without one.
+    problems : list of Problem
+        Collects what is wrong.
+
+    Returns
+    -------
+    tuple of Fact
+        Those that could be read.
+    """
+    if not raw:
+        return ()
+    try:
+        reader = csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True)
+        rows = [(reader.line_num, row) for row in reader]
+    except UnicodeDecodeError as error:
+        problems.append(
+            Problem(what="not UTF-8 text", where=_FILE, got=f"a bad byte at offset {error.start}")
+        )
+        return ()
+    except csv.Error as error:
+        problems.append(Problem(what=f"not valid CSV ({error})", where=f"{_FILE}, line {reader.line_num}"))
+        return ()
+    header, wanted = ",".join(rows[0][1]) if rows else "", ",".join(FACT_COLUMNS)
+    if header != wanted:
+        where = f"{_FILE}, line 1"
+        problems.append(Problem(what="wrong header", where=where, got=header[:200], allowed=wanted))
+        return ()
+    facts = (_fact(row, line, problems) for line, row in rows[1:] if row)
+    return tuple(fact for fact in facts if fact is not None)
+
+
+def _fact(row: list[str], line: int, problems: list[Problem]) -> Fact | None:
+    where = f"{_FILE}, line {line}"
+    if len(row) != len(FACT_COLUMNS):
+        allowed = str(len(FACT_COLUMNS))
+        problems.append(
+            Problem(what="wrong number of fields", where=where, got=str(len(row)), allowed=allowed)
+        )
+        return None
+    values = dict(zip(FACT_COLUMNS, row, strict=True))
+    if values["quantity"] not in get_args(FactQuantity):
+        got, allowed = repr(values["quantity"][:40]), ", ".join(get_args(FactQuantity))
+        problems.append(Problem(what="unknown quantity", where=where, got=got, allowed=allowed))
+        return None
+    derived = _derived(values["derived"])
+    if derived is None:
+        got, allowed = repr(values["derived"][:60]), "ids of counts joined by + and -"
+        problems.append(Problem(what="not a sum of counts", where=where, got=got, allowed=allowed))
+        return None
+    return Fact(
+        id=values["id"],
+        place=values["place"],
+        what=values["what"],
+        printed=values["printed"],
+        quantity=values["quantity"],  # type: ignore[arg-type]
+        group=values["group"],
+        of=tuple(values["of"].split()),
+        same=values["same"],
+        derived=derived,
+        model=values["model"],
+        coefficient=values["coefficient"],
+        note=values["note"],
+        line=line,
+    )
+
+
+def _derived(text: str) -> tuple[tuple[int, str], ...] | None:
+    """Read ``n_all - n_poor`` as signs and ids; None where it is no such sum."""
+    rest = text.strip()
+    terms: list[tuple[int, str]] = []
+    while rest:
+        match = _DERIVED.match(rest)
+        if match is None or bool(match["sign"]) != bool(terms):
+            return None
+        terms.append((-1 if match["sign"] == "-" else 1, match["id"]))
+        rest = rest[match.end() :]
+    return tuple(terms)
+
+
+def read_publication(top: TableReader) -> Publication:
+    """Read the table ``[published]`` and ``[smallest_difference]``; both may be absent."""
+    table = top.subtable("published")
+    publication = Publication(
+        rounding=table.text("rounding", choices=get_args(Rounding), default="either"),  # type: ignore[arg-type]
+        criterion=table.text("criterion", choices=get_args(Criterion), default="unknown"),  # type: ignore[arg-type]
+        valid_percent=table.flag("valid_percent", default=False),
+        df_low=table.number("df_low", default=10.0, above=2.0),
+        star_rules=tuple(_star_rule(reader) for reader in table.tables("stars")),
+        sums=tuple(_sum_rule(reader) for reader in table.tables("sums")),
+        samples=tuple(_sample(reader) for reader in table.tables("samples")),
+        assessments=table.text("assessments", default=""),
+        assessed=table.texts("assessed"),
+        smallest_difference=top.numbers_by_name("smallest_difference"),
+    )
+    table.finish()
+    return publication
+
+
+def _star_rule(reader: TableReader) -> StarRule:
+    levels = reader.take("levels", (list,), "a list of falling levels", [], True)
+    numeric = all(isinstance(level, float) and 0.0 < level < 1.0 for level in levels)
+    if not (levels and numeric and all(a > b for a, b in pairwise(levels))):
+        reader.complain(
+            "not permitted", "levels", allowed="falling numbers between 0 and 1, one for each star"
+        )
+        levels = []
+    rule = StarRule(
+        tables=reader.texts("tables", required=True),
+        levels=tuple(levels) or (0.05,),
+        style=reader.text("style", choices=get_args(StarStyle), default="graded"),  # type: ignore[arg-type]
+        unmarked=reader.text("unmarked", default=""),
+    )
+    if rule.unmarked:
+        try:
+            parse_p(rule.unmarked)
+        except PrintedError as error:
+            reader.complain("malformed", "unmarked", got=repr(rule.unmarked[:40]), allowed=str(error))
+    reader.finish()
+    return rule
+
+
+def _sum_rule(reader: TableReader) -> SumRule:
+    rule = SumRule(
+        total=reader.text("total"),
+        parts=reader.texts("parts", required=True),
+        complete=reader.flag("complete", default=True),
+        note=reader.text("note", default=""),
+    )
+    reader.finish()
+    return rule
+
+
+def _sample(reader: TableReader) -> Sample:
+    sample = Sample(
+        id=reader.identifier("id"), label=reader.text("label"), count=reader.text("count", default="")
+    )
+    reader.finish()
+    return sample
+
+
+def check_facts(
+    facts: tuple[Fact, ...],
+    publication: Publication,
+    *,
+    file: str,
+    outcomes: tuple[str, ...],
+    groups: tuple[str, ...],
+    fault: Callable[[str, str], str],
+) -> Iterator[Problem]:
+    """Check facts and the table ``[published]`` against each other and against the study.
+
+    Parameters
+    ----------
+    file : str
+        Name of the study file.
+    outcomes, groups : tuple of str
+        Of the study.
+    fault : callable
+        Says why a model has no coefficient or estimand of a name, empty where it has.
+    """
+    by_id = {fact.id: fact for fact in facts}
+    for name, count in Counter(fact.id for fact in facts).items():
+        if count > 1:
+            yield Problem(what="the id stands twice", where=_FILE, got=repr(name))
+    for fact in facts:
+        where = f"{_FILE}, line {fact.line} (fact {fact.id!r})"
+        yield from _check_fact(fact, by_id, groups, where)
+        if fact.model or fact.coefficient:
+            why = fault(fact.model, fact.coefficient)
+            if why:
+                yield Problem(what=why, where=where, got=repr(f"{fact.model} {fact.coefficient}".strip()))
+        if fact.quantity in ("explained_intercept", "explained_slope", "p") and not fact.model:
+            yield Problem(what="no model", where=where, allowed="the model that the number speaks of")
+    yield from _check_publication(publication, by_id, outcomes, file)
+
+
+def _check_fact(fact: Fact, by_id: dict[str, Fact], groups: tuple[str, ...], where: str) -> Iterator[Problem]:
+    if not IDENTIFIER.fullmatch(fact.id):
+        yield Problem(what="not an identifier", where=where, got=repr(fact.id[:40]))
+    if bool(fact.printed.strip()) == bool(fact.derived):
+        yield Problem(what="exactly one of 'printed' and 'derived' is needed", where=where)
+    elif fact.printed:
+        expected = check_printed(fact.printed, fact.quantity)
+        if expected:
+            got = repr(fact.printed[:40])
+            yield Problem(what="malformed 'printed'", where=where, got=got, allowed=expected)
+    elif fact.quantity != "count":
+        yield Problem(what="only a count can be worked out", where=where, got=fact.quantity)
+    for name in (*fact.of, *(name for _, name in fact.derived), *filter(None, [fact.same])):
+        other = by_id.get(name)
+        if other is None or (name != fact.same and (other.quantity != "count" or other.id == fact.id)):
+            yield Problem(what="not the id of a count", where=where, got=repr(name[:60]))
+    for _, name in fact.derived:
+        if name in by_id and by_id[name].derived:
+            yield Problem(
+                what="worked out from a count that is itself worked out", where=where, got=repr(name)
+            )
+    if fact.group and fact.group not in groups:
+        allowed = ", ".join(groups)
+        yield Problem(what="no such group", where=where, got=repr(fact.group[:40]), allowed=allowed)
+
+
+def _check_publication(
+    publication: Publication, by_id: dict[str, Fact], outcomes: tuple[str, ...], file: str
+) -> Iterator[Problem]:
+    place = f"{file}, [published]"
+    named = [("sums", name) for rule in publication.sums for name in (rule.total, *rule.parts)]
+    named += [("samples", sample.count) for sample in publication.samples]
+    for key, name in named:
+        if name not in by_id or by_id[name].quantity != "count":
+            yield Problem(what="not the id of a count", where=f"{place}, [[{key}]]", got=repr(name[:60]))
+    for outcome in publication.assessed:
+        if outcome not in outcomes:
+            where, allowed = f"{place}, key 'assessed'", ", ".join(outcomes)
+            yield Problem(what="not an outcome", where=where, got=repr(outcome[:40]), allowed=allowed)
+    mean = publication.assessments
+    if mean and (mean not in by_id or by_id[mean].quantity != "mean_sd"):
+        yield Problem(what="not the id of a mean", where=f"{place}, key 'assessments'", got=repr(mean[:60]))
+    for table, count in Counter(t for rule in publication.star_rules for t in rule.tables).items():
+        if count > 1:
+            where = f"{place}, [[stars]], key 'tables'"
+            yield Problem(what="the table stands twice", where=where, got=repr(table))
+    for outcome, value in publication.smallest_difference:
+        where = f"{file}, [smallest_difference]"
+        if outcome not in outcomes:
+            allowed = ", ".join(outcomes)
+            yield Problem(what="not an outcome", where=where, got=repr(outcome[:40]), allowed=allowed)
+        if value <= 0:
+            yield Problem(what="not above zero", where=f"{where}, key {outcome!r}", got=f"{value:g}")

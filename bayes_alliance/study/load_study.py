@@ -1,0 +1,353 @@
+"""Loading a study folder (``study.toml``, ``cells.csv``, ``facts.csv``) into records.
+
+Every problem of these files is reported at once, each with its file, table and key or line. A study file is
+data: formulas are checked against a grammar and against the declared variables, and no text in it is ever
+evaluated.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tomllib
+from pathlib import Path
+from typing import Any, get_args
+
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.study.load_data_section import is_file, read_data_section
+from bayes_alliance.study.load_publication import read_facts, read_publication
+from bayes_alliance.study.publication import Fact
+from bayes_alliance.study.records import (
+    Cell,
+    Derived,
+    Estimand,
+    EstimandKind,
+    Kind,
+    Level,
+    Model,
+    PriorScales,
+    PriorSet,
+    Quantity,
+    Rule,
+    ScaleFamily,
+    Scoring,
+    Study,
+    TrajectoryFigure,
+    Variable,
+)
+from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
+from bayes_alliance.study.validate import check_study
+
+MAX_BYTES = 2_000_000
+CELL_COLUMNS = (
+    "table",
+    "row",
+    "column",
+    "printed",
+    "quantity",
+    "model",
+    "coefficient",
+    "variable",
+    "group",
+    "note",
+)
+
+
+def models_folder() -> Path:
+    """Give the folder of the studies that ship with the package, installed or in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed, checkout = package / "models", package.parent / "models"
+    return installed if installed.is_dir() else checkout
+
+
+def list_studies() -> list[str]:
+    """List the ids of the studies that ship with the package."""
+    return sorted(path.parent.name for path in models_folder().glob("*/study.toml"))
+
+
+def load_study(study: str | Path) -> Study:
+    """Load a study by the id of one that ships, or by the path of its folder or ``study.toml``.
+
+    Parameters
+    ----------
+    study : str or Path
+        ``"folmo2020"``, ``"path/to/folder"`` or ``"path/to/folder/study.toml"``.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        With every problem of the study's files.
+    """
+    path = _find(study)
+    problems: list[Problem] = []
+    raw = _read_bytes(path, problems)
+    table = _parse_toml(raw, path, problems)
+    if problems:
+        raise InputError(str(path), problems)
+    cells_path = path.with_name("cells.csv")
+    cells_raw = _read_bytes(cells_path, problems) if cells_path.exists() else b""
+    cells = _read_cells(cells_raw, problems)
+    facts_path = path.with_name("facts.csv")
+    facts_raw = _read_bytes(facts_path, problems) if facts_path.exists() else b""
+    facts = read_facts(facts_raw, problems)
+    digest = hashlib.sha256(b"\0".join([raw, cells_raw] + ([facts_raw] if facts_raw else []))).hexdigest()
+    built = build_study(TableReader(table, path.name, problems), cells, facts, path.parent, digest)
+    problems += check_study(built, path.name)
+    if problems:
+        raise InputError(str(path), problems)
+    return built
+
+
+def _find(study: str | Path) -> Path:
+    path = Path(study)
+    candidates = [path / "study.toml", path] if path.suffix != ".toml" else [path]
+    if IDENTIFIER.fullmatch(str(study)):
+        candidates.append(models_folder() / str(study) / "study.toml")
+    for candidate in candidates:
+        if is_file(candidate):
+            return candidate
+    problem = Problem(
+        what="no such study",
+        got=repr(str(study)[:200]),
+        allowed=f"a folder with a study.toml, or one of {', '.join(list_studies())}",
+        fix="run 'bayes-alliance studies' to list those that ship",
+    )
+    raise InputError("study", [problem])
+
+
+def read_toml(path: Path, problems: list[Problem]) -> tuple[bytes, dict[str, Any]]:
+    """Read a TOML file of a study folder: its bytes and its table; what is wrong goes to ``problems``."""
+    raw = _read_bytes(path, problems)
+    return raw, {} if problems else _parse_toml(raw, path, problems)
+
+
+def _read_bytes(path: Path, problems: list[Problem]) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size <= MAX_BYTES:
+            return path.read_bytes()
+    except OSError as error:
+        problems.append(Problem(what=f"cannot be read ({error.strerror})", where=path.name))
+        return b""
+    allowed = f"at most {MAX_BYTES} bytes"
+    problems.append(
+        Problem(what="the file is too large", where=path.name, got=f"{size} bytes", allowed=allowed)
+    )
+    return b""
+
+
+def _parse_toml(raw: bytes, path: Path, problems: list[Problem]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        problem = Problem(what="not UTF-8 text", where=path.name, got=f"a bad byte at offset {error.start}")
+    except (ValueError, RecursionError) as error:
+        # ValueError and not only its child TOMLDecodeError: an integer of thousands of digits raises it.
+        problem = Problem(what=f"not valid TOML ({error})", where=path.name)
+    problems.append(problem)
+    return {}
+
+
+def build_study(
+    top: TableReader, cells: tuple[Cell, ...], facts: tuple[Fact, ...], folder: Path, digest: str
+) -> Study:
+    """Build a study from its table, noting every problem there; cells, facts and digest are read already."""
+    head = top.subtable("study", required=True)
+    study = Study(
+        id=head.identifier("id"),
+        title=head.text("title"),
+        citation=head.text("citation"),
+        doi=head.text("doi", default=""),
+        patient=head.text("patient"),
+        time=head.text("time"),
+        time_unit=head.text("time_unit"),
+        horizon=head.number("horizon", above=0.0),
+        descriptive_group=head.text("descriptive_group", default=""),
+        folder=folder,
+        digest=digest,
+        data=read_data_section(top.subtable("data", required=True), folder),
+        variables=tuple(_variable(name, reader) for name, reader in top.named_subtables("variables")),
+        derived=tuple(_derived(name, reader) for name, reader in top.named_subtables("derived")),
+        scoring=tuple(_scoring(reader) for reader in top.tables("scoring")),
+        models=tuple(_model(reader) for reader in top.tables("models")),
+        priors=tuple(_prior_set(reader) for reader in top.tables("priors")),
+        cells=cells,
+        figures=tuple(_figure(reader) for reader in top.tables("figures")),
+        facts=facts,
+        publication=read_publication(top),
+    )
+    head.finish()
+    top.finish()
+    return study
+
+
+def _variable(name: str, reader: TableReader) -> Variable:
+    if not IDENTIFIER.fullmatch(name):
+        reader.complain_of_name(name)
+    variable = Variable(
+        name=name,
+        column=reader.text("column", default=name),
+        label=reader.text("label", default=name),
+        unit=reader.text("unit", default=""),
+        level=reader.text("level", choices=get_args(Level)),  # type: ignore[arg-type]
+        kind=reader.text("kind", choices=get_args(Kind)),  # type: ignore[arg-type]
+        minimum=reader.optional_number("minimum"),
+        maximum=reader.optional_number("maximum"),
+        step=reader.optional_number("step", above=0.0),
+        categories=reader.texts("categories"),
+        contrast=reader.number("contrast", default=1.0, above=0.0),
+        required=reader.flag("required", default=False),
+    )
+    reader.finish()
+    return variable
+
+
+def _derived(name: str, reader: TableReader) -> Derived:
+    if not IDENTIFIER.fullmatch(name):
+        reader.complain_of_name(name)
+    derived = Derived(
+        name=name,
+        label=reader.text("label", default=name),
+        unit=reader.text("unit", default=""),
+        rule=reader.text("rule", choices=get_args(Rule)),  # type: ignore[arg-type]
+        of=reader.texts("of", required=True),
+        level=reader.text("level", choices=get_args(Level), default="patient"),  # type: ignore[arg-type]
+        kind=reader.text("kind", choices=get_args(Kind)),  # type: ignore[arg-type]
+        value=reader.optional_number("value"),
+        categories=reader.texts("categories"),
+        contrast=reader.number("contrast", default=1.0, above=0.0),
+    )
+    reader.finish()
+    return derived
+
+
+def _scoring(reader: TableReader) -> Scoring:
+    scoring = Scoring(
+        instrument=reader.text("instrument", choices=("WAI",)),
+        version=reader.text("version"),
+        items=reader.text("items"),
+        subscales=reader.texts("subscales", required=True),
+        min_items=reader.integer("min_items", default=4, least=1, most=4),
+    )
+    if scoring.items and scoring.items.count("{item}") != 1:
+        reader.complain("no place for the item number", "items", allowed="a pattern such as 'wai{item}'")
+    reader.finish()
+    return scoring
+
+
+def _model(reader: TableReader) -> Model:
+    formula = reader.text("formula")
+    model = Model(
+        id=reader.identifier("id"),
+        label=reader.text("label"),
+        family=reader.text("family"),
+        outcome=formula.split("~")[0].strip(),
+        formula=formula,
+        reference=reader.text("reference", default="") or None,
+        where=reader.numbers_by_name("where"),
+        comparison=reader.identifier("comparison", default=""),
+        estimands=tuple(_estimand(item) for item in reader.tables("estimands")),
+        note=reader.text("note", default=""),
+    )
+    reader.finish()
+    return model
+
+
+def _estimand(reader: TableReader) -> Estimand:
+    estimand = Estimand(
+        name=reader.identifier("name"),
+        label=reader.text("label"),
+        weights=reader.numbers_by_name("weights"),
+        kind=reader.text("kind", choices=get_args(EstimandKind)),  # type: ignore[arg-type]
+    )
+    if not estimand.weights:
+        reader.complain("no weights", "weights", allowed="a table from coefficients to numbers")
+    reader.finish()
+    return estimand
+
+
+def _prior_set(reader: TableReader) -> PriorSet:
+    prior = PriorSet(
+        name=reader.identifier("name"),
+        label=reader.text("label"),
+        tag=reader.text("tag", default=""),
+        scales=tuple((outcome, _scales(sub)) for outcome, sub in reader.named_subtables("outcomes")),
+    )
+    reader.finish()
+    return prior
+
+
+def _scales(reader: TableReader) -> PriorScales:
+    scales = PriorScales(
+        intercept=reader.pair("intercept"),
+        slope=reader.pair("slope"),
+        effect_intercept=reader.pair("effect_intercept"),
+        effect_slope=reader.pair("effect_slope"),
+        sd_intercept=reader.number("sd_intercept", above=0.0),
+        sd_slope=reader.number("sd_slope", above=0.0),
+        sigma=reader.number("sigma", above=0.0),
+        lkj_eta=reader.number("lkj_eta", above=0.0),
+        scale_family=reader.text("scale_family", choices=get_args(ScaleFamily), default="half_normal"),  # type: ignore[arg-type]
+        scale_df=reader.number("scale_df", default=3.0, above=0.0),
+    )
+    reader.finish()
+    return scales
+
+
+def _figure(reader: TableReader) -> TrajectoryFigure:
+    lines = []
+    for line in reader.tables("lines"):
+        lines.append((line.text("label"), line.values_by_name("values")))
+        line.finish()
+    figure = TrajectoryFigure(
+        id=reader.identifier("id"),
+        title=reader.text("title"),
+        models=reader.texts("models", required=True),
+        lines=tuple(lines),
+    )
+    reader.finish()
+    return figure
+
+
+def _read_cells(raw: bytes, problems: list[Problem]) -> tuple[Cell, ...]:
+    if not raw:
+        return ()
+    try:
+        reader = csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True)
+        rows = [(reader.line_num, row) for row in reader]
+    except UnicodeDecodeError as error:
+        got = f"a bad byte at offset {error.start}"
+        problems.append(Problem(what="not UTF-8 text", where="cells.csv", got=got))
+        return ()
+    except csv.Error as error:
+        problems.append(Problem(what=f"not valid CSV ({error})", where=f"cells.csv, line {reader.line_num}"))
+        return ()
+    header, wanted = ",".join(rows[0][1]), ",".join(CELL_COLUMNS)
+    if header != wanted:
+        problems.append(
+            Problem(what="wrong header", where="cells.csv, line 1", got=header[:200], allowed=wanted)
+        )
+        return ()
+    cells = (_cell(row, line, problems) for line, row in rows[1:] if row)
+    return tuple(cell for cell in cells if cell is not None)
+
+
+def _cell(row: list[str], line: int, problems: list[Problem]) -> Cell | None:
+    where = f"cells.csv, line {line}"
+    if len(row) != len(CELL_COLUMNS):
+        allowed = str(len(CELL_COLUMNS))
+        problems.append(
+            Problem(what="wrong number of fields", where=where, got=str(len(row)), allowed=allowed)
+        )
+        return None
+    values = dict(zip(CELL_COLUMNS, row, strict=True))
+    if values["quantity"] not in get_args(Quantity):
+        got, allowed = repr(values["quantity"][:40]), ", ".join(get_args(Quantity))
+        problems.append(Problem(what="unknown quantity", where=where, got=got, allowed=allowed))
+        return None
+    return Cell(**values, line=line)  # type: ignore[arg-type]

@@ -1,0 +1,153 @@
+"""What a publication states outside its tables, and how its tables are to be read, as frozen records.
+
+Text facts are printed cells like any other: a string, a kind, and what it speaks of. Holds no arithmetic;
+:mod:`bayes_alliance.study.load_publication` reads the records and :mod:`bayes_alliance.published` judges them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bayes_alliance.study.printed_cell import Rounding
+
+FactQuantity = Literal["count", "percent", "mean_sd", "p", "explained_intercept", "explained_slope"]
+StarStyle = Literal["graded", "cumulative"]
+Criterion = Literal["ml", "reml", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """One number that the publication's text states.
+
+    Parameters
+    ----------
+    id : str
+        Key.
+    place : str
+        Section of the text.
+    what : str
+        What it counts or measures, in our words.
+    printed : str
+        As printed; empty for a fact that is worked out from others.
+    quantity : str
+        What kind of number it is.
+    group : str
+        Subgroup that it describes, or empty for all patients.
+    of : tuple of str
+        Counts that a percentage may refer to, any one of them.
+    same : str
+        Another fact about the very same patients.
+    derived : tuple of (int, str)
+        For a count worked out from others: sign and id of each.
+    model, coefficient : str
+        Which coefficient or estimand of which model a p value speaks of, or which model's variation.
+    line : int
+        Line in the file, for messages.
+    """
+
+    id: str
+    place: str
+    what: str
+    printed: str
+    quantity: FactQuantity
+    group: str = ""
+    of: tuple[str, ...] = ()
+    same: str = ""
+    derived: tuple[tuple[int, str], ...] = ()
+    model: str = ""
+    coefficient: str = ""
+    note: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarRule:
+    """What the stars of some tables mean.
+
+    Parameters
+    ----------
+    tables : tuple of str
+        Tables that the rule holds for.
+    levels : tuple of float
+        Level of one star, of two, of three: falling.
+    style : {"graded", "cumulative"}
+        Whether k stars also say that k + 1 were not earned.
+    unmarked : str
+        What the publication says of p where there is no star (``> 0.1``); empty for nothing beyond the first
+        level.
+    """
+
+    tables: tuple[str, ...]
+    levels: tuple[float, ...]
+    style: StarStyle = "graded"
+    unmarked: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumRule:
+    """Counts that must add up.
+
+    Parameters
+    ----------
+    total : str
+        Fact.
+    parts : tuple of str
+        Facts; parts of the total that do not overlap.
+    complete : bool
+        Whether nothing is left over.
+    """
+
+    total: str
+    parts: tuple[str, ...]
+    complete: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Patients on whom a predictor's model may rest: all that are stated, or fewer."""
+
+    id: str
+    label: str
+    count: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """How the tables of a publication are to be read.
+
+    Parameters
+    ----------
+    rounding : {"half_up", "half_even", "either"}
+        What its program does with ties.
+    criterion : {"ml", "reml", "unknown"}
+        What the publication says that it maximised.
+    valid_percent : bool
+        Whether percentages are of the patients with a value, so that a few may be missing.
+    df_low : float
+        The fewest degrees of freedom that a test of a coefficient may have had.
+    star_rules : tuple of StarRule
+        By table; a table without one is read as cumulative at 0.05, 0.01, 0.001.
+    sums : tuple of SumRule
+        Counts that must add up.
+    samples : tuple of Sample
+        Patients that models may rest on; the first is the stated one.
+    assessments : str
+        Fact with the mean number of rows of a patient; empty where it is not stated.
+    assessed : tuple of str
+        Outcomes that this number speaks of.
+    smallest_difference : tuple of (str, float)
+        Outcome, and the smallest difference that matters in its points (over the horizon, for slopes).
+    """
+
+    rounding: Rounding = "either"
+    criterion: Criterion = "unknown"
+    valid_percent: bool = False
+    df_low: float = 10.0
+    star_rules: tuple[StarRule, ...] = ()
+    sums: tuple[SumRule, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    assessments: str = ""
+    assessed: tuple[str, ...] = ()
+    smallest_difference: tuple[tuple[str, float], ...] = ()

@@ -1,0 +1,407 @@
+"""What must hold between the tables of a study file: names, roles and units that no single table shows.
+
+Every check is a function from a study to the problems it finds; none of them reads a file or stops at the
+first problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeGuard
+
+from bayes_alliance.errors import Problem
+from bayes_alliance.study.formula import Formula, FormulaError, check_names, parse_formula
+from bayes_alliance.study.load_publication import check_facts
+from bayes_alliance.study.printed_cell import check_printed, parse_cell
+from bayes_alliance.study.records import Cell, Derived, Model, Study, TrajectoryFigure, Variable
+
+_PART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)(?:\[(?P<level>[^\[\]:,]+)\])?")
+_RESERVED = ("sigma", "icc", "correlation")
+_DESCRIPTIVE = ("mean_sd", "percent")
+# (number of variables in 'of', number of categories, whether 'value' is needed); None for any number.
+_RULES: Mapping[str, tuple[int | None, int | None, bool]] = {
+    "below": (1, None, True),
+    "at_least": (1, None, True),
+    "count": (None, 0, False),
+    "versions": (1, 3, False),
+    "cross": (2, 4, False),
+    "offset": (1, 0, True),
+    "last": (1, 0, True),
+    "log": (1, 0, False),
+    "sqrt": (1, 0, False),
+    "square": (1, 0, False),
+}
+_KIND_OF_RESULT = {
+    "below": "binary",
+    "at_least": "binary",
+    "versions": "category",
+    "cross": "category",
+    "log": "numeric",
+    "sqrt": "numeric",
+    "square": "numeric",
+}
+_KIND_OF_INPUT = {"versions": "category", "cross": "binary"}
+
+
+def check_study(study: Study, file: str) -> list[Problem]:
+    """Check a study as a whole.
+
+    Parameters
+    ----------
+    study : Study
+        As read, each table on its own already checked.
+    file : str
+        Name of the study file, for messages.
+
+    Returns
+    -------
+    list of Problem
+        Empty for a study that holds together.
+    """
+    problems = [*_check_head(study, file), *_check_reserved(study, file), *_check_unique(study, file)]
+    for variable in study.variables:
+        problems += _check_variable(study, variable, f"{file}, [variables.{variable.name}]")
+    for position, derived in enumerate(study.derived):
+        problems += _check_derived(study, position, f"{file}, [derived.{derived.name}]")
+    problems += _check_scoring(study, f"{file}, [[scoring]]")
+    formulas: dict[str, Formula] = {}
+    for model in study.models:
+        where = f"{file}, [[models]] {model.id}"
+        try:
+            formulas[model.id] = parse_formula(model.formula)
+        except FormulaError as error:
+            got = repr(model.formula[:80])
+            problems.append(Problem(what=str(error), where=f"{where}, key 'formula'", got=got))
+            continue
+        problems += _check_formula(study, formulas[model.id], f"{where}, key 'formula'")
+        problems += _check_estimands(study, model, formulas[model.id], where)
+    for model in study.models:
+        problems += _check_place(study, model, f"{file}, [[models]] {model.id}")
+    problems += _check_priors(study, file)
+    for figure in study.figures:
+        problems += _check_figure(study, figure, f"{file}, [[figures]] {figure.id}")
+    problems += _check_facts(study, formulas, file)
+    return problems + _check_cells(study, formulas)
+
+
+def _check_facts(study: Study, formulas: Mapping[str, Formula], file: str) -> Iterator[Problem]:
+    models = {m.id: m for m in study.models}
+    group = study.every_variable.get(study.descriptive_group)
+
+    def fault(model: str, coefficient: str) -> str:
+        if model not in models:
+            return "no such model"
+        if not coefficient or coefficient in _estimand_names(models[model]) or model not in formulas:
+            return ""
+        return coefficient_fault(coefficient, formulas[model], study.every_variable)
+
+    return check_facts(
+        study.facts,
+        study.publication,
+        file=file,
+        outcomes=study.outcomes,
+        groups=group.categories if group is not None else (),
+        fault=fault,
+    )
+
+
+def _check_head(study: Study, file: str) -> Iterator[Problem]:
+    declared = [v.name for v in study.variables]
+    for key, name in (("patient", study.patient), ("time", study.time)):
+        if name and name not in declared:
+            where = f"{file}, [study], key {key!r}"
+            yield Problem(what="not among [variables]", where=where, got=repr(name))
+    group = study.every_variable.get(study.descriptive_group)
+    if study.descriptive_group and (group is None or group.kind != "binary" or group.level != "patient"):
+        yield Problem(
+            what="not a binary variable of the patient",
+            where=f"{file}, [study], key 'descriptive_group'",
+            got=repr(study.descriptive_group),
+        )
+    for table, records in (("models", study.models), ("priors", study.priors)):
+        if not records:
+            yield Problem(what=f"no [[{table}]]", where=file, allowed="at least one")
+
+
+def _check_reserved(study: Study, file: str) -> Iterator[Problem]:
+    """Refuse names that reports use for variance quantities."""
+    for name in study.every_variable:
+        if name in _RESERVED or name.startswith("sd_"):
+            yield Problem(
+                what="the name is used for a variance quantity of every model",
+                where=f"{file}, variable {name!r}",
+                allowed=f"any name but {', '.join(_RESERVED)} and those that begin with sd_",
+                fix="rename the variable; its column in the data may keep its header by 'column'",
+            )
+
+
+def _check_unique(study: Study, file: str) -> Iterator[Problem]:
+    tables: dict[str, Iterable[str]] = {
+        "[variables] and [derived]": [*(v.name for v in study.variables), *(d.name for d in study.derived)],
+        "[variables], key 'column'": [v.column for v in study.variables],
+        "[[models]], key 'id'": [m.id for m in study.models],
+        "[[priors]], key 'name'": [p.name for p in study.priors],
+        "[[figures]], key 'id'": [f.id for f in study.figures],
+    }
+    for model in study.models:
+        tables[f"[[models]] {model.id}, key 'estimands'"] = [e.name for e in model.estimands]
+    for table, names in tables.items():
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield Problem(what="the name stands twice", where=f"{file}, {table}", got=repr(name))
+
+
+def _check_variable(study: Study, variable: Variable, where: str) -> Iterator[Problem]:
+    if variable.minimum is not None and variable.maximum is not None and variable.minimum >= variable.maximum:
+        yield Problem(what="'minimum' is not below 'maximum'", where=where)
+    # The patient's identifier is the one category whose values nobody can list.
+    if variable.kind == "category" and variable.name != study.patient and len(variable.categories) < 2:
+        yield Problem(what="a category needs its values", where=f"{where}, key 'categories'")
+    if variable.name == study.time and variable.kind not in ("numeric", "integer"):
+        yield Problem(what="time is not a number", where=f"{where}, key 'kind'", got=repr(variable.kind))
+    yield from _check_categories(variable, where)
+
+
+def _check_categories(variable: Variable | Derived, where: str) -> Iterator[Problem]:
+    place = f"{where}, key 'categories'"
+    if len(set(variable.categories)) < len(variable.categories):
+        yield Problem(what="a category stands twice", where=place)
+    for value in variable.categories:
+        if not value.strip() or set(value) & set("[]:,"):
+            allowed = "text without [ ] : and ,"
+            yield Problem(what="not usable as a category", where=place, got=repr(value[:40]), allowed=allowed)
+    if variable.kind == "binary" and len(variable.categories) not in (0, 2):
+        yield Problem(what="a binary variable names both 0 and 1 or neither", where=place)
+    if variable.kind in ("numeric", "integer") and variable.categories:
+        yield Problem(what="a number has no categories", where=place)
+
+
+def _check_derived(study: Study, position: int, where: str) -> Iterator[Problem]:
+    derived = study.derived[position]
+    later = {d.name for d in study.derived[position:]}
+    earlier = {name: v for name, v in study.every_variable.items() if name not in later}
+    for name in derived.of:
+        if name not in earlier:
+            allowed = ", ".join(sorted(earlier))
+            what = "not declared, or not before this table"
+            yield Problem(what=what, where=f"{where}, key 'of'", got=repr(name), allowed=allowed)
+    yield from _check_rule(derived, earlier, where)
+    yield from _check_categories(derived, where)
+
+
+def _check_rule(derived: Derived, earlier: Mapping[str, Variable | Derived], where: str) -> Iterator[Problem]:
+    inputs, categories, valued = _RULES[derived.rule]
+    rule = f"rule {derived.rule!r}"
+    if inputs is not None and derived.of and len(derived.of) != inputs:
+        yield Problem(what=f"{rule} needs {inputs} variable(s)", where=f"{where}, key 'of'")
+    if categories is not None and len(derived.categories) != categories:
+        yield Problem(what=f"{rule} needs {categories} categories", where=f"{where}, key 'categories'")
+    if valued != (derived.value is not None):
+        verb = "needs a" if valued else "takes no"
+        yield Problem(what=f"{rule} {verb} 'value'", where=f"{where}, key 'value'")
+    wanted = _KIND_OF_RESULT.get(derived.rule)
+    if wanted and derived.kind != wanted:
+        yield Problem(what=f"{rule} gives another kind", where=f"{where}, key 'kind'", allowed=wanted)
+    wanted = _KIND_OF_INPUT.get(derived.rule)
+    for name in derived.of:
+        if wanted and name in earlier and earlier[name].kind != wanted:
+            place = f"{where}, key 'of'"
+            yield Problem(what=f"{rule} takes another kind", where=place, got=repr(name), allowed=wanted)
+
+
+def _check_scoring(study: Study, where: str) -> Iterator[Problem]:
+    names = study.every_variable
+    for scoring in study.scoring:
+        for key, used in (("version", (scoring.version,)), ("subscales", scoring.subscales)):
+            for name in used:
+                if name not in names:
+                    yield Problem(what="undeclared variable", where=f"{where}, key {key!r}", got=repr(name))
+
+
+def _check_formula(study: Study, formula: Formula, where: str) -> Iterator[Problem]:
+    names = study.every_variable
+    for name in check_names(formula, names):
+        allowed = ", ".join(sorted(names))
+        yield Problem(what="undeclared variable", where=where, got=repr(name), allowed=allowed)
+    if formula.group != study.patient:
+        what = f"the random part must be grouped by {study.patient!r}"
+        yield Problem(what=what, where=where, got=repr(formula.group))
+    if any(name != study.time for name in formula.random):
+        what = f"a random slope is supported for {study.time!r} only"
+        yield Problem(what=what, where=where, got=", ".join(formula.random))
+    response = names.get(formula.response)
+    if response is not None and response.kind == "category":
+        allowed = "a numeric variable"
+        yield Problem(what="the outcome is a category", where=where, got=repr(response.name), allowed=allowed)
+
+
+def _check_estimands(study: Study, model: Model, formula: Formula, where: str) -> Iterator[Problem]:
+    spelled = {"Intercept", *(":".join(term) for term in formula.terms)}
+    for estimand in model.estimands:
+        place = f"{where}, [[estimands]] {estimand.name}"
+        if estimand.name in spelled:
+            what = "the name is also that of a coefficient"
+            yield Problem(what=what, where=f"{place}, key 'name'", got=repr(estimand.name))
+        for coefficient, _ in estimand.weights:
+            fault = coefficient_fault(coefficient, formula, study.every_variable)
+            if fault:
+                yield Problem(what=fault, where=f"{place}, key 'weights'", got=repr(coefficient))
+
+
+def coefficient_fault(coefficient: str, formula: Formula, names: Mapping[str, Variable | Derived]) -> str:
+    """Say why a model has no coefficient spelled so, or give an empty string."""
+    if coefficient == "Intercept":
+        return "" if formula.intercept else "the formula has no intercept"
+    parts = [_PART.fullmatch(part) for part in coefficient.split(":")]
+    if not _all_matched(parts):
+        return "not spelled like a coefficient (such as months:group[second])"
+    term = tuple(part["name"] for part in parts)
+    if term not in formula.terms:
+        return "not a term of the formula"
+    for part in parts:
+        variable = names.get(part["name"])
+        if variable is None:
+            return "an undeclared variable"
+        levels = variable.categories if variable.kind == "category" else (None,)
+        if part["level"] not in levels:
+            return "a category that the variable does not have"
+        if part["level"] == levels[0] is not None and _is_contrasted(part["name"], term, formula):
+            return "the reference category, which has no coefficient"
+    return ""
+
+
+def _all_matched(parts: list[re.Match[str] | None]) -> TypeGuard[list[re.Match[str]]]:
+    return all(part is not None for part in parts)
+
+
+def _is_contrasted(name: str, term: tuple[str, ...], formula: Formula) -> bool:
+    """Whether a category enters a term by contrasts: where the term without it is in the model too."""
+    margin = frozenset(term) - {name}
+    return formula.intercept if not margin else margin in {frozenset(t) for t in formula.terms}
+
+
+def _check_place(study: Study, model: Model, where: str) -> Iterator[Problem]:
+    names = study.every_variable
+    for name, _ in model.where:
+        if name not in names or names[name].level != "patient" or names[name].kind == "category":
+            what = "not a numeric variable of the patient"
+            yield Problem(what=what, where=f"{where}, key 'where'", got=repr(name))
+    others = {m.id: m for m in study.models}
+    if model.reference is not None:
+        reference = others.get(model.reference)
+        place = f"{where}, key 'reference'"
+        if reference is None:
+            yield Problem(what="no such model", where=place, got=repr(model.reference))
+        elif (reference.outcome, reference.comparison) != (model.outcome, model.comparison):
+            what = "the reference has another outcome or stands in another comparison, so on other rows"
+            yield Problem(what=what, where=place, got=repr(model.reference))
+    first = next((m for m in study.models if m.comparison == model.comparison), model)
+    if model.comparison and (first.outcome, set(first.where)) != (model.outcome, set(model.where)):
+        what = f"another outcome or other patients than model {first.id!r} of the same comparison"
+        yield Problem(what=what, where=f"{where}, key 'comparison'", got=repr(model.comparison))
+
+
+def _check_priors(study: Study, file: str) -> Iterator[Problem]:
+    for prior in study.priors:
+        given = {outcome for outcome, _ in prior.scales}
+        where = f"{file}, [[priors]] {prior.name}, [outcomes]"
+        for outcome in study.outcomes:
+            if outcome and outcome not in given:
+                yield Problem(what=f"no table for the outcome {outcome!r}", where=where)
+        for outcome in sorted(given - set(study.every_variable)):
+            yield Problem(what="undeclared variable", where=where, got=repr(outcome))
+
+
+def _check_figure(study: Study, figure: TrajectoryFigure, where: str) -> Iterator[Problem]:
+    ids = {m.id for m in study.models}
+    for model_id in figure.models:
+        if model_id not in ids:
+            yield Problem(what="no such model", where=f"{where}, key 'models'", got=repr(model_id))
+    if not figure.lines:
+        yield Problem(what="no [[figures.lines]]", where=where)
+    names = study.every_variable
+    for label, values in figure.lines:
+        for name, value in values:
+            place = f"{where}, line {label!r}, key 'values'"
+            if name not in names:
+                yield Problem(what="undeclared variable", where=place, got=repr(name))
+            elif isinstance(value, str) != (names[name].kind == "category"):
+                yield Problem(
+                    what="wrong kind of value", where=place, got=repr(value), allowed=names[name].kind
+                )
+            elif isinstance(value, str) and value not in names[name].categories:
+                allowed = ", ".join(names[name].categories)
+                yield Problem(what="no such category", where=place, got=repr(value), allowed=allowed)
+
+
+def _check_cells(study: Study, formulas: Mapping[str, Formula]) -> list[Problem]:
+    problems: list[Problem] = []
+    seen: dict[tuple[str, str, str], int] = {}
+    for cell in study.cells:
+        where = f"cells.csv, line {cell.line} (table {cell.table}, row {cell.row!r})"
+        key = (cell.table, cell.row, cell.column)
+        if key in seen:
+            problems.append(Problem(what=f"the cell stands in line {seen[key]} too", where=where))
+        seen[key] = cell.line
+        if not cell.printed.strip():
+            problems.append(Problem(what="'printed' is empty", where=where))
+        elif expected := check_printed(cell.printed, cell.quantity):
+            got = repr(cell.printed[:40])
+            problems.append(
+                Problem(
+                    what=f"malformed cell in column {cell.column!r}", where=where, got=got, allowed=expected
+                )
+            )
+        else:
+            problems += _check_stars(study, cell, where)
+        if cell.quantity in _DESCRIPTIVE:
+            problems += _check_descriptive(study, cell, where)
+        else:
+            problems += _check_model_cell(study, cell, formulas, where)
+    return problems
+
+
+def _check_stars(study: Study, cell: Cell, where: str) -> Iterator[Problem]:
+    """Complain of more stars than the notes of the cell's table explain."""
+    rules = [rule for rule in study.publication.star_rules if cell.table in rule.tables]
+    most = len(rules[0].levels) if rules else 3
+    if parse_cell(cell.printed).stars > most:
+        allowed = f"at most {most}"
+        got = repr(cell.printed[:40])
+        yield Problem(what="more stars than the table's notes explain", where=where, got=got, allowed=allowed)
+
+
+def _check_descriptive(study: Study, cell: Cell, where: str) -> Iterator[Problem]:
+    names = study.every_variable
+    if cell.model or cell.coefficient:
+        yield Problem(what="a descriptive cell belongs to no model", where=where)
+    if cell.variable and cell.variable not in names:
+        yield Problem(what="undeclared variable", where=where, got=repr(cell.variable))
+    group = names.get(study.descriptive_group)
+    groups: Collection[str] = group.categories if group is not None else ()
+    if cell.group and cell.group not in groups:
+        allowed = ", ".join(groups) or "none: 'descriptive_group' names no groups"
+        yield Problem(what="no such group", where=where, got=repr(cell.group), allowed=allowed)
+
+
+def _check_model_cell(
+    study: Study, cell: Cell, formulas: Mapping[str, Formula], where: str
+) -> Iterator[Problem]:
+    models = {m.id: m for m in study.models}
+    if cell.model and cell.model not in models:
+        yield Problem(what="no such model", where=where, got=repr(cell.model))
+    if not cell.model and not cell.note:
+        yield Problem(what="no model and no note that says why", where=where)
+    if bool(cell.coefficient) != (cell.quantity == "estimate" and bool(cell.model)):
+        what = "a coefficient is needed for an estimate of a model, and for nothing else"
+        yield Problem(what=what, where=where, got=repr(cell.coefficient))
+    elif cell.model in formulas and cell.coefficient not in {"", *_estimand_names(models[cell.model])}:
+        fault = coefficient_fault(cell.coefficient, formulas[cell.model], study.every_variable)
+        if fault:
+            yield Problem(what=fault, where=where, got=repr(cell.coefficient))
+
+
+def _estimand_names(model: Model) -> set[str]:
+    return {estimand.name for estimand in model.estimands}

@@ -1,0 +1,104 @@
+"""Numbers and names as a reader sees them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayes_alliance.show import labels
+from bayes_alliance.study.load_study import load_study
+from bayes_alliance.study.printed_cell import parse_cell
+from bayes_alliance.study.records import Study
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return load_study("folmo2020")
+
+
+@pytest.mark.parametrize(
+    ("se", "shown"),
+    [(0.0098, "0.0098"), (0.0123, "0.012"), (0.0997, "0.10"), (0.996, "1.0"), (12.3, "12"), (140.0, "140")],
+)
+def test_the_error_shows_two_digits(se: float, shown: str) -> None:
+    """An SE below 100 has two significant digits, also where rounding carries into the next decade."""
+    assert labels.format_fixed(se, labels.count_decimals(se)) == shown
+
+
+@given(st.floats(1e-4, 99.0), st.floats(-1e3, 1e3))
+def test_rounding_is_finer_than_half_of_a_tenth_of_the_error(se: float, estimate: float) -> None:
+    """What is shown differs from the estimate by at most a twentieth of its SE."""
+    shown = float(labels.format_number(estimate, se))
+    assert abs(shown - estimate) <= 0.0501 * se
+
+
+@given(st.floats(-50.0, 50.0), st.floats(1e-3, 50.0), st.sampled_from(["", "*", "**", "***"]))
+def test_a_formatted_estimate_reads_as_a_printed_cell(estimate: float, se: float, stars: str) -> None:
+    """What we print, the reader of printed cells understands: same decimals on both, same stars."""
+    cell = parse_cell(labels.format_estimate_se(estimate, se, stars))
+    assert cell.value is not None and cell.spread is not None
+    assert cell.stars == len(stars)
+    assert cell.value.decimals == cell.spread.decimals
+    assert abs(float(cell.value.value) - estimate) <= 0.0501 * se
+
+
+def test_stars_begin_below_their_limits() -> None:
+    """A p value at a limit does not get that limit's star; NaN gets none."""
+    shown = [labels.format_stars(p) for p in (0.05, 0.0499, 0.01, 0.0099, 0.001, 0.00099, math.nan)]
+    assert shown == ["", "*", "*", "**", "**", "***", ""]
+
+
+def test_probabilities_are_never_shown_as_certain() -> None:
+    """0 and 1 from a finite number of draws are shown as bounds."""
+    assert [labels.format_p(p) for p in (0.0, 1.0, 0.5, math.nan)] == [
+        "<0.001",
+        ">0.999",
+        "0.500",
+        "undefined",
+    ]
+
+
+def test_zero_has_no_sign() -> None:
+    """A negative number that rounds to zero loses its minus."""
+    assert labels.format_fixed(-0.004, 2) == "0.00"
+    assert labels.format_fixed(-0.006, 2) == "-0.01"
+
+
+def test_the_minus_sign_replaces_only_a_sign() -> None:
+    """Hyphens within words, ranges and dates stay."""
+    assert labels.use_minus_sign("-0.03(0.01)* [-2, -1]") == "−0.03(0.01)* [−2, −1]"
+    assert labels.use_minus_sign("BSI-18, 0-9") == "BSI-18, 0-9"
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Intercept", "Intercept"),
+        ("months", "Linear slope"),
+        ("poor_outcome", "Level: Outcome by end GAF (poor)"),
+        ("months:paranoid_pd", "Slope: Paranoid personality disorder (yes)"),
+        ("months:outcome_ppd[poor_ppd]", "Slope: Outcome subgroup by paranoid PD (poor_ppd)"),
+        ("sd_months", "SD between patients, slope"),
+        ("no_such_name", "Level: no_such_name"),
+    ],
+)
+def test_coefficients_have_names(study: Study, name: str, label: str) -> None:
+    """Variables are named by their labels, categories in brackets, products with time as slopes."""
+    assert labels.label_coefficient(study, name) == label
+
+
+def test_subgroups_are_named_by_their_category(study: Study) -> None:
+    """Codes 0 and 1 become the category's name; what is not understood stays as it is."""
+    assert labels.label_group(study, "poor_outcome = 1") == "Outcome by end GAF: poor"
+    assert labels.label_group(study, "poor_outcome unknown") == "Outcome by end GAF: unknown"
+    assert labels.label_group(study, "all") == "all"
+    assert labels.label_group(study, "") == ""
+
+
+@given(st.text())
+def test_file_names_stay_in_their_folder(text: str) -> None:
+    """Whatever a study file calls a table, the file name has no separator and no dot."""
+    assert set(labels.name_file(text)) <= set("abcdefghijklmnopqrstuvwxyz0123456789_")
