@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.collapsed import CollapsedSettings
-from bayes_alliance.run.fitter import EngineChoice, RunSettings, choose_prior
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.run.settings import DEFAULT_SEED, EngineChoice, RunSettings, choose_prior
 from bayes_alliance.study.records import Source, Study
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from bayes_alliance.show.tables.record import Table
-
-DEFAULT_SEED = 2020
+    from bayes_alliance.show.tables.notebook import NotebookTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +40,17 @@ class Reanalysis(StudyResults):
     settings: RunSettings
 
     @property
-    def tables(self) -> dict[str, Table]:
+    def tables(self) -> dict[str, NotebookTable]:
         """Every table of the run by its id; each prints as Markdown and shows as HTML in a notebook."""
         from bayes_alliance.show.tables import build_tables
+        from bayes_alliance.show.tables.notebook import for_notebook
 
-        return {table.id: table for table in build_tables(self)}
+        return {table.id: for_notebook(table) for table in build_tables(self)}
 
     @property
     def figure_names(self) -> list[str]:
         """Names of the figures that :meth:`figure` can draw."""
-        from bayes_alliance.show.plots import plan_figures
+        from bayes_alliance.show.plots.plan import plan_figures
 
         return [planned.name for planned in plan_figures(self)]
 
@@ -63,7 +62,7 @@ class Reanalysis(StudyResults):
         KeyError
             If there is none of this name.
         """
-        from bayes_alliance.show.plots import plan_figures
+        from bayes_alliance.show.plots.plan import plan_figures
 
         return {planned.name: planned for planned in plan_figures(self)}[name].draw()
 
@@ -108,7 +107,7 @@ class Reanalysis(StudyResults):
 
 def _head(results: StudyResults) -> list[str]:
     from bayes_alliance.assess.checks import failed_gates
-    from bayes_alliance.show.labels import describe_provenance
+    from bayes_alliance.show.provenance import describe_provenance
 
     failed = failed_gates(results.checks)
     skipped = sum(not model.comparison for model in results.skipped)
@@ -123,7 +122,7 @@ def _head(results: StudyResults) -> list[str]:
 
 def _differences(results: StudyResults) -> list[tuple[str, str]]:
     """Name and number of every slope difference, over the horizon."""
-    from bayes_alliance.show.labels import format_summary
+    from bayes_alliance.show.numbers import format_summary
     from bayes_alliance.show.tables.shared_columns import format_effect
 
     horizon = results.study.horizon

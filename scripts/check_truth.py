@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bayes_alliance.dev.cohort_truth import check_truth, format_truth
 from bayes_alliance.runtime.pool import default_jobs
-from bayes_alliance.runtime.tasks import Workers
+from bayes_alliance.runtime.task_store import Workers
 
 
 def main() -> int:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
 from bayes_alliance.inference.ml import fit_mixed
-from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source
 
 SD, CORRELATION, SIGMA = np.array([0.8, 0.15]), -0.3, 0.5

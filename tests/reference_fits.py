@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import RowsUsed
-from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source
 
 ROOT = Path(__file__).resolve().parent.parent

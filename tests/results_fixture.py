@@ -13,10 +13,10 @@ from pathlib import Path
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.data.rows import data_from_frame
 from bayes_alliance.inference.collapsed import CollapsedSettings
-from bayes_alliance.run.fitter import EngineChoice, RunSettings
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.plots import write_figures
+from bayes_alliance.run.settings import EngineChoice, RunSettings
+from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.show.report import write_report
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Source

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.inference.collapsed import CollapsedSettings
-from bayes_alliance.run.fitter import RunSettings
+from bayes_alliance.run.settings import RunSettings
 from bayes_alliance.study.records import Estimand, Model, PriorScales, PriorSet, Source, Study
 from tests.builders import build_study, build_variable
 

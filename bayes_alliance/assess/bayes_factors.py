@@ -16,20 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.inference.collapsed import (
-    Given,
-    Target,
-    beta_prior,
-    condition,
-    effect_given,
-    make_target,
-    sample_target,
-)
+from bayes_alliance.inference.collapsed import Target, make_target, sample_target
+from bayes_alliance.inference.conditional import Given, beta_prior, condition, effect_given
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, Weights, weight_vector
-from bayes_alliance.inference.importance import ImportanceSample, log_sum_exp, smooth_tail
-from bayes_alliance.inference.likelihood import Statistics, relative_factor, summarise, weigh
+from bayes_alliance.inference.importance import ImportanceSample
+from bayes_alliance.inference.likelihood import relative_factor, weigh
 from bayes_alliance.inference.priors import CoefficientPriors
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.psis import log_sum_exp, smooth_tail
+from bayes_alliance.inference.statistics import Statistics, summarise
 
 WIDTHS = tuple(2.0 ** np.arange(-3, 4))
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from bayes_alliance.assess.summaries import Summary, summarise_draws
 from bayes_alliance.errors import RowsDifferError
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit
-from bayes_alliance.study.formula import Design
 
 
 @dataclass(frozen=True, kw_only=True)

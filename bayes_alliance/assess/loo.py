@@ -11,28 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from bayes_alliance.errors import RowsDifferError
-from bayes_alliance.inference.collapsed import leave_patients_out
-from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit, RowsUsed
-from bayes_alliance.inference.importance import log_sum_exp, smooth_tails
-from bayes_alliance.inference.likelihood import (
-    log_density_patients,
-    log_normal,
-    patient_effects,
-    predict_visits,
-    relative_factor,
-    summarise,
-)
-from bayes_alliance.inference.ml import score_aic
+from bayes_alliance.inference.design import Design
+from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
+from bayes_alliance.inference.leave_out import leave_patients_out
+from bayes_alliance.inference.likelihood import log_density_patients, relative_factor
+from bayes_alliance.inference.patient_effects import log_normal, patient_effects, predict_visits
 from bayes_alliance.inference.priors import CoefficientPriors
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.psis import log_sum_exp, smooth_tails
+from bayes_alliance.inference.statistics import summarise
 
 Target = Literal["new_patient", "new_visit", "new_visit_conditional"]
 TARGETS: tuple[Target, ...] = ("new_patient", "new_visit", "new_visit_conditional")
@@ -264,140 +255,4 @@ def refit_patients(
         elpd_i=elpd_i,
         pareto_k=pareto_k,
         n_refitted=len(chosen),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparedModel:
-    """One model's line in a comparison.
-
-    Parameters
-    ----------
-    n_parameters : int
-        Fixed and covariance parameters, as AIC counts them.
-    aic, aic_diff : float
-        Under ML; the difference from the smallest of the set.
-    elpd, se : mapping of target to float
-        Score and its standard error over units.
-    elpd_diff, se_diff, weight, p_worse : mapping of target to float
-        ``elpd_diff`` is from the best of the set (0 or negative), ``se_diff`` its standard error over paired
-        units, ``weight`` by stacking, ``p_worse`` the probability under a normal approximation that the model
-        is worse than the best (NaN for the best itself).
-    n_bad_k : mapping of target to int
-        Units with Pareto k above 0.7.
-    remark : mapping of target to str
-        ArviZ's remarks on the difference and on the score.
-    """
-
-    model_id: str
-    rows: RowsUsed
-    n_parameters: int
-    aic: float
-    aic_diff: float
-    elpd: Mapping[Target, float]
-    se: Mapping[Target, float]
-    elpd_diff: Mapping[Target, float]
-    se_diff: Mapping[Target, float]
-    weight: Mapping[Target, float]
-    p_worse: Mapping[Target, float]
-    n_bad_k: Mapping[Target, int]
-    remark: Mapping[Target, str]
-
-
-def compare_models(fits: Sequence[MixedFit], scores: Sequence[Mapping[Target, Score]]) -> list[ComparedModel]:
-    """Compare models fitted on the same rows, AIC beside LOO.
-
-    Parameters
-    ----------
-    fits : sequence of MixedFit
-        ML fits.
-    scores : sequence of mapping
-        Of the same models in the same order, one Score a target.
-
-    Returns
-    -------
-    list of ComparedModel
-        In the order given.
-
-    Raises
-    ------
-    RowsDifferError
-        If any two rest on different rows; the message gives each N.
-    """
-    flat = [s for score in scores for s in score.values()]
-    if [fit.model_id for fit in fits] != [next(iter(score.values())).model_id for score in scores]:
-        raise ValueError("fits and scores have to be of the same models in the same order")
-    _check_rows(
-        [(f"{fit.model_id} ({fit.method})", fit.rows) for fit in fits]
-        + [(f"{score.model_id} ({score.target})", score.rows) for score in flat]
-    )
-    aics = [score_aic(fit, "ml") for fit in fits]
-    tables = {target: _arviz_table([score[target] for score in scores]) for target in scores[0]}
-    return [
-        _compared(
-            fit, aic, min(aics), score, {target: table[fit.model_id] for target, table in tables.items()}
-        )
-        for fit, aic, score in zip(fits, aics, scores, strict=True)
-    ]
-
-
-def _check_rows(named: Sequence[tuple[str, RowsUsed]]) -> None:
-    if len({used.digest for _, used in named}) > 1:
-        listed = "; ".join(f"{name}: {used.n_patients} patients, {used.n_rows} rows" for name, used in named)
-        raise RowsDifferError(f"models on different rows cannot be compared ({listed})")
-
-
-def _arviz_table(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
-    """Let ArviZ compare the scores of one target.
-
-    ArviZ exponentiates the pointwise scores for stacking; the joint density of a patient with many visits
-    then underflows, and the weights stay where their optimiser began: all equal. Differences and stacking
-    weights do not change when a constant is taken off a unit's scores, so each unit's best score is.
-    """
-    import arviz_stats
-
-    if len(scores) == 1:
-        return {scores[0].model_id: {"elpd_diff": 0.0, "dse": 0.0, "weight": 1.0, "p_worse": np.nan}}
-    best: Array = np.stack([score.elpd_i for score in scores]).max(axis=0)
-    shifted = {score.model_id: _shift(score, best) for score in scores}
-    with warnings.catch_warnings():
-        # What ArviZ would warn of stands in the columns diag_diff and diag_elpd.
-        warnings.simplefilter("ignore")
-        table = arviz_stats.compare(shifted, method="stacking", round_to="none")
-    return {str(name): dict(row) for name, row in table.iterrows()}
-
-
-def _shift(score: Score, best: Array) -> Any:
-    """Take ``best`` off a score's pointwise values."""
-    elpd_i = score.elpd_i - best
-    return dataclasses.replace(score, elpd=float(np.sum(elpd_i)), elpd_i=elpd_i).elpd_data
-
-
-def _compared(
-    fit: MixedFit,
-    aic: float,
-    best: float,
-    score: Mapping[Target, Score],
-    rows: Mapping[Target, Mapping[str, Any]],
-) -> ComparedModel:
-    def column(name: str) -> dict[Target, float]:
-        return {target: float(row.get(name, np.nan)) for target, row in rows.items()}
-
-    return ComparedModel(
-        model_id=fit.model_id,
-        rows=fit.rows,
-        n_parameters=fit.n_fixed + fit.n_covariance,
-        aic=aic,
-        aic_diff=aic - best,
-        elpd={target: s.elpd for target, s in score.items()},
-        se={target: s.se for target, s in score.items()},
-        elpd_diff=column("elpd_diff"),
-        se_diff=column("dse"),
-        weight=column("weight"),
-        p_worse=column("p_worse"),
-        n_bad_k={target: s.n_bad_k for target, s in score.items()},
-        remark={
-            target: "; ".join(str(row[key]) for key in ("diag_diff", "diag_elpd") if row.get(key))
-            for target, row in rows.items()
-        },
     )

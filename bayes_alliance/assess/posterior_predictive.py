@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayes_alliance.assess.loo import psis_loo
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit
-from bayes_alliance.inference.likelihood import predict_visits, relative_factor, summarise
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.likelihood import relative_factor
+from bayes_alliance.inference.patient_effects import predict_visits
+from bayes_alliance.inference.statistics import summarise
 
 # Of more draws every k-th is used: PSIS takes draws times rows of time, and a share needs no more.
 MAX_PIT_DRAWS = 5_000

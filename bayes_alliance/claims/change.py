@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 from bayes_alliance.assess.verdicts import Verdict, combine_verdicts, judge, probabilities
-from bayes_alliance.claims.from_posterior import ClaimResult
 from bayes_alliance.claims.ledger import Ledger, Part
-from bayes_alliance.claims.multiverse import SpecificationVerdict
+from bayes_alliance.claims.multiverse_results import SpecificationVerdict
+from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.inference.fits import Array
 
 # From mild to strong: a handful of patients; what a colleague might have chosen; what the model takes for granted; what

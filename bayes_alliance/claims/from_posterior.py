@@ -6,146 +6,34 @@ very draws can be made again. Sources are never mixed: an :class:`Evaluator` hol
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bayes_alliance.assess.explained_variation import predicted_columns
-from bayes_alliance.assess.verdicts import Judgement, Verdict, combine_verdicts, judge, probabilities
+from bayes_alliance.assess.verdicts import judge, probabilities
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.patient_claims import CannotTell, draw_patients
 from bayes_alliance.claims.prior_suite import PriorVariant, variant_priors
 from bayes_alliance.claims.recode import recode
+from bayes_alliance.claims.results import ClaimResult, PartResult, Trace, combine
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit
-from bayes_alliance.inference.importance import PARETO_K_LIMIT
-from bayes_alliance.inference.likelihood import Statistics, summarise
-from bayes_alliance.run.fitter import derive_seed
-from bayes_alliance.run.plan import PlannedModel, plan_model
+from bayes_alliance.inference.psis import PARETO_K_LIMIT
+from bayes_alliance.inference.statistics import Statistics, summarise
+from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
 from bayes_alliance.run.posterior_store import design_digest
-from bayes_alliance.run.results import SkippedModel
-from bayes_alliance.study.formula import Design, parse_formula
+from bayes_alliance.runtime.seeds import derive_seed
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source, Study
 
 DRAWS = 4000
 _MORE = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """How to make the draws behind a verdict again.
-
-    Parameters
-    ----------
-    engine : str
-        ``collapsed``, ``conjugate`` (patients' shares and means) or ``cell`` (the posterior of a printed cell).
-    models, digests : tuple of str
-        Ids of the models, and the SHA-256 of the rows of each; for printed numbers, what is printed.
-    seeds : tuple of int
-        Of each fit.
-    prior, covariance : str
-        Name of the prior (set or variant); type of the random effects' covariance.
-    n_draws : int
-        Draws that the probabilities were counted over.
-    effective : float
-        How many independent ones they are worth.
-    n_patients, n_rows : int
-        Behind the first model.
-    pareto_k : float
-        Largest of the fits; NaN where there is none.
-    """
-
-    engine: str
-    models: tuple[str, ...]
-    digests: tuple[str, ...]
-    seeds: tuple[int, ...]
-    prior: str
-    covariance: str
-    n_draws: int
-    effective: float
-    n_patients: int = 0
-    n_rows: int = 0
-    pareto_k: float = math.nan
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartResult:
-    """A part of a claim, judged in one source.
-
-    Parameters
-    ----------
-    claim_id, part_id : str
-        Which.
-    source, origin : Source, str
-        Printed, real data or synthetic; and which.
-    judgement : Judgement or None
-        None where the source cannot tell.
-    reason : str
-        Then why; a remark on how far to trust the source otherwise.
-    median, lower, upper : float
-        Of the quantity in the part's unit, 95 % equal-tailed; NaN without a judgement.
-    trace : Trace or None
-        Of the draws.
-    """
-
-    claim_id: str
-    part_id: str
-    source: Source
-    origin: str
-    judgement: Judgement | None
-    reason: str = ""
-    median: float = math.nan
-    lower: float = math.nan
-    upper: float = math.nan
-    trace: Trace | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        """The word."""
-        return Verdict.UNTESTABLE if self.judgement is None else self.judgement.verdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimResult:
-    """A claim, judged in one source: the verdict of its parts together.
-
-    Parameters
-    ----------
-    verdict : Verdict
-        By the worst or best of the parts that can be tested.
-    sure : float
-        How sure: of the parts, the least (``all``) or largest (``any``); NaN where untestable.
-    parts : tuple of PartResult
-        In the order of the claim.
-    reason : str
-        Why it is untestable, if it is.
-    """
-
-    claim_id: str
-    source: Source
-    origin: str
-    verdict: Verdict
-    sure: float
-    parts: tuple[PartResult, ...]
-    reason: str = ""
-
-    @property
-    def n_tested(self) -> int:
-        """Parts that the source can test."""
-        return sum(part.judgement is not None for part in self.parts)
-
-    @property
-    def near_edge(self) -> bool:
-        """Whether a part that decides lies within two Monte-Carlo errors of a limit."""
-        return any(
-            p.judgement is not None and p.judgement.near_edge and p.verdict == self.verdict
-            for p in self.parts
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -466,23 +354,4 @@ def result_of(
         lower=float(lower),
         upper=float(upper),
         trace=trace,
-    )
-
-
-def combine(claim: Claim, parts: Sequence[PartResult], *, source: Source, origin: str) -> ClaimResult:
-    """Put the parts of a claim together."""
-    verdict = combine_verdicts(claim.combine, [part.verdict for part in parts])
-    sure = [part.judgement.sure for part in parts if part.judgement is not None]
-    # The part that decides may not be the least sure one where parts differ in kind: its own probability stands.
-    deciding = [p.judgement.sure for p in parts if p.judgement is not None and p.verdict == verdict]
-    reasons = dict.fromkeys(part.reason for part in parts if part.judgement is None)
-    pick = min if claim.combine == "all" else max
-    return ClaimResult(
-        claim_id=claim.id,
-        source=source,
-        origin=origin,
-        verdict=verdict,
-        sure=pick(deciding) if sure else math.nan,
-        parts=tuple(parts),
-        reason=(claim.untestable or "; ".join(reasons)) if verdict is Verdict.UNTESTABLE else "",
     )

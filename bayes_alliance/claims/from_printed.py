@@ -14,15 +14,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayes_alliance.claims.from_posterior import ClaimResult, PartResult, Trace, combine, result_of
+from bayes_alliance.claims.from_posterior import result_of
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.patient_claims import CannotTell, draw_printed_patients
+from bayes_alliance.claims.results import ClaimResult, PartResult, Trace, combine
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.priors import combination_prior
 from bayes_alliance.published.cell_posterior import NormalMixture, update
 from bayes_alliance.published.interaction import Contrast, subgroup_contrasts
 from bayes_alliance.published.printed_effects import BORROWED_FACTOR, PrintedEffect, printed_effects
-from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source, Study
 

@@ -25,10 +25,11 @@ from bayes_alliance.claims.ledger import Part
 from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.errors import FitError
-from bayes_alliance.inference.collapsed import without_patient
 from bayes_alliance.inference.fits import Array, Covariance
-from bayes_alliance.inference.importance import PARETO_K_LIMIT, smooth_tail
-from bayes_alliance.inference.likelihood import Statistics, log_density_patients, relative_factor
+from bayes_alliance.inference.leave_out import without_patient
+from bayes_alliance.inference.likelihood import log_density_patients, relative_factor
+from bayes_alliance.inference.psis import PARETO_K_LIMIT, smooth_tail
+from bayes_alliance.inference.statistics import Statistics
 from bayes_alliance.study.records import Study
 
 MAX_REMOVED = 10

@@ -22,7 +22,7 @@ from bayes_alliance.study.load_study import read_toml
 from bayes_alliance.study.printed_cell import check_printed
 from bayes_alliance.study.records import Model, Study
 from bayes_alliance.study.toml_reader import TableReader
-from bayes_alliance.study.validate import coefficient_fault
+from bayes_alliance.study.validate_cells import coefficient_fault
 
 FILE = "claims.toml"
 MAX_CLAIMS, MAX_PARTS = 500, 100

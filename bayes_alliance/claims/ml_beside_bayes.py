@@ -21,11 +21,11 @@ from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.prior_suite import variant_priors
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.inference.fits import Array, Effect, MixedFit, PosteriorFit
-from bayes_alliance.inference.importance import PARETO_K_LIMIT
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed
 from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.inference.psis import PARETO_K_LIMIT
 from bayes_alliance.published.printed_effects import effect_weights
-from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Cell, Study
 
 Reason = Literal["", "boundary", "df", "shrinkage", "prior", "priors of SDs", "variances not known"]

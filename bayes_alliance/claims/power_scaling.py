@@ -20,9 +20,9 @@ import numpy as np
 
 from bayes_alliance.claims.from_posterior import Fitted
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.importance import smooth_tail
 from bayes_alliance.inference.likelihood import log_density_patients, relative_factor
 from bayes_alliance.inference.priors import CoefficientPriors, log_scale_prior
+from bayes_alliance.inference.psis import smooth_tail
 
 Component = Literal["prior", "likelihood"]
 THRESHOLD = 0.05

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
-from bayes_alliance.study.formula import Design
 from bayes_alliance.study.records import Study
 
 AUTOMATIC = "automatic"

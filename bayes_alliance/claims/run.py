@@ -15,85 +15,37 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.assess.verdicts import ORDER, Verdict
-from bayes_alliance.claims.change import (
-    FEW_PATIENTS,
-    Challenge,
-    Change,
-    Family,
-    find_changes,
-    from_multiverse,
-    from_patients,
-    from_results,
+from bayes_alliance.claims.challenges import (
+    _cohort_challenges,
+    _first_rows,
+    _patient_challenges,
+    _prior_challenges,
+    is_scale,
+    option_labels,
 )
+from bayes_alliance.claims.change import Challenge, Change, find_changes, from_multiverse
 from bayes_alliance.claims.choices import Multiverse
-from bayes_alliance.claims.from_posterior import ClaimResult, Evaluator, model_quantity
+from bayes_alliance.claims.from_posterior import Evaluator, model_quantity
 from bayes_alliance.claims.from_printed import PrintedEvaluator
-from bayes_alliance.claims.leave_out import fewest_to_change, leave_one_out
-from bayes_alliance.claims.ledger import Claim, Ledger
+from bayes_alliance.claims.leave_out_tasks import PatientsResult, _remove_patients
+from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ml_beside_bayes import Approaches, compare_approaches
-from bayes_alliance.claims.multiverse import MultiverseResult, make_record, run_multiverse
+from bayes_alliance.claims.multiverse import make_record, run_multiverse
+from bayes_alliance.claims.multiverse_results import MultiverseResult
 from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.power_scaling import Sensitivity, log_likelihood, log_prior, power_sensitivity
 from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite, variant_priors
-from bayes_alliance.claims.tasks import (
-    Columns,
-    Rows,
-    Specification,
-    combine_parts,
-    judge_under,
-    load_rows,
-    restore,
-)
+from bayes_alliance.claims.results import ClaimResult
+from bayes_alliance.claims.settings import ClaimsSettings, Keeping, Reporter, name_rows
+from bayes_alliance.claims.tasks import Rows, Specification, combine_parts, judge_under, load_rows, restore
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
-from bayes_alliance.run.fitter import derive_seed
-from bayes_alliance.runtime.tasks import Finished, Task, Workers, format_failures, run_tasks
+from bayes_alliance.runtime.task_store import Task, Workers
+from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Cell, Source, Study
 
-Reporter = Callable[[str], None]
 _PRIORS_A_TASK = 3  # they share what is read and planned
 OtherTests = Callable[[StudyData, Sequence[ClaimResult]], Sequence[Challenge]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimsSettings:
-    """What to run and how.
-
-    Parameters
-    ----------
-    seed : int
-        The one number that all randomness comes from.
-    jobs : int
-        Processes.
-    draws : int
-        Of each posterior outside of the multiverse.
-    quick : bool
-        Verdicts, prior suite, power-scaling and approaches only; no multiverse and no removal of patients.
-    """
-
-    seed: int = 2020
-    jobs: int = 1
-    draws: int = 4000
-    quick: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class PatientsResult:
-    """What single patients do to one part of a claim: :class:`Influence` and :class:`Fragility` side by side."""
-
-    claim_id: str
-    part_id: str
-    n_patients: int
-    verdict: Verdict
-    n_changing: int
-    largest_shift: float
-    lowest: float
-    highest: float
-    n_refitted: int
-    n_failed: int
-    n_removed: int
-    n_tried: int
-    becomes: Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,26 +111,6 @@ class ClaimsRun:
     left: tuple[tuple[Cell, str], ...]
     remarks: tuple[str, ...]
     seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Keeping:
-    """Where finished tasks are kept, and what they depend on besides their names.
-
-    Parameters
-    ----------
-    folder : Path or None
-        None keeps nothing.
-    record : str
-        Of :func:`bayes_alliance.claims.multiverse.make_record`.
-    """
-
-    folder: Path | None
-    record: str
-
-    def within(self, name: str) -> Path | None:
-        """Give the folder of one stage."""
-        return None if self.folder is None else self.folder / name
 
 
 def spread_of(results: Sequence[tuple[str, tuple[ClaimResult, ...]]], claim_id: str) -> Counter[Verdict]:
@@ -367,11 +299,6 @@ def _compare_all(
     return tuple(compared), tuple(left)
 
 
-def name_rows(rows: Rows) -> str:
-    """Name the rows at hand in the keys of tasks: the cohort, or the start of the data's digest."""
-    return rows.digest[:12] if isinstance(rows, StudyData) else rows.stem
-
-
 def _by_prior(columns: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
     """Split columns by the prior that they were made under."""
     found: dict[str, dict[str, list[Any]]] = {}
@@ -413,141 +340,6 @@ def scale_powers(study: Study, evaluator: Evaluator, ledger: Ledger) -> tuple[Pa
     )
 
 
-def stress_patients(
-    study: Study,
-    rows: Rows,
-    choices: Multiverse,
-    claim: Claim,
-    seed: int,
-    variant: PriorVariant,
-    draws: int,
-    verdict: str,
-    open_parts: Sequence[str],
-) -> Columns:
-    """Leave patients out of one claim; pure and of the top level, for workers.
-
-    Parameters
-    ----------
-    verdict : str
-        On the whole claim.
-    open_parts : sequence of str
-        Parts whose change alone changes the claim.
-
-    Returns
-    -------
-    dict of str to list
-        One row a part, with the fields of :class:`PatientsResult`.
-    """
-    evaluator = Evaluator(study, load_rows(study, rows), choices, seed=seed, variant=variant, draws=draws)
-    found: Columns = {}
-    for part in claim.parts:
-        if not part.is_of_model or len(part.models) != 1:
-            continue
-        try:
-            fitted = evaluator.fit(part.model, part.recode)
-            own = derive_seed(seed, "patients", claim.id, part.id)
-            influence = leave_one_out(study, part, fitted, seed=own, variant=variant)
-        except CannotTell:
-            continue
-        fragility = None
-        if part.id in open_parts:
-            fragility = fewest_to_change(
-                study, part, fitted, seed=own, variant=variant, beyond=Verdict(verdict)
-            )
-        row: dict[str, Any] = {
-            "claim_id": claim.id,
-            "part_id": part.id,
-            "n_patients": influence.n_patients,
-            "verdict": influence.verdict.value,
-            "n_changing": influence.n_changing,
-            "largest_shift": influence.largest_shift,
-            "lowest": influence.lowest,
-            "highest": influence.highest,
-            "n_refitted": influence.n_refitted,
-            "n_failed": influence.n_failed,
-            "n_removed": fragility.n_removed if fragility else 0,
-            "n_tried": fragility.n_tried if fragility else 0,
-            "becomes": (fragility.becomes if fragility else influence.verdict).value,
-        }
-        for name, value in row.items():
-            found.setdefault(name, []).append(value)
-    return found or {"claim_id": []}
-
-
-def open_parts(result: ClaimResult, combine: str) -> list[str]:
-    """List the parts whose change alone would change the verdict on a claim.
-
-    A claim of which all parts must hold falls with any of them, but rises only with its last bad one; a claim of
-    which one part must hold the other way round.
-    """
-    tested = [part for part in result.parts if part.judgement is not None]
-    deciding = [part.part_id for part in tested if part.verdict is result.verdict]
-    falls = result.verdict in (Verdict.SUPPORTED, Verdict.WEAKENED)
-    if falls == (combine == "all"):
-        return [part.part_id for part in tested]
-    return deciding if len(deciding) == 1 else []
-
-
-def _remove_patients(
-    study: Study,
-    rows: Rows,
-    ledger: Ledger,
-    choices: Multiverse,
-    settings: ClaimsSettings,
-    variant: PriorVariant,
-    base: Sequence[ClaimResult],
-    keeping: Keeping,
-    report: Reporter,
-    remarks: list[str],
-) -> tuple[PatientsResult, ...]:
-    results = {result.claim_id: result for result in base}
-    tasks = [
-        Task(
-            key=f"patients_{claim.id}_of_{name_rows(rows)}",
-            arguments=(
-                study,
-                rows,
-                choices,
-                claim,
-                settings.seed,
-                variant,
-                settings.draws,
-                results[claim.id].verdict.value,
-                open_parts(results[claim.id], claim.combine),
-            ),
-            size=len(claim.parts),
-        )
-        for claim in ledger.claims
-        if claim.id in results
-        and results[claim.id].verdict is not Verdict.UNTESTABLE
-        and any(part.is_of_model and len(part.models) == 1 for part in claim.parts)
-    ]
-    done = run_tasks(
-        stress_patients,
-        tasks,
-        workers=Workers(jobs=settings.jobs),
-        store=keeping.within("patients"),
-        record=keeping.record,
-        report=report,
-        unit="parts with patients left out",
-    )
-    remarks += format_failures(done.failures)
-    return tuple(_patients_results(done))
-
-
-def _patients_results(done: Finished) -> list[PatientsResult]:
-    found = []
-    for key in done.keys:
-        columns = done.columns(key) if key in done.results else {"claim_id": []}
-        for i in range(len(columns["claim_id"])):
-            row = {name: values[i] for name, values in columns.items()}
-            row |= {name: Verdict(str(row[name])) for name in ("verdict", "becomes")}
-            for name in ("n_patients", "n_changing", "n_refitted", "n_failed", "n_removed", "n_tried"):
-                row[name] = int(row[name])
-            found.append(PatientsResult(**row))
-    return found
-
-
 def _multiverse_rows(rows: Rows, cohorts: Mapping[str, Path], choices: Multiverse) -> dict[str, Rows]:
     """Name the rows of the multiverse: those at hand first, then other cohorts if those are synthetic."""
     if isinstance(rows, StudyData):
@@ -556,58 +348,4 @@ def _multiverse_rows(rows: Rows, cohorts: Mapping[str, Path], choices: Multivers
     others = {name: path for name, path in cohorts.items() if path != rows}
     for name, path in list(others.items())[: choices.cohorts - 1]:
         found[name] = path
-    return found
-
-
-def _first_rows(result: MultiverseResult) -> list[Any]:
-    first = result.verdicts[0].rows if result.verdicts else ""
-    return [one for one in result.verdicts if one.rows == first]
-
-
-def option_labels(choices: Multiverse) -> dict[tuple[str, str], str]:
-    """Words for every option of every axis."""
-    labels = {
-        (axis.id, option.id): f"{axis.label} {option.label}"
-        for axis in choices.axes
-        for option in axis.options
-    }
-    return labels | {("covariance", "VC"): "independent random effects (VC)", ("covariance", "UN"): "UN"}
-
-
-def _cohort_challenges(
-    rows: Rows, cohorts: Mapping[str, Path], synthetic: Sequence[tuple[str, tuple[ClaimResult, ...]]]
-) -> list[Challenge]:
-    """Other cohorts challenge a verdict on one of them, and say nothing of real data."""
-    if isinstance(rows, StudyData):
-        return []
-    found: list[Challenge] = []
-    for name, results in synthetic:
-        if cohorts[name] != rows:
-            found += from_results(results, family="cohort", name=name, says=f"synthetic {name}")
-    return found
-
-
-def _patient_challenges(base: Sequence[ClaimResult], patients: Sequence[PatientsResult]) -> list[Challenge]:
-    """Turn the smallest set of any part, where it is small, into a challenge to its claim."""
-    found = []
-    for result in base:
-        own = [p for p in patients if p.claim_id == result.claim_id and p.n_removed > 0]
-        if not own:
-            continue
-        fewest = min(own, key=lambda p: p.n_removed)
-        if fewest.n_removed <= FEW_PATIENTS:
-            found.append(from_patients(result.claim_id, fewest.n_removed, fewest.n_patients, fewest.becomes))
-    return found
-
-
-def is_scale(variant: PriorVariant) -> bool:
-    """Say whether a member of the suite changes the priors of SDs or of the correlation only."""
-    return variant.sd_factor != 1.0 or (variant.lkj_eta is not None and not variant.automatic)
-
-
-def _prior_challenges(suite: Sequence[tuple[PriorVariant, tuple[ClaimResult, ...]]]) -> list[Challenge]:
-    found: list[Challenge] = []
-    for variant, results in suite:
-        family: Family = "sd_prior" if is_scale(variant) else "prior"
-        found += from_results(results, family=family, name=variant.id, says=f"prior: {variant.label}")
     return found

@@ -14,10 +14,11 @@ from typing import Any
 
 from bayes_alliance.assess.verdicts import Judgement, Probabilities, Verdict
 from bayes_alliance.claims.choices import Multiverse
-from bayes_alliance.claims.from_posterior import ClaimResult, Evaluator, PartResult, Planned, Trace, combine
+from bayes_alliance.claims.from_posterior import Evaluator, Planned
 from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.claims.recode import recode
+from bayes_alliance.claims.results import ClaimResult, PartResult, Trace, combine
 from bayes_alliance.cohorts.store import read_cohort
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import InputError

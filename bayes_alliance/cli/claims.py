@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import add_figure_style, add_reading_options, load_data, shipped_cohorts
+from bayes_alliance.cli.data import load_data, shipped_cohorts
+from bayes_alliance.cli.options import add_figure_style, add_reading_options
 from bayes_alliance.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
-    from bayes_alliance.claims.from_posterior import ClaimResult
     from bayes_alliance.claims.ledger import Ledger
+    from bayes_alliance.claims.results import ClaimResult
     from bayes_alliance.claims.run import ClaimsRun, OtherTests
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.study.records import Study
@@ -96,7 +97,8 @@ def _jobs(text: str) -> int:
 def _claims(options: argparse.Namespace) -> int:
     from bayes_alliance.claims.choices_file import load_choices
     from bayes_alliance.claims.ledger_file import load_claims
-    from bayes_alliance.claims.run import ClaimsSettings, run_claims
+    from bayes_alliance.claims.run import run_claims
+    from bayes_alliance.claims.settings import ClaimsSettings
     from bayes_alliance.show.claims_folder import claims_json, write_claims
     from bayes_alliance.study.load_study import load_study
 
@@ -201,7 +203,7 @@ def format_claims(run: ClaimsRun, width: int) -> str:
     str
         No line is longer than ``width``.
     """
-    from bayes_alliance.show.tables.claims import say_change, say_synthetic, say_verdict
+    from bayes_alliance.show.tables.claim_table import say_change, say_synthetic, say_verdict
     from bayes_alliance.show.tables.printed_posteriors import format_probability
     from bayes_alliance.study.records import Source
 

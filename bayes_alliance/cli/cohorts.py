@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.cli.data import add_reading_options, reading_options
+from bayes_alliance.cli.options import add_reading_options, reading_options
 
 MAX_COHORTS = 10_000
 DEFAULT_SEED = 2020
@@ -67,7 +67,7 @@ def _cohort(options: argparse.Namespace) -> int:
     from bayes_alliance.cohorts.store import read_cohort
     from bayes_alliance.data.rows import read_data
     from bayes_alliance.show.tables.cohorts import LIMITS, tabulate_scorecard, tabulate_spread
-    from bayes_alliance.show.tables.record import write_table
+    from bayes_alliance.show.tables.write import write_table
     from bayes_alliance.study.load_study import load_study
     from bayes_alliance.study.records import Source
 

@@ -76,10 +76,10 @@ def _seed(text: str) -> int:
 
 def _fit_large(options: argparse.Namespace) -> int:
     from bayes_alliance.errors import InputError, Problem, printable
-    from bayes_alliance.run.fitter import RunSettings, choose_prior
     from bayes_alliance.run.large.fit import fit_large
     from bayes_alliance.run.large.gather import reduce_file
-    from bayes_alliance.runtime.tasks import Workers
+    from bayes_alliance.run.settings import RunSettings, choose_prior
+    from bayes_alliance.runtime.task_store import Workers
     from bayes_alliance.simulation.setting import choose_model
     from bayes_alliance.study.load_study import load_study
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import add_figure_style
+from bayes_alliance.cli.options import add_figure_style
 
 if TYPE_CHECKING:
     from bayes_alliance.show.tables.record import Table
@@ -98,7 +98,7 @@ def _printed(options: argparse.Namespace) -> int:
         tabulate_reverse_bayes,
         tabulate_slopes,
     )
-    from bayes_alliance.show.tables.record import format_markdown
+    from bayes_alliance.show.tables.text import format_markdown
 
     study = _load(options.study)
     names = [*(prior.name for prior in study.priors), *([ROBUST] if len(study.priors) > 1 else [])]
@@ -127,7 +127,7 @@ def _printed(options: argparse.Namespace) -> int:
 
 
 def _write_tables(tables: Sequence[Table], folder: Path | None) -> list[Path]:
-    from bayes_alliance.show.tables.record import write_table
+    from bayes_alliance.show.tables.write import write_table
 
     if folder is None:
         return []
@@ -141,8 +141,8 @@ def _write_figures(study: Study, posteriors: Sequence[Any], prior: str, folder: 
         plot_prior_to_posterior,
         plot_reverse_bayes,
     )
-    from bayes_alliance.show.plots.style import save_figure
-    from bayes_alliance.show.tables.audit import STAMP
+    from bayes_alliance.show.plots.save import save_figure
+    from bayes_alliance.show.provenance import STAMP
 
     claimed = claimed_slopes(posteriors)
     if not claimed:

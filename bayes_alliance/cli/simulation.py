@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import add_figure_style
+from bayes_alliance.cli.options import add_figure_style
+from bayes_alliance.simulation.run import _BATCH, _approaches
 
 if TYPE_CHECKING:
-    from bayes_alliance.runtime.tasks import Failure, Finished, Function, Task
+    from bayes_alliance.runtime.task_store import Failure, Finished, Function, Task
     from bayes_alliance.show.tables.record import Table
     from bayes_alliance.simulation.approaches import Approach
     from bayes_alliance.simulation.setting import Setting, Variations
@@ -24,8 +25,6 @@ ENGINES = ("collapsed", "pymc", "bambi")
 DEFAULT_SEED = 2020
 MAX_STUDIES = 10_000_000
 EXIT_FAILED = 3
-# So that a task takes about a second, and an interrupted run loses no more than that of each process.
-_BATCH = {"collapsed": 20, "pymc": 2, "bambi": 1}
 
 
 def add_commands(commands: Any) -> None:
@@ -222,7 +221,8 @@ def _run(
 ) -> Finished:
     """Run tasks into a store, alone in it."""
     from bayes_alliance.runtime.files import alone_in
-    from bayes_alliance.runtime.tasks import Workers, run_tasks
+    from bayes_alliance.runtime.task_store import Workers
+    from bayes_alliance.runtime.tasks import run_tasks
 
     store.mkdir(parents=True, exist_ok=True)
     with alone_in(store):
@@ -238,9 +238,10 @@ def _run(
 
 
 def _sbc(options: argparse.Namespace) -> int:
+    from bayes_alliance.inference.versions import engine_versions
     from bayes_alliance.runtime.record_digest import digest
+    from bayes_alliance.show.plots.save import save_figure
     from bayes_alliance.show.plots.simulation import plot_ranks, tabulate_ranks
-    from bayes_alliance.show.plots.style import save_figure
     from bayes_alliance.show.tables.simulation import stamp, tabulate_calibrations
     from bayes_alliance.simulation.calibration import (
         Calibration,
@@ -273,7 +274,9 @@ def _sbc(options: argparse.Namespace) -> int:
             calibration, studies=options.studies, batch=_BATCH[options.engine], key="sbc"
         )
         _tell(options, f"engine {options.engine}, prior set {name}")
-        done = _run(options, calibrate_batch, tasks, folder / "studies" / key, digest(calibration))
+        done = _run(
+            options, calibrate_batch, tasks, folder / "studies" / key, digest(calibration, engine_versions())
+        )
         sizes = {task.key: task.size for task in tasks}
         failed = [(failure.reason, sizes[failure.key]) for failure in done.failures]
         results.append(
@@ -301,8 +304,8 @@ def _sbc(options: argparse.Namespace) -> int:
 
 
 def _power(options: argparse.Namespace) -> int:
+    from bayes_alliance.show.plots.save import save_figure
     from bayes_alliance.show.plots.simulation import plot_curves, tabulate_curves
-    from bayes_alliance.show.plots.style import save_figure
     from bayes_alliance.show.tables.simulation import stamp, tabulate_performance
     from bayes_alliance.simulation.performance import measure_performance
     from bayes_alliance.simulation.setting import design_conditions
@@ -355,8 +358,8 @@ def _variations(options: argparse.Namespace, setting: Setting, marked: str) -> V
 
 def _compare(options: argparse.Namespace) -> int:
     from bayes_alliance.cli.data import shipped_cohorts
+    from bayes_alliance.show.plots.save import save_figure
     from bayes_alliance.show.plots.simulation import plot_approaches, tabulate_approaches
-    from bayes_alliance.show.plots.style import save_figure
     from bayes_alliance.show.tables.simulation import stamp, tabulate_ensemble, tabulate_performance
     from bayes_alliance.simulation.ensemble_comparison import compare_on_cohorts
     from bayes_alliance.simulation.performance import measure_performance
@@ -419,18 +422,6 @@ def _choose(text: str, allowed: Sequence[str], option: str) -> list[str]:
     return names
 
 
-def _approaches(setting: Setting, engines: Sequence[str], priors: Sequence[str]) -> list[Approach]:
-    from bayes_alliance.simulation.approaches import Approach
-
-    frequentist = [Approach(method="ML"), Approach(method="REML")]
-    bayes = [
-        Approach(method="Bayes", engine=engine, priors=setting.priors(name))  # type: ignore[arg-type]
-        for engine in engines
-        for name in priors
-    ]
-    return [*frequentist, *bayes]
-
-
 def _trials(
     options: argparse.Namespace,
     setting: Setting,
@@ -444,6 +435,7 @@ def _trials(
     import pandas as pd
 
     from bayes_alliance.errors import AllianceError
+    from bayes_alliance.inference.versions import engine_versions
     from bayes_alliance.runtime.record_digest import digest
     from bayes_alliance.runtime.tasks import format_failures
     from bayes_alliance.simulation.trials import trial_tasks, try_batch
@@ -456,7 +448,7 @@ def _trials(
         tasks = trial_tasks(
             condition, approaches, setting.estimands, studies=options.studies, batch=_BATCH.get(engine, 20)
         )
-        record = digest(condition, approaches, setting.estimands)
+        record = digest(condition, approaches, setting.estimands, engine_versions())
         done = _run(options, try_batch, tasks, folder / "studies" / setting.model.id, record)
         sizes = {task.key: task.size for task in tasks}
         failures += done.failures
@@ -481,7 +473,7 @@ def _raise(problems: Sequence[Any], option: str) -> None:
 
 
 def _write(tables: Sequence[Table], folder: Path) -> list[Path]:
-    from bayes_alliance.show.tables.record import write_table
+    from bayes_alliance.show.tables.write import write_table
 
     return [path for table in tables for path in write_table(table, folder)]
 
@@ -497,7 +489,7 @@ def _show(options: argparse.Namespace, setting: Setting, tables: Sequence[Table]
     import dataclasses
 
     from bayes_alliance.errors import printable
-    from bayes_alliance.show.tables.record import format_markdown
+    from bayes_alliance.show.tables.text import format_markdown
 
     if options.json:
         return

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import add_figure_style, add_reading_options, load_data
+from bayes_alliance.cli.data import load_data
+from bayes_alliance.cli.options import add_figure_style, add_reading_options
 
 if TYPE_CHECKING:
     from bayes_alliance.show.tables.record import Table
@@ -84,9 +85,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _stress(options: argparse.Namespace) -> int:
-    from bayes_alliance.run.fitter import RunSettings, choose_prior
-    from bayes_alliance.show.tables.record import format_markdown
+    from bayes_alliance.run.settings import RunSettings, choose_prior
     from bayes_alliance.show.tables.stress import build_stress_tables
+    from bayes_alliance.show.tables.text import format_markdown
     from bayes_alliance.stress.likelihoods import ALL
     from bayes_alliance.stress.run import StressSettings, run_stress
     from bayes_alliance.study.load_study import load_study
@@ -131,7 +132,7 @@ def _write(
 ) -> list[Path]:
     """Write tables, JSON and figures; none of them holds a patient's row."""
     from bayes_alliance.runtime.files import write_whole
-    from bayes_alliance.show.tables.record import write_table
+    from bayes_alliance.show.tables.write import write_table
 
     folder.mkdir(parents=True, exist_ok=True)
     written = [path for table in tables for path in write_table(table, folder)]
@@ -139,9 +140,9 @@ def _write(
     write_whole(path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     written.append(path)
     if figures:
+        from bayes_alliance.show.plots.save import save_figure
         from bayes_alliance.show.plots.stress import figures_of
-        from bayes_alliance.show.plots.style import save_figure
-        from bayes_alliance.show.tables.stress import stamp_stress
+        from bayes_alliance.show.provenance import stamp_stress
 
         for stem, (figure, rows) in figures_of(results).items():
             written += save_figure(figure, folder / stem, rows=rows, provenance=stamp_stress(results))

@@ -24,14 +24,17 @@ from bayes_alliance.cohorts.rebuild import Scale, rebuild_scores
 from bayes_alliance.cohorts.solver.sensitivity import lay_out
 from bayes_alliance.cohorts.solver.targets import list_targets
 from bayes_alliance.dev.invented import InventedTable, invent_table
-from bayes_alliance.inference.collapsed import beta_prior, condition, effect_given, make_target, sample_target
+from bayes_alliance.inference.collapsed import make_target, sample_target
+from bayes_alliance.inference.conditional import beta_prior, condition, effect_given
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Weights, weight_vector
-from bayes_alliance.inference.likelihood import relative_factor, summarise, weigh
+from bayes_alliance.inference.likelihood import relative_factor, weigh
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
+from bayes_alliance.inference.statistics import summarise
+from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.published.printed_effects import effect_weights
-from bayes_alliance.run.fitter import engine_versions
-from bayes_alliance.runtime.tasks import Failure, Task, Workers, run_tasks
-from bayes_alliance.study.formula import Design
+from bayes_alliance.runtime.task_store import Failure, Task, Workers
+from bayes_alliance.runtime.tasks import run_tasks
 
 QUANTILES = (0.025, 0.5, 0.975)
 SIZES = (10, 20, 40)  # of ensembles

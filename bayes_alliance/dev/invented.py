@@ -20,10 +20,11 @@ from bayes_alliance.dev.invented_study import (
     build_study,
     crossed_estimands,
 )
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, MixedFit, RowsUsed
-from bayes_alliance.inference.likelihood import summarise
 from bayes_alliance.inference.ml import compare_means, compare_shares, estimate_effect, fit_mixed, score_aic
-from bayes_alliance.study.formula import Design, parse_formula
+from bayes_alliance.inference.statistics import summarise
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import Cell, Source, Study
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_alliance.dev.invented import invent_table
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.published.cell_posterior import Banded, CellPosterior, cell_posteriors
 from bayes_alliance.published.printed_effects import PrintedEffect
-from bayes_alliance.study.formula import Design
 
 MONTE_CARLO_ERRORS = 3.0
 QUANTITIES = ("mean", "sd", "lower", "upper", "p_direction")

@@ -13,13 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.fits import Array, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.stress.grid_mass import Grid
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.sampled import SampledSettings, SampledVariant, fit_sampled
 from bayes_alliance.stress.sampled_model import Family
-from bayes_alliance.study.formula import build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Estimand, Model, PriorScales, Source
 
 GRID = Grid(minimum=1.0, maximum=7.0, step=0.25)

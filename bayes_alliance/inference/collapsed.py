@@ -16,22 +16,21 @@ With :math:`\gamma = R(\beta - \hat\beta_{OLS})` and prior precision P, for one 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.conditional import BetaPrior, Given, _solve_upper, beta_prior, condition
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit, RowsUsed
-from bayes_alliance.inference.importance import ImportanceSample, Mixture, log_sum_exp, sample_importance
-from bayes_alliance.inference.likelihood import Statistics, has_residual, relative_factor, summarise, weigh
+from bayes_alliance.inference.importance import ImportanceSample, Mixture, sample_importance
+from bayes_alliance.inference.likelihood import relative_factor, weigh
 from bayes_alliance.inference.priors import CoefficientPriors, log_scale_prior
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.statistics import Statistics, has_residual, summarise
 
 CHAINS = 4
 _KNEE = -1.5
@@ -53,135 +52,6 @@ class CollapsedSettings:
 
     draws: int = 4000
     pool: float = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class BetaPrior:
-    """Normal prior of the fixed effects in the orthonormal basis of the statistics.
-
-    Parameters
-    ----------
-    precision : ndarray, shape (p, p)
-        Zero where the prior is flat.
-    shift : ndarray, shape (p,)
-        Precision times mean.
-    constant : float
-        ``m'Pm - log|P|``; NaN under a flat prior, which has no evidence.
-    """
-
-    precision: Array
-    shift: Array
-    constant: float
-
-
-def beta_prior(stats: Statistics, mean: Array, sd: Array) -> BetaPrior:
-    """Turn independent Normal priors on the coefficients into the statistics' basis."""
-    back = np.linalg.inv(stats.basis)
-    precision = back.T @ (sd[:, None] ** -2.0 * back)
-    centre = stats.basis @ (mean - stats.beta_ols)
-    logdet = -2.0 * np.sum(np.log(sd)) - 2.0 * np.sum(np.log(np.abs(np.diagonal(stats.basis))))
-    constant = float(centre @ precision @ centre - logdet) if np.all(np.isfinite(sd)) else math.nan
-    return BetaPrior(precision=precision, shift=precision @ centre, constant=constant)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What the data and the prior say of the fixed effects for each of ``s`` covariances.
-
-    Parameters
-    ----------
-    log_marginal : ndarray, shape (s,)
-        Log density of the data, fixed and random effects integrated out.
-    centre : ndarray, shape (s, p)
-        Conditional posterior mean of gamma.
-    root : ndarray, shape (s, p, p)
-        Lower Cholesky factor of its precision.
-    """
-
-    log_marginal: Array
-    centre: Array
-    root: Array
-
-    def at(self, chosen: NDArray[np.int64]) -> Given:
-        """Pick some of the covariances."""
-        return Given(
-            log_marginal=self.log_marginal[chosen], centre=self.centre[chosen], root=self.root[chosen]
-        )
-
-
-def condition(prior: BetaPrior, n_rows: int, logdet: Array, quadratic: Array, sigma: Array) -> Given:
-    """Integrate the fixed effects out of the weighted products of :func:`bayes_alliance.inference.likelihood.weigh`."""
-    p = quadratic.shape[1] - 1
-    variance = sigma**2
-    precision = quadratic[:, :p, :p] / variance[:, None, None] + prior.precision
-    shift = quadratic[:, :p, p] / variance[:, None] + prior.shift
-    root, usable = _cholesky(precision)
-    half = _solve_lower(root, shift)
-    centre = _solve_upper(root, half)
-    explained = np.sum(half**2, axis=1)
-    log_root = np.sum(np.log(np.diagonal(root, axis1=1, axis2=2)), axis=1)
-    constant = prior.constant if math.isfinite(prior.constant) else 0.0
-    log_marginal = -0.5 * (
-        n_rows * np.log(2.0 * np.pi * variance)
-        + logdet
-        + quadratic[:, p, p] / variance
-        + constant
-        - explained
-        + 2.0 * log_root
-    )
-    return Given(log_marginal=np.where(usable, log_marginal, -np.inf), centre=centre, root=root)
-
-
-def effect_given(given: Given, stats: Statistics, weights: Array) -> tuple[Array, Array]:
-    """Mean and variance of a combination of fixed effects for each parameter value that was conditioned on.
-
-    Parameters
-    ----------
-    given : Given
-        Of ``s`` parameter values.
-    stats : Statistics
-        Behind it.
-    weights : ndarray, shape (p,)
-        The combination, in original coefficients.
-
-    Returns
-    -------
-    mean, variance : ndarray, shape (s,)
-    """
-    direction = np.linalg.solve(stats.basis.T, weights)
-    mean = float(weights @ stats.beta_ols) + given.centre @ direction
-    half = np.linalg.solve(given.root, np.broadcast_to(direction[:, None], (*given.centre.shape, 1)))[..., 0]
-    return mean, np.sum(half**2, axis=1)
-
-
-def _cholesky(precision: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Factor each matrix; one that rounding has spoilt (a residual SD of next to nothing) is marked."""
-    try:
-        return np.linalg.cholesky(precision), np.ones(len(precision), dtype=bool)
-    except np.linalg.LinAlgError:
-        usable = np.linalg.eigvalsh(precision)[:, 0] > 0.0
-        whole = np.where(usable[:, None, None], precision, np.eye(precision.shape[1]))
-        return np.linalg.cholesky(whole), usable
-
-
-def _solve_lower(root: Array, values: Array) -> Array:
-    """Solve ``root @ out = values`` for many small lower triangular matrices together.
-
-    A loop over the few columns, vectorised over matrices, is several times faster than LAPACK on each.
-    """
-    out = np.empty_like(values)
-    for i in range(values.shape[1]):
-        out[:, i] = (values[:, i] - np.sum(root[:, i, :i] * out[:, :i], axis=1)) / root[:, i, i]
-    return out
-
-
-def _solve_upper(root: Array, values: Array) -> Array:
-    """Solve ``root.T @ out = values`` likewise."""
-    out = np.empty_like(values)
-    for i in reversed(range(values.shape[1])):
-        rest = np.sum(root[:, i + 1 :, i] * out[:, i + 1 :], axis=1)
-        out[:, i] = (values[:, i] - rest) / root[:, i, i]
-    return out
 
 
 def bend(points: Array) -> tuple[Array, Array]:
@@ -445,102 +315,3 @@ def draw_parameters(
     gamma = given.centre + _solve_upper(given.root, noise)
     beta = target.stats.beta_ols + gamma @ np.linalg.inv(target.stats.basis).T
     return beta, *target.unpack(points)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """Leave-one-patient-out by integration, patient by patient.
-
-    Parameters
-    ----------
-    elpd_i : ndarray, shape (n_patients,)
-        Log predictive density of each patient's rows given all other patients.
-    error_i : ndarray, shape (n_patients,)
-        Its Monte-Carlo standard error.
-    pareto_k : ndarray, shape (n_patients,)
-        Of the importance draws of the posterior without the patient.
-    """
-
-    elpd_i: Array
-    error_i: Array
-    pareto_k: Array
-
-
-def without_patient(stats: Statistics, patient: int) -> Statistics:
-    """Take one patient's contribution out of the statistics."""
-    schedule = stats.schedule[patient]
-    counts = stats.counts.copy()
-    counts[schedule] -= 1.0
-    q, width = stats.patient_zd.shape[1:]
-    k, l = np.triu_indices(q)
-    a, b = np.triu_indices(width)
-    zd = stats.patient_zd[patient]
-    product = zd[k][:, a] * zd[l][:, b]
-    other = zd[l][:, a] * zd[k][:, b]
-    moments = stats.moments.copy()
-    moments[schedule] -= np.where((k == l)[:, None], product, product + other)
-    dd = np.zeros_like(stats.dd)
-    dd[a, b] = dd[b, a] = stats.patient_dd[patient]
-    return dataclasses.replace(
-        stats,
-        n_rows=stats.n_rows - int(stats.patient_rows[patient]),
-        n_patients=stats.n_patients - 1,
-        counts=counts,
-        moments=moments,
-        dd=stats.dd - dd,
-    )
-
-
-def leave_patients_out(
-    stats: Statistics,
-    priors: CoefficientPriors,
-    *,
-    seed: int,
-    covariance: Covariance = "UN",
-    count: int = 2000,
-    patients: NDArray[np.integer[Any]] | None = None,
-) -> LeftOut:
-    r"""Refit without each patient in turn and score the patient's rows exactly.
-
-    :math:`\log p(y_i \mid y_{-i}) = \log\int p(y_i\mid\theta) p(\theta\mid y_{-i}) d\theta` by importance draws
-    of :math:`p(\theta\mid y_{-i})`, fixed effects integrated out under both data sets.
-
-    Parameters
-    ----------
-    count : int
-        Importance draws of each refit.
-    patients : ndarray of int, optional
-        Which patients to leave out; all by default.
-    """
-    whole = make_target(stats, priors, covariance)
-    rng = np.random.default_rng(seed)
-    base = sample_target(whole, rng=rng, count=count)
-    chosen = np.arange(stats.n_patients) if patients is None else np.asarray(patients, dtype=int)
-    with threadpool_limits(1):
-        found = np.array([_leave_out(whole, int(i), base.proposal, count, rng) for i in chosen]).reshape(
-            -1, 3
-        )
-    return LeftOut(elpd_i=found[:, 0], error_i=found[:, 1], pareto_k=found[:, 2])
-
-
-def _leave_out(
-    whole: Target, patient: int, proposal: Mixture, count: int, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    rest = dataclasses.replace(whole, stats=without_patient(whole.stats, patient))
-    remembered = _Remembered(rest)
-    sample = sample_importance(
-        remembered,
-        np.empty(0),
-        rng=rng,
-        count=count,
-        proposal=proposal,
-        adapt_count=min(count, 500),
-        rounds=2,
-    )
-    gain = whole.given(sample.points).log_marginal - remembered.given.log_marginal
-    with np.errstate(divide="ignore"):
-        logs = np.log(sample.weights) + gain
-    elpd = float(log_sum_exp(logs))
-    share = np.exp(logs - elpd)
-    error = float(np.sqrt(np.sum((share - sample.weights) ** 2)))
-    return elpd, error, sample.pareto_k

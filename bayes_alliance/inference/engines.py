@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Covariance, PosteriorFit, RowsUsed
-from bayes_alliance.inference.importance import PARETO_K_LIMIT
 from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.inference.psis import PARETO_K_LIMIT
 from bayes_alliance.inference.pymc.sample import SamplerSettings, fit_bambi, fit_pymc
-from bayes_alliance.study.formula import Design
 
 if TYPE_CHECKING:
     import pandas as pd

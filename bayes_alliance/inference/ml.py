@@ -20,16 +20,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, Effect, MixedFit, RowsUsed, Weights
-from bayes_alliance.inference.likelihood import (
-    Profile,
-    Statistics,
-    differentiate,
-    has_residual,
-    profile,
-    summarise,
-)
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.profile import Profile, differentiate, profile
+from bayes_alliance.inference.statistics import Statistics, has_residual, summarise
 
 Method = Literal["ML", "REML"]
 Dialect = Literal["ml", "spss_reml", "lme4_reml"]

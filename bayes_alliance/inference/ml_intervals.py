@@ -16,10 +16,11 @@ import numpy as np
 from scipy import optimize, special
 
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, MixedFit, Weights
-from bayes_alliance.inference.likelihood import Statistics, relative_factor, summarise, weigh
+from bayes_alliance.inference.likelihood import relative_factor, weigh
 from bayes_alliance.inference.ml import fit_mixed
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.statistics import Statistics, summarise
 
 Profile = Callable[[float], float]
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.study.formula import Design, Formula
+from bayes_alliance.study.formula import Formula
 from bayes_alliance.study.records import PriorScales, ScaleFamily, Study
 
 

@@ -6,61 +6,20 @@ Knows of engines, priors, seeds and the store; not of what the posteriors are fo
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import importlib.metadata
-import platform
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import Engine, EngineSettings, engine_covariance, fit_posterior
 from bayes_alliance.inference.fits import Covariance, MixedFit, PosteriorFit, RowsUsed
 from bayes_alliance.inference.ml import Method, fit_mixed
-from bayes_alliance.inference.priors import CoefficientPriors, check_prior, coefficient_priors
-from bayes_alliance.inference.pymc.sample import SamplerSettings
+from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
+from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.run.plan import PlannedModel
 from bayes_alliance.run.posterior_store import design_digest, fit_record, load_fit, store_fit
-from bayes_alliance.runtime.digest import code_digest
-from bayes_alliance.study.formula import Design
+from bayes_alliance.run.settings import Reporter, RunSettings, choose_prior
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Study
-
-EngineChoice = Literal["pymc", "bambi", "collapsed", "none"]
-Reporter = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """What to run and how.
-
-    Parameters
-    ----------
-    engine : {"pymc", "bambi", "collapsed", "none"}
-        Which posterior; "none" runs the frequentist part only.
-    prior : str
-        Name of a prior set of the study; empty for its first.
-    seed : int
-        The one number that all randomness of the run comes from.
-    models : tuple of str
-        Ids to run; empty for all.
-    exact : bool
-        Refit without every patient in turn for the new-patient score, not only where Pareto k is high.
-    sampler : SamplerSettings
-        Of NUTS.
-    collapsed : CollapsedSettings
-        Of the collapsed engine.
-    """
-
-    engine: EngineChoice = "pymc"
-    prior: str = ""
-    seed: int = 2020
-    models: tuple[str, ...] = ()
-    exact: bool = False
-    sampler: SamplerSettings = dataclasses.field(default_factory=SamplerSettings)
-    collapsed: CollapsedSettings = dataclasses.field(default_factory=CollapsedSettings)
 
 
 class Fitter:
@@ -179,34 +138,3 @@ class Fitter:
 
 def _fit_key(planned: PlannedModel, engine: Engine, covariance: Covariance) -> str:
     return f"{engine}|{covariance}|{planned.design.formula.text}|{design_digest(planned.design)}"
-
-
-def derive_seed(seed: int, *parts: str) -> int:
-    """Derive the seed of one task from the run's seed and the task's name, whatever the order of tasks."""
-    text = "\0".join((str(seed), *parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-
-
-def choose_prior(study: Study, settings: RunSettings) -> str:
-    """Give the name of the prior set of a run: the one asked for, or the study's first.
-
-    Raises
-    ------
-    InputError
-        If the study has no set of that name.
-    """
-    if settings.prior or study.priors:
-        name = settings.prior or study.priors[0].name
-        check_prior(study, name)
-        return name
-    if settings.engine != "none":
-        raise InputError(f"study {study.id}", [Problem(what="it states no priors, so it has no posterior")])
-    return ""
-
-
-def engine_versions() -> str:
-    """Return the versions of Python and of the packages, and the digest of the code, that a posterior depends on."""
-    names = ("bayes-alliance", "pymc", "pytensor", "bambi", "nutpie", "numba", "numpy")
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
-    code = code_digest("bayes_alliance.inference.engines", "bayes_alliance.run.posterior_store")
-    return ", ".join([*versions, f"Python {platform.python_version()}", f"code {code}"])

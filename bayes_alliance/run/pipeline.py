@@ -15,25 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bayes_alliance.assess.bayes_factors import BayesFactorCurve, NamedEffect, bayes_factor_curves
-from bayes_alliance.assess.checks import Check, check_agreement, check_fit, check_posterior, check_scores
+from bayes_alliance.assess.checks import Check
 from bayes_alliance.assess.descriptives import describe_patients
-from bayes_alliance.assess.engine_agreement import Agreement, compare_engines
-from bayes_alliance.assess.explained_variation import ExplainedVariation, explain
-from bayes_alliance.assess.loo import TARGETS, Score, Target, compare_models, refit_patients, score_model
-from bayes_alliance.assess.posterior_predictive import Scale, check_predictions, loo_pit, simulate_replicates
-from bayes_alliance.assess.summaries import model_quantities
-from bayes_alliance.data.rows import StudyData, digest_rows, freeze_rows
+from bayes_alliance.assess.loo_compare import compare_models
+from bayes_alliance.data.rows import StudyData, digest_rows
 from bayes_alliance.errors import FitError
-from bayes_alliance.inference.fits import MixedFit, PosteriorFit
-from bayes_alliance.inference.ml import LikelihoodRatio, compare_nested
-from bayes_alliance.run.fitter import Fitter, Reporter, RunSettings, derive_seed
+from bayes_alliance.inference.design import Design
+from bayes_alliance.inference.fits import PosteriorFit
+from bayes_alliance.run.fitter import Fitter
+from bayes_alliance.run.judge_model import _model_numbers, _RunKey
 from bayes_alliance.run.number_store import Derived, identify_numbers
-from bayes_alliance.run.plan import Plan, PlannedModel, plan_model, plan_study
+from bayes_alliance.run.plan import Plan, PlannedModel, SkippedModel, plan_study
 from bayes_alliance.run.posterior_store import design_digest, draws_digest
 from bayes_alliance.run.results import (
     ComparisonSet,
@@ -41,17 +35,15 @@ from bayes_alliance.run.results import (
     ModelRun,
     PredictiveResult,
     ScoredModel,
-    SkippedModel,
     StudyResults,
 )
+from bayes_alliance.run.score_model import _predict, _score_model
+from bayes_alliance.run.settings import Reporter, RunSettings
 from bayes_alliance.runtime.pool import Pool, Promise
-from bayes_alliance.study.formula import Design, parse_formula
-from bayes_alliance.study.records import Study, Variable
+from bayes_alliance.study.records import Study
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-REPLICATES = 1000
+    pass
 
 
 def run_study(
@@ -144,26 +136,6 @@ def _identify(study: Study, data: StudyData, settings: RunSettings, prior: str) 
         data=f"{data.source.value} {data.absent} {digest_rows(data.rows, data.rows.columns)}",
         settings=repr(how),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _RunKey:
-    """A run, by name and by what its fits need."""
-
-    name: str
-    study: Study
-    settings: RunSettings
-
-
-_FITTERS: dict[str, Fitter] = {}
-
-
-def _fitter_here(run: _RunKey) -> Fitter:
-    """Give the fitter of a run in this process: models share references, and scores share posteriors with them."""
-    if run.name not in _FITTERS:
-        _FITTERS.clear()
-        _FITTERS[run.name] = Fitter(run.study, run.settings, store=None, report=lambda line: None, total=1)
-    return _FITTERS[run.name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,118 +239,6 @@ def _model_run(planned: PlannedModel, posterior: PosteriorFit | None, numbers: M
     )
 
 
-def _model_numbers(
-    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, run: _RunKey
-) -> ModelNumbers:
-    """Compute what follows from the fits of a model."""
-    with threadpool_limits(limits=1, user_api="blas"):
-        return _judge(data, planned, posterior, _fitter_here(run))
-
-
-def _judge(
-    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
-) -> ModelNumbers:
-    model, design = planned.model, planned.design
-    ml = fitter.mixed(design, planned.rows, model_id=model.id)
-    reml = fitter.mixed(design, planned.rows, model_id=model.id, method="REML")
-    quantities = tuple(model_quantities(model, ml=ml, reml=reml, posterior=posterior))
-    checks = check_fit(ml, reml)
-    if posterior is not None:
-        checks += check_posterior(posterior, quantities)
-    agreement = _agreement(planned, posterior, fitter)
-    if agreement:
-        checks.append(check_agreement(model.id, agreement))
-    return ModelNumbers(
-        ml=ml,
-        reml=reml,
-        quantities=quantities,
-        explained=_explained(data, planned, ml, posterior, fitter),
-        slope_test=_slope_test(planned, ml, fitter),
-        unconditional_test=_unconditional_test(planned, ml, fitter),
-        agreement=agreement,
-        bayes_factors=() if posterior is None else _bayes_factors(planned, fitter),
-        checks=tuple(checks),
-    )
-
-
-def _agreement(
-    planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
-) -> tuple[Agreement, ...]:
-    """Compare a sampled posterior with the collapsed engine's, unless that engine handed over itself."""
-    if posterior is None or fitter.settings.engine == "collapsed":
-        return ()
-    twin = fitter.collapsed(planned, posterior.covariance)
-    return compare_engines(posterior, twin) if twin.engine == "collapsed" else ()
-
-
-def _bayes_factors(planned: PlannedModel, fitter: Fitter) -> tuple[BayesFactorCurve, ...]:
-    """Bayes factors of every slope deviation and contrast of the model."""
-    effects = [
-        NamedEffect(weights=estimand.weights, name=estimand.name, label=estimand.label)
-        for estimand in planned.model.estimands
-        if estimand.kind in ("slope_deviation", "slope_contrast")
-    ]
-    seed = derive_seed(fitter.settings.seed, "evidence", planned.model.id)
-    curves = bayes_factor_curves(
-        planned.design, fitter.priors(planned), effects, seed=seed, model_id=planned.model.id
-    )
-    return tuple(curves)
-
-
-def _explained(
-    data: StudyData, planned: PlannedModel, ml: MixedFit, posterior: PosteriorFit | None, fitter: Fitter
-) -> ExplainedVariation | None:
-    """Explained variation against the reference, refitted on the model's own rows and on all of its own.
-
-    None where the reference does not stand on the very visits of the model: it needs a variable that is missing
-    on some of them, or it is of other patients.
-    """
-    if planned.model.reference is None or planned.model.reference == planned.model.id:
-        return None
-    study = fitter.study
-    reference = study.model(planned.model.reference)
-    names = parse_formula(reference.formula).names
-    own = plan_model(data, reference, names)
-    same = plan_model(data, reference, names | planned.design.formula.names)
-    if isinstance(own, SkippedModel) or isinstance(same, SkippedModel):
-        return None
-    visits = [study.patient, study.time]
-    if not same.frozen.rows[visits].equals(planned.frozen.rows[visits]):
-        return None
-    on_same = fitter.mixed(same.design, planned.rows, model_id=reference.id)
-    # The reference's own rows hold those of the model: as many of them are the same ones.
-    as_many = own.rows.n_rows == same.rows.n_rows
-    on_own = on_same if as_many else fitter.mixed(own.design, own.rows, model_id=reference.id)
-    return explain(
-        ml,
-        planned.design,
-        reference_same=on_same,
-        reference_own=on_own,
-        posterior=posterior,
-        time=study.time,
-    )
-
-
-def _slope_test(planned: PlannedModel, ml: MixedFit, fitter: Fitter) -> LikelihoodRatio | None:
-    """Test the random slope and its covariance against a random intercept only."""
-    if len(planned.design.z_names) < 2:
-        return None
-    return compare_nested(fitter.mixed(_intercept_only(planned.design), planned.rows), ml)
-
-
-def _unconditional_test(planned: PlannedModel, ml: MixedFit, fitter: Fitter) -> LikelihoodRatio | None:
-    """Test a pure growth model against the model without time, fixed and random."""
-    design = planned.design
-    if design.formula.terms != ((fitter.study.time,),) or len(design.z_names) < 2:
-        return None
-    smaller = dataclasses.replace(_intercept_only(design), x=design.x[:, :1], x_names=design.x_names[:1])
-    return compare_nested(fitter.mixed(smaller, planned.rows), ml)
-
-
-def _intercept_only(design: Design) -> Design:
-    return dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
-
-
 def _gather_comparisons(
     plan: Plan,
     fitted: Collection[str],
@@ -431,32 +291,6 @@ def _comparison(name: str, members: Sequence[PlannedModel], found: Sequence[Scor
     )
 
 
-def _score_model(name: str, planned: PlannedModel, run: _RunKey) -> ScoredModel:
-    """Fit, check and score a model on the rows of comparison ``name``."""
-    with threadpool_limits(limits=1, user_api="blas"):
-        fitter = _fitter_here(run)
-        posterior = fitter.collapsed(planned)
-        checks = check_posterior(posterior, ())
-        named = [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in checks]
-        scores = _scores(planned, posterior, fitter)
-        return ScoredModel(
-            ml=fitter.mixed(planned.design, planned.rows, model_id=planned.model.id),
-            scores=scores,
-            checks=(*named, *check_scores(scores)),
-        )
-
-
-def _scores(planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter) -> dict[Target, Score]:
-    """Score one model for every target; patients whom PSIS cannot leave out are refitted without."""
-    design, settings = planned.design, fitter.settings
-    seed = derive_seed(settings.seed, "scores", posterior.model_id)
-    scores = {target: score_model(posterior, design, target, seed=seed) for target in TARGETS}
-    scores["new_patient"] = refit_patients(
-        scores["new_patient"], design, fitter.priors(planned), seed=seed, everyone=settings.exact
-    )
-    return scores
-
-
 def _gather_predictions(
     predicted: Mapping[str, Promise[PredictiveResult]], report: Reporter
 ) -> list[PredictiveResult]:
@@ -479,50 +313,3 @@ def _to_predict(study: Study, runs: Sequence[ModelRun]) -> list[ModelRun]:
         if run.posterior is not None
         and (run.model.id in shown or (run.model.outcome not in covered and len(run.design.z_names) > 1))
     ]
-
-
-def _predict(study: Study, data: StudyData, run: ModelRun, settings: RunSettings) -> PredictiveResult:
-    """Check what a model predicts against its rows."""
-    assert run.posterior is not None
-    seed = derive_seed(settings.seed, "replicates", run.model.id)
-    replicates = simulate_replicates(run.posterior, run.design, count=REPLICATES, seed=seed)
-    frozen = freeze_rows(data, sorted(parse_formula(run.model.formula).names), where=run.model.where)
-    statistics = check_predictions(
-        replicates,
-        run.design,
-        _scale(study, run.model.outcome),
-        groups=_groups(study, data, frozen.rows),
-        bins=time_windows(frozen.rows[study.time].to_numpy(dtype=float), study.horizon),
-    )
-    return PredictiveResult(
-        model_id=run.model.id,
-        outcome=run.model.outcome,
-        statistics=tuple(statistics),
-        pit=loo_pit(run.posterior, run.design, seed=seed),
-    )
-
-
-def _scale(study: Study, outcome: str) -> Scale:
-    variable = study.variable(outcome)
-    if isinstance(variable, Variable):
-        return Scale(minimum=variable.minimum, maximum=variable.maximum, step=variable.step)
-    return Scale(minimum=None, maximum=None, step=None)
-
-
-def _groups(study: Study, data: StudyData, rows: pd.DataFrame) -> NDArray[np.str_]:
-    """Label each row by the study's descriptive group."""
-    name = study.descriptive_group
-    if not name or name not in data.rows:
-        return np.full(len(rows), "all")
-    of_patient = data.rows.groupby(study.patient, sort=False)[name].first()
-    codes = rows[study.patient].map(of_patient)
-    labels = {0.0: f"{name} = 0", 1.0: f"{name} = 1"}
-    return np.asarray([labels.get(code, f"{name} unknown") for code in codes], dtype=str)
-
-
-def time_windows(times: NDArray[np.float64], horizon: float, count: int = 4) -> NDArray[np.str_]:
-    """Label times by equal windows of the horizon; a time on an inner edge belongs to the later window."""
-    edges = np.linspace(0.0, horizon, count + 1)
-    index = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, count - 1)
-    labels = np.array([f"{edges[i]:g}-{edges[i + 1]:g}" for i in range(count)])
-    return labels[index]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from bayes_alliance.data.rows import FrozenRows, StudyData, freeze_rows
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import RowsUsed
-from bayes_alliance.run.results import SkippedModel
-from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Study
 
 MIN_PATIENTS = 5
@@ -157,3 +157,19 @@ def _left_out(frozen: FrozenRows) -> tuple[str, ...]:
         f"{s.n_rows} rows ({s.n_patients} whole patients) {words[s.reason]} {s.variable}"
         for s in frozen.set_aside
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedModel:
+    """A model that the data cannot carry, and why.
+
+    Parameters
+    ----------
+    comparison : str
+        Empty where the model could not be run at all; else the comparison that it is left out of, though it
+        ran on its own rows.
+    """
+
+    model_id: str
+    reason: str
+    comparison: str = ""

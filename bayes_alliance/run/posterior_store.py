@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.runtime.files import whole_file
-from bayes_alliance.study.formula import Design
 from bayes_alliance.study.records import Source
 
 FORMAT = 2

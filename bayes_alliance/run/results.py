@@ -13,12 +13,14 @@ from bayes_alliance.assess.checks import Check
 from bayes_alliance.assess.descriptives import Descriptive
 from bayes_alliance.assess.engine_agreement import Agreement
 from bayes_alliance.assess.explained_variation import ExplainedVariation
-from bayes_alliance.assess.loo import ComparedModel, Score, Target
+from bayes_alliance.assess.loo import Score, Target
+from bayes_alliance.assess.loo_compare import ComparedModel
 from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
 from bayes_alliance.assess.summaries import Quantity
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit, RowsUsed
 from bayes_alliance.inference.ml import LikelihoodRatio
-from bayes_alliance.study.formula import Design
+from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.study.records import Model, Source, Study
 
 
@@ -135,22 +137,6 @@ class PredictiveResult:
     outcome: str
     statistics: tuple[PredictiveStatistic, ...]
     pit: Array
-
-
-@dataclass(frozen=True, kw_only=True)
-class SkippedModel:
-    """A model that the data cannot carry, and why.
-
-    Parameters
-    ----------
-    comparison : str
-        Empty where the model could not be run at all; else the comparison that it is left out of, though it
-        ran on its own rows.
-    """
-
-    model_id: str
-    reason: str
-    comparison: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,10 @@ from bayes_alliance.claims.run import ClaimsRun, spread_of
 from bayes_alliance.run.manifest import json_ready
 from bayes_alliance.runtime.files import alone_in, whole_file, write_whole
 from bayes_alliance.show.labels import name_file
-from bayes_alliance.show.tables.claims import build_claim_tables, say_change, say_predicate
-from bayes_alliance.show.tables.record import write_table
+from bayes_alliance.show.tables.claim_parts import say_predicate
+from bayes_alliance.show.tables.claim_table import say_change
+from bayes_alliance.show.tables.claims import build_claim_tables
+from bayes_alliance.show.tables.write import write_table
 
 FIGURE = "claims_overview"
 
@@ -36,7 +38,7 @@ def write_claims(run: ClaimsRun, folder: Path) -> list[Path]:
         The files.
     """
     from bayes_alliance.show.plots.claims import curve_rows, overview_rows, plot_curve, plot_overview
-    from bayes_alliance.show.plots.style import save_figure
+    from bayes_alliance.show.plots.save import save_figure
 
     stamp = f"column printed: printed; column synthetic: synthetic; rows at hand: {run.source.value}, {run.origin}"
     with alone_in(folder):

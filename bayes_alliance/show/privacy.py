@@ -11,7 +11,8 @@ import numpy as np
 from bayes_alliance.assess.descriptives import Descriptive, GroupValue
 from bayes_alliance.data.dictionary import mask_count
 from bayes_alliance.inference.ml import GroupTest
-from bayes_alliance.run.results import ModelRun, SkippedModel, StudyResults
+from bayes_alliance.run.plan import SkippedModel
+from bayes_alliance.run.results import ModelRun, StudyResults
 
 _COUNT = re.compile(r"\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells|values|times|scores)\b)")
 

@@ -14,15 +14,15 @@ from scipy import special
 from bayes_alliance.assess.summaries import INTERVAL
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import Engine, EngineSettings, fit_posterior
 from bayes_alliance.inference.fits import Effect, MixedFit, PosteriorFit, Weights
-from bayes_alliance.inference.importance import PARETO_K_LIMIT
-from bayes_alliance.inference.likelihood import Statistics, summarise
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed
 from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.inference.psis import PARETO_K_LIMIT
 from bayes_alliance.inference.pymc.sample import SamplerSettings
+from bayes_alliance.inference.statistics import Statistics, summarise
 from bayes_alliance.simulation.population import simulated_rows
-from bayes_alliance.study.formula import Design
 
 Method = Literal["ML", "REML", "Bayes"]
 # NUTS of one process, since simulations already run side by side.

@@ -22,16 +22,18 @@ from numpy.typing import NDArray
 from bayes_alliance.assess.summaries import variance_draws
 from bayes_alliance.assess.uniformity import EcdfBand, central_coverage, ecdf_band, holm
 from bayes_alliance.errors import AllianceError, FitError
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import Engine, engine_covariance
 from bayes_alliance.inference.fits import Array, PosteriorFit, Weights, weight_vector
-from bayes_alliance.inference.likelihood import Statistics, log_density, relative_factor, summarise
+from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.priors import CoefficientPriors
-from bayes_alliance.run.fitter import derive_seed
-from bayes_alliance.runtime.tasks import Task, split_units
+from bayes_alliance.inference.statistics import Statistics, summarise
+from bayes_alliance.runtime.seeds import derive_seed
+from bayes_alliance.runtime.task_store import Task
+from bayes_alliance.runtime.tasks import split_units
 from bayes_alliance.simulation.approaches import draw_posterior
 from bayes_alliance.simulation.population import Pool, Sampling, choose_patients, take_rows, without_frame
 from bayes_alliance.simulation.truth import AS_MODELLED, Scale, Scenario, Truth, draw_outcome, draw_truth
-from bayes_alliance.study.formula import Design
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,10 @@ from typing import Any
 
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import AllianceError, FitError
-from bayes_alliance.inference.likelihood import summarise
 from bayes_alliance.inference.priors import coefficient_priors
-from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.run.plan import PlannedModel, plan_model
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.simulation.approaches import Approach, answer
 from bayes_alliance.simulation.performance import Measure, mean_measure, share_measure
 from bayes_alliance.study.formula import parse_formula

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
+from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import Array, RowsUsed
 from bayes_alliance.run.plan import PlannedModel
-from bayes_alliance.study.formula import Design, Formula, build_design
+from bayes_alliance.study.formula import Formula
 from bayes_alliance.study.records import Source, Study
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, MixedFit
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.simulation.population import Pool, make_design
-from bayes_alliance.study.formula import Design
 
 _LEAVE = -1.0  # probit of leaving after a visit, for a patient with the mean slope
 

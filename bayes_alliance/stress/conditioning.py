@@ -16,8 +16,7 @@ from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.published.printed_effects import printed_effects
-from bayes_alliance.run.plan import plan_model
-from bayes_alliance.run.results import SkippedModel
+from bayes_alliance.run.plan import SkippedModel, plan_model
 from bayes_alliance.stress.pattern_mixture import contrasted_slopes
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped

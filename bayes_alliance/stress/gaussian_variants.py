@@ -22,10 +22,10 @@ import numpy as np
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit
-from bayes_alliance.inference.importance import PARETO_K_LIMIT, log_sum_exp
+from bayes_alliance.inference.psis import PARETO_K_LIMIT, log_sum_exp
 from bayes_alliance.stress.prepare import Prepared
-from bayes_alliance.study.formula import Design
 
 FACTORS = tuple(float(v) for v in np.linspace(-1.0, 1.0, 21))
 AUTOCORRELATIONS = tuple(float(v) for v in np.linspace(0.0, 0.9, 19))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.importance import PARETO_K_LIMIT, log_sum_exp, smooth_tail
+from bayes_alliance.inference.psis import PARETO_K_LIMIT, log_sum_exp, smooth_tail
 
 Rows = NDArray[np.int64]
 

@@ -22,11 +22,10 @@ from scipy import special
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import Array, weight_vector
-from bayes_alliance.inference.importance import PARETO_K_LIMIT, log_sum_exp, smooth_tail
 from bayes_alliance.inference.priors import coefficient_priors
-from bayes_alliance.run.fitter import derive_seed
-from bayes_alliance.run.plan import PlannedModel, plan_model
-from bayes_alliance.run.results import SkippedModel
+from bayes_alliance.inference.psis import PARETO_K_LIMIT, log_sum_exp, smooth_tail
+from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.stress.joint_gibbs import JointData, JointDraws, JointPriors, sample_joint
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped

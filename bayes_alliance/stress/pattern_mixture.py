@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import EngineSettings, fit_posterior
 from bayes_alliance.inference.fits import Array, PosteriorFit, weight_vector
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped
-from bayes_alliance.study.formula import Design
 from bayes_alliance.study.records import Estimand
 
 ASSESSMENTS_CONTRAST = 2.0

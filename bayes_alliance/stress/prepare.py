@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
 from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import EngineSettings, fit_posterior
 from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
-from bayes_alliance.run.fitter import derive_seed
-from bayes_alliance.run.plan import plan_model
-from bayes_alliance.run.results import SkippedModel
+from bayes_alliance.run.plan import SkippedModel, plan_model
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.stress.records import StressDraws, Test
-from bayes_alliance.study.formula import Design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.records import Estimand, Model, PriorScales, Study
 

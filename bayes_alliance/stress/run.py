@@ -13,7 +13,7 @@ from bayes_alliance.assess.verdicts import Relation, judge, probabilities
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.run.results import SkippedModel
+from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.stress.conditioning import SIMULATIONS, Conditioning, condition_on_outcome
 from bayes_alliance.stress.joint import JointEffect, fit_joint
 from bayes_alliance.stress.likelihoods import ALL, LikelihoodComparison, compare_likelihoods

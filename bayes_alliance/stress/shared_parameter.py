@@ -28,8 +28,11 @@ from numpy.typing import NDArray
 from bayes_alliance.inference.collapsed import CHAINS, make_target, resample, unbend
 from bayes_alliance.inference.collapsed import Target as CovarianceTarget
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.importance import PARETO_K_LIMIT, ImportanceSample, sample_importance
-from bayes_alliance.inference.likelihood import log_density, patient_effects, relative_factor, summarise
+from bayes_alliance.inference.importance import ImportanceSample, sample_importance
+from bayes_alliance.inference.likelihood import log_density, relative_factor
+from bayes_alliance.inference.patient_effects import patient_effects
+from bayes_alliance.inference.psis import PARETO_K_LIMIT
+from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.stress.grid_mass import log_interval
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, StressSkipped

@@ -30,12 +30,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_alliance.inference.collapsed import CollapsedSettings, beta_prior, condition, fit_collapsed
+from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.conditional import beta_prior, condition
+from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.likelihood import draw_effects, relative_factor, summarise, weigh
+from bayes_alliance.inference.likelihood import relative_factor, weigh
+from bayes_alliance.inference.patient_effects import draw_effects
+from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, VerdictRule, interval_verdict
-from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 
 GRID = tuple(float(d) for d in np.arange(-2.0, 2.01, 0.25))
 

@@ -6,20 +6,16 @@ first problem.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TypeGuard
+from collections.abc import Iterable, Iterator, Mapping
 
 from bayes_alliance.errors import Problem
 from bayes_alliance.study.formula import Formula, FormulaError, check_names, parse_formula
 from bayes_alliance.study.load_publication import check_facts
-from bayes_alliance.study.printed_cell import check_printed, parse_cell
-from bayes_alliance.study.records import Cell, Derived, Model, Study, TrajectoryFigure, Variable
+from bayes_alliance.study.records import Derived, Model, Study, TrajectoryFigure, Variable
+from bayes_alliance.study.validate_cells import _check_cells, _estimand_names, coefficient_fault
 
-_PART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)(?:\[(?P<level>[^\[\]:,]+)\])?")
 _RESERVED = ("sigma", "icc", "correlation")
-_DESCRIPTIVE = ("mean_sd", "percent")
 # (number of variables in 'of', number of categories, whether 'value' is needed); None for any number.
 _RULES: Mapping[str, tuple[int | None, int | None, bool]] = {
     "below": (1, None, True),
@@ -250,38 +246,6 @@ def _check_estimands(study: Study, model: Model, formula: Formula, where: str) -
                 yield Problem(what=fault, where=f"{place}, key 'weights'", got=repr(coefficient))
 
 
-def coefficient_fault(coefficient: str, formula: Formula, names: Mapping[str, Variable | Derived]) -> str:
-    """Say why a model has no coefficient spelled so, or give an empty string."""
-    if coefficient == "Intercept":
-        return "" if formula.intercept else "the formula has no intercept"
-    parts = [_PART.fullmatch(part) for part in coefficient.split(":")]
-    if not _all_matched(parts):
-        return "not spelled like a coefficient (such as months:group[second])"
-    term = tuple(part["name"] for part in parts)
-    if term not in formula.terms:
-        return "not a term of the formula"
-    for part in parts:
-        variable = names.get(part["name"])
-        if variable is None:
-            return "an undeclared variable"
-        levels = variable.categories if variable.kind == "category" else (None,)
-        if part["level"] not in levels:
-            return "a category that the variable does not have"
-        if part["level"] == levels[0] is not None and _is_contrasted(part["name"], term, formula):
-            return "the reference category, which has no coefficient"
-    return ""
-
-
-def _all_matched(parts: list[re.Match[str] | None]) -> TypeGuard[list[re.Match[str]]]:
-    return all(part is not None for part in parts)
-
-
-def _is_contrasted(name: str, term: tuple[str, ...], formula: Formula) -> bool:
-    """Whether a category enters a term by contrasts: where the term without it is in the model too."""
-    margin = frozenset(term) - {name}
-    return formula.intercept if not margin else margin in {frozenset(t) for t in formula.terms}
-
-
 def _check_place(study: Study, model: Model, where: str) -> Iterator[Problem]:
     names = study.every_variable
     for name, _ in model.where:
@@ -334,74 +298,3 @@ def _check_figure(study: Study, figure: TrajectoryFigure, where: str) -> Iterato
             elif isinstance(value, str) and value not in names[name].categories:
                 allowed = ", ".join(names[name].categories)
                 yield Problem(what="no such category", where=place, got=repr(value), allowed=allowed)
-
-
-def _check_cells(study: Study, formulas: Mapping[str, Formula]) -> list[Problem]:
-    problems: list[Problem] = []
-    seen: dict[tuple[str, str, str], int] = {}
-    for cell in study.cells:
-        where = f"cells.csv, line {cell.line} (table {cell.table}, row {cell.row!r})"
-        key = (cell.table, cell.row, cell.column)
-        if key in seen:
-            problems.append(Problem(what=f"the cell stands in line {seen[key]} too", where=where))
-        seen[key] = cell.line
-        if not cell.printed.strip():
-            problems.append(Problem(what="'printed' is empty", where=where))
-        elif expected := check_printed(cell.printed, cell.quantity):
-            got = repr(cell.printed[:40])
-            problems.append(
-                Problem(
-                    what=f"malformed cell in column {cell.column!r}", where=where, got=got, allowed=expected
-                )
-            )
-        else:
-            problems += _check_stars(study, cell, where)
-        if cell.quantity in _DESCRIPTIVE:
-            problems += _check_descriptive(study, cell, where)
-        else:
-            problems += _check_model_cell(study, cell, formulas, where)
-    return problems
-
-
-def _check_stars(study: Study, cell: Cell, where: str) -> Iterator[Problem]:
-    """Complain of more stars than the notes of the cell's table explain."""
-    rules = [rule for rule in study.publication.star_rules if cell.table in rule.tables]
-    most = len(rules[0].levels) if rules else 3
-    if parse_cell(cell.printed).stars > most:
-        allowed = f"at most {most}"
-        got = repr(cell.printed[:40])
-        yield Problem(what="more stars than the table's notes explain", where=where, got=got, allowed=allowed)
-
-
-def _check_descriptive(study: Study, cell: Cell, where: str) -> Iterator[Problem]:
-    names = study.every_variable
-    if cell.model or cell.coefficient:
-        yield Problem(what="a descriptive cell belongs to no model", where=where)
-    if cell.variable and cell.variable not in names:
-        yield Problem(what="undeclared variable", where=where, got=repr(cell.variable))
-    group = names.get(study.descriptive_group)
-    groups: Collection[str] = group.categories if group is not None else ()
-    if cell.group and cell.group not in groups:
-        allowed = ", ".join(groups) or "none: 'descriptive_group' names no groups"
-        yield Problem(what="no such group", where=where, got=repr(cell.group), allowed=allowed)
-
-
-def _check_model_cell(
-    study: Study, cell: Cell, formulas: Mapping[str, Formula], where: str
-) -> Iterator[Problem]:
-    models = {m.id: m for m in study.models}
-    if cell.model and cell.model not in models:
-        yield Problem(what="no such model", where=where, got=repr(cell.model))
-    if not cell.model and not cell.note:
-        yield Problem(what="no model and no note that says why", where=where)
-    if bool(cell.coefficient) != (cell.quantity == "estimate" and bool(cell.model)):
-        what = "a coefficient is needed for an estimate of a model, and for nothing else"
-        yield Problem(what=what, where=where, got=repr(cell.coefficient))
-    elif cell.model in formulas and cell.coefficient not in {"", *_estimand_names(models[cell.model])}:
-        fault = coefficient_fault(cell.coefficient, formulas[cell.model], study.every_variable)
-        if fault:
-            yield Problem(what=fault, where=where, got=repr(cell.coefficient))
-
-
-def _estimand_names(model: Model) -> set[str]:
-    return {estimand.name for estimand in model.estimands}

@@ -15,9 +15,9 @@ from bayes_alliance.assess.explained_variation import (
     within_shares,
 )
 from bayes_alliance.errors import RowsDifferError
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, MixedFit
 from bayes_alliance.inference.ml import fit_mixed
-from bayes_alliance.study.formula import Design
 from tests.known_posteriors import (
     conjugate_posterior,
     made_up_posterior,

@@ -13,21 +13,20 @@ from scipy import stats as distributions
 
 from bayes_alliance.assess.loo import (
     TARGETS,
-    ComparedModel,
     Score,
     Target,
-    compare_models,
     pointwise_density,
     psis_loo,
     refit_patients,
     score_model,
 )
+from bayes_alliance.assess.loo_compare import ComparedModel, compare_models
 from bayes_alliance.errors import RowsDifferError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit
 from bayes_alliance.inference.ml import fit_mixed, score_aic
 from bayes_alliance.inference.priors import CoefficientPriors
-from bayes_alliance.study.formula import Design
 from tests.known_posteriors import (
     SIGMA,
     conjugate_beta,

@@ -13,7 +13,7 @@ from bayes_alliance.assess.posterior_predictive import (
     loo_pit,
     simulate_replicates,
 )
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.design import Design
 from tests.known_posteriors import (
     SD,
     SIGMA,

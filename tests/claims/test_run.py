@@ -12,18 +12,14 @@ from scipy import stats
 from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.change import FAMILIES, Challenge, find_changes, from_draws
 from bayes_alliance.claims.choices import Multiverse
-from bayes_alliance.claims.from_posterior import Evaluator, PartResult, model_quantity
+from bayes_alliance.claims.from_posterior import Evaluator, model_quantity
 from bayes_alliance.claims.leave_out import _most_telling, _refit, _view, fewest_to_change, leave_one_out
+from bayes_alliance.claims.leave_out_tasks import open_parts
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ml_beside_bayes import compare_approaches, overlap
-from bayes_alliance.claims.multiverse import Cell as MultiverseCell
-from bayes_alliance.claims.multiverse import (
-    count_fits,
-    judge_specifications,
-    plan_tasks,
-    run_multiverse,
-    touches,
-)
+from bayes_alliance.claims.multiverse import count_fits, plan_tasks, run_multiverse, touches
+from bayes_alliance.claims.multiverse_results import Cell as MultiverseCell
+from bayes_alliance.claims.multiverse_results import judge_specifications
 from bayes_alliance.claims.power_scaling import (
     THRESHOLD,
     coefficient_log_prior,
@@ -33,8 +29,8 @@ from bayes_alliance.claims.power_scaling import (
     scaled_weights,
 )
 from bayes_alliance.claims.prior_suite import PriorVariant, automatic_priors, prior_suite, variant_priors
-from bayes_alliance.claims.run import open_parts
-from bayes_alliance.inference.collapsed import without_patient
+from bayes_alliance.claims.results import PartResult
+from bayes_alliance.inference.leave_out import without_patient
 from bayes_alliance.study.records import Cell, Study
 from tests.claims_study import load_toy, toy_data, toy_frame, write_toy
 

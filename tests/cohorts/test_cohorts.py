@@ -35,12 +35,13 @@ from bayes_alliance.data.wai import score_items
 from bayes_alliance.dev.invented import invent_table
 from bayes_alliance.errors import InputError
 from bayes_alliance.inference.collapsed import fit_collapsed
+from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.fits import weight_vector
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed, score_aic
 from bayes_alliance.inference.priors import coefficient_priors
 from bayes_alliance.run.plan import plan_model
 from bayes_alliance.show.tables.cohorts import tabulate_scorecard, tabulate_spread
-from bayes_alliance.study.formula import build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Source
 

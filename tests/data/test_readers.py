@@ -16,9 +16,10 @@ import rdata
 from bayes_alliance.data.readers import READERS, read_table
 from bayes_alliance.data.rows import StudyData, freeze_rows, read_data
 from bayes_alliance.errors import InputError
+from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.fits import RowsUsed
 from bayes_alliance.inference.ml import fit_mixed
-from bayes_alliance.study.formula import build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import ReadOptions, Study
 from tests.builders import build_study, build_variable

@@ -32,9 +32,10 @@ from bayes_alliance.dev.benchmark.report import format_report, plot_benchmark, w
 from bayes_alliance.dev.benchmark.results import Plan, Result, foresee, load_results, record, run_benchmark
 from bayes_alliance.dev.benchmark.rows_file import FORMULA, read_design, read_rows, write_rows
 from bayes_alliance.dev.benchmark.targets import find_fastest, list_claims
-from bayes_alliance.inference.likelihood import summarise
+from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.ml import fit_mixed
-from bayes_alliance.study.formula import build_design, parse_formula
+from bayes_alliance.inference.statistics import summarise
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_study import load_study
 from tests.legible import check_legible
 

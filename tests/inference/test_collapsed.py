@@ -15,17 +15,18 @@ from bayes_alliance.inference.collapsed import (
     bend,
     draw_parameters,
     fit_collapsed,
-    leave_patients_out,
     make_target,
     sample_target,
     unbend,
-    without_patient,
 )
+from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import RowsUsed
-from bayes_alliance.inference.importance import log_sum_exp
-from bayes_alliance.inference.likelihood import relative_factor, summarise
+from bayes_alliance.inference.leave_out import leave_patients_out, without_patient
+from bayes_alliance.inference.likelihood import relative_factor
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
-from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.inference.psis import log_sum_exp
+from bayes_alliance.inference.statistics import summarise
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Source
 from tests.reference_fits import brms_runs, lme4_fits, reference_design, rows_used

@@ -11,10 +11,10 @@ import pytest
 
 from bayes_alliance.inference import engines
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import EngineSettings, engine_covariance, fit_posterior
 from bayes_alliance.inference.fits import PosteriorFit
 from bayes_alliance.inference.priors import CoefficientPriors
-from bayes_alliance.study.formula import Design
 from tests.known_posteriors import make_design, make_rows, rows_used
 
 PRIORS = CoefficientPriors(

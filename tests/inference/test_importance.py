@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
-from bayes_alliance.inference.importance import (
-    Mixture,
-    find_mode,
-    fit_pareto,
-    log_sum_exp,
-    sample_importance,
-    smooth_tail,
-    smooth_tails,
-)
+from bayes_alliance.inference.importance import Mixture, find_mode, sample_importance
+from bayes_alliance.inference.psis import fit_pareto, log_sum_exp, smooth_tail, smooth_tails
 
 
 def normal_target(mean, covariance, log_constant=0.0):

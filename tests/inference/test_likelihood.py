@@ -8,18 +8,10 @@ from scipy import stats as scipy_stats
 from scipy.stats import multivariate_normal
 
 from bayes_alliance.inference import likelihood
-from bayes_alliance.inference.likelihood import (
-    differentiate,
-    draw_effects,
-    log_density,
-    log_density_patients,
-    log_normal,
-    patient_effects,
-    predict_visits,
-    profile,
-    relative_factor,
-    summarise,
-)
+from bayes_alliance.inference.likelihood import log_density, log_density_patients, relative_factor
+from bayes_alliance.inference.patient_effects import draw_effects, log_normal, patient_effects, predict_visits
+from bayes_alliance.inference.profile import differentiate, profile
+from bayes_alliance.inference.statistics import summarise
 
 
 def random_design(rng, patients=7, p=3, q=2, same_times=False, offset=0.0):

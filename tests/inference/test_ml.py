@@ -8,6 +8,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.fits import MixedFit, RowsUsed
 from bayes_alliance.inference.ml import (
     compare_means,
@@ -18,7 +19,7 @@ from bayes_alliance.inference.ml import (
     score_aic,
     two_sided_p,
 )
-from bayes_alliance.study.formula import build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source
 from tests.reference_fits import lme4_fits, r_name, reference_design, rows_used
 

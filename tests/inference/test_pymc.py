@@ -8,7 +8,7 @@ from scipy import stats as scipy_stats
 from bayes_alliance.assess.engine_agreement import compare_engines
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
-from bayes_alliance.inference.likelihood import log_density, relative_factor, summarise
+from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.pymc.model import (
     build_pymc_model,
     compiled_width,
@@ -17,6 +17,7 @@ from bayes_alliance.inference.pymc.model import (
     used_data,
 )
 from bayes_alliance.inference.pymc.sample import SamplerSettings, _compiled, bambi_priors, fit_bambi, fit_pymc
+from bayes_alliance.inference.statistics import summarise
 from tests.inference.test_collapsed import (
     brms_priors,
     lme4_design,

@@ -16,15 +16,16 @@ from bayes_alliance.cli.main import main
 from bayes_alliance.data.rows import data_from_frame
 from bayes_alliance.errors import FitError, InputError
 from bayes_alliance.inference.collapsed import fit_collapsed
-from bayes_alliance.inference.likelihood import log_density, relative_factor, summarise
+from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.priors import coefficient_priors
+from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.run.large import reduction, source
 from bayes_alliance.run.large.fit import fit_large
 from bayes_alliance.run.large.gather import LargeData, reduce_file
-from bayes_alliance.run.large.reduction import number_patterns
+from bayes_alliance.run.large.sums import number_patterns
 from bayes_alliance.run.plan import PlannedModel, plan_model
-from bayes_alliance.runtime.tasks import Workers
+from bayes_alliance.runtime.task_store import Workers
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Source, Study
 from tests.builders import build_variable

@@ -16,10 +16,12 @@ from bayes_alliance.errors import InputError
 from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.pymc import sample as bambi_pymc
 from bayes_alliance.inference.pymc.sample import SamplerSettings
-from bayes_alliance.run.fitter import RunSettings, choose_prior, derive_seed
-from bayes_alliance.run.pipeline import run_study, time_windows
+from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.run.score_model import time_windows
+from bayes_alliance.run.settings import RunSettings, choose_prior
 from bayes_alliance.runtime.pool import Pool
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.load_study import load_study
 from tests.small_study import MODELS, small_data, small_frame, small_settings, small_study
 

@@ -19,7 +19,8 @@ import pytest
 from bayes_alliance.errors import AllianceError, InputError, MissingPackageError
 from bayes_alliance.runtime import tasks as parallel
 from bayes_alliance.runtime.digest import code_digest
-from bayes_alliance.runtime.tasks import Task, Workers, format_failures, run_tasks
+from bayes_alliance.runtime.task_store import Task, Workers
+from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from tests import parallel_tasks
 
 ROOT = Path(__file__).resolve().parents[2]

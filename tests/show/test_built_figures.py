@@ -13,8 +13,8 @@ import bayes_alliance as ba
 from bayes_alliance.api import Reanalysis
 from bayes_alliance.cohorts.store import load_ensemble
 from bayes_alliance.published.cell_posterior import cell_posteriors
-from bayes_alliance.show.plots import plan_figures
 from bayes_alliance.show.plots.cohorts import tabulate_scorecard_plot
+from bayes_alliance.show.plots.plan import plan_figures
 from bayes_alliance.show.plots.prior_sensitivity import tabulate_prior_sensitivity
 
 FIGURES = Path(__file__).resolve().parents[2] / "figures"

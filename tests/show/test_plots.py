@@ -22,12 +22,15 @@ from matplotlib.text import Text
 from scipy import stats
 
 from bayes_alliance.assess.explained_variation import share_draws
+from bayes_alliance.assess.uniformity import ecdf_difference, simultaneous_band
+from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.fits import weight_vector
 from bayes_alliance.published.cell_posterior import cell_posteriors
 from bayes_alliance.run.results import Spread, StudyResults
 from bayes_alliance.runtime.pool import Pool
-from bayes_alliance.show.labels import format_number
-from bayes_alliance.show.plots import pdf_fonts, plan_figures, style, write_figures
+from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.plots import pdf_fonts, style
+from bayes_alliance.show.plots.bayes_factors import tabulate_bayes_factors
 from bayes_alliance.show.plots.chains import plot_chains, rank_shares, tabulate_chains
 from bayes_alliance.show.plots.cohorts import (
     plot_scorecard,
@@ -39,21 +42,12 @@ from bayes_alliance.show.plots.comparison import tabulate_comparison_plot
 from bayes_alliance.show.plots.explained_variation import plot_variation, tabulate_variation
 from bayes_alliance.show.plots.forest import split_pages
 from bayes_alliance.show.plots.forest_lines import find_factor, forest_lines, printed_lines, tabulate_forest
-from bayes_alliance.show.plots.predictive import (
-    ecdf_difference,
-    simultaneous_band,
-    tabulate_means,
-    tabulate_pit,
-)
-from bayes_alliance.show.plots.prior_posterior import (
-    cell_patients,
-    plot_moderation,
-    shown_differences,
-    tabulate_bayes_factors,
-    tabulate_learning,
-    tabulate_moderation,
-)
+from bayes_alliance.show.plots.moderation import cell_patients, plot_moderation, tabulate_moderation
+from bayes_alliance.show.plots.plan import plan_figures
+from bayes_alliance.show.plots.predictive import tabulate_means, tabulate_pit
+from bayes_alliance.show.plots.prior_posterior import shown_differences, tabulate_learning
 from bayes_alliance.show.plots.prior_sensitivity import tabulate_prior_sensitivity
+from bayes_alliance.show.plots.save import save_figure
 from bayes_alliance.show.plots.scores import compared_pairs, tabulate_pareto_k, tabulate_patient_scores
 from bayes_alliance.show.plots.style import (
     DOUBLE_MM,
@@ -63,7 +57,6 @@ from bayes_alliance.show.plots.style import (
     PlotRow,
     choose_style,
     page_width,
-    save_figure,
     spread_positions,
 )
 from bayes_alliance.show.plots.trajectories import (
@@ -72,7 +65,8 @@ from bayes_alliance.show.plots.trajectories import (
     tabulate_trajectories,
     trajectory_rows,
 )
-from bayes_alliance.study.formula import build_design, parse_formula
+from bayes_alliance.show.plots.write import write_figures
+from bayes_alliance.study.formula import parse_formula
 from tests.legible import check_legible
 from tests.results_fixture import build_results, fail_gate
 
@@ -655,6 +649,6 @@ def test_every_figure_can_be_read_in_every_style(results: StudyResults, name: st
 
 def test_the_command_line_knows_every_style() -> None:
     """Its list is that of the style file."""
-    from bayes_alliance.cli.main import STYLES as offered
+    from bayes_alliance.cli.options import STYLES as offered
 
     assert offered == tuple(STYLES)

@@ -13,16 +13,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bayes_alliance.assess.prior_predictive import prior_predictive
 from bayes_alliance.run.pipeline import run_study
-from bayes_alliance.run.results import SkippedModel, StudyResults
-from bayes_alliance.show.plots import write_figures
+from bayes_alliance.run.plan import SkippedModel
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.show.report import Report, build_report, render_report, write_report
 from bayes_alliance.show.report.cautions import list_cautions
 from bayes_alliance.show.report.checklist import fill_checklist
 from bayes_alliance.show.report.companions import ROOMS, read_companions
-from bayes_alliance.show.report.methods import prior_predictive, tabulate_priors
+from bayes_alliance.show.report.methods import tabulate_priors
 from bayes_alliance.show.report.views import view_figure
-from bayes_alliance.show.tables.record import format_csv, write_table
+from bayes_alliance.show.tables.text import format_csv
+from bayes_alliance.show.tables.write import write_table
 from bayes_alliance.study.records import Study
 from tests.results_fixture import build_results, built_page, fail_gate
 from tests.show.test_table_forms import hostile_table

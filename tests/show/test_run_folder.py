@@ -13,13 +13,8 @@ import pytest
 from bayes_alliance.assess.summaries import Quantity
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.run_folder import (
-    data_json,
-    format_data,
-    format_quantities,
-    quantities_json,
-    write_run,
-)
+from bayes_alliance.show.run_folder import write_run
+from bayes_alliance.show.terminal import data_json, format_data, format_quantities, quantities_json
 from tests.small_study import small_data, small_frame, small_settings, small_study
 
 SETTINGS = small_settings(models=("growth", "paranoid"))

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from bayes_alliance.inference.likelihood import log_normal, predict_visits, relative_factor, summarise
+from bayes_alliance.inference.likelihood import relative_factor
+from bayes_alliance.inference.patient_effects import log_normal, predict_visits
+from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.stress.gaussian_variants import (
     fit_autocorrelated,
     fit_curved,

@@ -12,15 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes_alliance.study.formula import (
-    MAX_LENGTH,
-    Formula,
-    FormulaError,
-    build_design,
-    check_names,
-    numeric_design,
-    parse_formula,
-)
+from bayes_alliance.inference.design import build_design, numeric_design
+from bayes_alliance.study.formula import MAX_LENGTH, Formula, FormulaError, check_names, parse_formula
 
 CELLS = ["good_none", "good_ppd", "poor_none", "poor_ppd"]
 

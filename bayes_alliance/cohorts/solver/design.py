@@ -23,8 +23,9 @@ from bayes_alliance.cohorts.solver.sensitivity import Blocks, lay_out, weigh_des
 from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.data.derived_variables import derive_variables
 from bayes_alliance.data.rows import data_from_frame
+from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import Array, weight_vector
-from bayes_alliance.study.formula import Design, build_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source, Study
 
 _ROSTERS = 4

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from bayes_alliance.cohorts.solver import boundary
 from bayes_alliance.cohorts.solver.kernel import covariance_of, evaluate_rows, spread_information, weigh_rows
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.likelihood import random_basis
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.statistics import random_basis
 
 _STEPS = 12
 _DECREMENT = 1e-7
@@ -47,7 +47,7 @@ class Blocks:
     starts : ndarray of int, shape (n_patients + 1,)
         First row of each patient, and the number of rows.
     z_basis : ndarray, shape (q, q)
-        As in :class:`bayes_alliance.inference.likelihood.Statistics`: random columns orthogonal over all rows.
+        As in :class:`bayes_alliance.inference.statistics.Statistics`: random columns orthogonal over all rows.
     """
 
     design: Design

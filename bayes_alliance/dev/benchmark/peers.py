@@ -95,7 +95,9 @@ def of_ml(fit: MixedFit, *, fit_s: float) -> Answer:
 def prepare_collapsed(rows: Path, *, effects: bool = False) -> Fit:
     """Engine ``collapsed``, 4,000 draws; with ``effects``, every patient's effects are drawn with them."""
     from bayes_alliance.inference.collapsed import fit_collapsed
-    from bayes_alliance.inference.likelihood import draw_effects, relative_factor, summarise
+    from bayes_alliance.inference.likelihood import relative_factor
+    from bayes_alliance.inference.patient_effects import draw_effects
+    from bayes_alliance.inference.statistics import summarise
 
     design, used, priors = read_design(rows)
 
@@ -121,8 +123,8 @@ def prepare_effects(rows: Path) -> Fit:
 
 def prepare_left_out(rows: Path) -> Fit:
     """Exact leave-one-patient-out by the collapsed engine: a refit for every patient."""
-    from bayes_alliance.inference.collapsed import leave_patients_out
-    from bayes_alliance.inference.likelihood import summarise
+    from bayes_alliance.inference.leave_out import leave_patients_out
+    from bayes_alliance.inference.statistics import summarise
 
     design, _, priors = read_design(rows)
 

@@ -192,7 +192,7 @@ def write_report(results: Sequence[Result], folder: Path, *, command: str) -> li
     command : str
         What was run, for the report.
     """
-    from bayes_alliance.show.plots.style import save_figure
+    from bayes_alliance.show.plots.save import save_figure
 
     folder.mkdir(parents=True, exist_ok=True)
     text = folder / "benchmark.md"

@@ -25,7 +25,7 @@ from bayes_alliance.dev.benchmark.programs import (
     why_missing,
 )
 from bayes_alliance.dev.benchmark.rows_file import write_rows
-from bayes_alliance.run.fitter import engine_versions
+from bayes_alliance.inference.versions import engine_versions
 
 Status = Literal["done", "skipped", "failed", "stopped"]
 Reporter = Callable[[str], None]

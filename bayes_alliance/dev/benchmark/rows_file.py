@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_alliance.inference.design import Design, numeric_design
 from bayes_alliance.inference.fits import Array, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
-from bayes_alliance.study.formula import Design, numeric_design, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Source
 

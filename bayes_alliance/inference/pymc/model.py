@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from bayes_alliance.inference.collapsed import make_target, start_point
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance
 from bayes_alliance.inference.importance import find_mode
-from bayes_alliance.inference.likelihood import Statistics, summarise
 from bayes_alliance.inference.priors import CoefficientPriors
-from bayes_alliance.study.formula import Design
+from bayes_alliance.inference.statistics import Statistics, summarise
 from bayes_alliance.study.records import ScaleFamily
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.design import Design, order_categories
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.pymc.model import (
@@ -35,7 +36,6 @@ from bayes_alliance.inference.pymc.model import (
     placeholder_data,
     used_data,
 )
-from bayes_alliance.study.formula import Design, order_categories
 from bayes_alliance.study.records import ScaleFamily
 
 if TYPE_CHECKING:

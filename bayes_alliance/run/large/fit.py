@@ -10,13 +10,14 @@ import numpy as np
 from bayes_alliance.assess.summaries import Quantity, model_quantities
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import MixedFit, PosteriorFit, RowsUsed
-from bayes_alliance.inference.importance import PARETO_K_LIMIT
 from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.priors import coefficient_priors
-from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.inference.psis import PARETO_K_LIMIT
 from bayes_alliance.run.large.gather import LargeData
-from bayes_alliance.study.formula import Design, parse_formula
+from bayes_alliance.runtime.seeds import derive_seed
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Source, Study
 
 

@@ -15,21 +15,12 @@ import numpy as np
 
 from bayes_alliance.errors import AllianceError, FitError, InputError, Problem
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.likelihood import Statistics
-from bayes_alliance.run.large.reduction import (
-    Frame,
-    Patterns,
-    Reduced,
-    find_frame,
-    find_patterns,
-    merge_patients,
-    merge_patterns,
-    raise_wrong,
-    reduce_piece,
-    unpack,
-)
+from bayes_alliance.inference.statistics import Statistics
+from bayes_alliance.run.large.reduction import Frame, Reduced, find_frame, raise_wrong, reduce_piece, unpack
 from bayes_alliance.run.large.source import Source, open_source
-from bayes_alliance.runtime.tasks import Task, Workers, format_failures, run_tasks
+from bayes_alliance.run.large.sums import Patterns, find_patterns, merge_patients, merge_patterns
+from bayes_alliance.runtime.task_store import Task, Workers
+from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Model, Study
 
 _DEPENDENT = 1e-10

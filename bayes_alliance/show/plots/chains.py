@@ -12,7 +12,6 @@ from scipy import stats
 
 from bayes_alliance.inference.fits import Array, PosteriorFit
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import describe_provenance
 from bayes_alliance.show.plots.style import (
     COLOURS,
     GREY,
@@ -25,6 +24,7 @@ from bayes_alliance.show.plots.style import (
     use_style,
     wrap_title,
 )
+from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
 
 BINS = 20

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayes_alliance.assess.verdicts import Verdict
-from bayes_alliance.claims.multiverse import Cell
-from bayes_alliance.claims.run import ClaimsRun, commonest, option_labels, spread_of
-from bayes_alliance.show.labels import cite_study
+from bayes_alliance.claims.challenges import option_labels
+from bayes_alliance.claims.multiverse_results import Cell
+from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
 from bayes_alliance.show.plots.style import (
     BLACK,
     BLUE,
@@ -29,6 +29,7 @@ from bayes_alliance.show.plots.style import (
     note_height_mm,
     use_style,
 )
+from bayes_alliance.show.provenance import cite_study
 from bayes_alliance.study.records import Source
 
 VERDICT_COLOURS = {

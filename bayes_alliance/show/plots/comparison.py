@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import ComparisonSet, StudyResults
-from bayes_alliance.show.labels import describe_provenance, format_fixed
+from bayes_alliance.show.numbers import format_fixed
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLUE,
@@ -23,6 +23,7 @@ from bayes_alliance.show.plots.style import (
     use_style,
     wrap_title,
 )
+from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
 
 _LINE_MM, _EXTRA_MM = 6.2, 24.0

@@ -13,7 +13,7 @@ from scipy import stats
 
 from bayes_alliance.assess.explained_variation import share_draws
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import describe_provenance, format_number, use_minus_sign
+from bayes_alliance.show.numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLACK,
@@ -30,6 +30,7 @@ from bayes_alliance.show.plots.style import (
     say_value,
     use_style,
 )
+from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
 from bayes_alliance.study.printed_cell import PrintedError, parse_cell
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.labels import describe_provenance, format_number, use_minus_sign
+from bayes_alliance.show.numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.forest_lines import ForestLine, tabulate_line
 from bayes_alliance.show.plots.line_layout import write_across
 from bayes_alliance.show.plots.style import (
@@ -32,6 +32,7 @@ from bayes_alliance.show.plots.style import (
     wrap_small,
     wrap_title,
 )
+from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates
 
 SOURCES = ("printed", "ML", "Bayes")

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bayes_alliance.inference.fits import Array
+from bayes_alliance.assess.uniformity import ecdf_difference, simultaneous_band
 from bayes_alliance.run.results import PredictiveResult, StudyResults
-from bayes_alliance.show.labels import describe_provenance, label_group
+from bayes_alliance.show.labels import label_group
 from bayes_alliance.show.plots.style import (
     BLACK,
     COLOURS,
@@ -30,8 +30,9 @@ from bayes_alliance.show.plots.style import (
     use_style,
     wrap_title,
 )
-from bayes_alliance.show.tables.checks import MIN_ROWS_SHOWN
+from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
+from bayes_alliance.show.tables.predictive import MIN_ROWS_SHOWN
 
 N_GRID = 101
 _PANEL_MM = 48.0
@@ -141,37 +142,6 @@ def _draw_means(axes: Axes, rows: Sequence[PlotRow], groups: Sequence[str], wind
             axes.plot([x], [float(row["observed"])], color=colour, marker=marker, linestyle="none")
     axes.set_xticks(range(len(windows)), windows)
     axes.set_xlim(-0.5, len(windows) - 0.5)
-
-
-def ecdf_difference(pit: Array, grid: Array) -> Array:
-    """Empirical distribution function of PIT values minus that of a uniform, on a grid.
-
-    Parameters
-    ----------
-    pit : ndarray, shape (n,)
-        In [0, 1].
-    grid : ndarray, shape (m,)
-        Where to evaluate.
-
-    Returns
-    -------
-    ndarray, shape (m,)
-    """
-    return np.searchsorted(np.sort(pit), grid, side="right") / len(pit) - grid
-
-
-def simultaneous_band(n: int, level: float = 0.95) -> float:
-    r"""Half-width of a simultaneous band for the ECDF of n independent uniform values.
-
-    Dvoretzky-Kiefer-Wolfowitz with Massart's constant: :math:`\sqrt{\log(2 / (1 - level)) / 2n}` (Massart
-    1990, doi:10.1214/aop/1176990746). Holds at every point at once, whatever the n; slightly too wide.
-
-    Examples
-    --------
-    >>> round(simultaneous_band(200), 4)
-    0.096
-    """
-    return math.sqrt(math.log(2.0 / (1.0 - level)) / (2.0 * n))
 
 
 def tabulate_pit(results: StudyResults, outcome: str) -> list[PlotRow]:

@@ -27,7 +27,7 @@ from bayes_alliance.show.plots.style import (
     note_height_mm,
     use_style,
 )
-from bayes_alliance.show.tables.audit import provenance
+from bayes_alliance.show.provenance import provenance
 from bayes_alliance.show.tables.printed_posteriors import unit_text
 from bayes_alliance.study.records import Study
 

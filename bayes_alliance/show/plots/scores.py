@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from bayes_alliance.assess.loo import PARETO_K_THRESHOLD, Target
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.run.results import ComparisonSet, StudyResults
-from bayes_alliance.show.labels import describe_provenance, format_fixed, use_minus_sign
+from bayes_alliance.show.numbers import format_fixed, use_minus_sign
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLACK,
@@ -37,6 +37,7 @@ from bayes_alliance.show.plots.style import (
     use_style,
     wrap_title,
 )
+from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
 
 _PANEL_MM, _LINE_MM = 42.0, 5.4

@@ -27,7 +27,7 @@ from bayes_alliance.show.plots.style import (
     tidy,
     use_style,
 )
-from bayes_alliance.show.tables.stress import describe_stress
+from bayes_alliance.show.provenance import describe_stress
 from bayes_alliance.stress.records import ABOVE, BELOW, NEITHER, StressDraws
 from bayes_alliance.stress.run import StressResults
 from bayes_alliance.stress.tipping import VerdictMap

@@ -10,20 +10,16 @@ from __future__ import annotations
 import functools
 import re
 import textwrap
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -31,13 +27,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.runtime.files import write_whole, write_whole_bytes
-from bayes_alliance.show.plots.pdf_fonts import quick_fonts
-from bayes_alliance.show.tables.record import Value, format_csv_rows
+from bayes_alliance.show.tables.record import Value
 
 MM = 1.0 / 25.4
 SINGLE_MM, DOUBLE_MM = 85.0, 174.0
@@ -47,8 +39,6 @@ _REST_MM = 60.0
 FONT_PT, SMALL_PT = 7.5, 7.0
 PNG_DPI = 600
 KINDS = ("pdf", "svg", "png")
-# Runs of one colour: half the time of zlib's own way, and smaller for drawings.
-_PACKING: Any = {"compress_level": 3, "compress_type": zlib.Z_RLE}
 
 BLACK, GREY, LIGHT = "#000000", "#666666", "#d9d9d9"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -255,111 +245,6 @@ def tidy(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def save_figure(
-    figure: Figure,
-    path_stem: Path,
-    *,
-    rows: Sequence[PlotRow],
-    provenance: str,
-    title: str = "",
-    alt: str = "",
-    kinds: Sequence[str] = KINDS,
-) -> list[Path]:
-    """Write a figure as PDF, SVG and PNG, and the numbers it shows as CSV.
-
-    Parameters
-    ----------
-    figure : Figure
-        Drawn under :func:`use_style`.
-    path_stem : Path
-        Path without ending; its folder exists.
-    rows : sequence of mapping
-        The plotted numbers, every row with the same keys.
-    provenance : str
-        First cell of every CSV row.
-    title, alt : str
-        Title and alternative text, which stand in the metadata of the drawings.
-    kinds : sequence of str
-        Which drawings: ``pdf``, ``svg``, ``png``.
-
-    Returns
-    -------
-    list of Path
-        The drawings, and the numbers.
-    """
-    named, said = title or path_stem.name, alt or title or path_stem.name
-    metadata: dict[str, dict[str, Any]] = {
-        "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Title": named, "Subject": said},
-        "svg": {"Date": None, "Creator": None, "Title": named, "Description": said},
-        "png": {"Software": None, "Title": named, "Description": said},
-    }
-    with use_style():
-        fit_style(figure, _STYLE.get())
-        _settle_layout(figure)
-    written = []
-    for ending, facts in metadata.items():
-        if ending not in kinds:
-            continue
-        path = path_stem.with_name(f"{path_stem.name}.{ending}")
-        # By way of memory: on a full disk matplotlib's writer of PDF files falls over its own traces.
-        with use_style(), quick_fonts():
-            write_whole_bytes(path, _draw(figure, ending, facts))
-        written.append(path)
-    table = path_stem.with_name(f"{path_stem.name}.csv")
-    header = list(rows[0])
-    lines = [[provenance, *(row[name] for name in header)] for row in rows]
-    write_whole(table, format_csv_rows(["provenance", *header], lines))
-    return [*written, table]
-
-
-def _settle_layout(figure: Figure) -> None:
-    """Solve the layout once and keep it: else each file would measure all tick labels again, some of them twice.
-
-    Places are rounded, as last bits of a solved layout vary from run to run, and with them names in SVG files.
-    """
-    figure.draw_without_rendering()
-    # "none" would leave a placeholder, for which matplotlib draws once more before each file.
-    figure.set_layout_engine(None)
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            label = axis.label
-            at = label.get_transform().transform(label.get_position())
-            x, y = axes.transAxes.inverted().transform(at)
-            axis.set_label_coords(round(float(x), 9), round(float(y), 9))
-        # What a title's place given by the caller would set; the property itself is not public.
-        setattr(axes, "_autotitlepos", False)  # noqa: B010
-        left, bottom, width, height = (round(float(side), 9) for side in axes.get_position().bounds)
-        axes.set_position((left, bottom, width, height))
-
-
-def _draw(figure: Figure, ending: str, facts: Mapping[str, Any]) -> bytes:
-    """Draw a figure as the content of a file."""
-    buffer = BytesIO()
-    if ending == "png":
-        _write_png(figure, buffer, facts)
-    else:
-        figure.savefig(buffer, format=ending, dpi=PNG_DPI, metadata=dict(facts))
-    content = buffer.getvalue()
-    return _put_values(content) if ending == "svg" else content
-
-
-def _write_png(figure: Figure, stream: BytesIO, facts: Mapping[str, str | None]) -> None:
-    """Write a figure as PNG without the channel of transparency: nothing in it is transparent."""
-    dpi = figure.dpi
-    try:
-        figure.set_dpi(PNG_DPI)
-        canvas: Any = FigureCanvasAgg(figure)  # its method has no types
-        drawn, size = canvas.print_to_buffer()
-    finally:
-        figure.set_dpi(dpi)
-    said = PngInfo()
-    for key, value in facts.items():
-        if value is not None:
-            said.add_text(key, value)
-    image = Image.frombytes("RGBA", size, drawn).convert("RGB")
-    image.save(stream, format="png", pnginfo=said, dpi=(PNG_DPI, PNG_DPI), **_PACKING)
-
-
 def fit_style(figure: Figure, style: FigureStyle) -> None:
     """Enlarge a figure with all that is in it, and take its title off where the style has none."""
     if not style.titled and figure.get_suptitle():
@@ -383,11 +268,6 @@ def fit_style(figure: Figure, style: FigureStyle) -> None:
     for axes in figure.axes:
         # How many ticks there are follows from the size that the axis knows.
         axes.tick_params(which="both", labelsize=style.scale * SMALL_PT)
-
-
-def _put_values(content: bytes) -> bytes:
-    """Turn the marks of :func:`say_value` in an SVG file into titles, which browsers show."""
-    return _SAID.sub(r'<g class="value"><title>\1</title>', content.decode()).encode()
 
 
 def spread_positions(wanted: Sequence[float], *, gap: float) -> list[float]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bayes_alliance.inference.fits import Array, MixedFit
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import describe_provenance, format_fixed, use_minus_sign
+from bayes_alliance.show.numbers import format_fixed, use_minus_sign
 from bayes_alliance.show.plots.style import (
     BLACK,
     COLOURS,
@@ -29,6 +29,7 @@ from bayes_alliance.show.plots.style import (
     use_style,
     wrap_title,
 )
+from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates
 from bayes_alliance.show.tables.record import Value
 from bayes_alliance.study.records import Study, TrajectoryFigure, Variable

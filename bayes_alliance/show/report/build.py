@@ -11,7 +11,8 @@ from bayes_alliance.published.findings import Verdict
 from bayes_alliance.published.interaction import subgroup_contrasts
 from bayes_alliance.published.printed_effects import printed_effects
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.labels import cite_study, describe_provenance, format_number, use_minus_sign
+from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.report.answers import list_answers
 from bayes_alliance.show.report.cautions import list_cautions
 from bayes_alliance.show.report.checklist import fill_checklist

@@ -17,9 +17,9 @@ import numpy as np
 
 from bayes_alliance.assess.checks import Check
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import format_number
+from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.report.record import ChecklistItem, Companion, Status
-from bayes_alliance.show.tables.checks import MIN_ROWS_SHOWN
+from bayes_alliance.show.tables.predictive import MIN_ROWS_SHOWN
 from bayes_alliance.study.printed_cell import PrintedError, parse_cell
 
 _CORE = "BARG, WAMBS"

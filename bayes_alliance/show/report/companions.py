@@ -16,7 +16,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.show.labels import format_number, format_p, use_minus_sign
+from bayes_alliance.show.numbers import format_number, format_p, use_minus_sign
 from bayes_alliance.show.report.record import ClaimView, Companion, FigureView, TableView
 from bayes_alliance.show.report.views import view_figure, view_table
 from bayes_alliance.show.tables.record import Column, Table, Value

@@ -12,17 +12,18 @@ import platform
 import numpy as np
 from scipy import special
 
-from bayes_alliance.run.fitter import derive_seed
+from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS, prior_predictive
 from bayes_alliance.run.manifest import PACKAGES
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.labels import INTERVAL_NAME, cite_study, describe_provenance, format_number
+from bayes_alliance.runtime.seeds import derive_seed
+from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
+from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.report.record import Methods, TableView
 from bayes_alliance.show.report.views import view_table
 from bayes_alliance.show.tables.record import Table, Value, number_column, pick_rows, text_column
 from bayes_alliance.study.records import PriorScales, PriorSet, Study, Variable
 
 _Z = 1.959963984540054
-PRIOR_DRAWS = 20_000
 _COVARIANCES = {
     "UN": "unstructured (UN: correlated intercept and slope)",
     "VC": "of independent components (VC)",
@@ -236,66 +237,6 @@ def _scale_prior(scales: PriorScales, scale: float) -> tuple[str, float]:
         quantile = float(special.stdtrit(scales.scale_df, 0.975))
         return f"half-t({scales.scale_df:g}, 0, {scale:g})", scale * quantile
     return f"Exponential(mean {scale:g})", scale * float(-np.log(0.05))
-
-
-def prior_predictive(
-    study: Study, outcome: str, prior: str, *, seed: int, count: int = PRIOR_DRAWS
-) -> dict[str, float]:
-    """Share of prior predictive scores outside the scale, at baseline and at the horizon.
-
-    Parameters
-    ----------
-    outcome : str
-        Whose scale and priors; a new patient in the reference group of a growth model.
-    prior : str
-        Name of a prior set.
-    seed : int
-        Of the draws.
-    count : int
-        Draws.
-
-    Returns
-    -------
-    dict of str to float
-        ``baseline`` and ``horizon`` in [0, 1], and ``sd_change``: the SD of patients' true changes over the
-        horizon, at the median of its prior. Shares are NaN where the scale has no ends.
-    """
-    rng = np.random.default_rng(seed)
-    scales = study.prior(prior).for_outcome(outcome)
-    variable = study.variable(outcome)
-    low, high = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
-    sd_0, sd_1, sigma = (
-        _draw_scale(rng, scales, scale, count)
-        for scale in (scales.sd_intercept, scales.sd_slope, scales.sigma)
-    )
-    correlation = 2.0 * rng.beta(scales.lkj_eta, scales.lkj_eta, count) - 1.0
-    first, second = rng.standard_normal((2, count))
-    level = rng.normal(*scales.intercept, count) + sd_0 * first
-    slope = rng.normal(*scales.slope, count)
-    slope += sd_1 * (correlation * first + np.sqrt(1.0 - correlation**2) * second)
-    noise = sigma * rng.standard_normal((2, count))
-
-    def outside(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-        if low is None and high is None:
-            return float("nan")
-        below = values < (-np.inf if low is None else low)
-        return float(np.mean(below | (values > (np.inf if high is None else high))))
-
-    return {
-        "baseline": outside(level + noise[0]),
-        "horizon": outside(level + slope + noise[1]),
-        "sd_change": float(np.median(sd_1)),
-    }
-
-
-def _draw_scale(
-    rng: np.random.Generator, scales: PriorScales, scale: float, count: int
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    if scales.scale_family == "half_normal":
-        return np.abs(rng.normal(0.0, scale, count))
-    if scales.scale_family == "half_t":
-        return np.abs(scale * rng.standard_t(scales.scale_df, count))
-    return rng.exponential(scale, count)
 
 
 def _predictive(results: StudyResults) -> TableView | None:

@@ -38,7 +38,7 @@ def view_figure(path: Path) -> FigureView:
     Parameters
     ----------
     path : Path
-        Written by :func:`bayes_alliance.show.plots.style.save_figure`.
+        Written by :func:`bayes_alliance.show.plots.save.save_figure`.
 
     Raises
     ------

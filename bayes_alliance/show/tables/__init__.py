@@ -10,14 +10,9 @@ from pathlib import Path
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.runtime.files import write_whole, write_whole_bytes
 from bayes_alliance.show.tables.bayes_factors import tabulate_agreement, tabulate_bayes_factors
-from bayes_alliance.show.tables.checks import (
-    tabulate_check_summary,
-    tabulate_checks,
-    tabulate_comparison,
-    tabulate_predictive,
-    tabulate_rows,
-)
+from bayes_alliance.show.tables.checks import tabulate_check_summary, tabulate_checks
 from bayes_alliance.show.tables.cohorts import tabulate_spread
+from bayes_alliance.show.tables.comparison import tabulate_comparison
 from bayes_alliance.show.tables.descriptives import tabulate_descriptives
 from bayes_alliance.show.tables.estimands import (
     tabulate_estimands,
@@ -28,9 +23,13 @@ from bayes_alliance.show.tables.estimands import (
 from bayes_alliance.show.tables.gates import Gates, collect_gates
 from bayes_alliance.show.tables.html import format_html, html_fragment
 from bayes_alliance.show.tables.latex import format_document, format_latex
+from bayes_alliance.show.tables.predictive import tabulate_predictive
 from bayes_alliance.show.tables.printed_cells import tabulate_cells
-from bayes_alliance.show.tables.record import Column, Table, format_csv, format_markdown, write_table
+from bayes_alliance.show.tables.record import Column, Table
+from bayes_alliance.show.tables.rows import tabulate_rows
+from bayes_alliance.show.tables.text import format_csv, format_markdown
 from bayes_alliance.show.tables.word import format_word
+from bayes_alliance.show.tables.write import write_table
 
 __all__ = [
     "Column",

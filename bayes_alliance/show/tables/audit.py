@@ -7,17 +7,11 @@ from collections.abc import Iterable, Sequence
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import Verdict
 from bayes_alliance.published.forensics import Combination
+from bayes_alliance.show.provenance import STAMP, provenance
 from bayes_alliance.show.tables.record import Column, Table, Value, number_column, pick_rows, text_column
 from bayes_alliance.study.records import Study
 
-STAMP = "printed"
 _ORDER = (Verdict.INCONSISTENT, Verdict.CANNOT_TELL, Verdict.CONSISTENT)
-
-
-def provenance(study: Study) -> str:
-    """Say where the numbers come from."""
-    source = f"doi:{study.doi}" if study.doi else study.title
-    return f"From the printed cells and text of {source} alone; no patient's data were used."
 
 
 def make_table(

@@ -6,26 +6,33 @@ Printed numbers, real data and synthetic cohorts stand in columns or rows of the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 
 from bayes_alliance.assess.verdicts import Verdict
-from bayes_alliance.claims.change import FAMILY_LABELS, Change
-from bayes_alliance.claims.from_posterior import ClaimResult, PartResult
-from bayes_alliance.claims.ledger import Part
-from bayes_alliance.claims.multiverse import Share
-from bayes_alliance.claims.run import ClaimsRun, commonest, option_labels, spread_of
-from bayes_alliance.show.labels import INTERVAL_NAME, cite_study, format_fixed, format_number, format_p
+from bayes_alliance.claims.change import FAMILY_LABELS
+from bayes_alliance.claims.multiverse_results import Share
+from bayes_alliance.claims.run import ClaimsRun
+from bayes_alliance.show.numbers import INTERVAL_NAME, format_fixed, format_number, format_p
+from bayes_alliance.show.tables.claim_parts import tabulate_parts
+from bayes_alliance.show.tables.claim_table import (
+    SOURCES_NOTE,
+    _say_share,
+    _stamp,
+    _table,
+    _whole_shares,
+    say_change,
+    say_spread,
+    say_verdict,
+)
+from bayes_alliance.show.tables.multiverse import tabulate_multiverse, tabulate_multiverse_options
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
     exact_columns,
     number_column,
-    pick_rows,
     shown_column,
     text_column,
 )
-from bayes_alliance.study.records import Source
 
 RULES = (
     "Supported: sure (as a 95 % interval would be) of the direction, and more likely than not beyond the smallest "
@@ -33,81 +40,6 @@ RULES = (
     "other way or too small. Not supported: left open. Claims of no difference: probability of less than the smallest "
     "difference that matters, at least 0.95, at least 0.80, at most 0.05. See docs/claims.md.",
 )
-SOURCES_NOTE = (
-    "Printed: from printed numbers alone. Synthetic: cohorts built to print the published tables, so agreement on what "
-    "was matched is by construction; they are no evidence about the patients. The sources are never pooled."
-)
-
-
-def say_verdict(result: ClaimResult) -> str:
-    """Give a verdict in words, with how many parts were tested where that is not all, and ~ near a limit."""
-    if result.verdict is Verdict.UNTESTABLE:
-        return "untestable"
-    mark = " ~" if result.near_edge else ""
-    tested = (
-        "" if result.n_tested == len(result.parts) else f" ({result.n_tested} of {len(result.parts)} parts)"
-    )
-    return f"{result.verdict.value}{tested}{mark}"
-
-
-def say_synthetic(run: ClaimsRun, claim_id: str) -> str:
-    """Give the most frequent verdict over the cohorts, and of how many."""
-    counts = spread_of(run.synthetic, claim_id)
-    if not counts:
-        return ""
-    verdict = commonest(counts)
-    if verdict is Verdict.UNTESTABLE:
-        return verdict.value
-    return f"{verdict.value} {counts[verdict]}/{sum(counts.values())}"
-
-
-def say_spread(run: ClaimsRun, claim_id: str) -> str:
-    """Give every verdict over the cohorts with its count."""
-    counts = spread_of(run.synthetic, claim_id)
-    return ", ".join(f"{verdict.value} {counts[verdict]}" for verdict in Verdict if counts[verdict])
-
-
-def say_change(change: Change) -> str:
-    """Say what would change a verdict first, and into what."""
-    if change.verdict is Verdict.UNTESTABLE:
-        return ""
-    if change.first is None:
-        return "none found" if change.kept else "not looked for"
-    return f"{change.first.says}: {change.first.verdict.value}"
-
-
-def _stamp(run: ClaimsRun) -> str:
-    return f"rows at hand: {run.source.value}, {run.origin}; run seed {run.settings.seed}"
-
-
-def _provenance(run: ClaimsRun, *, printed: bool) -> str:
-    said = [f"Printed: {cite_study(run.study)}."] if printed else []
-    if run.source is Source.SYNTHETIC:
-        said.append(f"Rows at hand: SYNTHETIC DATA ({run.origin}), not patients' data.")
-    else:
-        said.append(f"Rows at hand: {run.source.value} ({run.origin}).")
-    said.append(f"Random seed of the run: {run.settings.seed}.")
-    return " ".join(said)
-
-
-def _table(
-    run: ClaimsRun,
-    named: tuple[str, str],
-    columns: Sequence[Column],
-    rows: Iterable[dict[str, Value]],
-    *notes: str,
-    printed: bool = False,
-    stamp: str = "",
-) -> Table:
-    return Table(
-        id=named[0],
-        title=named[1],
-        columns=tuple(columns),
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=_provenance(run, printed=printed),
-        stamp=stamp or _stamp(run),
-    )
 
 
 def build_claim_tables(run: ClaimsRun) -> list[Table]:
@@ -188,119 +120,6 @@ def _claim_row(run: ClaimsRun, index: int, shares: dict[str, Share]) -> dict[str
         "rows_at_hand": say_verdict(base),
     }
     return row | ({"real": say_verdict(run.real[index])} if run.real else {})
-
-
-def _whole_shares(run: ClaimsRun) -> dict[str, Share]:
-    found = run.multiverse.shares if run.multiverse else ()
-    return {share.claim_id: share for share in found if not share.axis}
-
-
-def _say_share(share: Share | None) -> str:
-    if share is None or not share.n_tested:
-        return ""
-    return f"{100.0 * share.share(Verdict.SUPPORTED):.0f} % of {share.n_tested}"
-
-
-def tabulate_parts(run: ClaimsRun) -> Table:
-    """List every part in every source with its probabilities and the trace of its draws."""
-    columns = (
-        text_column("source", "Source"),
-        text_column("origin", "Origin"),
-        text_column("claim", "Claim"),
-        text_column("part", "Part"),
-        text_column("label", "Quantity"),
-        text_column("predicate", "Claimed"),
-        text_column("verdict", "Verdict"),
-        shown_column("posterior", f"Median [{INTERVAL_NAME}]"),
-        shown_column("p_shown", "P(claimed)"),
-        shown_column("matters_shown", "P(matters)"),
-        shown_column("rope_shown", "P(too small to matter)"),
-        text_column("reason", "Remark"),
-        text_column("engine", "Draws by"),
-        *exact_columns("median", "lower", "upper", "p_direction", "p_matters", "p_rope", "smallest", "value"),
-        *(
-            Column(name=name, heading=name, shown="csv")
-            for name in (
-                "near_edge", "models", "digests", "seeds", "prior", "covariance", "n_draws", "effective_draws",
-                "n_patients", "n_rows", "pareto_k",
-            )
-        ),
-    )  # fmt: skip
-    parts = {(claim.id, part.id): part for claim, part in run.ledger.parts}
-    sources = [run.printed, *(results for _, results in run.synthetic), *([run.real] if run.real else [])]
-    rows = [
-        _part_row(parts[part.claim_id, part.part_id], part)
-        for results in sources
-        for result in results
-        for part in result.parts
-    ]
-    note = (
-        "Traceable: the same model, rows (digest), prior, covariance and seed give the same draws; the estimand "
-        "stands in claims.toml. Engines: collapsed, a fit of the model; conjugate, patients' shares and means; cell, "
-        "the posterior of a printed cell."
-    )
-    named = ("claim_parts", f"{run.study.id}: every part of every claim, in every source")
-    stamp = f"source as in column source; run seed {run.settings.seed}"
-    return _table(run, named, columns, rows, note, SOURCES_NOTE, printed=True, stamp=stamp)
-
-
-def say_predicate(part: Part) -> str:
-    """Say what a part claims."""
-    unit = f" {part.unit}" if part.unit else ""
-    if part.relation == "same":
-        about = "" if part.value == 0.0 else f" from {part.value:g}"
-        return f"less than {part.smallest:g}{unit} away{about}"
-    if part.relation == "exceeds":
-        return f"more than {part.value:g}{unit}"
-    margin = f", by {part.smallest:g}{unit} to matter" if part.smallest else ""
-    if part.quantity == "largest":
-        return f"further {part.relation} zero than the others{margin}"
-    return f"{part.relation} {part.value:g}{margin}"
-
-
-def _part_row(part: Part, result: PartResult) -> dict[str, Value]:
-    row: dict[str, Value] = {
-        "source": result.source.value,
-        "origin": result.origin,
-        "claim": result.claim_id,
-        "part": result.part_id,
-        "label": part.label,
-        "predicate": say_predicate(part),
-        "verdict": result.verdict.value,
-        "reason": result.reason,
-        "smallest": part.smallest,
-        "value": part.value,
-    }
-    found, trace = result.judgement, result.trace
-    if found is None or trace is None:
-        return row
-    chances = found.probabilities
-    spread = (result.upper - result.lower) / 4.0
-    shown = [format_number(v, spread) for v in (result.median, result.lower, result.upper)]
-    return row | {
-        "posterior": f"{shown[0]} [{shown[1]}, {shown[2]}]",
-        "p_shown": format_p(found.sure),
-        "matters_shown": format_p(chances.matters),
-        "rope_shown": format_p(chances.rope),
-        "engine": trace.engine,
-        "median": result.median,
-        "lower": result.lower,
-        "upper": result.upper,
-        "p_direction": chances.direction,
-        "p_matters": chances.matters,
-        "p_rope": chances.rope,
-        "near_edge": found.near_edge,
-        "models": " ".join(trace.models),
-        "digests": " ".join(trace.digests),
-        "seeds": " ".join(map(str, trace.seeds)),
-        "prior": trace.prior,
-        "covariance": trace.covariance,
-        "n_draws": trace.n_draws,
-        "effective_draws": trace.effective,
-        "n_patients": trace.n_patients,
-        "n_rows": trace.n_rows,
-        "pareto_k": trace.pareto_k,
-    }
 
 
 def tabulate_priors(run: ClaimsRun) -> Table:
@@ -399,77 +218,6 @@ def _say_fewest(n_removed: int, n_tried: int, becomes: Verdict) -> str:
     if n_removed:
         return f"{n_removed}: {becomes.value}"
     return f"none of up to {n_tried}" if n_tried else "not sought"
-
-
-def tabulate_multiverse(run: ClaimsRun) -> Table:
-    """List the share of specifications by verdict, claim by claim."""
-    columns = (
-        text_column("claim", "Claim"),
-        number_column("n", "Specifications"),
-        number_column("n_untestable", "Could not be tested"),
-        *(
-            shown_column(f"{v.name.lower()}_shown", v.value.capitalize())
-            for v in Verdict
-            if v is not Verdict.UNTESTABLE
-        ),
-        *exact_columns(*(f"share_{v.name.lower()}" for v in Verdict if v is not Verdict.UNTESTABLE)),
-    )
-    rows = [_share_row(share) for share in _whole_shares(run).values()]
-    return _table(
-        run, ("claim_multiverse", f"{run.study.id}: the multiverse"), columns, rows, *_multiverse_notes(run)
-    )
-
-
-def _multiverse_notes(run: ClaimsRun) -> tuple[str, ...]:
-    if run.multiverse is None:
-        return ()
-    axes = "; ".join(f"{axis.label}: {', '.join(o.label for o in axis.options)}" for axis in run.choices.axes)
-    return (
-        f"Every combination of: prior: {', '.join(run.choices.priors)}; covariance: "
-        f"{', '.join(run.choices.covariances)}{'; ' + axes if axes else ''}. {run.multiverse.n_fits} fits of "
-        f"{len(run.choices.models)} models. A choice that does not touch a model does not multiply its specifications. "
-        "Shares are of those that could be tested, and count choices, not how reasonable they are.",
-    )
-
-
-def _share_row(share: Share) -> dict[str, Value]:
-    row: dict[str, Value] = {
-        "claim": share.claim_id,
-        "n": share.n_tested,
-        "n_untestable": share.counts.get(Verdict.UNTESTABLE, 0),
-    }
-    for verdict in Verdict:
-        if verdict is not Verdict.UNTESTABLE:
-            value = share.share(verdict)
-            row[f"{verdict.name.lower()}_shown"] = "" if math.isnan(value) else f"{100.0 * value:.0f} %"
-            row[f"share_{verdict.name.lower()}"] = value
-    return row
-
-
-def tabulate_multiverse_options(run: ClaimsRun) -> Table:
-    """List the share of specifications that support each claim, option by option."""
-    columns = (
-        text_column("claim", "Claim"),
-        text_column("axis", "Choice"),
-        text_column("option", "Option"),
-        number_column("n", "Specifications"),
-        number_column("n_untestable", "Could not be tested"),
-        shown_column("supported_shown", "Supported"),
-        shown_column("weakened_shown", "Weakened"),
-        *exact_columns("share_supported", "share_weakened", "share_not_supported", "share_contradicted"),
-    )
-    labels = option_labels(run.choices)
-    kept = {column.name for column in columns}
-    rows: list[dict[str, Value]] = []
-    for share in run.multiverse.shares if run.multiverse else ():
-        if share.axis:
-            full = _share_row(share) | {
-                "axis": share.axis,
-                "option": labels.get((share.axis, share.option), share.option),
-            }
-            rows.append({name: value for name, value in full.items() if name in kept})
-    named = ("claim_multiverse_options", f"{run.study.id}: the multiverse, option by option")
-    return _table(run, named, columns, rows)
 
 
 def tabulate_changes(run: ClaimsRun) -> Table:

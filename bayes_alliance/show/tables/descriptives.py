@@ -6,15 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from bayes_alliance.assess.descriptives import Descriptive, GroupValue
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.labels import (
-    describe_provenance,
-    format_fixed,
-    format_number,
-    format_p,
-    format_stars,
-    name_file,
-    stamp_provenance,
-)
+from bayes_alliance.show.labels import name_file
+from bayes_alliance.show.numbers import format_fixed, format_number, format_p, format_stars
+from bayes_alliance.show.provenance import describe_provenance, stamp_provenance
 from bayes_alliance.show.tables.record import (
     Column,
     Table,

@@ -8,18 +8,16 @@ from collections.abc import Iterable, Sequence
 from bayes_alliance.assess.summaries import Quantity
 from bayes_alliance.inference.ml import LikelihoodRatio, score_aic
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import (
+from bayes_alliance.show.labels import label_coefficient
+from bayes_alliance.show.numbers import (
     INTERVAL_NAME,
     count_decimals,
-    describe_inference,
-    describe_provenance,
     format_fixed,
     format_number,
     format_p,
     format_summary,
-    label_coefficient,
-    stamp_provenance,
 )
+from bayes_alliance.show.provenance import describe_inference, describe_provenance, stamp_provenance
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (
     Column,

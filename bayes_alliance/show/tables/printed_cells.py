@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bayes_alliance.inference.ml import score_aic
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import (
+from bayes_alliance.show.labels import name_file
+from bayes_alliance.show.numbers import (
     INTERVAL_NAME,
-    describe_inference,
-    describe_provenance,
     format_estimate_se,
     format_fixed,
     format_p,
     format_summary,
-    name_file,
-    stamp_provenance,
 )
+from bayes_alliance.show.provenance import describe_inference, describe_provenance, stamp_provenance
 from bayes_alliance.show.tables.gates import Footnotes, Gates
 from bayes_alliance.show.tables.record import (
     Column,

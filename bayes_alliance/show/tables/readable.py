@@ -5,7 +5,7 @@ Markdown, HTML, LaTeX and Word show the same columns, rounded by the same rule; 
 
 from __future__ import annotations
 
-from bayes_alliance.show.labels import use_minus_sign
+from bayes_alliance.show.numbers import use_minus_sign
 from bayes_alliance.show.tables.record import Column, Table, Value, show_value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bayes_alliance.assess.summaries import Quantity, Summary
 from bayes_alliance.inference.fits import Effect
 from bayes_alliance.run.results import Spread, StudyResults
-from bayes_alliance.show.labels import format_estimate_se, format_p, format_stars, format_summary
+from bayes_alliance.show.numbers import format_estimate_se, format_p, format_stars, format_summary
 from bayes_alliance.show.tables.record import Column, Value, exact_columns, shown_column
 
 _EFFECT = ("estimate", "se", "df", "p")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bayes_alliance.show.labels import count_decimals, format_fixed, format_number, format_p
+from bayes_alliance.show.numbers import count_decimals, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.record import (
     Column,
     Table,

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bayes_alliance.show.labels import INTERVAL_NAME, cite_study, format_number, format_p, format_summary
+from bayes_alliance.show.numbers import INTERVAL_NAME, format_number, format_p, format_summary
+from bayes_alliance.show.provenance import describe_stress, stamp_stress
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
@@ -22,25 +23,8 @@ from bayes_alliance.show.tables.shared_columns import summary_columns, summary_v
 from bayes_alliance.stress.records import StressDraws
 from bayes_alliance.stress.run import StressResults, direction_rule
 from bayes_alliance.stress.tipping import TippingPoint
-from bayes_alliance.study.records import Source
 
 _WHERE = (text_column("model", "Model"), text_column("label", "Estimand"))
-
-
-def describe_stress(results: StressResults, *, printed: bool = False) -> str:
-    """Say where the numbers come from, in the words of the other tables."""
-    sentences = [f"Printed: {cite_study(results.study)}."] if printed else []
-    if results.source == Source.SYNTHETIC:
-        sentences.append(f"Computed: SYNTHETIC DATA ({results.origin}), not patients' data.")
-    else:
-        sentences.append(f"Computed: {results.source.value} ({results.origin}).")
-    sentences.append(f"Prior set '{results.prior}'. Random seed of the run: {results.seed}.")
-    return " ".join(sentences)
-
-
-def stamp_stress(results: StressResults) -> str:
-    """Give the provenance of computed numbers as one short cell."""
-    return f"{results.source.value}: {results.origin}; run seed {results.seed}"
 
 
 def build_stress_tables(results: StressResults) -> list[Table]:

@@ -1,0 +1,69 @@
+"""What the priors alone say about data: outcomes simulated before any row is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayes_alliance.study.records import PriorScales, Study, Variable
+
+PRIOR_DRAWS = 20_000
+
+
+def prior_predictive(
+    study: Study, outcome: str, prior: str, *, seed: int, count: int = PRIOR_DRAWS
+) -> dict[str, float]:
+    """Share of prior predictive scores outside the scale, at baseline and at the horizon.
+
+    Parameters
+    ----------
+    outcome : str
+        Whose scale and priors; a new patient in the reference group of a growth model.
+    prior : str
+        Name of a prior set.
+    seed : int
+        Of the draws.
+    count : int
+        Draws.
+
+    Returns
+    -------
+    dict of str to float
+        ``baseline`` and ``horizon`` in [0, 1], and ``sd_change``: the SD of patients' true changes over the
+        horizon, at the median of its prior. Shares are NaN where the scale has no ends.
+    """
+    rng = np.random.default_rng(seed)
+    scales = study.prior(prior).for_outcome(outcome)
+    variable = study.variable(outcome)
+    low, high = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
+    sd_0, sd_1, sigma = (
+        _draw_scale(rng, scales, scale, count)
+        for scale in (scales.sd_intercept, scales.sd_slope, scales.sigma)
+    )
+    correlation = 2.0 * rng.beta(scales.lkj_eta, scales.lkj_eta, count) - 1.0
+    first, second = rng.standard_normal((2, count))
+    level = rng.normal(*scales.intercept, count) + sd_0 * first
+    slope = rng.normal(*scales.slope, count)
+    slope += sd_1 * (correlation * first + np.sqrt(1.0 - correlation**2) * second)
+    noise = sigma * rng.standard_normal((2, count))
+
+    def outside(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+        if low is None and high is None:
+            return float("nan")
+        below = values < (-np.inf if low is None else low)
+        return float(np.mean(below | (values > (np.inf if high is None else high))))
+
+    return {
+        "baseline": outside(level + noise[0]),
+        "horizon": outside(level + slope + noise[1]),
+        "sd_change": float(np.median(sd_1)),
+    }
+
+
+def _draw_scale(
+    rng: np.random.Generator, scales: PriorScales, scale: float, count: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    if scales.scale_family == "half_normal":
+        return np.abs(rng.normal(0.0, scale, count))
+    if scales.scale_family == "half_t":
+        return np.abs(scale * rng.standard_t(scales.scale_df, count))
+    return rng.exponential(scale, count)

@@ -1,0 +1,176 @@
+"""Patients left out, one or several at a time, as tasks with a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.claims.choices import Multiverse
+from bayes_alliance.claims.from_posterior import Evaluator
+from bayes_alliance.claims.leave_out import fewest_to_change, leave_one_out
+from bayes_alliance.claims.ledger import Claim, Ledger
+from bayes_alliance.claims.patient_claims import CannotTell
+from bayes_alliance.claims.prior_suite import PriorVariant
+from bayes_alliance.claims.results import ClaimResult
+from bayes_alliance.claims.settings import ClaimsSettings, Keeping, Reporter, name_rows
+from bayes_alliance.claims.tasks import Columns, Rows, load_rows
+from bayes_alliance.runtime.seeds import derive_seed
+from bayes_alliance.runtime.task_store import Finished, Task, Workers
+from bayes_alliance.runtime.tasks import format_failures, run_tasks
+from bayes_alliance.study.records import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientsResult:
+    """What single patients do to one part of a claim: :class:`Influence` and :class:`Fragility` side by side."""
+
+    claim_id: str
+    part_id: str
+    n_patients: int
+    verdict: Verdict
+    n_changing: int
+    largest_shift: float
+    lowest: float
+    highest: float
+    n_refitted: int
+    n_failed: int
+    n_removed: int
+    n_tried: int
+    becomes: Verdict
+
+
+def stress_patients(
+    study: Study,
+    rows: Rows,
+    choices: Multiverse,
+    claim: Claim,
+    seed: int,
+    variant: PriorVariant,
+    draws: int,
+    verdict: str,
+    open_parts: Sequence[str],
+) -> Columns:
+    """Leave patients out of one claim; pure and of the top level, for workers.
+
+    Parameters
+    ----------
+    verdict : str
+        On the whole claim.
+    open_parts : sequence of str
+        Parts whose change alone changes the claim.
+
+    Returns
+    -------
+    dict of str to list
+        One row a part, with the fields of :class:`PatientsResult`.
+    """
+    evaluator = Evaluator(study, load_rows(study, rows), choices, seed=seed, variant=variant, draws=draws)
+    found: Columns = {}
+    for part in claim.parts:
+        if not part.is_of_model or len(part.models) != 1:
+            continue
+        try:
+            fitted = evaluator.fit(part.model, part.recode)
+            own = derive_seed(seed, "patients", claim.id, part.id)
+            influence = leave_one_out(study, part, fitted, seed=own, variant=variant)
+        except CannotTell:
+            continue
+        fragility = None
+        if part.id in open_parts:
+            fragility = fewest_to_change(
+                study, part, fitted, seed=own, variant=variant, beyond=Verdict(verdict)
+            )
+        row: dict[str, Any] = {
+            "claim_id": claim.id,
+            "part_id": part.id,
+            "n_patients": influence.n_patients,
+            "verdict": influence.verdict.value,
+            "n_changing": influence.n_changing,
+            "largest_shift": influence.largest_shift,
+            "lowest": influence.lowest,
+            "highest": influence.highest,
+            "n_refitted": influence.n_refitted,
+            "n_failed": influence.n_failed,
+            "n_removed": fragility.n_removed if fragility else 0,
+            "n_tried": fragility.n_tried if fragility else 0,
+            "becomes": (fragility.becomes if fragility else influence.verdict).value,
+        }
+        for name, value in row.items():
+            found.setdefault(name, []).append(value)
+    return found or {"claim_id": []}
+
+
+def open_parts(result: ClaimResult, combine: str) -> list[str]:
+    """List the parts whose change alone would change the verdict on a claim.
+
+    A claim of which all parts must hold falls with any of them, but rises only with its last bad one; a claim of
+    which one part must hold the other way round.
+    """
+    tested = [part for part in result.parts if part.judgement is not None]
+    deciding = [part.part_id for part in tested if part.verdict is result.verdict]
+    falls = result.verdict in (Verdict.SUPPORTED, Verdict.WEAKENED)
+    if falls == (combine == "all"):
+        return [part.part_id for part in tested]
+    return deciding if len(deciding) == 1 else []
+
+
+def _remove_patients(
+    study: Study,
+    rows: Rows,
+    ledger: Ledger,
+    choices: Multiverse,
+    settings: ClaimsSettings,
+    variant: PriorVariant,
+    base: Sequence[ClaimResult],
+    keeping: Keeping,
+    report: Reporter,
+    remarks: list[str],
+) -> tuple[PatientsResult, ...]:
+    results = {result.claim_id: result for result in base}
+    tasks = [
+        Task(
+            key=f"patients_{claim.id}_of_{name_rows(rows)}",
+            arguments=(
+                study,
+                rows,
+                choices,
+                claim,
+                settings.seed,
+                variant,
+                settings.draws,
+                results[claim.id].verdict.value,
+                open_parts(results[claim.id], claim.combine),
+            ),
+            size=len(claim.parts),
+        )
+        for claim in ledger.claims
+        if claim.id in results
+        and results[claim.id].verdict is not Verdict.UNTESTABLE
+        and any(part.is_of_model and len(part.models) == 1 for part in claim.parts)
+    ]
+    done = run_tasks(
+        stress_patients,
+        tasks,
+        workers=Workers(jobs=settings.jobs),
+        store=keeping.within("patients"),
+        record=keeping.record,
+        report=report,
+        unit="parts with patients left out",
+    )
+    remarks += format_failures(done.failures)
+    return tuple(_patients_results(done))
+
+
+def _patients_results(done: Finished) -> list[PatientsResult]:
+    found = []
+    for key in done.keys:
+        columns = done.columns(key) if key in done.results else {"claim_id": []}
+        for i in range(len(columns["claim_id"])):
+            row = {name: values[i] for name, values in columns.items()}
+            row |= {name: Verdict(str(row[name])) for name in ("verdict", "becomes")}
+            for name in ("n_patients", "n_changing", "n_refitted", "n_failed", "n_removed", "n_tried"):
+                row[name] = int(row[name])
+            found.append(PatientsResult(**row))
+    return found

@@ -1,0 +1,310 @@
+"""Which figures a run draws, and from what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from matplotlib.figure import Figure
+
+from bayes_alliance.cohorts.store import load_ensemble
+from bayes_alliance.published.cell_posterior import cell_posteriors
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.labels import name_file
+from bayes_alliance.show.plots.alt_text import (
+    describe_bayes_factors,
+    describe_chains,
+    describe_comparison,
+    describe_forest,
+    describe_learning,
+    describe_means,
+    describe_moderation,
+    describe_pareto_k,
+    describe_patient_scores,
+    describe_pit,
+    describe_prior_sensitivity,
+    describe_scorecard,
+    describe_spread,
+    describe_trajectories,
+    describe_variation,
+)
+from bayes_alliance.show.plots.bayes_factors import plot_bayes_factors, tabulate_bayes_factors
+from bayes_alliance.show.plots.chains import plot_chains, shown_chains, tabulate_chains
+from bayes_alliance.show.plots.cohorts import (
+    plot_scorecard,
+    plot_spread,
+    tabulate_scorecard_plot,
+    tabulate_spread_plot,
+)
+from bayes_alliance.show.plots.comparison import plot_comparison, tabulate_comparison_plot
+from bayes_alliance.show.plots.explained_variation import plot_variation, tabulate_variation
+from bayes_alliance.show.plots.forest import plot_forest, split_pages
+from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, printed_lines, tabulate_forest
+from bayes_alliance.show.plots.moderation import plot_moderation, tabulate_moderation
+from bayes_alliance.show.plots.predictive import (
+    plot_means,
+    plot_pit,
+    predictive_outcomes,
+    tabulate_means,
+    tabulate_pit,
+)
+from bayes_alliance.show.plots.prior_posterior import pages_of_differences, plot_learning, tabulate_learning
+from bayes_alliance.show.plots.prior_sensitivity import plot_prior_sensitivity, tabulate_prior_sensitivity
+from bayes_alliance.show.plots.scores import (
+    pages_of_pairs,
+    plot_pareto_k,
+    plot_patient_scores,
+    shown_comparisons,
+    tabulate_pareto_k,
+    tabulate_patient_scores,
+)
+from bayes_alliance.show.plots.style import PlotRow
+from bayes_alliance.show.plots.trajectories import plot_trajectories, tabulate_trajectories
+from bayes_alliance.show.provenance import STAMP, stamp_provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedFigure:
+    """One figure to be drawn.
+
+    Parameters
+    ----------
+    name : str
+        File name without its ending.
+    rows : list of mapping
+        The numbers it shows.
+    draw : callable
+        Makes it.
+    stamp : str
+        Provenance of the rows.
+    title, alt : str
+        What it is called, and what it shows in words.
+    """
+
+    name: str
+    rows: list[PlotRow]
+    draw: Callable[[], Figure]
+    stamp: str
+    title: str = ""
+    alt: str = ""
+
+
+def plan_figures(results: StudyResults) -> list[PlannedFigure]:
+    """List the figures of a run, with the numbers they show; those without a number are left out.
+
+    Parameters
+    ----------
+    results : StudyResults
+        What to show.
+
+    Returns
+    -------
+    list of PlannedFigure
+        Trajectories of the study file, forests, what the data added, comparisons, predictive checks, cohorts.
+    """
+    planned = [
+        *_trajectories(results),
+        *_forests(results),
+        *_learnt(results),
+        *_comparisons(results),
+        *_scores(results),
+        *_predictive(results),
+        *_chains(results),
+        *_cohorts(results),
+    ]
+    return [figure for figure in planned if figure.rows]
+
+
+def _trajectories(results: StudyResults) -> Iterator[PlannedFigure]:
+    for figure in results.study.figures:
+        rows = tabulate_trajectories(results, figure)
+        yield PlannedFigure(
+            name=name_file(figure.id),
+            rows=rows,
+            draw=partial(plot_trajectories, results, figure),
+            stamp=stamp_provenance(results),
+            title=figure.title,
+            alt=describe_trajectories(results, figure, rows),
+        )
+
+
+def _forests(results: StudyResults) -> Iterator[PlannedFigure]:
+    printed = [line for outcome in results.study.outcomes for line in printed_lines(results, outcome)]
+    yield from _paged(results, "forest_printed", printed, "Printed slopes beside ML and Bayes", headed=False)
+    for outcome in results.study.outcomes:
+        name, lines = f"forest_{name_file(outcome)}", forest_lines(results, outcome)
+        yield from _paged(results, name, lines, "Slopes and their differences", headed=True)
+
+
+def _paged(
+    results: StudyResults, name: str, lines: list[ForestLine], title: str, *, headed: bool
+) -> Iterator[PlannedFigure]:
+    """Plan a forest a page."""
+    pages = split_pages(lines, headed=headed)
+    for (which, part), page in zip(_number(pages), pages, strict=True):
+        yield _forest(results, f"{name}{which}", page, f"{title}{part}", headed=headed)
+
+
+def _number(pages: Sequence[object]) -> list[tuple[str, str]]:
+    """Give what follows the file name and the title of each figure of several; of one alone nothing."""
+    if len(pages) == 1:
+        return [("", "")]
+    return [(f"_{number}", f" ({number} of {len(pages)})") for number in range(1, len(pages) + 1)]
+
+
+def _forest(
+    results: StudyResults, name: str, lines: list[ForestLine], title: str, *, headed: bool
+) -> PlannedFigure:
+    rows = tabulate_forest(results, lines)
+    outcomes = dict.fromkeys(results.study.variable(line.model.outcome).label for line in lines)
+    return PlannedFigure(
+        name=name,
+        rows=rows,
+        draw=partial(plot_forest, results, lines, title=title, headed=headed),
+        stamp=f"source printed: printed; others: {stamp_provenance(results)}",
+        title=f"{title}: {', '.join(outcomes)}" if headed else title,
+        alt=describe_forest(rows),
+    )
+
+
+def _comparisons(results: StudyResults) -> Iterator[PlannedFigure]:
+    for comparison in results.comparisons:
+        if len(comparison.models) > 1:
+            rows = tabulate_comparison_plot(results, comparison)
+            label = results.study.variable(comparison.outcome).label
+            yield PlannedFigure(
+                name=f"comparison_{name_file(comparison.name)}",
+                rows=rows,
+                draw=partial(plot_comparison, results, comparison),
+                stamp=stamp_provenance(results),
+                title=f"AIC beside LOO: {label}, comparison {comparison.name}",
+                alt=describe_comparison(rows),
+            )
+
+
+def _predictive(results: StudyResults) -> Iterator[PlannedFigure]:
+    for outcome in predictive_outcomes(results):
+        label = results.study.variable(outcome).label
+        means, pit = tabulate_means(results, outcome), tabulate_pit(results, outcome)
+        yield PlannedFigure(
+            name=f"ppc_{name_file(outcome)}",
+            rows=means,
+            draw=partial(plot_means, results, outcome),
+            stamp=stamp_provenance(results),
+            title=f"Posterior predictive means: {label}",
+            alt=describe_means(means),
+        )
+        yield PlannedFigure(
+            name=f"loo_pit_{name_file(outcome)}",
+            rows=pit,
+            draw=partial(plot_pit, results, outcome),
+            stamp=stamp_provenance(results),
+            title=f"Calibration by LOO-PIT: {label}",
+            alt=describe_pit(pit),
+        )
+
+
+def _plan(
+    results: StudyResults, name: str, rows: list[PlotRow], draw: Callable[[], Figure], title: str, alt: str
+) -> PlannedFigure:
+    return PlannedFigure(
+        name=name, rows=rows, draw=draw, stamp=stamp_provenance(results), title=title, alt=alt
+    )
+
+
+def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
+    rows = tabulate_moderation(results)
+    yield _plan(
+        results,
+        "moderation",
+        rows,
+        partial(plot_moderation, results),
+        "Moderation",
+        describe_moderation(rows),
+    )
+    pages = pages_of_differences(results)
+    for (which, part), page in zip(_number(pages), pages, strict=True):
+        rows = tabulate_learning(results, page)
+        draw = partial(plot_learning, results, page)
+        title = f"Prior, likelihood and posterior of slope differences{part}"
+        yield _plan(results, f"prior_posterior{which}", rows, draw, title, describe_learning(rows))
+    rows = tabulate_bayes_factors(results)
+    title = "Bayes factors over prior widths"
+    yield _plan(
+        results,
+        "bayes_factors",
+        rows,
+        partial(plot_bayes_factors, results),
+        title,
+        describe_bayes_factors(rows),
+    )
+    rows = tabulate_variation(results)
+    alt = describe_variation(rows)
+    yield _plan(
+        results, "explained_variation", rows, partial(plot_variation, results), "Explained variation", alt
+    )
+    study = results.study
+    if study.cells and study.priors:
+        posteriors = cell_posteriors(study)
+        rows = tabulate_prior_sensitivity(study, posteriors)
+        yield PlannedFigure(
+            name="prior_sensitivity",
+            rows=rows,
+            draw=partial(plot_prior_sensitivity, study, posteriors),
+            stamp=STAMP,
+            title="Printed slope deviations under every prior",
+            alt=describe_prior_sensitivity(rows),
+        )
+
+
+def _scores(results: StudyResults) -> Iterator[PlannedFigure]:
+    for comparison in shown_comparisons(results):
+        name, label = name_file(comparison.name), results.study.variable(comparison.outcome).label
+        pages = pages_of_pairs(results, comparison)
+        for (which, part), page in zip(_number(pages), pages, strict=True):
+            rows = tabulate_patient_scores(results, comparison, page)
+            yield _plan(
+                results,
+                f"patient_scores_{name}{which}",
+                rows,
+                partial(plot_patient_scores, results, comparison, page),
+                f"Who is predicted better: {label}, comparison {name}{part}",
+                describe_patient_scores(rows),
+            )
+        rows = tabulate_pareto_k(results, comparison)
+        draw = partial(plot_pareto_k, results, comparison)
+        yield _plan(
+            results,
+            f"pareto_k_{name}",
+            rows,
+            draw,
+            f"Pareto k: {label}, comparison {name}",
+            describe_pareto_k(rows),
+        )
+
+
+def _chains(results: StudyResults) -> Iterator[PlannedFigure]:
+    for run in shown_chains(results):
+        rows = tabulate_chains(results, run)
+        draw = partial(plot_chains, results, run)
+        name = f"chains_{name_file(run.model.id)}"
+        yield _plan(results, name, rows, draw, f"Chains: {run.model.label}", describe_chains(rows))
+
+
+def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
+    rows = tabulate_spread_plot(results)
+    title = "How far the answers rest on what was not printed"
+    yield _plan(results, "cohort_spread", rows, partial(plot_spread, results), title, describe_spread(rows))
+    study = results.study
+    if results.spread and study.data.ensemble:
+        facts = [cohort.facts for cohort in load_ensemble(study, study.folder / study.data.ensemble)]
+        rows = tabulate_scorecard_plot(facts)
+        yield PlannedFigure(
+            name="scorecard",
+            rows=rows,
+            draw=partial(plot_scorecard, facts),
+            stamp="column printed: printed; others: synthetic",
+            title="Printed numbers, and what the synthetic cohorts print",
+            alt=describe_scorecard(rows),
+        )

@@ -1,0 +1,92 @@
+"""Where the numbers of a table or figure come from: printed, real data or synthetic."""
+
+from __future__ import annotations
+
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.numbers import INTERVAL_NAME
+from bayes_alliance.stress.run import StressResults
+from bayes_alliance.study.records import Source, Study
+
+STAMP = "printed"
+
+
+def cite_study(study: Study) -> str:
+    """Cite the publication as shortly as can be found again: its DOI, else its title."""
+    return f"doi:{study.doi}" if study.doi else study.title
+
+
+def describe_provenance(results: StudyResults, *, printed: bool = False) -> str:
+    """Say where the numbers of a table or figure come from.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Source, origin and seed.
+    printed : bool
+        Whether printed numbers stand among them.
+
+    Returns
+    -------
+    str
+        One or more sentences. For a synthetic cohort they say that agreement with printed cells is partly by
+        construction.
+    """
+    sentences = [f"Printed: {cite_study(results.study)}."] if printed else []
+    if results.source == Source.SYNTHETIC:
+        sentences.append(f"Computed: SYNTHETIC DATA ({results.origin}), not patients' data.")
+        if results.study.cells:
+            sentences.append(
+                "The cohort was drawn to agree with printed tables: agreement is partly by construction."
+            )
+    else:
+        sentences.append(f"Computed: {results.source.value} ({results.origin}).")
+    sentences.append(f"Random seed of the run: {results.seed}.")
+    return " ".join(sentences)
+
+
+def stamp_provenance(results: StudyResults) -> str:
+    """Give the provenance of computed numbers as one short cell: source, origin and seed."""
+    return f"{results.source.value}: {results.origin}; run seed {results.seed}"
+
+
+def describe_inference(results: StudyResults) -> tuple[str, ...]:
+    """Say in notes how ML, REML and Bayes numbers are made and rounded."""
+    notes = [
+        "ML and REML: estimate(SE); stars by t test on Satterthwaite degrees of freedom: * p < 0.05, "
+        "** p < 0.01, *** p < 0.001. Random intercept and slope with unstructured covariance (UN)."
+    ]
+    posteriors = [run.posterior for run in results.runs if run.posterior is not None]
+    if posteriors:
+        kinds = sorted({p.covariance for p in posteriors if len(p.z_names) > 1}) or ["ID"]
+        names = {"UN": "unstructured (UN)", "VC": "independent (VC)", "ID": "a single random effect (ID)"}
+        notes.append(
+            f"Bayes: posterior median [{INTERVAL_NAME}]; P(direction): posterior probability of the more "
+            f"probable sign. Prior set '{results.prior}', engine {results.engine}, random effects "
+            f"{' and '.join(names[k] for k in kinds)}."
+        )
+    else:
+        notes.append("No posterior was asked for: the columns for Bayes are empty.")
+    notes.append("Rounded so that the SE or posterior SD shows two digits; the CSV file is not rounded.")
+    return tuple(notes)
+
+
+def provenance(study: Study) -> str:
+    """Say where the numbers come from."""
+    source = f"doi:{study.doi}" if study.doi else study.title
+    return f"From the printed cells and text of {source} alone; no patient's data were used."
+
+
+def describe_stress(results: StressResults, *, printed: bool = False) -> str:
+    """Say where the numbers come from, in the words of the other tables."""
+    sentences = [f"Printed: {cite_study(results.study)}."] if printed else []
+    if results.source == Source.SYNTHETIC:
+        sentences.append(f"Computed: SYNTHETIC DATA ({results.origin}), not patients' data.")
+    else:
+        sentences.append(f"Computed: {results.source.value} ({results.origin}).")
+    sentences.append(f"Prior set '{results.prior}'. Random seed of the run: {results.seed}.")
+    return " ".join(sentences)
+
+
+def stamp_stress(results: StressResults) -> str:
+    """Give the provenance of computed numbers as one short cell."""
+    return f"{results.source.value}: {results.origin}; run seed {results.seed}"
