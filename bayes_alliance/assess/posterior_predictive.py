@@ -25,7 +25,7 @@ MAX_PIT_DRAWS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class OutcomeScale:
     """Ends and grid of an outcome's scale, None where it has none."""
 
     minimum: float | None
@@ -94,7 +94,7 @@ def simulate_replicates(fit: PosteriorFit, design: Design, *, count: int, seed: 
 def check_predictions(
     replicates: Array,
     design: Design,
-    scale: Scale,
+    scale: OutcomeScale,
     *,
     groups: NDArray[np.str_],
     bins: NDArray[np.str_],
@@ -107,7 +107,7 @@ def check_predictions(
         Of :func:`simulate_replicates`.
     design : Design
         The data.
-    scale : Scale
+    scale : OutcomeScale
         Of the outcome. A replicate counts as on the floor (ceiling) from half a grid step above (below) it,
         where it would have been recorded there.
     groups, bins : ndarray of str, shape (n_rows,)
@@ -152,7 +152,7 @@ def _statistic(
     )
 
 
-def _ends(values: Array, scale: Scale) -> dict[str, Array]:
+def _ends(values: Array, scale: OutcomeScale) -> dict[str, Array]:
     """Share of each row of ``values`` on the floor and on the ceiling of the scale."""
     half = (scale.step or 0.0) / 2.0
     shares: dict[str, Array] = {}

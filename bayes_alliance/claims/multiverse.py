@@ -19,8 +19,8 @@ from typing import Any
 from bayes_alliance.claims.choices import Axis, Multiverse, Option
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.multiverse_results import (
-    Cell,
     Choices,
+    MultiverseCell,
     MultiverseResult,
     count_shares,
     judge_specifications,
@@ -188,7 +188,7 @@ def run_multiverse(
         report=report,
         unit="fits of the multiverse",
     )
-    cells: list[Cell] = []
+    cells: list[MultiverseCell] = []
     names = {task.key: name for task in tasks for name in rows if task.arguments[1] is rows[name]}
     failed = {failure.key for failure in done.failures}
     for task in tasks:
@@ -225,7 +225,7 @@ def make_record(
     return f"{hashlib.sha256(text.encode()).hexdigest()}; {engine_versions()}"
 
 
-def _cells(choices: Multiverse, rows: str, columns: Mapping[str, Any]) -> list[Cell]:
+def _cells(choices: Multiverse, rows: str, columns: Mapping[str, Any]) -> list[MultiverseCell]:
     found = []
     for i, result in enumerate(restore(columns)):
         coding = list(filter(None, str(columns["coding"][i]).split(";")))
@@ -236,7 +236,7 @@ def _cells(choices: Multiverse, rows: str, columns: Mapping[str, Any]) -> list[C
         ]
         own = dict(own_way(choices))
         found.append(
-            Cell(
+            MultiverseCell(
                 rows=rows,
                 choices=tuple(pairs),
                 departures=tuple(axis for axis, option in pairs if own[axis] != option),

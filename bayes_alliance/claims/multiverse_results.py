@@ -15,7 +15,7 @@ Choices = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class MultiverseCell:
     """One part of a claim under one specification.
 
     Parameters
@@ -84,7 +84,7 @@ class MultiverseResult:
 
     Parameters
     ----------
-    cells : tuple of Cell
+    cells : tuple of MultiverseCell
         One a specification and part.
     verdicts : tuple of SpecificationVerdict
         One a specification and claim.
@@ -100,7 +100,7 @@ class MultiverseResult:
         Wall time.
     """
 
-    cells: tuple[Cell, ...]
+    cells: tuple[MultiverseCell, ...]
     verdicts: tuple[SpecificationVerdict, ...]
     shares: tuple[Share, ...]
     n_fits: int
@@ -109,13 +109,13 @@ class MultiverseResult:
     seconds: float
 
 
-def judge_specifications(ledger: Ledger, cells: Sequence[Cell]) -> list[SpecificationVerdict]:
+def judge_specifications(ledger: Ledger, cells: Sequence[MultiverseCell]) -> list[SpecificationVerdict]:
     """Put the parts of each claim together, specification by specification.
 
     A part that a choice does not touch is the same under it; it enters from the specification without that choice, so
     that the parts of a claim always stand together.
     """
-    by_claim: dict[str, list[Cell]] = {}
+    by_claim: dict[str, list[MultiverseCell]] = {}
     for cell in cells:
         by_claim.setdefault(cell.result.claim_id, []).append(cell)
     own = _own_options(cells)
@@ -124,15 +124,15 @@ def judge_specifications(ledger: Ledger, cells: Sequence[Cell]) -> list[Specific
     ]
 
 
-def _own_options(cells: Sequence[Cell]) -> dict[str, str]:
+def _own_options(cells: Sequence[MultiverseCell]) -> dict[str, str]:
     """Give the study's own option on every axis."""
     return {axis: option for cell in cells for axis, option in cell.choices if axis not in cell.departures}
 
 
 def _judge_claim(
-    claim: Claim, cells: Sequence[Cell], own: Mapping[str, str]
+    claim: Claim, cells: Sequence[MultiverseCell], own: Mapping[str, str]
 ) -> Iterator[SpecificationVerdict]:
-    by_part: dict[str, dict[tuple[str, Choices], Cell]] = {}
+    by_part: dict[str, dict[tuple[str, Choices], MultiverseCell]] = {}
     moved: dict[str, set[str]] = {}
     for cell in cells:
         by_part.setdefault(cell.result.part_id, {})[cell.rows, cell.choices] = cell
@@ -147,7 +147,9 @@ def _judge_claim(
         yield _judge_together(claim, cell, members)
 
 
-def _judge_together(claim: Claim, cell: Cell, members: Sequence[Cell]) -> SpecificationVerdict:
+def _judge_together(
+    claim: Claim, cell: MultiverseCell, members: Sequence[MultiverseCell]
+) -> SpecificationVerdict:
     """Judge a claim by its parts; one that needs all of them is not tested where one could not be."""
     verdict = combine_verdicts(claim.combine, [member.result.verdict for member in members])
     reasons = dict.fromkeys(m.result.reason for m in members if m.result.judgement is None)

@@ -29,7 +29,7 @@ THRESHOLD = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sensitivity:
+class PowerSensitivity:
     """Power-scaling sensitivity of one quantity.
 
     Parameters
@@ -84,7 +84,9 @@ def log_likelihood(fitted: Fitted) -> Array:
     return values.reshape(*fitted.fit.sigma.shape, -1)
 
 
-def power_sensitivity(draws: Mapping[str, Array], prior: Array, likelihood: Array) -> dict[str, Sensitivity]:
+def power_sensitivity(
+    draws: Mapping[str, Array], prior: Array, likelihood: Array
+) -> dict[str, PowerSensitivity]:
     """Compute the sensitivity of named quantities by ArviZ's ``psense``.
 
     Parameters
@@ -124,14 +126,14 @@ def power_sensitivity(draws: Mapping[str, Array], prior: Array, likelihood: Arra
     return {name: _diagnosed(found[key]["prior"], found[key]["likelihood"]) for key, name in names.items()}
 
 
-def _diagnosed(prior: float, likelihood: float) -> Sensitivity:
+def _diagnosed(prior: float, likelihood: float) -> PowerSensitivity:
     if prior < THRESHOLD:
         said = ""
     elif likelihood >= THRESHOLD:
         said = "prior and data pull in different directions"
     else:
         said = "strong prior or weak data"
-    return Sensitivity(prior=prior, likelihood=likelihood, diagnosis=said)
+    return PowerSensitivity(prior=prior, likelihood=likelihood, diagnosis=said)
 
 
 def scaled_weights(log_component: Array, alpha: float) -> Array:

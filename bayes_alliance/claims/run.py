@@ -33,7 +33,7 @@ from bayes_alliance.claims.ml_beside_bayes import Approaches, compare_approaches
 from bayes_alliance.claims.multiverse import make_record, run_multiverse
 from bayes_alliance.claims.multiverse_results import MultiverseResult
 from bayes_alliance.claims.patient_claims import CannotTell
-from bayes_alliance.claims.power_scaling import Sensitivity, log_likelihood, log_prior, power_sensitivity
+from bayes_alliance.claims.power_scaling import PowerSensitivity, log_likelihood, log_prior, power_sensitivity
 from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite, variant_priors
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.claims.settings import ClaimsSettings, Keeping, Reporter, name_rows
@@ -54,7 +54,7 @@ class PartSensitivity:
 
     claim_id: str
     part_id: str
-    sensitivity: Sensitivity
+    sensitivity: PowerSensitivity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,7 +316,7 @@ def scale_powers(study: Study, evaluator: Evaluator, ledger: Ledger) -> tuple[Pa
     for key, part in parts.items():
         if part.is_of_model and len(part.models) == 1:
             by_model.setdefault((part.model, part.recode), []).append(key)
-    found: dict[tuple[str, str], Sensitivity] = {}
+    found: dict[tuple[str, str], PowerSensitivity] = {}
     for (model_id, coding), keys in by_model.items():
         try:
             fitted = evaluator.fit(model_id, coding)

@@ -59,7 +59,7 @@ def _load(name: str) -> Study:
 
 def _audit(options: argparse.Namespace) -> int:
     from bayes_alliance.published.audit import audit_study
-    from bayes_alliance.published.findings import Verdict
+    from bayes_alliance.published.findings import AuditVerdict
     from bayes_alliance.published.forensics import forensics
     from bayes_alliance.show.tables.audit import tabulate_audit, tabulate_audit_counts, tabulate_forensics
 
@@ -75,14 +75,14 @@ def _audit(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(study, tables), indent=2, ensure_ascii=False))
         return 0
     for finding in audit.findings:
-        if options.all or finding.verdict is not Verdict.CONSISTENT:
+        if options.all or finding.verdict is not AuditVerdict.CONSISTENT:
             print(f"{finding.verdict.value}: {finding.check}: {finding.where}: {finding.printed}")
             print(f"    {finding.reasoning}")
             for name, text in finding.numbers:
                 print(f"    {name}: {text}")
             for text in finding.alternatives:
                 print(f"    or: {text}")
-    counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in Verdict)
+    counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in AuditVerdict)
     print(f"{study.id}: {len(audit.findings)} checks: {counts}" + _where(written, options.out))
     return 0
 

@@ -45,7 +45,7 @@ LaidOut = Mapping[str, tuple[Blocks, NDArray[np.int64], str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class RebuildScale:
     """Ends and grid of an outcome, NaN where the study does not say."""
 
     minimum: float = np.nan
@@ -91,7 +91,7 @@ def rebuild_cohort(study: Study, data: StudyData, seed: int, places: Places) -> 
             visits = np.flatnonzero(given.to_numpy())
             designs = _lay_out(study, data, outcome, visits)
             wanted = [t for t in targets if t.model in designs]
-            scale = Scale(
+            scale = RebuildScale(
                 **{k: v for k in ("minimum", "maximum", "step") if (v := getattr(variable, k)) is not None}
             )
             solution = rebuild_scores(outcome, designs, wanted, scale, len(visits), rng, places)
@@ -159,7 +159,7 @@ def rebuild_scores(
     outcome: str,
     designs: LaidOut,
     targets: Sequence[Target],
-    scale: Scale,
+    scale: RebuildScale,
     n: int,
     rng: np.random.Generator,
     places: Places,
@@ -174,7 +174,7 @@ def rebuild_scores(
         Every model: design, which scores are its rows, its reference.
     targets : sequence of Target
         What is printed.
-    scale : Scale
+    scale : RebuildScale
         Of the outcome. Without a step, scores lie on a grid of 1/2000 of their total SD.
     n : int
         Number of scores.

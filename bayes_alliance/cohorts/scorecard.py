@@ -22,7 +22,7 @@ from bayes_alliance.inference.fits import MixedFit
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed, score_aic
 from bayes_alliance.published.audit import audit_study
 from bayes_alliance.published.count_checks import percent_of
-from bayes_alliance.published.findings import Verdict
+from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.published.stars import PBounds, read_stars, read_unmarked, star_rule
 from bayes_alliance.run.plan import PlannedModel, plan_model
 from bayes_alliance.study.formula import parse_formula
@@ -116,7 +116,7 @@ def score_cohort(study: Study, data: StudyData, plan: CohortPlan | None = None) 
 
 def _reasons(study: Study) -> dict[str, str]:
     """Give what the audit says of places whose numbers cannot stand as stated."""
-    found = [f for f in audit_study(study).findings if f.verdict is Verdict.INCONSISTENT]
+    found = [f for f in audit_study(study).findings if f.verdict is AuditVerdict.INCONSISTENT]
     return {finding.where: finding.reasoning for finding in found}
 
 

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from bayes_alliance.cohorts.ensemble import ATTEMPTS
 from bayes_alliance.cohorts.places import Places
-from bayes_alliance.cohorts.rebuild import Scale, rebuild_scores
+from bayes_alliance.cohorts.rebuild import RebuildScale, rebuild_scores
 from bayes_alliance.cohorts.solver.sensitivity import lay_out
 from bayes_alliance.cohorts.solver.targets import list_targets
 from bayes_alliance.dev.invented import InventedTable, invent_table
@@ -215,7 +215,7 @@ def _rebuild(table: InventedTable, seed: int, index: int) -> Array | None:
     targets = list_targets(table.study)
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, index, attempt])
-        found = rebuild_scores("y", designs, targets, Scale(), n, rng, Places(seed=seed, index=index))
+        found = rebuild_scores("y", designs, targets, RebuildScale(), n, rng, Places(seed=seed, index=index))
         if not found.missed:
             return found.y
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bayes_alliance.dev.invented import invent_table
 from bayes_alliance.published.audit import audit_study
-from bayes_alliance.published.findings import Finding, Verdict
+from bayes_alliance.published.findings import AuditVerdict, Finding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +59,9 @@ def count_false_alarms(seeds: Iterable[int]) -> FalseAlarms:
         for finding in audit_study(invent_table(seed).study).findings:
             row = tally.setdefault(finding.check, [0, 0, 0])
             row[0] += 1
-            row[1] += finding.verdict is Verdict.INCONSISTENT
-            row[2] += finding.verdict is Verdict.CANNOT_TELL
-            if finding.verdict is Verdict.INCONSISTENT:
+            row[1] += finding.verdict is AuditVerdict.INCONSISTENT
+            row[2] += finding.verdict is AuditVerdict.CANNOT_TELL
+            if finding.verdict is AuditVerdict.INCONSISTENT:
                 examples.append((seed, finding))
     counts = tuple((check, *row) for check, row in sorted(tally.items()))
     return FalseAlarms(tables=tables, counts=counts, examples=tuple(examples))  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ SCALES = PriorScales(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truth:
+class StressTruth:
     """What rows are simulated from; slopes and their SD in points over the horizon."""
 
     intercept: float = 4.6
@@ -51,10 +51,10 @@ class Truth:
     nu: float = 3.0
 
 
-TRUTHS: dict[Family, Truth] = {
-    "student_t": Truth(),
-    "censored": Truth(intercept=5.6, slope=1.2),
-    "ordinal": Truth(),
+TRUTHS: dict[Family, StressTruth] = {
+    "student_t": StressTruth(),
+    "censored": StressTruth(intercept=5.6, slope=1.2),
+    "ordinal": StressTruth(),
 }
 
 
@@ -81,7 +81,7 @@ class Recovered:
     n: int
 
 
-def simulate_prepared(family: Family, truth: Truth, *, n: int, seed: int) -> Prepared:
+def simulate_prepared(family: Family, truth: StressTruth, *, n: int, seed: int) -> Prepared:
     """Simulate rows of one family and make them ready, the way a study's are.
 
     Parameters
@@ -149,7 +149,7 @@ def _prepared(frame: pd.DataFrame, poor: NDArray[np.int64], seed: int) -> Prepar
     )
 
 
-def parameters(family: Family, truth: Truth, fit: SampledVariant) -> dict[str, tuple[float, Array]]:
+def parameters(family: Family, truth: StressTruth, fit: SampledVariant) -> dict[str, tuple[float, Array]]:
     """Give the truth and the draws of every parameter; under ``ordinal`` in units of the latent residual SD."""
     scale = truth.sigma if family == "ordinal" else 1.0
     found = {

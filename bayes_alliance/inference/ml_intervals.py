@@ -26,7 +26,7 @@ Profile = Callable[[float], float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interval:
+class ProfileInterval:
     """A profile-likelihood interval.
 
     Parameters
@@ -48,7 +48,7 @@ class Interval:
 
 def profile_effect(
     fit: MixedFit, design: Design, combination: Weights, *, name: str = "", level: float = 0.95
-) -> Interval:
+) -> ProfileInterval:
     """Profile a linear combination of fixed effects.
 
     The combination is held at a value by moving its share of the outcome to the other side, and the model of one
@@ -67,7 +67,7 @@ def profile_effect(
 
     Returns
     -------
-    Interval
+    ProfileInterval
     """
     _need_ml(fit)
     weights = fit.weights(combination)
@@ -84,10 +84,10 @@ def profile_effect(
 
     rise = _rise(deviance, fit.deviance, level)
     lower, upper = _search(rise, estimate, -se), _search(rise, estimate, se)
-    return Interval(name=name, estimate=estimate, lower=lower, upper=upper, level=level)
+    return ProfileInterval(name=name, estimate=estimate, lower=lower, upper=upper, level=level)
 
 
-def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float = 0.95) -> Interval:
+def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float = 0.95) -> ProfileInterval:
     """Profile an SD of the random effects, their correlation or the residual SD.
 
     Parameters
@@ -103,7 +103,7 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
 
     Returns
     -------
-    Interval
+    ProfileInterval
 
     Raises
     ------
@@ -146,7 +146,7 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
     start[:] = best[free]
     upper = _search(rise, float(best[index]), 0.2, furthest=12.0)
     edge = -1.0 if name == "correlation" else 0.0
-    return Interval(
+    return ProfileInterval(
         name=name,
         estimate=float(back(best[index])),
         lower=float(back(lower)) if np.isfinite(lower) else edge,

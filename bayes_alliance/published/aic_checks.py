@@ -18,7 +18,7 @@ from bayes_alliance.published.aic import (
     wald_range,
 )
 from bayes_alliance.published.estimate_checks import t_of_digits
-from bayes_alliance.published.findings import Finding, Verdict, span
+from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.patient_counts import all_patients
 from bayes_alliance.published.printed_effects import PrintedEffect
 from bayes_alliance.published.stars import bound_t, read_cell, star_rule
@@ -64,15 +64,15 @@ def _check_change(study: Study, change: AicChange, effects: list[PrintedEffect])
     ]
     if high < 0.0:
         reasoning = "the larger model cannot fit worse on the same rows"
-        return _finding(change, Verdict.INCONSISTENT, reasoning, numbers, (_ROWS, _REML, "a slip"))
+        return _finding(change, AuditVerdict.INCONSISTENT, reasoning, numbers, (_ROWS, _REML, "a slip"))
     limit = bound_t_by_ratio(high, all_patients(study))
     over = [effect for effect, t in ranges if t[0] > limit]
     if over:
         reasoning = f"{over[0].cell.printed} needs a larger fall of AIC: |t| can be at most {limit:.3g}"
-        return _finding(change, Verdict.INCONSISTENT, reasoning, numbers, (_REML, "a slip", _ROWS))
+        return _finding(change, AuditVerdict.INCONSISTENT, reasoning, numbers, (_REML, "a slip", _ROWS))
     if change.added != 2 or len(ranges) != 2:
         reasoning = "no printed deviation is too large for the change; the other coefficients are not printed"
-        return _finding(change, Verdict.CONSISTENT, reasoning, numbers, ())
+        return _finding(change, AuditVerdict.CONSISTENT, reasoning, numbers, ())
     return _check_size(change, [t for _, t in ranges], numbers)
 
 
@@ -95,13 +95,15 @@ def _check_size(
     share = change.change.ends[1] / float(change.cells[0].printed)
     rows = f"{_ROWS}: {100 * share:.1f} % fewer rows lower AIC as much"
     if low <= tops[ORDINARY_CORRELATION]:
-        return _finding(change, Verdict.CONSISTENT, "the printed deviations can move AIC so", numbers, ())
+        return _finding(
+            change, AuditVerdict.CONSISTENT, "the printed deviations can move AIC so", numbers, ()
+        )
     needed = needed_correlation(ranges[0], ranges[1], (low - SPARE) / SPARE_FACTOR)
     if low <= tops[POSSIBLE_CORRELATION]:
         reasoning = f"it takes estimates of level and slope that correlate by {needed:.2f} or more"
-        return _finding(change, Verdict.CANNOT_TELL, reasoning, numbers, (rows, _REML))
+        return _finding(change, AuditVerdict.CANNOT_TELL, reasoning, numbers, (rows, _REML))
     reasoning = "no effect as small as printed can move AIC so far"
-    return _finding(change, Verdict.INCONSISTENT, reasoning, numbers, (rows, _REML, "a slip"))
+    return _finding(change, AuditVerdict.INCONSISTENT, reasoning, numbers, (rows, _REML, "a slip"))
 
 
 def _check_nested(change: AicChange) -> Finding:
@@ -110,15 +112,15 @@ def _check_nested(change: AicChange) -> Finding:
     numbers = [("likelihood ratio on the same rows", f"{span(low, high)} on {change.added}")]
     if high < 0.0:
         reasoning = "the larger model cannot fit worse on the same rows"
-        return _finding(change, Verdict.INCONSISTENT, reasoning, numbers, (_ROWS, _REML, "a slip"))
+        return _finding(change, AuditVerdict.INCONSISTENT, reasoning, numbers, (_ROWS, _REML, "a slip"))
     p = [float(special.chdtrc(change.added, max(value, 0.0))) for value in (high, low)]
     numbers.append(("p of the likelihood ratio", span(p[0], p[1])))
-    return _finding(change, Verdict.CONSISTENT, "the larger model fits no worse", numbers, ())
+    return _finding(change, AuditVerdict.CONSISTENT, "the larger model fits no worse", numbers, ())
 
 
 def _finding(
     change: AicChange,
-    verdict: Verdict,
+    verdict: AuditVerdict,
     reasoning: str,
     numbers: list[tuple[str, str]],
     alternatives: tuple[str, ...],

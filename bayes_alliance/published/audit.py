@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bayes_alliance.published.aic_checks import check_aics
 from bayes_alliance.published.count_checks import check_counts
 from bayes_alliance.published.estimate_checks import check_estimates, check_explained, check_text
-from bayes_alliance.published.findings import Finding, Verdict
+from bayes_alliance.published.findings import AuditVerdict, Finding
 from bayes_alliance.published.group_checks import check_groups
 from bayes_alliance.published.printed_effects import printed_effects
 from bayes_alliance.study.records import Study
@@ -20,7 +20,7 @@ class Audit:
 
     findings: tuple[Finding, ...]
 
-    def of(self, verdict: Verdict) -> tuple[Finding, ...]:
+    def of(self, verdict: AuditVerdict) -> tuple[Finding, ...]:
         """Give the findings with a verdict."""
         return tuple(finding for finding in self.findings if finding.verdict is verdict)
 
@@ -29,7 +29,7 @@ class Audit:
         found: dict[str, Counter[str]] = {}
         for finding in self.findings:
             found.setdefault(finding.check, Counter())[finding.verdict.value] += 1
-        return {check: {v.value: counts[v.value] for v in Verdict} for check, counts in found.items()}
+        return {check: {v.value: counts[v.value] for v in AuditVerdict} for check, counts in found.items()}
 
 
 def audit_study(study: Study) -> Audit:

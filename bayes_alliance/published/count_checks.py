@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from bayes_alliance.published.findings import Finding, Verdict
+from bayes_alliance.published.findings import AuditVerdict, Finding
 from bayes_alliance.published.patient_counts import count_of, fact, group_sizes, groups
 from bayes_alliance.study.printed_cell import Interval, parse_cell
 from bayes_alliance.study.publication import Fact, SumRule
@@ -84,7 +84,7 @@ def _check_cell(study: Study, cell: Cell) -> Finding:
             check="percentage",
             where=where,
             printed=cell.printed,
-            verdict=Verdict.CANNOT_TELL,
+            verdict=AuditVerdict.CANNOT_TELL,
             reasoning=f"the size of {cell.group!r} is not stated",
         )
     found = {n: possible_counts(share, n) for n in sizes}
@@ -94,12 +94,12 @@ def _check_cell(study: Study, cell: Cell) -> Finding:
             check="percentage",
             where=where,
             printed=cell.printed,
-            verdict=Verdict.CONSISTENT,
+            verdict=AuditVerdict.CONSISTENT,
             reasoning="a whole number of patients gives this percentage",
             numbers=numbers,
         )
     fewer = largest_total(share, min(sizes))
-    verdict = Verdict.CANNOT_TELL if study.publication.valid_percent else Verdict.INCONSISTENT
+    verdict = AuditVerdict.CANNOT_TELL if study.publication.valid_percent else AuditVerdict.INCONSISTENT
     return Finding(
         check="percentage",
         where=where,
@@ -126,7 +126,7 @@ def _check_denominators(study: Study, group: str) -> Iterator[Finding]:
         check="size of a subgroup",
         where=f"subgroup {group}",
         printed=", ".join(str(n) for n in sizes),
-        verdict=Verdict.CONSISTENT if complete else Verdict.CANNOT_TELL,
+        verdict=AuditVerdict.CONSISTENT if complete else AuditVerdict.CANNOT_TELL,
         reasoning=(
             f"every percentage of the subgroup can be had of {' or '.join(str(n) for n in complete)}"
             if complete
@@ -163,7 +163,7 @@ def _check_share(study: Study, item: Fact) -> Finding:
             check="percentage in the text",
             where=where,
             printed=f"{item.printed} %",
-            verdict=Verdict.CONSISTENT,
+            verdict=AuditVerdict.CONSISTENT,
             reasoning=reasoning,
             numbers=tuple(numbers),
         )
@@ -175,7 +175,7 @@ def _check_share(study: Study, item: Fact) -> Finding:
         check="percentage in the text",
         where=where,
         printed=f"{item.printed} %" + (f", n = {count}" if count is not None else ""),
-        verdict=Verdict.INCONSISTENT,
+        verdict=AuditVerdict.INCONSISTENT,
         reasoning=f"it cannot be a percentage of the {totals[first]} stated ({_described(fact(study, first))})",
         numbers=tuple(numbers),
         alternatives=(*alternatives, "a slip in one of the numbers"),
@@ -192,7 +192,7 @@ def _check_mean(study: Study, item: Fact) -> Finding:
         check="mean of whole numbers",
         where=f"text, {item.place}: {item.what}",
         printed=item.printed,
-        verdict=Verdict.CONSISTENT if works else Verdict.INCONSISTENT,
+        verdict=AuditVerdict.CONSISTENT if works else AuditVerdict.INCONSISTENT,
         reasoning="a whole sum over those stated "
         + ("gives this mean" if works else "cannot give this mean"),
         numbers=(("stated", ", ".join(str(n) for n in totals)),),
@@ -219,7 +219,7 @@ def _check_sum(study: Study, rule: SumRule) -> Finding:
         check="counts that add up",
         where=f"text: {total.what}",
         printed=f"{' + '.join(str(n) for n in counts)} of {whole}",
-        verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+        verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
         reasoning="; ".join(f"{part.what}: {n}" for part, n in zip(parts, counts, strict=True))
         + (f"; {rule.note}" if rule.note else ""),
         numbers=(("left over", str(left)),),

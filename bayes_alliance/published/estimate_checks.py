@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from bayes_alliance.published.findings import Finding, Verdict, span
+from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.printed_effects import PrintedEffect, effect_weights, fewest_df
 from bayes_alliance.published.rounding_region import build_region
 from bayes_alliance.published.stars import (
@@ -67,7 +67,7 @@ def _check_marking(study: Study, effect: PrintedEffect) -> Finding:
             check="estimate and SE against stars",
             where=common["where"],
             printed=common["printed"],
-            verdict=Verdict.CANNOT_TELL,
+            verdict=AuditVerdict.CANNOT_TELL,
             reasoning="no standard error is printed",
         )
     p = p_range(*t, effect.df_low)
@@ -80,7 +80,7 @@ def _check_marking(study: Study, effect: PrintedEffect) -> Finding:
     share = _share(study, effect, needed)
     return Finding(
         check="estimate and SE against stars",
-        verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+        verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
         reasoning=f"{effect.parsed.stars * '*'} needs |t| {span(needed.low, needed.high)}; the digits allow "
         f"{span(*t)}"
         + ("" if share is None or not good else f", {100 * share:.0f} % of the rounding region"),
@@ -112,7 +112,7 @@ def _check_unmarked(
     limit = bound_t(read_unmarked(rule), effect.df_low).high
     missing = t[0] > limit
     return Finding(
-        verdict=Verdict.INCONSISTENT if missing else Verdict.CONSISTENT,
+        verdict=AuditVerdict.INCONSISTENT if missing else AuditVerdict.CONSISTENT,
         reasoning=f"no star means |t| of at most {limit:.3g} ({effect.df_low:g} or more degrees of freedom)"
         + (", and every pair that prints like this exceeds it" if missing else ""),
         alternatives=("a star is missing", "a test with very few degrees of freedom") if missing else (),
@@ -142,7 +142,7 @@ def _check_equal_digits(study: Study, effects: list[PrintedEffect]) -> Iterator[
             check="same digits, different stars",
             where=f"{table}: {outcome}",
             printed=" | ".join(effect.cell.printed for effect in group),
-            verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+            verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
             reasoning="rounding leaves room for each marking"
             if good
             else "rounding does not leave room for both",
@@ -166,7 +166,7 @@ def _check_same_coefficient(study: Study, effects: list[PrintedEffect]) -> Itera
                 check="one coefficient printed twice",
                 where=f"{model}: {coefficient}",
                 printed=f"{first.cell.printed} | {second.cell.printed}",
-                verdict=Verdict.INCONSISTENT if fault else Verdict.CONSISTENT,
+                verdict=AuditVerdict.INCONSISTENT if fault else AuditVerdict.CONSISTENT,
                 reasoning=fault or "digits and marking agree",
                 alternatives=("a slip in one of them", "two versions of the model") if fault else (),
             )
@@ -206,7 +206,7 @@ def check_text(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
                         check="text against table",
                         where=f"text, {fact.place}: {fact.what}",
                         printed=f"{fact.printed} | {cell.printed}",
-                        verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+                        verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
                         reasoning="some number prints like both" if good else "no number prints like both",
                         alternatives=() if good else ("a slip in one of them", "two versions of the model"),
                     )
@@ -227,7 +227,7 @@ def _check_p(study: Study, effect: PrintedEffect, text: str, where: str, note: s
         marking = read_unmarked(rule)
     if marking.narrowed(said).is_empty or _only_the_level(marking, said):
         return Finding(
-            verdict=Verdict.INCONSISTENT,
+            verdict=AuditVerdict.INCONSISTENT,
             reasoning=f"the text says p {text}, the cell's marking says otherwise"
             + (f" ({note})" if note else ""),
             alternatives=("a star is missing or misplaced", "the text speaks of another model"),
@@ -237,7 +237,7 @@ def _check_p(study: Study, effect: PrintedEffect, text: str, where: str, note: s
     needed = bound_t(said, fewest_df(study, effect_weights(effect.model, effect.cell.coefficient)))
     good = t is None or (t[1] >= needed.low and t[0] <= needed.high)
     return Finding(
-        verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+        verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
         reasoning="marking and digits leave room for it"
         if good
         else f"it needs |t| {span(needed.low, needed.high)}, the digits allow {span(*t) if t else ''}",
@@ -266,7 +266,7 @@ def check_explained(study: Study) -> Iterator[Finding]:
             check="explained variation",
             where=f"{cell.table}: {cell.row}: {cell.column}",
             printed=f"{cell.printed} %",
-            verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+            verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
             reasoning="a variance can fall by at most 100 %; it may rise, then the number is negative",
             alternatives=() if good else ("a slip", "a ratio other than the fall of the variance"),
         )

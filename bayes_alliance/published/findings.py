@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class AuditVerdict(StrEnum):
     """Whether printed numbers can stand together. ``cannot tell`` never counts as consistent."""
 
     CONSISTENT = "consistent"
@@ -26,7 +26,7 @@ class Finding:
         Table and row, or fact.
     printed : str
         What stands there.
-    verdict : Verdict
+    verdict : AuditVerdict
         Whether it can stand with what it is compared with.
     reasoning : str
         What was compared and what follows.
@@ -39,7 +39,7 @@ class Finding:
     check: str
     where: str
     printed: str
-    verdict: Verdict
+    verdict: AuditVerdict
     reasoning: str
     numbers: tuple[tuple[str, str], ...] = ()
     alternatives: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ _SAME = Sample(id="same", label="the same rows", count="")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class ForensicLine:
     """One printed change of AIC under one combination.
 
     Parameters
@@ -59,7 +59,7 @@ class Combination:
     dialect: Dialect
     sample: Sample
     covariance: Covariance
-    lines: tuple[Line, ...]
+    lines: tuple[ForensicLine, ...]
 
     @property
     def impossible(self) -> tuple[str, ...]:
@@ -111,11 +111,11 @@ def forensics(study: Study) -> list[Combination]:
 
 def _line(
     study: Study, change: AicChange, own: list[PrintedEffect], dialect: Dialect, sample: Sample
-) -> Line:
+) -> ForensicLine:
     rows = _cost_of_rows(study, change, sample)
     ses = [_se_range(effect) for effect in own]
     if rows is None or (dialect != "ml" and any(se is None for se in ses)):
-        return Line(model=change.larger.id, possible=None, needed=float("nan"))
+        return ForensicLine(model=change.larger.id, possible=None, needed=float("nan"))
     ts = [effect_t_range(study, effect) for effect in own]
     low, high = change.change.ends
     for rho in sorted(np.linspace(-POSSIBLE_CORRELATION, POSSIBLE_CORRELATION, 37), key=abs):
@@ -124,8 +124,8 @@ def _line(
         reach = _wald_at(ts[0], ts[1], float(rho))
         # A likelihood ratio falls a little short of the Wald statistic of estimated variances.
         if wanted[1] >= 0.9 * reach[0] - 0.5 and wanted[0] <= 1.1 * reach[1] + 0.5:
-            return Line(model=change.larger.id, possible=True, needed=abs(float(rho)))
-    return Line(model=change.larger.id, possible=False, needed=float("nan"))
+            return ForensicLine(model=change.larger.id, possible=True, needed=abs(float(rho)))
+    return ForensicLine(model=change.larger.id, possible=False, needed=float("nan"))
 
 
 def _se_range(effect: PrintedEffect) -> tuple[float, float] | None:

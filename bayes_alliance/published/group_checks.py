@@ -15,7 +15,7 @@ from scipy import special
 
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.published.count_checks import MISSING_SHARE, percent_of, possible_counts
-from bayes_alliance.published.findings import Finding, Verdict, span
+from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.patient_counts import group_sizes, groups
 from bayes_alliance.published.stars import PBounds, read_stars, read_unmarked, star_rule
 from bayes_alliance.study.printed_cell import parse_cell
@@ -50,7 +50,7 @@ def _judge(where: str, first: Cell, second: Cell, said: PBounds, ps: dict[str, A
             check="test of two groups",
             where=where,
             printed=printed,
-            verdict=Verdict.CANNOT_TELL,
+            verdict=AuditVerdict.CANNOT_TELL,
             reasoning="no counts give these percentages, so no test can be recomputed",
         )
     low, high = float(usual.min()), float(usual.max())
@@ -64,7 +64,7 @@ def _judge(where: str, first: Cell, second: Cell, said: PBounds, ps: dict[str, A
         check="test of two groups",
         where=where,
         printed=printed,
-        verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+        verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
         reasoning=f"marked as {wanted}; {main} over all that prints like this gives p {span(low, high)}",
         numbers=tuple(
             (name, f"p {span(float(p.min()), float(p.max()))}") for name, p in ps.items() if p.size

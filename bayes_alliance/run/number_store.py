@@ -87,7 +87,7 @@ def identify_numbers(*, study: str, data: str, settings: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Derived:
+class NumberStore:
     """The numbers kept of one run.
 
     Parameters

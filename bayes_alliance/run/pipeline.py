@@ -26,7 +26,7 @@ from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import PosteriorFit
 from bayes_alliance.run.fitter import Fitter
 from bayes_alliance.run.judge_model import _model_numbers, _RunKey
-from bayes_alliance.run.number_store import Derived, identify_numbers
+from bayes_alliance.run.number_store import NumberStore, identify_numbers
 from bayes_alliance.run.plan import Plan, PlannedModel, SkippedModel, plan_study
 from bayes_alliance.run.posterior_store import design_digest, draws_digest
 from bayes_alliance.run.results import (
@@ -91,7 +91,7 @@ def run_study(
     started = time.perf_counter()
     plan = plan or plan_study(study, data, models=settings.models)
     fitter = Fitter(study, settings, store=store, report=report, total=len(plan.own))
-    derived = Derived(folder=store, identity=_identify(study, data, settings, fitter.prior))
+    derived = NumberStore(folder=store, identity=_identify(study, data, settings, fitter.prior))
     n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
     report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
@@ -143,7 +143,7 @@ class _Hand:
     """Finds kept numbers at once, and hands the making of others to processes."""
 
     workers: Pool
-    derived: Derived
+    derived: NumberStore
     fitter: Fitter
 
     @property

@@ -11,7 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.checks import check_posterior, check_scores
 from bayes_alliance.assess.loo import TARGETS, Score, Target, refit_patients, score_model
-from bayes_alliance.assess.posterior_predictive import Scale, check_predictions, loo_pit, simulate_replicates
+from bayes_alliance.assess.posterior_predictive import (
+    OutcomeScale,
+    check_predictions,
+    loo_pit,
+    simulate_replicates,
+)
 from bayes_alliance.data.rows import StudyData, freeze_rows
 from bayes_alliance.inference.fits import PosteriorFit
 from bayes_alliance.run.fitter import Fitter
@@ -76,11 +81,11 @@ def _predict(study: Study, data: StudyData, run: ModelRun, settings: RunSettings
     )
 
 
-def _scale(study: Study, outcome: str) -> Scale:
+def _scale(study: Study, outcome: str) -> OutcomeScale:
     variable = study.variable(outcome)
     if isinstance(variable, Variable):
-        return Scale(minimum=variable.minimum, maximum=variable.maximum, step=variable.step)
-    return Scale(minimum=None, maximum=None, step=None)
+        return OutcomeScale(minimum=variable.minimum, maximum=variable.maximum, step=variable.step)
+    return OutcomeScale(minimum=None, maximum=None, step=None)
 
 
 def _groups(study: Study, data: StudyData, rows: pd.DataFrame) -> NDArray[np.str_]:

@@ -55,7 +55,7 @@ class Approach:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ApproachAnswer:
     """What an approach says of one estimand.
 
     Parameters
@@ -78,7 +78,7 @@ class Answer:
 class Answers:
     """All answers of one approach to one study, by estimand; ``note`` says what else happened."""
 
-    by_name: Mapping[str, Answer]
+    by_name: Mapping[str, ApproachAnswer]
     note: str = ""
 
 
@@ -144,14 +144,14 @@ def draw_posterior(
     return dataclasses.replace(sampled, facts={**sampled.facts, "handed_over": reason})
 
 
-def _wald(effect: Effect) -> Answer:
+def _wald(effect: Effect) -> ApproachAnswer:
     """Give the interval estimate +- t x SE; without degrees of freedom (a singular fit can lack them) the Normal's."""
     tail = (1.0 + INTERVAL) / 2.0
     quantile = special.stdtrit(effect.df, tail) if effect.df > 0.0 else special.ndtri(tail)
     reach = float(quantile) * effect.se
     if not math.isfinite(reach):
         raise FitError("the standard error is not finite")
-    return Answer(
+    return ApproachAnswer(
         estimate=effect.estimate,
         error=effect.se,
         lower=effect.estimate - reach,
@@ -159,13 +159,13 @@ def _wald(effect: Effect) -> Answer:
     )
 
 
-def _interval(posterior: PosteriorFit, weights: Weights) -> Answer:
+def _interval(posterior: PosteriorFit, weights: Weights) -> ApproachAnswer:
     draws = posterior.combine(weights)
     tail = (1.0 - INTERVAL) / 2.0
     lower, upper = np.quantile(draws, [tail, 1.0 - tail])
     if not np.all(np.isfinite(draws)):
         raise FitError("some draws are not finite")
-    return Answer(
+    return ApproachAnswer(
         estimate=float(draws.mean()), error=float(draws.std(ddof=1)), lower=float(lower), upper=float(upper)
     )
 

@@ -32,8 +32,14 @@ from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Task
 from bayes_alliance.runtime.tasks import split_units
 from bayes_alliance.simulation.approaches import draw_posterior
-from bayes_alliance.simulation.population import Pool, Sampling, choose_patients, take_rows, without_frame
-from bayes_alliance.simulation.truth import AS_MODELLED, Scale, Scenario, Truth, draw_outcome, draw_truth
+from bayes_alliance.simulation.population import (
+    CovariatePool,
+    Sampling,
+    choose_patients,
+    take_rows,
+    without_frame,
+)
+from bayes_alliance.simulation.truth import AS_MODELLED, Scenario, Truth, TruthScale, draw_outcome, draw_truth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +56,7 @@ class Calibration:
 
     Parameters
     ----------
-    pool : Pool
+    pool : CovariatePool
         Whose columns the studies have.
     sampling : Sampling
         How many of the pool's patients.
@@ -68,7 +74,7 @@ class Calibration:
         As modelled, unless the test itself is put to the test; ``scale`` goes with it.
     """
 
-    pool: Pool
+    pool: CovariatePool
     sampling: Sampling
     engine: Engine
     drawn: CoefficientPriors
@@ -76,7 +82,7 @@ class Calibration:
     estimands: Mapping[str, Weights]
     seed: int
     scenario: Scenario = AS_MODELLED
-    scale: Scale | None = None
+    scale: TruthScale | None = None
 
 
 def calibration_tasks(calibration: Calibration, *, studies: int, batch: int, key: str) -> list[Task]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pool:
+class CovariatePool:
     """Patients of one model, in blocks of rows.
 
     Parameters
@@ -65,7 +65,7 @@ class Pool:
 
 def build_pool(
     study: Study, data: StudyData, planned: PlannedModel, *, mark: str = "", visits: int | None = None
-) -> Pool:
+) -> CovariatePool:
     """Make the pool of one model.
 
     Parameters
@@ -84,7 +84,7 @@ def build_pool(
 
     Returns
     -------
-    Pool
+    CovariatePool
 
     Raises
     ------
@@ -101,7 +101,7 @@ def build_pool(
         rows, marks = rows.loc[known].reset_index(drop=True), marks.loc[known]
     design = build_design(planned.design.formula, rows)
     starts = np.flatnonzero(np.diff(design.patient_index, prepend=-1))
-    return Pool(
+    return CovariatePool(
         formula=design.formula,
         x=design.x,
         z=design.z,
@@ -168,7 +168,7 @@ class Sampling:
     n_marked: int | None = None
 
 
-def choose_patients(pool: Pool, sampling: Sampling, rng: np.random.Generator) -> NDArray[np.int64]:
+def choose_patients(pool: CovariatePool, sampling: Sampling, rng: np.random.Generator) -> NDArray[np.int64]:
     """Choose the patients of one simulated study, by their number in the pool."""
     n = pool.n_patients if sampling.n_patients is None else sampling.n_patients
     if sampling.n_marked is not None:
@@ -179,7 +179,7 @@ def choose_patients(pool: Pool, sampling: Sampling, rng: np.random.Generator) ->
     return rng.choice(pool.n_patients, n)
 
 
-def check_sampling(pool: Pool, sampling: Sampling) -> list[Problem]:
+def check_sampling(pool: CovariatePool, sampling: Sampling) -> list[Problem]:
     """List what cannot be drawn from a pool."""
     n = pool.n_patients if sampling.n_patients is None else sampling.n_patients
     problems = []
@@ -195,7 +195,9 @@ def check_sampling(pool: Pool, sampling: Sampling) -> list[Problem]:
     return problems
 
 
-def take_rows(pool: Pool, patients: Sequence[int] | NDArray[np.int64]) -> tuple[Design, NDArray[np.int64]]:
+def take_rows(
+    pool: CovariatePool, patients: Sequence[int] | NDArray[np.int64]
+) -> tuple[Design, NDArray[np.int64]]:
     """Put the rows of the chosen patients together, each a patient of its own however often it was chosen.
 
     Returns
@@ -218,7 +220,9 @@ def take_rows(pool: Pool, patients: Sequence[int] | NDArray[np.int64]) -> tuple[
     return make_design(pool, pool.x[rows], pool.z[rows], index), rows
 
 
-def make_design(pool: Pool, x: Array, z: Array, index: NDArray[np.int64], y: Array | None = None) -> Design:
+def make_design(
+    pool: CovariatePool, x: Array, z: Array, index: NDArray[np.int64], y: Array | None = None
+) -> Design:
     """Make the design of a simulated study; see :func:`take_rows` for what it raises."""
     scaled = x / np.maximum(np.linalg.norm(x, axis=0), 1e-300)
     if len(x) <= x.shape[1] or np.linalg.matrix_rank(scaled, tol=1e-9) < x.shape[1]:
@@ -234,7 +238,7 @@ def make_design(pool: Pool, x: Array, z: Array, index: NDArray[np.int64], y: Arr
     )
 
 
-def without_frame(pool: Pool) -> Pool:
+def without_frame(pool: CovariatePool) -> CovariatePool:
     """Leave the frame behind, for a journey to workers that do not need it."""
     return dataclasses.replace(pool, frame=pool.frame.iloc[:0])
 

@@ -14,14 +14,14 @@ from bayes_alliance.inference.fits import Weights, weight_vector
 from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.run.plan import PlannedModel, plan_model
-from bayes_alliance.simulation.population import Pool, Sampling, build_pool, check_sampling
+from bayes_alliance.simulation.population import CovariatePool, Sampling, build_pool, check_sampling
 from bayes_alliance.simulation.trials import Condition, set_effect
 from bayes_alliance.simulation.truth import (
     AS_MODELLED,
     SCENARIOS,
-    Scale,
     Scenario,
     Truth,
+    TruthScale,
     apply_scenario,
     fitted_truth,
 )
@@ -39,23 +39,23 @@ class Setting:
     ----------
     planned : PlannedModel
         The model on its rows.
-    pool : Pool
+    pool : CovariatePool
         All of its patients with their own visits.
     truth : Truth
         ML estimates on these rows.
     primary : Estimand
         What a design is for, and whose size is varied.
-    scale : Scale or None
+    scale : TruthScale or None
         Of the outcome, where the study declares it.
     """
 
     study: Study
     data: StudyData
     planned: PlannedModel
-    pool: Pool
+    pool: CovariatePool
     truth: Truth
     primary: Estimand
-    scale: Scale | None
+    scale: TruthScale | None
 
     @property
     def model(self) -> Model:
@@ -161,11 +161,11 @@ def _primary(model: Model, name: str) -> Estimand:
     return (differences or list(model.estimands))[0]
 
 
-def _scale(variable: Variable) -> Scale:
+def _scale(variable: Variable) -> TruthScale:
     low = -np.inf if variable.minimum is None else variable.minimum
     high = np.inf if variable.maximum is None else variable.maximum
     step = variable.step or (1.0 if variable.kind == "integer" else 0.0)
-    return Scale(minimum=low, maximum=high, step=step)
+    return TruthScale(minimum=low, maximum=high, step=step)
 
 
 @dataclass(frozen=True, kw_only=True)

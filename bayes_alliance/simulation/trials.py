@@ -16,8 +16,14 @@ from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Task
 from bayes_alliance.runtime.tasks import split_units
 from bayes_alliance.simulation.approaches import Approach, answer
-from bayes_alliance.simulation.population import Pool, Sampling, choose_patients, take_rows, without_frame
-from bayes_alliance.simulation.truth import AS_MODELLED, Scale, Scenario, Truth, draw_outcome
+from bayes_alliance.simulation.population import (
+    CovariatePool,
+    Sampling,
+    choose_patients,
+    take_rows,
+    without_frame,
+)
+from bayes_alliance.simulation.truth import AS_MODELLED, Scenario, Truth, TruthScale, draw_outcome
 
 COLUMNS = (
     "condition",
@@ -55,12 +61,12 @@ class Condition:
     name: str
     factor: str
     value: float
-    pool: Pool
+    pool: CovariatePool
     sampling: Sampling
     truth: Truth
     seed: int
     scenario: Scenario = AS_MODELLED
-    scale: Scale | None = None
+    scale: TruthScale | None = None
 
 
 def trial_tasks(

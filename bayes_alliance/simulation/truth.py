@@ -16,7 +16,7 @@ from scipy import special
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, MixedFit
 from bayes_alliance.inference.priors import CoefficientPriors
-from bayes_alliance.simulation.population import Pool, make_design
+from bayes_alliance.simulation.population import CovariatePool, make_design
 
 _LEAVE = -1.0  # probit of leaving after a visit, for a patient with the mean slope
 
@@ -84,7 +84,7 @@ def _draw_scale(priors: CoefficientPriors, size: int, rng: np.random.Generator) 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class TruthScale:
     """Measurement grid of an outcome: ends (infinite where there is none) and step (0 for none)."""
 
     minimum: float
@@ -134,7 +134,7 @@ DROPOUT = Scenario(name="informative_dropout", label="those who do worse leave s
 SCENARIOS = (AS_MODELLED, NO_SLOPE_VARIANCE, CEILING, DROPOUT)
 
 
-def apply_scenario(truth: Truth, scenario: Scenario, pool: Pool, scale: Scale | None) -> Truth:
+def apply_scenario(truth: Truth, scenario: Scenario, pool: CovariatePool, scale: TruthScale | None) -> Truth:
     """Give the parameters that hold in a scenario.
 
     Raises
@@ -154,7 +154,7 @@ def apply_scenario(truth: Truth, scenario: Scenario, pool: Pool, scale: Scale | 
     return dataclasses.replace(changed, beta=changed.beta + lift * first)
 
 
-def _find_lift(truth: Truth, pool: Pool, top: float, share: float) -> float:
+def _find_lift(truth: Truth, pool: CovariatePool, top: float, share: float) -> float:
     """Find how far to raise the level so that a share of all scores would lie at or above the top."""
     spread = np.sqrt(np.sum((pool.z @ truth.root) ** 2, axis=1) + truth.sigma**2)
     below = (top - pool.x @ truth.beta) / spread
@@ -169,11 +169,11 @@ def _find_lift(truth: Truth, pool: Pool, top: float, share: float) -> float:
 def draw_outcome(
     design: Design,
     truth: Truth,
-    pool: Pool,
+    pool: CovariatePool,
     rng: np.random.Generator,
     *,
     scenario: Scenario = AS_MODELLED,
-    scale: Scale | None = None,
+    scale: TruthScale | None = None,
 ) -> Design:
     """Draw the outcomes of a study; in a scenario of leaving, rows after a patient has left are gone.
 
@@ -183,7 +183,7 @@ def draw_outcome(
         Columns of the study's patients.
     truth : Truth
         As :func:`apply_scenario` gives it.
-    scale : Scale, optional
+    scale : TruthScale, optional
         Of the outcome, for a scenario that cuts scores.
 
     Returns

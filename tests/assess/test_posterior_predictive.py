@@ -7,8 +7,8 @@ import pytest
 from scipy import stats as distributions
 
 from bayes_alliance.assess.posterior_predictive import (
+    OutcomeScale,
     PredictiveStatistic,
-    Scale,
     check_predictions,
     loo_pit,
     simulate_replicates,
@@ -24,7 +24,7 @@ from tests.known_posteriors import (
     make_rows,
 )
 
-OPEN = Scale(minimum=None, maximum=None, step=None)
+OPEN = OutcomeScale(minimum=None, maximum=None, step=None)
 
 
 def _tiny() -> Design:
@@ -33,7 +33,7 @@ def _tiny() -> Design:
     return make_design(rows.reset_index(drop=True), "y ~ 1 + (1 | patient)")
 
 
-def _check(replicates: list[list[float]], scale: Scale = OPEN) -> dict[str, PredictiveStatistic]:
+def _check(replicates: list[list[float]], scale: OutcomeScale = OPEN) -> dict[str, PredictiveStatistic]:
     found = check_predictions(
         np.array(replicates),
         _tiny(),
@@ -75,7 +75,8 @@ def test_p_value_is_the_share_of_replicates_above_with_ties_by_half() -> None:
 def test_floor_and_ceiling_count_what_would_be_recorded_there() -> None:
     """On a grid of 1 from 1 to 7, up to 1.5 is recorded as 1 and from 6.5 as 7."""
     found = _check(
-        [[1.4, 1.6, 6.4, 6.6, 9.0], [-3.0, 1.0, 1.5, 4.0, 4.0]], Scale(minimum=1.0, maximum=7.0, step=1.0)
+        [[1.4, 1.6, 6.4, 6.6, 9.0], [-3.0, 1.0, 1.5, 4.0, 4.0]],
+        OutcomeScale(minimum=1.0, maximum=7.0, step=1.0),
     )
     floor = found["share at or below the floor||"]
     assert (floor.observed, floor.median) == (pytest.approx(0.2), pytest.approx((0.2 + 0.6) / 2))

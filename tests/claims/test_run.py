@@ -18,7 +18,7 @@ from bayes_alliance.claims.leave_out_tasks import open_parts
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ml_beside_bayes import compare_approaches, overlap
 from bayes_alliance.claims.multiverse import count_fits, plan_tasks, run_multiverse, touches
-from bayes_alliance.claims.multiverse_results import Cell as MultiverseCell
+from bayes_alliance.claims.multiverse_results import MultiverseCell as MultiverseCell
 from bayes_alliance.claims.multiverse_results import judge_specifications
 from bayes_alliance.claims.power_scaling import (
     THRESHOLD,

@@ -29,7 +29,14 @@ from bayes_alliance.dev.benchmark.peers import (
 )
 from bayes_alliance.dev.benchmark.programs import PROGRAMS, find_program, start_command, why_missing
 from bayes_alliance.dev.benchmark.report import format_report, plot_benchmark, write_report
-from bayes_alliance.dev.benchmark.results import Plan, Result, foresee, load_results, record, run_benchmark
+from bayes_alliance.dev.benchmark.results import (
+    BenchmarkPlan,
+    Result,
+    foresee,
+    load_results,
+    record,
+    run_benchmark,
+)
 from bayes_alliance.dev.benchmark.rows_file import FORMULA, read_design, read_rows, write_rows
 from bayes_alliance.dev.benchmark.targets import find_fastest, list_claims
 from bayes_alliance.inference.design import build_design
@@ -216,7 +223,7 @@ def test_a_program_in_r_is_skipped_with_a_word_without_its_package():
 
 def test_a_skipped_program_stands_in_the_report_with_its_word_and_is_looked_for_again(tmp_path):
     """What is missing today is not kept as missing: R may be installed tomorrow."""
-    plan = Plan(sizes=(1,), programs=(find_program("lme4"),), limit_s=9.0, folder=tmp_path)
+    plan = BenchmarkPlan(sizes=(1,), programs=(find_program("lme4"),), limit_s=9.0, folder=tmp_path)
     with mock.patch.object(shutil, "which", return_value=None):
         found = run_benchmark(plan, lambda _: None)
     assert [(r.status, r.word) for r in found] == [("skipped", "R is not installed")]
@@ -311,7 +318,7 @@ def test_a_record_takes_medians_of_times_the_peak_of_memory_and_the_worst_parame
 
 def test_an_interrupted_benchmark_goes_on_where_it_was(tmp_path):
     """Results of the first run are used again, those of another limit are not."""
-    plan = Plan(sizes=(1,), programs=(find_program("ml"),), limit_s=50.0, folder=tmp_path)
+    plan = BenchmarkPlan(sizes=(1,), programs=(find_program("ml"),), limit_s=50.0, folder=tmp_path)
     measured = Measured(wall_s=20.0, peak_mib=1.0, answer={"fit_s": 1.0}, warm={}, timed_out=False, error="")
     with mock.patch.object(results, "run_process", return_value=measured) as process:
         first = run_benchmark(plan, lambda _: None)
@@ -326,7 +333,7 @@ def test_an_interrupted_benchmark_goes_on_where_it_was(tmp_path):
 def test_running_one_program_keeps_the_results_of_others(tmp_path):
     """Programs may be run one after the other; ``fresh`` measures again what is asked for, and only that."""
     ours, theirs = (
-        Plan(sizes=(1,), programs=(find_program(name),), limit_s=50.0, folder=tmp_path)
+        BenchmarkPlan(sizes=(1,), programs=(find_program(name),), limit_s=50.0, folder=tmp_path)
         for name in ("collapsed_left_out", "bambi")
     )
     measured = Measured(wall_s=20.0, peak_mib=1.0, answer={"fit_s": 1.0}, warm={}, timed_out=False, error="")
@@ -430,7 +437,7 @@ def test_unknown_programs_and_sizes_are_refused(capsys):
 @pytest.mark.skipif(bool(why_missing(find_program("lme4"))), reason="needs R and lme4")
 def test_lme4_and_this_package_give_the_same_maximum(tmp_path):
     """Two programs through the whole machinery, from process to report: the same estimate and standard error."""
-    plan = Plan(
+    plan = BenchmarkPlan(
         sizes=(1,), programs=(find_program("ml"), find_program("lme4")), limit_s=300.0, folder=tmp_path
     )
     with mock.patch.object(results, "REPEATS", 1):

@@ -18,7 +18,7 @@ from bayes_alliance.inference.collapsed import fit_collapsed
 from bayes_alliance.inference.ml import compare_shares
 from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.count_checks import _check_denominators, largest_total, possible_counts
-from bayes_alliance.published.findings import Finding, Verdict
+from bayes_alliance.published.findings import AuditVerdict, Finding
 from bayes_alliance.published.forensics import forensics
 from bayes_alliance.published.group_checks import _mean_p, _student_p, _welch_p, fisher_p
 from bayes_alliance.published.interaction import subgroup_contrasts
@@ -77,12 +77,12 @@ def restate(study: Study, fact_id: str, **changes: str) -> Study:
 
 def faults(study: Study, check: str) -> tuple[Finding, ...]:
     """Give the inconsistencies of one kind."""
-    return tuple(f for f in audit_study(study).of(Verdict.INCONSISTENT) if f.check == check)
+    return tuple(f for f in audit_study(study).of(AuditVerdict.INCONSISTENT) if f.check == check)
 
 
 def test_honest_table_has_no_fault(honest: Study) -> None:
     """An honestly printed table has nothing inconsistent."""
-    assert audit_study(honest).of(Verdict.INCONSISTENT) == ()
+    assert audit_study(honest).of(AuditVerdict.INCONSISTENT) == ()
 
 
 def test_impossible_percentage(honest: Study) -> None:
@@ -123,7 +123,7 @@ def test_size_of_a_subgroup(honest: Study) -> None:
     for texts in (("71", "43"), ("71", "72")):
         cells = tuple(dataclasses.replace(cell, row=text, printed=text) for text in texts)
         found += _check_denominators(dataclasses.replace(honest, cells=cells, facts=sizes), "good")
-    assert [f.verdict for f in found] == [Verdict.CONSISTENT, Verdict.CANNOT_TELL]
+    assert [f.verdict for f in found] == [AuditVerdict.CONSISTENT, AuditVerdict.CANNOT_TELL]
     assert found[0].reasoning.endswith("can be had of 63")
     assert found[1].numbers == (
         ("percentages possible of 64", "1 of 2"),
@@ -308,7 +308,7 @@ EXPECTED = {
 
 def test_findings_on_the_built_in_study(audit: Audit) -> None:
     """The built-in study's inconsistencies are those that were checked by hand, each with alternatives."""
-    found = audit.of(Verdict.INCONSISTENT)
+    found = audit.of(AuditVerdict.INCONSISTENT)
     assert {(f.check, f.printed) for f in found} == EXPECTED
     assert all(f.alternatives and f.reasoning for f in found)
 
@@ -324,7 +324,7 @@ def test_paranoid_pd_by_hand(audit: Audit) -> None:
 def test_rounding_explains_what_looks_odd(audit: Audit) -> None:
     """-0.54 (0.3)* (t of 1.8 by its digits) and the two -0.03(0.01) with different stars are possible."""
     odd = [f for f in audit.findings if f.printed in ("-0.54 (0.3)*", "-0.03 (0.01)*** | -0.03(0.01)*")]
-    assert len(odd) == 2 and all(f.verdict is Verdict.CONSISTENT for f in odd)
+    assert len(odd) == 2 and all(f.verdict is AuditVerdict.CONSISTENT for f in odd)
 
 
 def test_interaction_of_the_built_in_study(folmo: Study) -> None:
@@ -371,7 +371,7 @@ def test_a_study_without_facts(folmo: Study) -> None:
     """Without facts and without a word on how to read the tables, only an impossible AIC is left to find."""
     bare = dataclasses.replace(folmo, facts=(), publication=Publication())
     found = audit_study(bare)
-    assert {f.check for f in found.of(Verdict.INCONSISTENT)} <= {"AIC against estimates"}
-    assert all(f.verdict is Verdict.CANNOT_TELL for f in found.findings if f.check == "percentage")
+    assert {f.check for f in found.of(AuditVerdict.INCONSISTENT)} <= {"AIC against estimates"}
+    assert all(f.verdict is AuditVerdict.CANNOT_TELL for f in found.findings if f.check == "percentage")
     assert len(forensics(bare)) == 6
     assert subgroup_contrasts(bare) == []

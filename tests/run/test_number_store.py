@@ -15,7 +15,7 @@ from bayes_alliance.assess.checks import Check
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import RowsUsed
 from bayes_alliance.run import pipeline
-from bayes_alliance.run.number_store import Derived, decode_record, encode_record
+from bayes_alliance.run.number_store import NumberStore, decode_record, encode_record
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import ModelNumbers, StudyResults
 from bayes_alliance.study.records import Source
@@ -113,20 +113,20 @@ def test_records_are_those_that_are_known_by_name() -> None:
 
 def test_kept_is_found_only_as_what_was_asked_for(tmp_path: Path) -> None:
     """Another identity, other draws, another name: nothing is found."""
-    kept = Derived(folder=tmp_path, identity="i")
+    kept = NumberStore(folder=tmp_path, identity="i")
     kept.keep("m.scores", CHECK, follows="draws")
     assert repr(kept.find("m.scores", follows="draws")) == repr(CHECK)
     assert kept.find("m.scores", follows="other draws") is None
     assert kept.find("m.other", follows="draws") is None
-    assert Derived(folder=tmp_path, identity="j").find("m.scores", follows="draws") is None
-    nothing = Derived(folder=None, identity="i")
+    assert NumberStore(folder=tmp_path, identity="j").find("m.scores", follows="draws") is None
+    nothing = NumberStore(folder=None, identity="i")
     nothing.keep("m.scores", CHECK, follows="draws")
     assert nothing.find("m.scores", follows="draws") is None
 
 
 def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
     """Cut at any place, or with any byte changed, nothing is found; and what is made then is kept."""
-    kept = Derived(folder=tmp_path, identity="i")
+    kept = NumberStore(folder=tmp_path, identity="i")
     kept.keep("m", CHECK, follows="f")
     path = tmp_path / "m.json"
     whole = path.read_bytes()

@@ -26,7 +26,7 @@ from bayes_alliance.simulation.calibration import (
     judge_calibration,
 )
 from bayes_alliance.simulation.performance import measure_performance, share_measure
-from bayes_alliance.simulation.population import Pool, Sampling, choose_patients, take_rows
+from bayes_alliance.simulation.population import CovariatePool, Sampling, choose_patients, take_rows
 from bayes_alliance.simulation.setting import (
     Setting,
     Variations,
@@ -316,11 +316,11 @@ def test_the_record_knows_everything_that_a_study_depends_on(setting: Setting) -
 # --- a textbook's power, and measures ----------------------------------------------------------------------------
 
 
-def two_groups(times: Sequence[float], per_group: int) -> Pool:
+def two_groups(times: Sequence[float], per_group: int) -> CovariatePool:
     """Two groups of patients with the same visits; random intercept only."""
     n, k = 2 * per_group, len(times)
     time, group = np.tile(times, n), np.repeat(np.arange(n) % 2, k).astype(float)
-    return Pool(
+    return CovariatePool(
         formula=parse_formula("y ~ time + group + time:group + (1 | id)"),
         x=np.column_stack([np.ones(n * k), time, group, time * group]),
         z=np.ones((n * k, 1)),

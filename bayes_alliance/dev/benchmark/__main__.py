@@ -10,14 +10,14 @@ from pathlib import Path
 
 from bayes_alliance.dev.benchmark.programs import PROGRAMS, find_program
 from bayes_alliance.dev.benchmark.report import write_report
-from bayes_alliance.dev.benchmark.results import LIMIT_S, SIZES, Plan, run_benchmark
+from bayes_alliance.dev.benchmark.results import LIMIT_S, SIZES, BenchmarkPlan, run_benchmark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the programs asked for and report all that was measured."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
-    plan = Plan(
+    plan = BenchmarkPlan(
         sizes=options.sizes,
         programs=tuple(find_program(name) for name in options.only),
         limit_s=options.limit,

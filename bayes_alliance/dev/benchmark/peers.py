@@ -30,7 +30,7 @@ WARM_FITS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class PeerAnswer:
     """What one fit found and took.
 
     Parameters
@@ -55,15 +55,15 @@ class Answer:
     spread: float | None = None
 
 
-Fit = Callable[[], Answer]
+Fit = Callable[[], PeerAnswer]
 
 
-def of_posterior(fit: PosteriorFit, *, fit_s: float, sampling_s: float | None) -> Answer:
+def of_posterior(fit: PosteriorFit, *, fit_s: float, sampling_s: float | None) -> PeerAnswer:
     """Describe a posterior of this package; independent draws count by their weights (all parameters alike)."""
     independent = fit.independent_draws
     named = fit.named_draws()
     draws = named[CONTRAST]
-    return Answer(
+    return PeerAnswer(
         fit_s=fit_s,
         sampling_s=sampling_s,
         draws=draws.size,
@@ -86,10 +86,10 @@ def bulk_ess(draws: Mapping[str, Array]) -> dict[str, float]:
     return {name: float(array_stats.ess(values, method="bulk")) for name, values in draws.items()}
 
 
-def of_ml(fit: MixedFit, *, fit_s: float) -> Answer:
+def of_ml(fit: MixedFit, *, fit_s: float) -> PeerAnswer:
     """Describe an ML fit of this package."""
     at = fit.x_names.index(CONTRAST)
-    return Answer(fit_s=fit_s, estimate=float(fit.beta[at]), spread=float(np.sqrt(fit.beta_cov[at, at])))
+    return PeerAnswer(fit_s=fit_s, estimate=float(fit.beta[at]), spread=float(np.sqrt(fit.beta_cov[at, at])))
 
 
 def prepare_collapsed(rows: Path, *, effects: bool = False) -> Fit:
@@ -101,7 +101,7 @@ def prepare_collapsed(rows: Path, *, effects: bool = False) -> Fit:
 
     design, used, priors = read_design(rows)
 
-    def fit() -> Answer:
+    def fit() -> PeerAnswer:
         started = time.perf_counter()
         stats = summarise(design.y, design.x, design.z, design.patient_index)
         found = fit_collapsed(design, used, priors, seed=SEED, stats=stats)
@@ -128,11 +128,11 @@ def prepare_left_out(rows: Path) -> Fit:
 
     design, _, priors = read_design(rows)
 
-    def fit() -> Answer:
+    def fit() -> PeerAnswer:
         started = time.perf_counter()
         stats = summarise(design.y, design.x, design.z, design.patient_index)
         leave_patients_out(stats, priors, seed=SEED)
-        return Answer(fit_s=time.perf_counter() - started)
+        return PeerAnswer(fit_s=time.perf_counter() - started)
 
     return fit
 
@@ -143,7 +143,7 @@ def prepare_ml(rows: Path) -> Fit:
 
     design, used, _ = read_design(rows)
 
-    def fit() -> Answer:
+    def fit() -> PeerAnswer:
         started = time.perf_counter()
         found = fit_mixed(design, used)
         return of_ml(found, fit_s=time.perf_counter() - started)
@@ -158,7 +158,7 @@ def prepare_pymc(rows: Path) -> Fit:
     design, used, priors = read_design(rows)
     compiled = False
 
-    def fit() -> Answer:
+    def fit() -> PeerAnswer:
         nonlocal compiled
         started = time.perf_counter()
         found = fit_pymc(
@@ -180,7 +180,7 @@ def prepare_bambi(rows: Path, *, sampler: str = "pymc") -> Fit:
 
     frame = pd.read_csv(rows)
 
-    def fit() -> Answer:
+    def fit() -> PeerAnswer:
         started = time.perf_counter()
         trace = bambi.Model(FORMULA, frame).fit(
             draws=DRAWS,
@@ -197,7 +197,7 @@ def prepare_bambi(rows: Path, *, sampler: str = "pymc") -> Fit:
             "Intercept", "months", "poor_outcome", CONTRAST, "sigma", "1|patient_sigma", "months|patient_sigma"
         ]  # fmt: skip
         draws = {name: np.asarray(posterior[name].values, dtype=float) for name in names}
-        return Answer(
+        return PeerAnswer(
             fit_s=seconds,
             sampling_s=float(posterior.attrs["sampling_time"]),
             draws=draws[CONTRAST].size,
@@ -222,12 +222,12 @@ def prepare_statsmodels(rows: Path) -> Fit:
     frame = pd.read_csv(rows)
     fixed = FORMULA.rsplit(" + (", 1)[0]
 
-    def fit() -> Answer:
+    def fit() -> PeerAnswer:
         started = time.perf_counter()
         model = MixedLM.from_formula(fixed, frame, re_formula="~months", groups="patient")
         found = model.fit(reml=False)
         seconds = time.perf_counter() - started
-        return Answer(
+        return PeerAnswer(
             fit_s=seconds, estimate=float(found.params[CONTRAST]), spread=float(found.bse[CONTRAST])
         )
 
@@ -251,7 +251,7 @@ def run(name: str, rows: Path, answer: Path) -> None:
     fit = PREPARE[name](rows)
     first = fit()
     _write(dataclasses.asdict(first), answer)
-    warm: list[Answer] = []
+    warm: list[PeerAnswer] = []
     budget = WARM_SECONDS
     while first.fit_s <= WARM_SECONDS and len(warm) < WARM_FITS and budget > 0.0:
         warm.append(fit())

@@ -14,7 +14,7 @@ from bayes_alliance.dev.benchmark.peers import CHAINS, DRAWS, TUNE
 from bayes_alliance.dev.benchmark.programs import PROGRAMS, find_program, r_version, why_missing
 from bayes_alliance.dev.benchmark.results import Result
 from bayes_alliance.dev.benchmark.rows_file import FORMULA
-from bayes_alliance.dev.benchmark.targets import Claim, list_claims
+from bayes_alliance.dev.benchmark.targets import SpeedTarget, list_claims
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def format_claims(claims: Sequence[Claim]) -> str:
+def format_claims(claims: Sequence[SpeedTarget]) -> str:
     """Give the figures and their targets as a Markdown table."""
     lines = ["| | found | target | |", "| --- | ---: | ---: | --- |"]
     for claim in claims:

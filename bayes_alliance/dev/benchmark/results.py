@@ -101,7 +101,7 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BenchmarkPlan:
     """What to run.
 
     Parameters
@@ -125,7 +125,7 @@ class Plan:
     fresh: bool = False
 
 
-def run_benchmark(plan: Plan, report: Reporter) -> list[Result]:
+def run_benchmark(plan: BenchmarkPlan, report: Reporter) -> list[Result]:
     """Run every program at every size, one process at a time, smallest sizes first.
 
     Returns
@@ -155,7 +155,7 @@ def run_benchmark(plan: Plan, report: Reporter) -> list[Result]:
     return sorted(kept.values(), key=lambda r: (r.scale, order.index(r.program), r.dates))
 
 
-def _run(program: Program, scale: int, dates: Dates, plan: Plan, word: str) -> Result:
+def _run(program: Program, scale: int, dates: Dates, plan: BenchmarkPlan, word: str) -> Result:
     path = plan.folder / f"rows-{scale}-{dates}.csv"
     frame = draw_rows(scale, dates, seed=SEED_ROWS)
     empty = Result(

@@ -14,7 +14,7 @@ Field = Literal["wall_s", "fit_s", "warm_s", "peak_mib", "ess_per_s"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class SpeedTarget:
     """One figure beside its target.
 
     Parameters
@@ -46,7 +46,7 @@ class Claim:
         return "reached" if met else "not reached"
 
 
-def list_claims(results: Sequence[Result]) -> list[Claim]:
+def list_claims(results: Sequence[Result]) -> list[SpeedTarget]:
     """Work out every figure; one whose programs were not run stands there as not measured."""
     done: dict[Key, Result] = {(r.program, r.scale, r.dates): r for r in results if r.status == "done"}
 
@@ -60,64 +60,64 @@ def list_claims(results: Sequence[Result]) -> list[Claim]:
     fastest = find_fastest(results)
     name = f" ({find_program(fastest.program).label})" if fastest else ""
     return [
-        Claim(
+        SpeedTarget(
             what="155 patients, 4,000 draws with patients' effects, warm, against one warm lme4 ML fit",
             found=_ratio(found(ours, "warm_s"), found("lme4", "warm_s")),
             target=3.0,
             unit="times",
         ),
-        Claim(
+        SpeedTarget(
             what="whole process, shell to JSON, of `bayes-alliance fit --engine collapsed`",
             found=found("command", "wall_s"),
             target=1.5,
             unit="s",
         ),
-        Claim(
+        SpeedTarget(
             what="effective draws a second, against Bambi's default",
             found=_ratio(found(ours, "ess_per_s"), found("bambi", "ess_per_s")),
             target=300.0,
             unit="times",
             at_least=True,
         ),
-        Claim(
+        SpeedTarget(
             what=f"effective draws a second, against the fastest peer{name}",
             found=_ratio(found(ours, "ess_per_s"), fastest.ess_per_s if fastest else None),
             target=20.0,
             unit="times",
             at_least=True,
         ),
-        Claim(
+        SpeedTarget(
             what="Bambi's default from shell to result, against ours",
             found=_ratio(found("bambi", "wall_s"), found(ours, "wall_s")),
             target=30.0,
             unit="times",
             at_least=True,
         ),
-        Claim(
+        SpeedTarget(
             what="15,500 patients on schedule, without patients' effects, warm",
             found=found("collapsed", "warm_s", 100, "schedule"),
             target=0.5,
             unit="s",
         ),
-        Claim(
+        SpeedTarget(
             what="155,000 patients, scattered dates",
             found=found("collapsed", "fit_s", 1000),
             target=60.0,
             unit="s",
         ),
-        Claim(
+        SpeedTarget(
             what="155,000 patients, scattered dates: peak memory",
             found=found("collapsed", "peak_mib", 1000),
             target=2048.0,
             unit="MiB",
         ),
-        Claim(
+        SpeedTarget(
             what="155,000 patients against 15,500, scattered dates, warm",
             found=_ratio(found("collapsed", "warm_s", 1000), found("collapsed", "warm_s", 100)),
             target=10.0,
             unit="times",
         ),
-        Claim(
+        SpeedTarget(
             what="exact leave-one-patient-out, 155 refits",
             found=found("collapsed_left_out", "fit_s"),
             target=5.0,

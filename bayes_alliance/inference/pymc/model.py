@@ -4,7 +4,7 @@ Data and priors enter as ``pm.Data``, so that one compiled model serves all mode
 form is the likelihood of :mod:`bayes_alliance.inference.likelihood` over the same sufficient statistics,
 written again for PyTensor (:mod:`bayes_alliance.inference.pymc.likelihood`); a test holds the two together.
 There NUTS moves in coordinates in which the coefficients are all but independent and of unit scale
-(:class:`Frame`): the density is the same, the steps are fewer.
+(:class:`CoordinateFrame`): the density is the same, the steps are fewer.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _prior_data(design: Design, priors: CoefficientPriors) -> dict[str, Array]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
+class CoordinateFrame:
     """Where NUTS moves: coordinates that make the posterior all but a standard normal one.
 
     Coefficients are ``centre + scale @ whitened``, SDs are multiples of ``unit``. Any frame gives the same
@@ -66,13 +66,13 @@ class Frame:
     unit: Array
 
 
-def choose_frame(stats: Statistics, priors: CoefficientPriors, covariance: Covariance) -> Frame:
+def choose_frame(stats: Statistics, priors: CoefficientPriors, covariance: Covariance) -> CoordinateFrame:
     """Take the mean and a factor of the covariance of the coefficients, given the likeliest random part."""
     target = make_target(stats, priors, covariance)
     mode, _ = find_mode(target, start_point(target))
     given = target.given(mode[None])
     back = np.linalg.inv(stats.basis)
-    return Frame(
+    return CoordinateFrame(
         centre=stats.beta_ols + back @ given.centre[0],
         scale=np.triu(back @ np.linalg.inv(given.root[0]).T),
         unit=target.unit,
@@ -153,11 +153,11 @@ def placeholder_data(p: int, q: int, patients: int) -> dict[str, Array]:
         "n_rows": np.asarray(2.0),
         "n_coefficients": np.asarray(float(p)),
     }
-    frame = Frame(centre=np.zeros(p), scale=np.eye(p), unit=np.ones(q + 1))
+    frame = CoordinateFrame(centre=np.zeros(p), scale=np.eye(p), unit=np.ones(q + 1))
     return _pack(priors | statistics | _frame_data(frame))
 
 
-def _frame_data(frame: Frame) -> dict[str, Array]:
+def _frame_data(frame: CoordinateFrame) -> dict[str, Array]:
     return {
         "frame_centre": frame.centre,
         "frame_scale": frame.scale,

@@ -16,8 +16,15 @@ import numpy as np
 from bayes_alliance.errors import AllianceError, FitError, InputError, Problem
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.statistics import Statistics
-from bayes_alliance.run.large.reduction import Frame, Reduced, find_frame, raise_wrong, reduce_piece, unpack
-from bayes_alliance.run.large.source import Source, open_source
+from bayes_alliance.run.large.reduction import (
+    Reduced,
+    ScalingFrame,
+    find_frame,
+    raise_wrong,
+    reduce_piece,
+    unpack,
+)
+from bayes_alliance.run.large.source import LargeSource, open_source
 from bayes_alliance.run.large.sums import Patterns, find_patterns, merge_patients, merge_patterns
 from bayes_alliance.runtime.task_store import Task, Workers
 from bayes_alliance.runtime.tasks import format_failures, run_tasks
@@ -105,7 +112,7 @@ def reduce_file(
     )
 
 
-def add_up(parts: Sequence[Reduced], source: Source, frame: Frame) -> Reduced:
+def add_up(parts: Sequence[Reduced], source: LargeSource, frame: ScalingFrame) -> Reduced:
     """Add up what all pieces give; every patient is then complete.
 
     Raises
@@ -141,7 +148,7 @@ def _add_counts(counts: Sequence[object]) -> dict[str, int]:
     return total
 
 
-def build_statistics(reduced: Reduced, frame: Frame, n_patients: int) -> Statistics:
+def build_statistics(reduced: Reduced, frame: ScalingFrame, n_patients: int) -> Statistics:
     """Undo shift and scale and put the statistics together.
 
     Raises
@@ -185,7 +192,7 @@ def build_statistics(reduced: Reduced, frame: Frame, n_patients: int) -> Statist
     )
 
 
-def _check_gram(gram: Array, frame: Frame, n: int) -> None:
+def _check_gram(gram: Array, frame: ScalingFrame, n: int) -> None:
     p = len(gram) - 1
     size = np.sqrt(np.maximum(np.diagonal(gram), 1e-300))
     values = np.linalg.eigvalsh((gram / np.outer(size, size))[:p, :p])

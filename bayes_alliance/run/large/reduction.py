@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.run.large.source import Column, Piece, Source
+from bayes_alliance.run.large.source import LargeColumn, LargeSource, Piece
 from bayes_alliance.run.large.sums import (
     Patients,
     Patterns,
@@ -33,7 +33,7 @@ BATCH_ROWS = 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
+class ScalingFrame:
     """Shift and scale of the columns, the same for all pieces.
 
     Parameters
@@ -78,12 +78,12 @@ class Reduced:
     wrong: Mapping[str, int]
 
 
-def reduce_piece(source: Source, frame: Frame, piece: Piece) -> dict[str, list[Any]]:
+def reduce_piece(source: LargeSource, frame: ScalingFrame, piece: Piece) -> dict[str, list[Any]]:
     """Read and reduce one piece; the result is packed into columns for :func:`unpack`."""
     return pack(reduce_rows(source, frame, piece))
 
 
-def reduce_rows(source: Source, frame: Frame, piece: Piece) -> Reduced:
+def reduce_rows(source: LargeSource, frame: ScalingFrame, piece: Piece) -> Reduced:
     """Read one piece in batches and reduce it."""
     p, q = len(frame.x_names), len(source.formula.random) + 1
     pairs = np.triu_indices(p + 1)
@@ -111,7 +111,7 @@ def reduce_rows(source: Source, frame: Frame, piece: Piece) -> Reduced:
     )
 
 
-def read_batches(source: Source, piece: Piece) -> Any:
+def read_batches(source: LargeSource, piece: Piece) -> Any:
     """Give the columns of a piece, some rows at a time."""
     import pyarrow.parquet as pq
 
@@ -121,7 +121,7 @@ def read_batches(source: Source, piece: Piece) -> Any:
 
 
 def _complete(
-    source: Source, batch: Any, set_aside: dict[str, int], wrong: dict[str, int]
+    source: LargeSource, batch: Any, set_aside: dict[str, int], wrong: dict[str, int]
 ) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
     """Take the rows with every variable and the values asked for; count the others, and impossible values."""
     arrays = {column.name: _array(batch.column(column.header), column, source) for column in source.columns}
@@ -149,7 +149,7 @@ def _count(
     return kept
 
 
-def _array(column: Any, of: Column, source: Source) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _array(column: Any, of: LargeColumn, source: LargeSource) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Give the values of one column, and where there are any; a category by its number, -1 if it is not declared."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -169,7 +169,7 @@ def _array(column: Any, of: Column, source: Source) -> tuple[NDArray[Any], NDArr
     return values, valid & ~np.isnan(values)
 
 
-def _is_wrong(values: NDArray[Any], column: Column, source: Source) -> NDArray[np.bool_]:
+def _is_wrong(values: NDArray[Any], column: LargeColumn, source: LargeSource) -> NDArray[np.bool_]:
     if column.name == source.patient:
         return np.zeros(len(values), dtype=bool)
     if column.kind == "category":
@@ -182,7 +182,7 @@ def _is_wrong(values: NDArray[Any], column: Column, source: Source) -> NDArray[n
 
 
 def design_columns(
-    source: Source, columns: Mapping[str, NDArray[Any]]
+    source: LargeSource, columns: Mapping[str, NDArray[Any]]
 ) -> tuple[Array, tuple[str, ...], Array]:
     """Build fixed and random columns of some rows, whichever values occur among them.
 
@@ -228,7 +228,7 @@ def _columns_with_categories(
     return x[extra:], names
 
 
-def find_frame(source: Source, pieces: Sequence[Piece]) -> Frame:
+def find_frame(source: LargeSource, pieces: Sequence[Piece]) -> ScalingFrame:
     """Find shift and scale of the columns from the first rows that can be used.
 
     Raises
@@ -247,7 +247,7 @@ def find_frame(source: Source, pieces: Sequence[Piece]) -> Frame:
     raise InputError("large data", [Problem(what="no row has every variable of the model")])
 
 
-def raise_wrong(source: Source, wrong: Mapping[str, int]) -> None:
+def raise_wrong(source: LargeSource, wrong: Mapping[str, int]) -> None:
     """Raise InputError for impossible values, by column and never by value."""
     limits = {c.name: _limits(c) for c in source.columns}
     problems = [
@@ -257,7 +257,7 @@ def raise_wrong(source: Source, wrong: Mapping[str, int]) -> None:
     raise InputError("large data", problems)
 
 
-def _limits(column: Column) -> str:
+def _limits(column: LargeColumn) -> str:
     if column.kind == "category":
         return ", ".join(column.categories)
     if column.kind == "binary":
@@ -265,12 +265,12 @@ def _limits(column: Column) -> str:
     return f"finite numbers from {column.minimum:g} to {column.maximum:g}"
 
 
-def _frame(source: Source, columns: Mapping[str, NDArray[Any]]) -> Frame:
+def _frame(source: LargeSource, columns: Mapping[str, NDArray[Any]]) -> ScalingFrame:
     x, names, z = design_columns(source, columns)
     x_shift, x_scale = _shift_and_scale(x, shift=source.formula.intercept)
     z_shift, z_scale = _shift_and_scale(z, shift=True)
     y_shift = float(np.mean(columns[source.outcome])) if source.formula.intercept else 0.0
-    return Frame(
+    return ScalingFrame(
         x_names=names, x_shift=x_shift, x_scale=x_scale, z_shift=z_shift, z_scale=z_scale, y_shift=y_shift
     )
 
@@ -284,7 +284,9 @@ def _shift_and_scale(columns: Array, *, shift: bool) -> tuple[Array, Array]:
     return centre, np.where(spread > 0.0, spread, 1.0)
 
 
-def scaled_columns(source: Source, frame: Frame, columns: Mapping[str, NDArray[Any]]) -> tuple[Array, Array]:
+def scaled_columns(
+    source: LargeSource, frame: ScalingFrame, columns: Mapping[str, NDArray[Any]]
+) -> tuple[Array, Array]:
     """Give ``r`` and ``z`` of some rows, shifted and scaled."""
     x, names, z = design_columns(source, columns)
     assert names == frame.x_names

@@ -23,7 +23,7 @@ Range = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column:
+class LargeColumn:
     """One variable of the model, where it stands and what it may be.
 
     Parameters
@@ -47,14 +47,14 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class LargeSource:
     """What every piece is read by.
 
     Parameters
     ----------
     patient, time : str
         Names of the identifying variables.
-    columns : tuple of Column
+    columns : tuple of LargeColumn
         Patient, time, outcome, then the others in alphabetical order, as rows are set aside.
     where : tuple of (str, float)
         Only rows with these values.
@@ -64,7 +64,7 @@ class Source:
     patient: str
     time: str
     outcome: str
-    columns: tuple[Column, ...]
+    columns: tuple[LargeColumn, ...]
     where: tuple[tuple[str, float], ...]
 
     def header(self, name: str) -> str:
@@ -97,7 +97,7 @@ class Piece:
     shared: tuple[Range, ...] = ()
 
 
-def open_source(study: Study, model: Model, path: Path) -> tuple[Source, list[Piece]]:
+def open_source(study: Study, model: Model, path: Path) -> tuple[LargeSource, list[Piece]]:
     """Check the columns of a file or of the ``*.parquet`` files of a folder, and split them into pieces.
 
     Raises
@@ -122,7 +122,7 @@ def open_source(study: Study, model: Model, path: Path) -> tuple[Source, list[Pi
     return source, _find_shared(pieces)
 
 
-def _source(study: Study, model: Model) -> Source:
+def _source(study: Study, model: Model) -> LargeSource:
     formula = parse_formula(model.formula)
     if len(formula.random) > 1:
         raise InputError(f"model {model.id}", [Problem(what="large data take one random slope at most")])
@@ -133,7 +133,7 @@ def _source(study: Study, model: Model) -> Source:
         variable = study.every_variable[name]
         low, high = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
         columns.append(
-            Column(
+            LargeColumn(
                 name=name,
                 header=variable.column if isinstance(variable, Variable) else name,
                 kind=variable.kind,
@@ -142,7 +142,7 @@ def _source(study: Study, model: Model) -> Source:
                 categories=variable.categories,
             )
         )
-    return Source(
+    return LargeSource(
         formula=formula,
         patient=study.patient,
         time=study.time,
@@ -152,7 +152,7 @@ def _source(study: Study, model: Model) -> Source:
     )
 
 
-def _pieces(path: Path, source: Source) -> list[Piece]:
+def _pieces(path: Path, source: LargeSource) -> list[Piece]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -192,7 +192,7 @@ def _span(column: Any) -> Range | None:
     return int(found.min), int(found.max)
 
 
-def _check_column(path: Path, schema: Any, column: Column, source: Source) -> Problem | None:
+def _check_column(path: Path, schema: Any, column: LargeColumn, source: LargeSource) -> Problem | None:
     import pyarrow as pa
 
     where = f"{path.name}, column {column.header!r}"

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.challenges import option_labels
-from bayes_alliance.claims.multiverse_results import Cell
+from bayes_alliance.claims.multiverse_results import MultiverseCell
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
 from bayes_alliance.show.plots.style import (
     BLACK,
@@ -182,7 +182,7 @@ def _rows_at_hand(run: ClaimsRun) -> str:
     return f"{'SYNTHETIC DATA' if run.source is Source.SYNTHETIC else run.source.value} ({run.origin})"
 
 
-def curve_cells(run: ClaimsRun, model: str, estimand: str) -> list[Cell]:
+def curve_cells(run: ClaimsRun, model: str, estimand: str) -> list[MultiverseCell]:
     """Give the specifications of one estimand of one model, by increasing median; those that could be tested."""
     if run.multiverse is None:
         return []

@@ -25,7 +25,7 @@ from bayes_alliance.show.numbers import (
     use_minus_sign,
 )
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, printed_lines
-from bayes_alliance.show.report.record import Answer, PriorLine
+from bayes_alliance.show.report.record import PriorLine, ReportAnswer
 from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
 from bayes_alliance.show.tables.gates import Gates, collect_gates
 from bayes_alliance.show.tables.printed_posteriors import format_banded, format_probability
@@ -40,7 +40,7 @@ ROPE_WIDTHS = (0.5, 1.0, 1.5, 2.0)
 _ODDS_95 = 19.0
 
 
-def list_answers(results: StudyResults, posteriors: Sequence[CellPosterior]) -> tuple[Answer, ...]:
+def list_answers(results: StudyResults, posteriors: Sequence[CellPosterior]) -> tuple[ReportAnswer, ...]:
     """Give an answer for every printed slope and the contrast it implies; without print, for every difference.
 
     Parameters
@@ -52,7 +52,7 @@ def list_answers(results: StudyResults, posteriors: Sequence[CellPosterior]) -> 
 
     Returns
     -------
-    tuple of Answer
+    tuple of ReportAnswer
         Differences of slopes before slopes, outcomes of the study's figures before others.
     """
     gates = collect_gates(results)
@@ -70,14 +70,14 @@ def list_answers(results: StudyResults, posteriors: Sequence[CellPosterior]) -> 
 
 def _answer(
     results: StudyResults, gates: Gates, line: ForestLine, posteriors: Sequence[CellPosterior]
-) -> Answer:
+) -> ReportAnswer:
     study = results.study
     quantity = line.quantity
     bayes = quantity.bayes if quantity is not None else None
     horizon = study.horizon
     unit = study.time_unit.rstrip("s")
     printed = "" if line.cell is None else f"{use_minus_sign(line.cell.printed)} per {unit}"
-    return Answer(
+    return ReportAnswer(
         key=f"{line.model.id}-{line.name}".replace(":", "-").replace("[", "-").replace("]", ""),
         question=f"{line.model.label}: {line.label}",
         printed=printed,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.cell_posterior import CellPosterior, cell_posteriors
-from bayes_alliance.published.findings import Verdict
+from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.published.interaction import subgroup_contrasts
 from bayes_alliance.published.printed_effects import printed_effects
 from bayes_alliance.run.results import StudyResults
@@ -103,7 +103,7 @@ def _printed(study: Study, audit: Audit | None) -> list[str]:
     if not study.cells or audit is None:
         return ["The study has no printed tables: there is nothing to be held against."]
     tables = ", ".join(dict.fromkeys(cell.table for cell in study.cells))
-    counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in Verdict)
+    counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in AuditVerdict)
     return [
         f"{len(study.cells)} cells of tables {tables} and {len(study.facts)} numbers of the text, kept as the strings "
         "that were printed.",
@@ -154,11 +154,11 @@ def _view_audit(audit: Audit) -> AuditView:
                 ]
             ),
         )
-        for verdict in (Verdict.INCONSISTENT, Verdict.CANNOT_TELL)
+        for verdict in (AuditVerdict.INCONSISTENT, AuditVerdict.CANNOT_TELL)
         for finding in audit.of(verdict)
     )
     return AuditView(
-        counts=tuple((verdict.value, len(audit.of(verdict))) for verdict in Verdict), findings=findings
+        counts=tuple((verdict.value, len(audit.of(verdict))) for verdict in AuditVerdict), findings=findings
     )
 
 

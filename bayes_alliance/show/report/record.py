@@ -24,7 +24,7 @@ class PriorLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ReportAnswer:
     """What was found on one question.
 
     Parameters
@@ -209,7 +209,7 @@ class Report:
     printed: tuple[str, ...]
     headline: tuple[str, ...]
     companions: tuple[Companion, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[ReportAnswer, ...]
     prior_names: tuple[str, ...]
     default_prior: str
     audit: AuditView | None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bayes_alliance.published.audit import Audit
-from bayes_alliance.published.findings import Verdict
+from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.published.forensics import Combination
 from bayes_alliance.show.provenance import STAMP, provenance
 from bayes_alliance.show.tables.record import Column, Table, Value, number_column, pick_rows, text_column
 from bayes_alliance.study.records import Study
 
-_ORDER = (Verdict.INCONSISTENT, Verdict.CANNOT_TELL, Verdict.CONSISTENT)
+_ORDER = (AuditVerdict.INCONSISTENT, AuditVerdict.CANNOT_TELL, AuditVerdict.CONSISTENT)
 
 
 def make_table(
@@ -64,7 +64,7 @@ def tabulate_audit(study: Study, audit: Audit) -> Table:
 
 def tabulate_audit_counts(study: Study, audit: Audit) -> Table:
     """Count verdicts by kind of check."""
-    names = [verdict.value for verdict in Verdict]
+    names = [verdict.value for verdict in AuditVerdict]
     columns = [text_column("check", "Check"), *(number_column(name, name) for name in names)]
     rows: list[dict[str, Value]] = [{"check": check, **counts} for check, counts in audit.counts().items()]
     totals = {name: sum(counts[name] for counts in audit.counts().values()) for name in names}
