@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from bayes_alliance.api import Reanalysis, load_data, reanalyse
+    from bayes_alliance.api import Reanalysis, reanalyse
+    from bayes_alliance.cohorts.study_rows import load_data
     from bayes_alliance.inference.arviz_tree import posterior_tree
     from bayes_alliance.published.audit import audit_study
     from bayes_alliance.published.cell_posterior import cell_posteriors
@@ -26,7 +27,7 @@ _HOMES = {
     "audit_study": "published.audit",
     "cell_posteriors": "published.cell_posterior",
     "list_studies": "study.load_study",
-    "load_data": "api",
+    "load_data": "cohorts.study_rows",
     "load_study": "study.load_study",
     "posterior_tree": "inference.arviz_tree",
     "reanalyse": "api",

@@ -11,13 +11,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.cohorts.study_rows import ensemble_facts, load_data
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.collapsed import CollapsedSettings
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.run.settings import DEFAULT_SEED, EngineChoice, RunSettings, choose_prior
-from bayes_alliance.study.records import Source, Study
+from bayes_alliance.study.records import Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,74 +139,6 @@ def _differences(results: StudyResults) -> list[tuple[str, str]]:
     ]
 
 
-def load_data(
-    study: Study,
-    data: str | Path | pd.DataFrame | None = None,
-    *,
-    patients: str | Path | None = None,
-    cohort: int = 0,
-    seed: int = DEFAULT_SEED,
-) -> StudyData:
-    """Read the data of a study.
-
-    Parameters
-    ----------
-    study : Study
-        Says what the columns are.
-    data : path or DataFrame, optional
-        A file of any kind that the command line reads, or rows in memory, both taken for real data; without one,
-        what the study ships with.
-    patients : path, optional
-        Second table with one row a patient, beside a file.
-    cohort : int
-        Which of the synthetic cohorts that the study ships, from 0.
-    seed : int
-        Of the synthetic cohort of a study that ships a plan only.
-
-    Returns
-    -------
-    StudyData
-
-    Raises
-    ------
-    InputError
-        With every problem of the data.
-    """
-    if data is not None and not isinstance(data, str | Path):
-        return data_from_frame(study, data, source=Source.REAL, origin="rows in memory")
-    if data is not None:
-        return read_data(
-            study,
-            Path(data),
-            patients_path=Path(patients) if patients is not None else None,
-            source=Source.REAL,
-            options=study.data.reading,
-        )
-    if study.data.file:
-        second = study.folder / study.data.patients if study.data.patients else None
-        return read_data(
-            study,
-            study.folder / study.data.file,
-            patients_path=second,
-            source=study.data.source,
-            options=study.data.reading,
-        )
-    return _synthetic(study, cohort, seed)
-
-
-def _synthetic(study: Study, number: int, seed: int) -> StudyData:
-    from bayes_alliance.cohorts.simulate import simulate_cohort
-    from bayes_alliance.cohorts.store import load_ensemble
-
-    cohorts = list(load_ensemble(study, study.folder / study.data.ensemble)) if study.data.ensemble else []
-    if not cohorts and number == 0:
-        return simulate_cohort(study, seed)
-    if not 0 <= number < len(cohorts):
-        allowed = f"0 to {max(len(cohorts) - 1, 0)}"
-        raise InputError("cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)])
-    return cohorts[number].data(study)
-
-
 def reanalyse(
     study: Study | str | Path,
     data: str | Path | pd.DataFrame | StudyData | None = None,
@@ -254,7 +186,13 @@ def reanalyse(
     rows = data if isinstance(data, StudyData) else load_data(found, data, seed=seed)
     settings = _settings(engine, prior, seed, tuple(models), draws)
     choose_prior(found, settings)
-    results = run_study(found, rows, settings, store=None if store is None else Path(store))
+    results = run_study(
+        found,
+        rows,
+        settings,
+        store=None if store is None else Path(store),
+        ensemble=ensemble_facts(found) if data is None else None,
+    )
     own = {field.name: getattr(results, field.name) for field in dataclasses.fields(StudyResults)}
     return Reanalysis(**own, settings=settings)
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from bayes_alliance.show.plots import style
+from bayes_alliance.show.plots import save as saving
 from bayes_alliance.show.plots.style import MM, PAGE_MM, SMALL_PT
 
 
@@ -62,7 +62,7 @@ def check_legible(figure: Figure, *, smallest: float = SMALL_PT) -> None:
 def saved_figures_checked() -> Iterator[list[str]]:
     """Check every figure that a command saves meanwhile, before its files are written; give their names."""
     seen: list[str] = []
-    save = style.save_figure
+    save = saving.save_figure
 
     def checked(figure: Figure, *arguments: object, **named: object) -> object:
         check_legible(figure)
@@ -71,5 +71,5 @@ def saved_figures_checked() -> Iterator[list[str]]:
         seen.append(str(arguments[0]).rpartition("/")[2])
         return save(figure, *arguments, **named)  # type: ignore[arg-type]
 
-    with mock.patch.object(style, "save_figure", checked):
+    with mock.patch.object(saving, "save_figure", checked):
         yield seen

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from bayes_alliance.cli.data import shipped_cohorts
+from bayes_alliance.cohorts.study_rows import shipped_cohorts
 from bayes_alliance.runtime.task_store import Workers
 from bayes_alliance.runtime.tasks import run_tasks
 from bayes_alliance.simulation.calibration import Calibration, calibrate_batch, calibration_tasks

@@ -209,6 +209,34 @@ def test_heavy_packages_stay_where_they_are_used() -> None:
     assert strays == []
 
 
+# Functions of these rooms that tables, figures and the report may call: they evaluate a density or name a thing.
+SHOWN_BY = {"prior_mixtures", "update"}
+COMPUTING = (
+    "cohorts",
+    "published",
+    "run.printed_side",
+    "run.pipeline",
+    "data.rows",
+    "data.readers",
+    "assess.prior_predictive",
+)
+
+
+def test_showing_neither_computes_nor_reads() -> None:
+    """No table, figure or page analyses print, reads rows or cohorts, or samples a prior: a run does."""
+    strays = [
+        f"{name} imports {alias.name}"
+        for name, path in files().items()
+        if name.startswith("show.")
+        for node in _running(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and str(node.module).removeprefix("bayes_alliance.").startswith(COMPUTING)
+        for alias in node.names
+        if alias.name[0].islower() and alias.name not in SHOWN_BY
+    ]
+    assert strays == []
+
+
 def test_importing_the_package_is_cheap() -> None:
     """Importing the package, its command line and the pipeline pulls in no sampler, plotting or ArviZ."""
     code = (

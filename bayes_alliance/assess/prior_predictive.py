@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bayes_alliance.study.records import PriorScales, Study, Variable
@@ -9,9 +11,29 @@ from bayes_alliance.study.records import PriorScales, Study, Variable
 PRIOR_DRAWS = 20_000
 
 
+@dataclass(frozen=True, kw_only=True)
+class PriorPrediction:
+    """What a prior set says of the scores of a new patient in the reference group of a growth model.
+
+    Parameters
+    ----------
+    outcome : str
+        Whose priors.
+    baseline, horizon : float
+        Share of single scores outside the scale, in [0, 1]; NaN where the scale has no ends.
+    sd_change : float
+        SD of patients' true changes over the horizon, at the median of its prior.
+    """
+
+    outcome: str
+    baseline: float
+    horizon: float
+    sd_change: float
+
+
 def prior_predictive(
     study: Study, outcome: str, prior: str, *, seed: int, count: int = PRIOR_DRAWS
-) -> dict[str, float]:
+) -> PriorPrediction:
     """Share of prior predictive scores outside the scale, at baseline and at the horizon.
 
     Parameters
@@ -27,9 +49,7 @@ def prior_predictive(
 
     Returns
     -------
-    dict of str to float
-        ``baseline`` and ``horizon`` in [0, 1], and ``sd_change``: the SD of patients' true changes over the
-        horizon, at the median of its prior. Shares are NaN where the scale has no ends.
+    PriorPrediction
     """
     rng = np.random.default_rng(seed)
     scales = study.prior(prior).for_outcome(outcome)
@@ -52,11 +72,12 @@ def prior_predictive(
         below = values < (-np.inf if low is None else low)
         return float(np.mean(below | (values > (np.inf if high is None else high))))
 
-    return {
-        "baseline": outside(level + noise[0]),
-        "horizon": outside(level + slope + noise[1]),
-        "sd_change": float(np.median(sd_1)),
-    }
+    return PriorPrediction(
+        outcome=outcome,
+        baseline=outside(level + noise[0]),
+        horizon=outside(level + slope + noise[1]),
+        sd_change=float(np.median(sd_1)),
+    )
 
 
 def _draw_scale(

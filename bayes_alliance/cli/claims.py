@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import load_data, shipped_cohorts
+from bayes_alliance.cli.data import load_data
 from bayes_alliance.cli.options import add_figure_style, add_reading_options
 from bayes_alliance.errors import InputError, Problem, printable
 
@@ -157,6 +157,8 @@ def _stress_tests(
 
 def _rows(options: argparse.Namespace, study: Study) -> tuple[Any, dict[str, Path]]:
     """Give the rows at hand, and the synthetic cohorts by name: all that the study ships."""
+    from bayes_alliance.cohorts.study_rows import shipped_cohorts
+
     cohorts = list(shipped_cohorts(study))
     paths = {cohort.path.stem: cohort.path for cohort in cohorts}
     if options.data is None and not study.data.file and cohorts:

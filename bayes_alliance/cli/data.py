@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,12 @@ from bayes_alliance.cli.options import (
     add_reading_options,
     reading_options,
 )
-from bayes_alliance.errors import InputError, Problem, printable
+from bayes_alliance.errors import InputError, printable
 
 if TYPE_CHECKING:
-    from bayes_alliance.cohorts.store import StoredCohort
     from bayes_alliance.data.guess_roles import Roles
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.data.text_table import TextTable
-    from bayes_alliance.run.results import Spread
     from bayes_alliance.study.records import Study
 
 
@@ -68,67 +65,19 @@ def add_commands(commands: Any) -> None:
     new.set_defaults(run=_new_study, date=None, baseline=None, date_format=None)
 
 
-def shipped_cohorts(study: Study) -> Iterator[StoredCohort]:
-    """Read the cohorts that a study ships and that were built for it as it stands, one by one."""
-    if not study.data.ensemble:
-        return
-    from bayes_alliance.cohorts.store import load_ensemble
-
-    yield from load_ensemble(study, study.folder / study.data.ensemble)
-
-
-def spread_of_default(options: argparse.Namespace, study: Study) -> list[Spread]:
-    """Give the spread over a study's own cohorts where the run is on one of them, or nothing."""
-    if options.data is not None or study.data.file:
-        return []
-    from bayes_alliance.cohorts.ensemble import spread_estimates
-
-    cohorts = list(shipped_cohorts(study))
-    return spread_estimates(study, cohorts) if len(cohorts) > 1 else []
-
-
 def load_data(options: argparse.Namespace, study: Study) -> StudyData:
     """Read the data of a run: a file given, the file of the study, or its synthetic cohort."""
-    from bayes_alliance.data.rows import read_data
-    from bayes_alliance.study.records import Source
+    from bayes_alliance.cohorts.study_rows import load_data as load
 
-    if options.data is None and options.patients is not None:
-        raise InputError("option --patients", [Problem(what="it goes with --data")])
-    number = getattr(options, "cohort", None)
-    if options.data is None and not study.data.file:
-        return _cohort_data(study, number, seed=options.seed)
-    if number is not None:
-        raise InputError(
-            "option --cohort", [Problem(what="it goes with a study that ships cohorts, and not with --data")]
-        )
-    path, patients, source = options.data, options.patients, Source.REAL
-    if path is None:
-        path, source = study.folder / study.data.file, study.data.source
-        patients = study.folder / study.data.patients if study.data.patients else None
-    return read_data(
+    return load(
         study,
-        path,
-        patients_path=patients,
-        source=source,
-        options=reading_options(options, study.data.reading),
+        options.data,
+        patients=options.patients,
+        cohort=getattr(options, "cohort", None),
+        seed=options.seed,
+        reading=reading_options(options, study.data.reading),
         show_values=options.show_values,
     )
-
-
-def _cohort_data(study: Study, number: int | None, *, seed: int) -> StudyData:
-    """Give the cohort of a number, by default the first; where a study ships none, a simulated one."""
-    passed = 0
-    for passed, cohort in enumerate(shipped_cohorts(study), start=1):
-        if passed > (number or 0):
-            return cohort.data(study)
-    if number is not None:
-        allowed = f"0 to {passed - 1}" if passed else "nothing: the study ships none"
-        raise InputError(
-            "option --cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)]
-        )
-    from bayes_alliance.cohorts.simulate import simulate_cohort
-
-    return simulate_cohort(study, seed)
 
 
 def _check_data(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bayes_alliance.cli.options import add_figure_style
 
 if TYPE_CHECKING:
+    from bayes_alliance.run.printed_side import Printed
     from bayes_alliance.show.tables.record import Table
     from bayes_alliance.study.records import Study
 
@@ -88,10 +89,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _printed(options: argparse.Namespace) -> int:
-    from bayes_alliance.errors import InputError, Problem
-    from bayes_alliance.published.cell_posterior import ROBUST, cell_posteriors
-    from bayes_alliance.published.interaction import subgroup_contrasts
-    from bayes_alliance.published.printed_effects import printed_effects
+    from bayes_alliance.run.printed_side import posterior_from_print, printed_priors
     from bayes_alliance.show.tables.printed_posteriors import (
         tabulate_contrasts,
         tabulate_posteriors,
@@ -101,28 +99,22 @@ def _printed(options: argparse.Namespace) -> int:
     from bayes_alliance.show.tables.text import format_markdown
 
     study = _load(options.study)
-    names = [*(prior.name for prior in study.priors), *([ROBUST] if len(study.priors) > 1 else [])]
-    if options.prior and options.prior not in names:
-        problem = Problem(what="no such prior set", got=repr(options.prior[:60]), allowed=", ".join(names))
-        raise InputError("option --prior", [problem])
-    posteriors = cell_posteriors(study, [options.prior] if options.prior else ())
-    slopes = [one for one in posteriors if one.effect.role == "slope_deviation"]
-    effects = [effect for effect in printed_effects(study) if effect.is_deviation]
+    printed = posterior_from_print(study, options.prior)
     tables = (
-        tabulate_posteriors(study, posteriors),
-        tabulate_slopes(study, slopes),
-        tabulate_reverse_bayes(study, effects),
-        tabulate_contrasts(study, subgroup_contrasts(study)),
+        tabulate_posteriors(study, printed.posteriors),
+        tabulate_slopes(study, printed.posteriors),
+        tabulate_reverse_bayes(study, printed.claims),
+        tabulate_contrasts(study, printed.contrasts),
     )
     written = _write_tables(tables, options.out)
     if options.out is not None:
-        written += _write_figures(study, slopes, options.prior or names[-1], options.out)
+        written += _write_figures(study, printed, options.prior or printed_priors(study)[-1], options.out)
     if options.json:
         print(json.dumps(_as_json(study, tables), indent=2, ensure_ascii=False))
         return 0
     for table in tables[1:]:
         print(format_markdown(table))
-    print(f"{study.id}: {len(posteriors)} posteriors" + _where(written, options.out))
+    print(f"{study.id}: {len(printed.posteriors)} posteriors" + _where(written, options.out))
     return 0
 
 
@@ -135,7 +127,7 @@ def _write_tables(tables: Sequence[Table], folder: Path | None) -> list[Path]:
     return [path for table in tables for path in write_table(table, folder)]
 
 
-def _write_figures(study: Study, posteriors: Sequence[Any], prior: str, folder: Path) -> list[Path]:
+def _write_figures(study: Study, printed: Printed, prior: str, folder: Path) -> list[Path]:
     from bayes_alliance.show.plots.printed_posteriors import (
         claimed_slopes,
         plot_prior_to_posterior,
@@ -144,12 +136,14 @@ def _write_figures(study: Study, posteriors: Sequence[Any], prior: str, folder: 
     from bayes_alliance.show.plots.save import save_figure
     from bayes_alliance.show.provenance import STAMP
 
-    claimed = claimed_slopes(posteriors)
+    claimed = claimed_slopes(printed.slope_deviations())
     if not claimed:
         return []
     drawn = {
         f"prior_to_posterior_{prior}": plot_prior_to_posterior(study, claimed, prior),
-        "reverse_bayes": plot_reverse_bayes(study, claimed),
+        "reverse_bayes": plot_reverse_bayes(
+            study, [claim for claim in printed.claims if claim.effect.role == "slope_deviation"]
+        ),
     }
     return [
         path

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import load_data, spread_of_default
+from bayes_alliance.cli.data import load_data
 from bayes_alliance.cli.options import (
     EXIT_GATE_FAILED,
     STYLES,
@@ -107,6 +106,7 @@ def _add_fit(commands: Any) -> None:
 
 
 def _reanalyse(options: argparse.Namespace) -> int:
+    from bayes_alliance.cohorts.study_rows import ensemble_facts
     from bayes_alliance.run.manifest import end_run
     from bayes_alliance.run.pipeline import run_study
     from bayes_alliance.run.plan import plan_study
@@ -143,9 +143,15 @@ def _reanalyse(options: argparse.Namespace) -> int:
         return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
     with Pool(jobs) as workers:
         results = run_study(
-            study, data, settings, plan=plan, store=folder / "posteriors", report=report, workers=workers
+            study,
+            data,
+            settings,
+            plan=plan,
+            store=folder / "posteriors",
+            report=report,
+            workers=workers,
+            ensemble=None if options.data is not None else ensemble_facts(study),
         )
-        results = dataclasses.replace(results, spread=tuple(spread_of_default(options, study)))
         report("writing tables, figures and the report")
         results = mask_small_cells(results, options.min_cell)
         written = write_run(results, settings, folder, shown=_presentation(options), workers=workers)

@@ -357,7 +357,7 @@ def _variations(options: argparse.Namespace, setting: Setting, marked: str) -> V
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from bayes_alliance.cli.data import shipped_cohorts
+    from bayes_alliance.cohorts.study_rows import shipped_cohorts
     from bayes_alliance.show.plots.save import save_figure
     from bayes_alliance.show.plots.simulation import plot_approaches, tabulate_approaches
     from bayes_alliance.show.tables.simulation import stamp, tabulate_ensemble, tabulate_performance

@@ -81,7 +81,7 @@ def identify_numbers(*, study: str, data: str, settings: str) -> str:
         settings,
         *versions,
         f"Python {platform.python_version()} {platform.machine()}",
-        code_digest("bayes_alliance.run.pipeline"),
+        code_digest("bayes_alliance.run.judge_model", "bayes_alliance.run.score_model"),
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.checks import Check
 from bayes_alliance.assess.descriptives import describe_patients
 from bayes_alliance.assess.loo_compare import compare_models
+from bayes_alliance.assess.prior_predictive import PriorPrediction, prior_predictive
 from bayes_alliance.data.rows import StudyData, digest_rows
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.design import Design
@@ -29,8 +30,10 @@ from bayes_alliance.run.judge_model import _model_numbers, _RunKey
 from bayes_alliance.run.number_store import NumberStore, identify_numbers
 from bayes_alliance.run.plan import Plan, PlannedModel, SkippedModel, plan_study
 from bayes_alliance.run.posterior_store import design_digest, draws_digest
+from bayes_alliance.run.printed_side import analyse_printed
 from bayes_alliance.run.results import (
     ComparisonSet,
+    EnsembleFacts,
     ModelNumbers,
     ModelRun,
     PredictiveResult,
@@ -40,10 +43,8 @@ from bayes_alliance.run.results import (
 from bayes_alliance.run.score_model import _predict, _score_model
 from bayes_alliance.run.settings import Reporter, RunSettings
 from bayes_alliance.runtime.pool import Pool, Promise
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Study
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_study(
@@ -56,6 +57,7 @@ def run_study(
     report: Reporter = lambda line: None,
     fits_only: bool = False,
     workers: Pool | None = None,
+    ensemble: EnsembleFacts | None = None,
 ) -> StudyResults:
     """Run every model of a study on its data.
 
@@ -75,9 +77,11 @@ def run_study(
     report : callable
         Gets a line at each step.
     fits_only : bool
-        Leave the comparisons and the predictive checks out.
+        Leave out everything but the fits and what follows from each of them.
     workers : Pool, optional
         Processes for comparisons and predictive checks, beside the fits; no number depends on them.
+    ensemble : EnsembleFacts, optional
+        Of the synthetic cohorts of which the data are one.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def run_study(
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
         hand = _Hand(workers=workers or Pool(1), derived=derived, fitter=fitter)
+        printed = None if fits_only else hand.workers.submit(analyse_printed, study)
         # Comparisons need no posterior by NUTS: other processes score models while this one samples.
         sets = {} if fits_only or settings.engine == "none" else plan.common
         scored = {name: {p.model.id: hand.score(name, p) for p in members} for name, members in sets.items()}
@@ -107,6 +112,7 @@ def run_study(
             plan, {run.model.id for run in runs}, scored, report
         )
         predictive = _gather_predictions(predicted, report)
+        told = None if printed is None else printed.result()
     return StudyResults(
         study=study,
         source=data.source,
@@ -123,6 +129,9 @@ def run_study(
         descriptives=tuple(describe_patients(study, data.rows)),
         checks=(*(check for run in runs for check in run.checks), *checks),
         seconds=time.perf_counter() - started,
+        ensemble=ensemble or EnsembleFacts(),
+        printed=told,
+        prior_predictive=() if fits_only else _prior_predictive(study, fitter.prior, settings.seed),
     )
 
 
@@ -300,6 +309,16 @@ def _gather_predictions(
         found.append(promise.result())
         tell(1, f"predictive checks ({model_id})")
     return found
+
+
+def _prior_predictive(study: Study, prior: str, seed: int) -> tuple[PriorPrediction, ...]:
+    """Say what a prior set implies for scores, of every outcome that it states priors for."""
+    if not prior:
+        return ()
+    return tuple(
+        prior_predictive(study, outcome, prior, seed=derive_seed(seed, "prior predictive", outcome))
+        for outcome, _ in study.prior(prior).scales
+    )
 
 
 def _to_predict(study: Study, runs: Sequence[ModelRun]) -> list[ModelRun]:

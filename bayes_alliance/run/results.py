@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bayes_alliance.assess.bayes_factors import BayesFactorCurve
 from bayes_alliance.assess.checks import Check
@@ -16,11 +17,13 @@ from bayes_alliance.assess.explained_variation import ExplainedVariation
 from bayes_alliance.assess.loo import Score, Target
 from bayes_alliance.assess.loo_compare import ComparedModel
 from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
+from bayes_alliance.assess.prior_predictive import PriorPrediction
 from bayes_alliance.assess.summaries import Quantity
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit, RowsUsed
 from bayes_alliance.inference.ml import LikelihoodRatio
 from bayes_alliance.run.plan import SkippedModel
+from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.study.records import Model, Source, Study
 
 
@@ -171,6 +174,22 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EnsembleFacts:
+    """What is kept of an ensemble of synthetic cohorts, of which the data of a run are one.
+
+    Parameters
+    ----------
+    spread : tuple of Spread
+        Every estimand over the cohorts.
+    scorecards : tuple of mapping
+        Of each cohort the ``lines`` of its scorecard: what it prints beside what the publication printed.
+    """
+
+    spread: tuple[Spread, ...] = ()
+    scorecards: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """Everything that one run found.
 
@@ -190,10 +209,14 @@ class StudyResults:
         Models left out of the run, or of a comparison only.
     checks : tuple of Check
         Of every fit and score, those of the runs included.
-    spread : tuple of Spread
-        Every estimand over an ensemble of synthetic cohorts, of which the run's data are one; else empty.
     seconds : float
         Wall time.
+    ensemble : EnsembleFacts
+        Of the synthetic cohorts of which the run's data are one; else empty.
+    printed : Printed or None
+        What the printed cells tell without data; None for a study without any, or where only fits were asked for.
+    prior_predictive : tuple of PriorPrediction
+        Of every outcome for which the run's prior set states priors.
     """
 
     study: Study
@@ -211,7 +234,9 @@ class StudyResults:
     descriptives: tuple[Descriptive, ...]
     checks: tuple[Check, ...]
     seconds: float
-    spread: tuple[Spread, ...] = ()
+    ensemble: EnsembleFacts = EnsembleFacts()
+    printed: Printed | None = None
+    prior_predictive: tuple[PriorPrediction, ...] = ()
 
     def __repr__(self) -> str:
         """Name the results; :class:`bayes_alliance.api.Reanalysis` says more."""

@@ -25,7 +25,7 @@ from bayes_alliance.cli.main import main
 from bayes_alliance.inference.engines import fit_posterior
 from bayes_alliance.inference.fits import PosteriorFit
 from bayes_alliance.run import fitter as fitting
-from bayes_alliance.run import pipeline
+from bayes_alliance.run import score_model
 from bayes_alliance.study.load_study import models_folder
 
 MEDICATION = models_folder() / "medication"
@@ -276,7 +276,10 @@ def test_check_data_of_a_sound_file_that_carries_no_model_is_json_too(
         (("fit", "medication", "--model", "nothing"), ("no such model", "'nothing'")),
         (("fit", "medication", "--model", "growth", "--prior", "nutral"), ("no such prior set", "neutral")),
         (("reanalyse", "medication", "--prior", "nutral"), ("no such prior set", "'nutral'")),
-        (("reanalyse", "medication", "--patients", "x.csv"), ("--patients", "it goes with --data")),
+        (
+            ("reanalyse", "medication", "--patients", "x.csv"),
+            ("--patients is read only together with --data",),
+        ),
         (("reanalyse", "medication", "--data", "absent.csv"), ("absent.csv",)),
         (("check-data", "medication", "absent.csv"), ("absent.csv",)),
     ],
@@ -424,7 +427,7 @@ def test_planted_pareto_k_reaches_the_exit_code(
     def spoil(score: Score, *_: object, **__: object) -> Score:
         return dataclasses.replace(score, pareto_k=np.full(score.n_units, 0.9))
 
-    with mock.patch.object(pipeline, "refit_patients", spoil):
+    with mock.patch.object(score_model, "refit_patients", spoil):
         code, _, err = _run(
             capsys,
             *("reanalyse", "medication", "--data", small_file, "--models", "growth"),
@@ -446,7 +449,7 @@ def test_a_run_that_nothing_changed_says_so_until_something_does(
 
     def again(*more: str) -> tuple[int, str, str, bool]:
         before = (out / "report.html").stat().st_mtime_ns if out.exists() else 0
-        with mock.patch.object(pipeline, "refit_patients", spoil):
+        with mock.patch.object(score_model, "refit_patients", spoil):
             code, said, err = _run(
                 capsys,
                 *("reanalyse", "medication", "--data", small_file, "--models", "growth", "--draws", "100"),
@@ -637,7 +640,7 @@ def test_ctrl_c_during_sampling_stores_no_half_posterior(tmp_path: Path) -> None
 PRESSED_WHILE_COMPILING = """
 import signal, sys
 from llvmlite.binding.executionengine import ExecutionEngine
-from bayes_alliance.cli import main
+from bayes_alliance.cli.main import main
 
 find = ExecutionEngine._find_module_ptr
 

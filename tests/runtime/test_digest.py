@@ -17,7 +17,7 @@ PACKAGE = Path(bayes_alliance.__file__).parent
 # Each store, and the modules whose code makes what it keeps.
 STORES = {
     "posteriors": ("bayes_alliance.inference.engines", "bayes_alliance.run.posterior_store"),
-    "numbers": ("bayes_alliance.run.pipeline",),
+    "numbers": ("bayes_alliance.run.judge_model", "bayes_alliance.run.score_model"),
     "runs": ("bayes_alliance.cli.main",),
     "multiverse and sources of claims": ("bayes_alliance.claims.tasks",),
     "simulated studies": ("bayes_alliance.simulation.calibration",),

@@ -26,7 +26,7 @@ from bayes_alliance.assess.uniformity import ecdf_difference, simultaneous_band
 from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.fits import weight_vector
 from bayes_alliance.published.cell_posterior import cell_posteriors
-from bayes_alliance.run.results import Spread, StudyResults
+from bayes_alliance.run.results import EnsembleFacts, Spread, StudyResults
 from bayes_alliance.runtime.pool import Pool
 from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.plots import pdf_fonts, style
@@ -596,7 +596,7 @@ def test_spread_and_scorecard_show_the_cohorts_as_they_are(results: StudyResults
         model_id="tasks_outcome", name="deviation_poor_outcome", label="x", n=3, ml_mean=0, ml_sd=0, ml_low=0,
         ml_high=0, bayes_mean=-0.03, bayes_sd=0.001, bayes_low=-0.032, bayes_high=-0.029, posterior_sd=0.01,
     )  # fmt: skip
-    (row,) = tabulate_spread_plot(replace(results, spread=(spread,)))
+    (row,) = tabulate_spread_plot(replace(results, ensemble=EnsembleFacts(spread=(spread,))))
     assert row["least_over_horizon"] == pytest.approx(-0.032 * 36)
     assert row["between_over_posterior_sd"] == pytest.approx(0.1)
     figure = plot_scorecard([{"lines": lines}])
@@ -616,7 +616,7 @@ def all_figures(results: StudyResults) -> list[tuple[str, Figure, list[PlotRow]]
     lines = [
         ["III", "0.4", kind, "m", 0.35, 0.45, 0.45, True, True, ""] for kind in kinds for _ in range(200)
     ]
-    whole = replace(results, spread=spread)
+    whole = replace(results, ensemble=EnsembleFacts(spread=spread))
     chains = next(run for run in results.runs if run.posterior is not None)
     return [
         *((plan.name, plan.draw(), plan.rows) for plan in plan_figures(results)),

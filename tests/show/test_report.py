@@ -301,10 +301,10 @@ def test_the_prior_predictive_share_is_that_of_its_normal() -> None:
     study = replace(study, priors=(replace(study.priors[0], scales=(("goals", scales),)),))
     found = prior_predictive(study, "goals", "neutral", seed=1, count=200_000)
     expected = stats.norm.cdf(1.0, 4.0, 1.5) + stats.norm.sf(7.0, 4.0, 1.5)
-    assert found["baseline"] == pytest.approx(expected, abs=0.002)
-    assert found["horizon"] == pytest.approx(expected, abs=0.002)
+    assert found.baseline == pytest.approx(expected, abs=0.002)
+    assert found.horizon == pytest.approx(expected, abs=0.002)
     wider = prior_predictive(study, "goals", "neutral", seed=1, count=1000)
-    assert wider["sd_change"] == pytest.approx(0.0, abs=1e-6)
+    assert wider.sd_change == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_page_says_how_to_make_it_again(results: StudyResults, page: str) -> None:

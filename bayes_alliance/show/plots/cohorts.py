@@ -127,7 +127,7 @@ def shown_spread(results: StudyResults) -> list[Spread]:
     }
     return [
         item
-        for item in results.spread
+        for item in results.ensemble.spread
         if item.model_id in printed
         and kinds.get((item.model_id, item.name)) in ("slope_deviation", "slope_contrast")
     ]

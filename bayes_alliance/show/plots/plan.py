@@ -8,8 +8,6 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from bayes_alliance.cohorts.store import load_ensemble
-from bayes_alliance.published.cell_posterior import cell_posteriors
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.labels import name_file
 from bayes_alliance.show.plots.alt_text import (
@@ -245,8 +243,8 @@ def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
         results, "explained_variation", rows, partial(plot_variation, results), "Explained variation", alt
     )
     study = results.study
-    if study.cells and study.priors:
-        posteriors = cell_posteriors(study)
+    if results.printed is not None and results.printed.posteriors:
+        posteriors = results.printed.posteriors
         rows = tabulate_prior_sensitivity(study, posteriors)
         yield PlannedFigure(
             name="prior_sensitivity",
@@ -296,9 +294,8 @@ def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
     rows = tabulate_spread_plot(results)
     title = "How far the answers rest on what was not printed"
     yield _plan(results, "cohort_spread", rows, partial(plot_spread, results), title, describe_spread(rows))
-    study = results.study
-    if results.spread and study.data.ensemble:
-        facts = [cohort.facts for cohort in load_ensemble(study, study.folder / study.data.ensemble)]
+    facts = results.ensemble.scorecards
+    if facts:
         rows = tabulate_scorecard_plot(facts)
         yield PlannedFigure(
             name="scorecard",

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.published.cell_posterior import CellPosterior, NormalMixture, prior_mixtures, update
 from bayes_alliance.published.printed_effects import PrintedEffect
-from bayes_alliance.published.reverse_bayes import Z95, ReverseBayes, reverse_bayes
+from bayes_alliance.published.reverse_bayes import Z95
+from bayes_alliance.run.printed_side import PrintedClaim
 from bayes_alliance.show.plots.style import (
     BLACK,
     BLUE,
@@ -148,14 +149,14 @@ def _draw_density(axes: Axes, study: Study, effect: PrintedEffect, rows: Sequenc
     axes.set_xlabel(unit_text(study, effect), fontsize=SMALL_PT)
 
 
-def reverse_rows(effects: Sequence[PrintedEffect]) -> list[PlotRow]:
+def reverse_rows(claims: Sequence[PrintedClaim]) -> list[PlotRow]:
     """Scepticism limits and estimates in SEs of the middle of the region, with ranges of the statistic."""
     rows: list[PlotRow] = []
-    for effect in effects:
+    for claim in claims:
+        effect, found = claim.effect, claim.reverse
         if effect.region is None:
             continue
         low, high = effect.region.t_range
-        found: ReverseBayes = reverse_bayes(effect.region)
         rows.append(
             {
                 "cell": effect.name,
@@ -176,7 +177,7 @@ def _ratio(t: float) -> float:
     return Z95 / t / np.sqrt((t / Z95) ** 2 - 1.0) if t > Z95 else float("inf")
 
 
-def plot_reverse_bayes(study: Study, effects: Sequence[PrintedEffect]) -> tuple[Figure, list[PlotRow]]:
+def plot_reverse_bayes(study: Study, claims: Sequence[PrintedClaim]) -> tuple[Figure, list[PlotRow]]:
     """Plot the scepticism limit as a multiple of each printed estimate, over its rounding region.
 
     A limit above one estimate means that a sceptic who finds the printed size itself plausible overturns the
@@ -188,7 +189,7 @@ def plot_reverse_bayes(study: Study, effects: Sequence[PrintedEffect]) -> tuple[
     rows : list of mapping
         The plotted numbers.
     """
-    rows = reverse_rows(effects)
+    rows = reverse_rows(claims)
     note = (
         "Bar: scepticism limit over estimate, over the rounding region; arrow: no upper end, as rounding "
         "leaves room for an estimate at the edge of significance. Left of one: intrinsically credible by "

@@ -86,7 +86,7 @@ def _answer(
         sentence=use_minus_sign(_sentence(results, line)),
         marked=bool(gates.mark(line.model.id)),
         facts=tuple((name, use_minus_sign(text)) for name, text in _facts(results, gates, line)),
-        priors=tuple(_prior_line(one) for one in posteriors if one.effect.cell is line.cell),
+        priors=tuple(_prior_line(one) for one in posteriors if one.effect.cell == line.cell),
     )
 
 
@@ -261,7 +261,9 @@ def _bayes_factor_facts(run: ModelRun, line: ForestLine) -> list[str]:
 
 
 def _spread_facts(results: StudyResults, line: ForestLine) -> list[tuple[str, str]]:
-    found = {(item.model_id, item.name): item for item in results.spread}.get((line.model.id, line.name))
+    found = {(item.model_id, item.name): item for item in results.ensemble.spread}.get(
+        (line.model.id, line.name)
+    )
     if found is None:
         return []
     horizon = results.study.horizon

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bayes_alliance.published.audit import Audit, audit_study
-from bayes_alliance.published.cell_posterior import CellPosterior, cell_posteriors
+from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
-from bayes_alliance.published.interaction import subgroup_contrasts
-from bayes_alliance.published.printed_effects import printed_effects
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.numbers import format_number, use_minus_sign
 from bayes_alliance.show.provenance import cite_study, describe_provenance
@@ -48,8 +45,8 @@ def build_report(results: StudyResults, folder: Path, *, figures: Sequence[Path]
     Report
     """
     study = results.study
-    posteriors = cell_posteriors(study) if study.cells and study.priors else []
-    audit = audit_study(study) if study.cells else None
+    posteriors = () if results.printed is None else results.printed.posteriors
+    audit = None if results.printed is None else results.printed.audit
     companions = read_companions(folder, study.id, data_digest=results.data_digest)
     return Report(
         title=study.title,
@@ -66,7 +63,7 @@ def build_report(results: StudyResults, folder: Path, *, figures: Sequence[Path]
         default_prior=results.prior or (study.priors[0].name if study.priors else ""),
         audit=None if audit is None else _view_audit(audit),
         figures=tuple(view_figure(path) for path in figures),
-        tables=tuple(_tables(results, posteriors, audit)),
+        tables=tuple(_tables(results)),
         cautions=(*list_cautions(results), *_companion_cautions(companions)),
         methods=describe_methods(results),
         checklist=fill_checklist(results, companions, n_audited=len(audit.findings) if audit else 0),
@@ -162,20 +159,16 @@ def _view_audit(audit: Audit) -> AuditView:
     )
 
 
-def _tables(
-    results: StudyResults, posteriors: Sequence[CellPosterior], audit: Audit | None
-) -> list[TableView]:
-    study = results.study
+def _tables(results: StudyResults) -> list[TableView]:
+    study, printed = results.study, results.printed
     tables = build_tables(results)
-    if audit is not None:
-        slopes = [one for one in posteriors if one.effect.role == "slope_deviation"]
-        effects = [effect for effect in printed_effects(study) if effect.is_deviation]
+    if printed is not None:
         more = [
-            tabulate_slopes(study, slopes),
-            tabulate_posteriors(study, posteriors),
-            tabulate_reverse_bayes(study, effects),
-            tabulate_contrasts(study, subgroup_contrasts(study)),
-            tabulate_audit_counts(study, audit),
+            tabulate_slopes(study, printed.posteriors),
+            tabulate_posteriors(study, printed.posteriors),
+            tabulate_reverse_bayes(study, printed.claims),
+            tabulate_contrasts(study, printed.contrasts),
+            tabulate_audit_counts(study, printed.audit),
         ]
         tables += [table for table in more if table.rows]
     return [view_table(table) for table in tables]

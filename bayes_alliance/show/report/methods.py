@@ -12,10 +12,9 @@ import platform
 import numpy as np
 from scipy import special
 
-from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS, prior_predictive
+from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS
 from bayes_alliance.run.manifest import PACKAGES
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.report.record import Methods, TableView
@@ -241,7 +240,7 @@ def _scale_prior(scales: PriorScales, scale: float) -> tuple[str, float]:
 
 def _predictive(results: StudyResults) -> TableView | None:
     study = results.study
-    if not results.prior:
+    if not results.prior_predictive:
         return None
     columns = (
         text_column("outcome", "Outcome"),
@@ -251,19 +250,16 @@ def _predictive(results: StudyResults) -> TableView | None:
         text_column("sd_change", "SD of patients' changes, prior median"),
     )
     rows: list[dict[str, Value]] = []
-    stated = [outcome for outcome, _ in study.prior(results.prior).scales]
-    for outcome in stated:
-        seed = derive_seed(results.seed, "prior predictive", outcome)
-        found = prior_predictive(study, outcome, results.prior, seed=seed)
-        variable = study.variable(outcome)
+    for found in results.prior_predictive:
+        variable = study.variable(found.outcome)
         ends = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
         rows.append(
             {
                 "outcome": variable.label,
                 "scale": _ends(*ends),
-                "baseline": _share(found["baseline"]),
-                "horizon": _share(found["horizon"]),
-                "sd_change": format_number(found["sd_change"]),
+                "baseline": _share(found.baseline),
+                "horizon": _share(found.horizon),
+                "sd_change": format_number(found.sd_change),
             }
         )
     table = Table(

@@ -74,7 +74,7 @@ def build_tables(results: StudyResults) -> list[Table]:
         tabulate_agreement(results, gates),
         tabulate_predictive(results, gates),
         tabulate_rows(results),
-        tabulate_spread(results.study, results.spread),
+        tabulate_spread(results.study, results.ensemble.spread),
     ]
     return [table for table in tables if table.rows]
 

@@ -118,7 +118,7 @@ def tabulate_cells(results: StudyResults, gates: Gates) -> list[Table]:
 
 
 def _tabulate_estimates(results: StudyResults, gates: Gates, name: str, cells: Sequence[Cell]) -> Table:
-    spread = {(item.model_id, item.name): item for item in results.spread}
+    spread = {(item.model_id, item.name): item for item in results.ensemble.spread}
 
     def fill(run: ModelRun, cell: Cell) -> dict[str, Value]:
         found = spread.get((cell.model, cell.coefficient))

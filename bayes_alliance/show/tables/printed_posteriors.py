@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from bayes_alliance.published.cell_posterior import Banded, CellPosterior
 from bayes_alliance.published.interaction import Contrast
 from bayes_alliance.published.printed_effects import PrintedEffect
-from bayes_alliance.published.reverse_bayes import reverse_bayes
+from bayes_alliance.run.printed_side import PrintedClaim
 from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.tables.audit import make_table
 from bayes_alliance.show.tables.record import (
@@ -165,7 +165,7 @@ def _posterior_row(study: Study, one: CellPosterior) -> dict[str, Value]:
     return row
 
 
-def tabulate_reverse_bayes(study: Study, effects: Sequence[PrintedEffect]) -> Table:
+def tabulate_reverse_bayes(study: Study, claims: Sequence[PrintedClaim]) -> Table:
     """List what it takes to overturn each printed claim."""
     columns = [
         text_column("cell", "Cell"),
@@ -182,10 +182,9 @@ def tabulate_reverse_bayes(study: Study, effects: Sequence[PrintedEffect]) -> Ta
         *exact_columns("p_intrinsic", "p_intrinsic_low", "p_intrinsic_high"),
     ]
     rows: list[dict[str, Value]] = []
-    for effect in effects:
-        if effect.region is None or effect.parsed.value is None:
-            continue
-        found, factor = reverse_bayes(effect.region), abs(effect.unit)
+    for claim in claims:
+        effect, found = claim.effect, claim.reverse
+        factor = abs(effect.unit)
         limit = Banded(value=found.limit, low=found.limit_low, high=found.limit_high).scaled(factor)
         p = Banded(value=found.p_intrinsic, low=found.p_intrinsic_low, high=found.p_intrinsic_high)
         rows.append(

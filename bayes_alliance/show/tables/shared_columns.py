@@ -72,9 +72,9 @@ def quantity_values(quantity: Quantity) -> dict[str, Value]:
 
 def spread_columns(results: StudyResults) -> tuple[Column, ...]:
     """Give the columns of the spread between synthetic cohorts; none where the run's data are not one of several."""
-    if not results.spread:
+    if not results.ensemble.spread:
         return ()
-    n = max(item.n for item in results.spread)
+    n = max(item.n for item in results.ensemble.spread)
     return (
         shown_column("cohorts", f"ML over {n} cohorts: least to largest"),
         *exact_columns("ml_cohorts_least", "ml_cohorts_largest", "ml_cohorts_sd"),
@@ -95,7 +95,7 @@ def spread_values(spread: Spread | None) -> dict[str, Value]:
 
 def spread_notes(results: StudyResults) -> tuple[str, ...]:
     """Say what the spread between cohorts is, where it is shown."""
-    if not results.spread:
+    if not results.ensemble.spread:
         return ()
     return (
         "The run's rows are one of several synthetic cohorts that all print the published tables; how far its "

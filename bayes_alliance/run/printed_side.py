@@ -1,0 +1,109 @@
+"""What the printed numbers of a study tell without any data, computed once and shown beside the fits of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.published.audit import Audit, audit_study
+from bayes_alliance.published.cell_posterior import ROBUST, CellPosterior, cell_posteriors
+from bayes_alliance.published.interaction import Contrast, subgroup_contrasts
+from bayes_alliance.published.printed_effects import PrintedEffect, printed_effects
+from bayes_alliance.published.reverse_bayes import ReverseBayes, reverse_bayes
+from bayes_alliance.study.records import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedClaim:
+    """A printed deviation, and the sceptical prior that would overturn it."""
+
+    effect: PrintedEffect
+    reverse: ReverseBayes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """What follows from printed numbers alone.
+
+    Parameters
+    ----------
+    posteriors : tuple of CellPosterior
+        Of every printed effect under every prior set and the robust mixture; empty for a study without priors.
+    claims : tuple of PrintedClaim
+        Every deviation with printed digits.
+    contrasts : tuple of Contrast
+        Differences between an effect with a star and one printed as not significant.
+    audit : Audit
+        Checks of the printed numbers against each other.
+    """
+
+    posteriors: tuple[CellPosterior, ...]
+    claims: tuple[PrintedClaim, ...]
+    contrasts: tuple[Contrast, ...]
+    audit: Audit
+
+    def slope_deviations(self) -> list[CellPosterior]:
+        """Return the posteriors of the slope deviations."""
+        return [one for one in self.posteriors if one.effect.role == "slope_deviation"]
+
+
+def analyse_printed(study: Study, priors: Sequence[str] = ()) -> Printed | None:
+    """Compute everything that the printed numbers of a study tell without data.
+
+    Parameters
+    ----------
+    study : Study
+        As loaded.
+    priors : sequence of str
+        Names of prior sets to keep, ``robust`` among them; empty for all.
+
+    Returns
+    -------
+    Printed or None
+        None for a study without printed cells.
+    """
+    if not study.cells:
+        return None
+    return Printed(
+        posteriors=tuple(cell_posteriors(study, priors)) if study.priors else (),
+        claims=tuple(
+            PrintedClaim(effect=effect, reverse=reverse_bayes(effect.region))
+            for effect in printed_effects(study)
+            if effect.is_deviation and effect.region is not None and effect.parsed.value is not None
+        ),
+        contrasts=tuple(subgroup_contrasts(study)),
+        audit=audit_study(study),
+    )
+
+
+def printed_priors(study: Study) -> tuple[str, ...]:
+    """Return the names of the priors under which printed cells have posteriors; the robust mixture comes last."""
+    return (*(prior.name for prior in study.priors), *([ROBUST] if len(study.priors) > 1 else []))
+
+
+def posterior_from_print(study: Study, prior: str = "") -> Printed:
+    """Compute what printed cells tell, under one prior or all of them.
+
+    Parameters
+    ----------
+    study : Study
+        With printed cells.
+    prior : str
+        Name of a prior set, or ``robust``; empty for all.
+
+    Raises
+    ------
+    InputError
+        If the study has no printed cells, or no prior set of that name.
+    """
+    names = printed_priors(study)
+    if prior and prior not in names:
+        problem = Problem(what="no such prior set", got=repr(prior[:60]), allowed=", ".join(names))
+        raise InputError(f"study {study.id}", [problem])
+    found = analyse_printed(study, [prior] if prior else ())
+    if found is None:
+        raise InputError(
+            f"study {study.id}", [Problem(what="it has no printed cells", fix="add a cells.csv")]
+        )
+    return found
