@@ -11,7 +11,8 @@ import pandas as pd
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.inference.collapsed import CollapsedSettings
 from bayes_alliance.run.settings import RunSettings
-from bayes_alliance.study.records import Estimand, Model, PriorScales, PriorSet, Source, Study
+from bayes_alliance.study.prior_records import PriorScales, PriorSet
+from bayes_alliance.study.records import Estimand, Model, Source, Study
 from tests.builders import build_study, build_variable
 
 VARIABLES = (

@@ -10,7 +10,8 @@ import pandas as pd
 
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.stress.prepare import Prepared, prepare_model
-from bayes_alliance.study.records import Estimand, Model, PriorScales, PriorSet, Source, Study
+from bayes_alliance.study.prior_records import PriorScales, PriorSet
+from bayes_alliance.study.records import Estimand, Model, Source, Study
 from tests.builders import build_study, build_variable
 
 HORIZON = 36.0

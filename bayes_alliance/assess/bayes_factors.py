@@ -9,8 +9,6 @@ models' evidences. A Bayes factor depends on the width of the prior, so the whol
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -108,7 +106,7 @@ def bayes_factor_curves(
     seed : int
         Of the importance draws, shared by all effects and widths, so that the curves are smooth.
     widths : sequence of float
-        Factors on the prior SDs of the coefficients in an effect; 1 must be among them.
+        Factors on the prior SD of an effect, the prior of all else given the effect kept; 1 must be among them.
     count : int
         Importance draws.
 
@@ -158,8 +156,8 @@ def _at_width(
     width: float,
 ) -> _Reweighted:
     """Change the prior of the effect: the likelihood's part of the work is kept, only ratios change."""
-    priors = _widened(target.priors, weights, width)
-    prior = beta_prior(target.stats, priors.mean, priors.sd)
+    priors = target.priors.widened(weights, width)
+    prior = beta_prior(target.stats, priors)
     given = condition(prior, target.stats.n_rows, *products, sigma)
     log_proposal = sample.proposal.log_density(sample.points)
     ratios, pareto_k = smooth_tail(target.log_prior(sample.points) + given.log_marginal - log_proposal)
@@ -168,26 +166,25 @@ def _at_width(
     )
 
 
-def _widened(priors: CoefficientPriors, weights: Array, width: float) -> CoefficientPriors:
-    return dataclasses.replace(priors, sd=np.where(weights != 0.0, priors.sd * width, priors.sd))
-
-
 def _point(at: _Reweighted, stats: Statistics, weights: Array, width: float) -> BayesFactorPoint:
-    density = _normal(*effect_given(at.given, stats, weights))
-    at_zero = float(np.sum(at.weights * density))
-    error = float(np.sqrt(np.sum((at.weights * (density - at_zero)) ** 2))) / at_zero
-    prior_variance = float(np.sum((weights * at.priors.sd) ** 2))
-    prior_at_zero = float(_normal(np.array([weights @ at.priors.mean]), np.array([prior_variance]))[0])
+    # In logs throughout: far from zero both densities are smaller than the smallest double.
+    logs = np.log(np.maximum(at.weights, np.finfo(float).tiny)) + _log_normal(
+        *effect_given(at.given, stats, weights)
+    )
+    log_at_zero = float(log_sum_exp(logs))
+    error = float(np.sqrt(np.sum((np.exp(logs - log_at_zero) - at.weights) ** 2)))
+    prior_mean, prior_sd = at.priors.combine(weights)
+    log_prior_at_zero = float(_log_normal(np.array([prior_mean]), np.array([prior_sd**2]))[0])
     return BayesFactorPoint(
         width=float(width),
-        prior_sd=math.sqrt(prior_variance),
-        log_bf10=math.log(prior_at_zero) - math.log(at_zero),
+        prior_sd=prior_sd,
+        log_bf10=log_prior_at_zero - log_at_zero,
         error=error,
         pareto_k=at.pareto_k,
     )
 
 
-def _normal(mean: Array, variance: Array) -> Array:
-    """Density at zero of Normals."""
-    result: Array = np.exp(-0.5 * mean**2 / variance) / np.sqrt(2.0 * np.pi * variance)
+def _log_normal(mean: Array, variance: Array) -> Array:
+    """Log density at zero of Normals."""
+    result: Array = -0.5 * (mean**2 / variance + np.log(2.0 * np.pi * variance))
     return result

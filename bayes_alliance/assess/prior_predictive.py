@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.study.records import PriorScales, Study, Variable
+from bayes_alliance.study.prior_records import PriorScales
+from bayes_alliance.study.records import Study, Variable
 
 PRIOR_DRAWS = 20_000
 

@@ -10,7 +10,6 @@ The log prior is that of the coefficients, SDs, correlation and residual SD as t
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 from bayes_alliance.claims.from_posterior import Fitted
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.likelihood import log_density_patients, relative_factor
-from bayes_alliance.inference.priors import CoefficientPriors, log_scale_prior
+from bayes_alliance.inference.priors import CoefficientPriors, coefficient_log_prior, log_scale_prior
 from bayes_alliance.inference.psis import smooth_tail
 
 Component = Literal["prior", "likelihood"]
@@ -68,13 +67,6 @@ def log_prior(fitted: Fitted, priors: CoefficientPriors) -> Array:
         total = total + (priors.lkj_eta - 1.0) * np.log1p(-(fit.correlation**2))
     result: Array = total
     return result
-
-
-def coefficient_log_prior(beta: Array, priors: CoefficientPriors) -> Array:
-    """Log prior density of the fixed effects, over the last axis."""
-    z = (beta - priors.mean) / priors.sd
-    density: Array = np.sum(-0.5 * z**2 - np.log(priors.sd) - 0.5 * math.log(2.0 * math.pi), axis=-1)
-    return density
 
 
 def log_likelihood(fitted: Fitted) -> Array:

@@ -1,8 +1,8 @@
 r"""The prior suite: which priors a claim is judged under besides the study's default.
 
 The study's own sets (neutral, sceptical, enthusiastic, pessimistic) differ in what they believe of change. The others
-vary the rest of the default set: Bambi's automatic priors, SDs three times as wide or as narrow, and LKJ priors that
-are flat or draw the correlation towards zero.
+vary the default set: effects of predictors with an SD a hundred times as large (all but flat), Bambi's automatic
+priors, SDs three times as wide or as narrow, and LKJ priors that are flat or draw the correlation towards zero.
 
 *Automatic* follows Bambi's scaling (bambi.priors.scaler, 0.21): a coefficient is Normal with SD
 :math:`2.5\,s_y/s_x`, the intercept has the mean of y and SD
@@ -24,6 +24,7 @@ from bayes_alliance.inference.priors import CoefficientPriors, coefficient_prior
 from bayes_alliance.study.records import Study
 
 AUTOMATIC = "automatic"
+FLAT = 100.0
 WIDER = 3.0
 LKJ_FLAT, LKJ_TIGHT = 1.0, 10.0
 
@@ -44,6 +45,8 @@ class PriorVariant:
         Shape of the LKJ prior; None for that of ``base``.
     automatic : bool
         Whether everything is Bambi's instead.
+    effect_factor : float
+        On the SDs of predictors' effects.
     """
 
     id: str
@@ -52,6 +55,7 @@ class PriorVariant:
     sd_factor: float = 1.0
     lkj_eta: float | None = None
     automatic: bool = False
+    effect_factor: float = 1.0
 
 
 def prior_suite(study: Study) -> tuple[PriorVariant, ...]:
@@ -60,6 +64,7 @@ def prior_suite(study: Study) -> tuple[PriorVariant, ...]:
     own = [PriorVariant(id=prior.name, label=prior.label, base=prior.name) for prior in study.priors]
     taken = {prior.name for prior in study.priors}
     others = [
+        PriorVariant(id="flat_effects", label="Flat effects", base=first, effect_factor=FLAT),
         PriorVariant(id=AUTOMATIC, label="Bambi's automatic", base=first, automatic=True, lkj_eta=1.0),
         PriorVariant(id="wide_sd", label=f"SDs {WIDER:g} times as wide", base=first, sd_factor=WIDER),
         PriorVariant(
@@ -87,7 +92,7 @@ def variant_priors(study: Study, design: Design, variant: PriorVariant) -> Coeff
     -------
     CoefficientPriors
     """
-    priors = coefficient_priors(study, design, variant.base)
+    priors = coefficient_priors(study, design, variant.base, effect_factor=variant.effect_factor)
     if variant.automatic:
         priors = automatic_priors(design)
     return dataclasses.replace(

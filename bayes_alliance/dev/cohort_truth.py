@@ -249,7 +249,7 @@ def summarise_effects(
     sample = sample_target(target, rng=np.random.default_rng(seed), count=_DRAWS)
     sd, correlation, sigma = target.unpack(sample.points)
     products = weigh(stats, relative_factor(sd, correlation, sigma))
-    given = condition(beta_prior(stats, priors.mean, priors.sd), stats.n_rows, *products, sigma)
+    given = condition(beta_prior(stats, priors), stats.n_rows, *products, sigma)
     return np.array(
         [
             _mixture(*effect_given(given, stats, weight_vector(design.x_names, weights)), sample.weights)

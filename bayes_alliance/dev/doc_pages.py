@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import bayes_alliance
-from bayes_alliance.study import records
+from bayes_alliance.study import prior_records, records
 from bayes_alliance.study.load_study import CELL_COLUMNS, build_study
 from bayes_alliance.study.publication import Publication, Sample, StarRule, SumRule
 from bayes_alliance.study.toml_reader import TableReader
@@ -30,8 +30,8 @@ _RECORDS: dict[str, tuple[type, ...]] = {
     "scoring": (records.Scoring,),
     "models": (records.Model,),
     "estimands": (records.Estimand,),
-    "priors": (records.PriorSet,),
-    "outcomes": (records.PriorScales,),
+    "priors": (prior_records.PriorSet,),
+    "outcomes": (prior_records.PriorScales,),
     "figures": (records.TrajectoryFigure,),
     "published": (Publication,),
     "stars": (StarRule,),

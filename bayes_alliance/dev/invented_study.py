@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bayes_alliance.study.prior_records import PriorScales, PriorSet
 from bayes_alliance.study.publication import Fact, Publication, Sample, StarRule, SumRule
-from bayes_alliance.study.records import (
-    Cell,
-    DataDefault,
-    Derived,
-    Estimand,
-    Model,
-    PriorScales,
-    PriorSet,
-    Source,
-    Study,
-    Variable,
-)
+from bayes_alliance.study.records import Cell, DataDefault, Derived, Estimand, Model, Source, Study, Variable
 
 LEVELS = (0.05, 0.01, 0.001)
 CATEGORIES = ("good_no", "good_yes", "poor_no", "poor_yes")

@@ -21,7 +21,8 @@ from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.sampled import SampledSettings, SampledVariant, fit_sampled
 from bayes_alliance.stress.sampled_model import Family
 from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.records import Estimand, Model, PriorScales, Source
+from bayes_alliance.study.prior_records import PriorScales
+from bayes_alliance.study.records import Estimand, Model, Source
 
 GRID = Grid(minimum=1.0, maximum=7.0, step=0.25)
 HORIZON = 36.0

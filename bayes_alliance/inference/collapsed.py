@@ -29,7 +29,7 @@ from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit, RowsUsed
 from bayes_alliance.inference.importance import ImportanceSample, Mixture, sample_importance
 from bayes_alliance.inference.likelihood import relative_factor, weigh
-from bayes_alliance.inference.priors import CoefficientPriors, log_scale_prior
+from bayes_alliance.inference.priors import CoefficientPriors, effects_at_zero, log_scale_prior
 from bayes_alliance.inference.statistics import Statistics, has_residual, summarise
 
 CHAINS = 4
@@ -104,8 +104,19 @@ class Target:
         """
         return 0.5 * math.log(float(np.finfo(float).eps) * self.stats.n_rows / _ROUNDING)
 
+    @property
+    def origin(self) -> float:
+        """Time at which SDs and correlation of a point hold."""
+        return self.priors.origin if self.size == self.stats.q + 2 else 0.0
+
     def unpack(self, points: Array) -> tuple[Array, Array, Array]:
-        """Give SDs (s, q), correlation (s,) and residual SD (s,)."""
+        """Return SDs (s, q) and correlation (s,) at time zero, and residual SD (s,)."""
+        sd, correlation, sigma = self._at_origin(points)
+        if self.origin != 0.0:
+            sd, correlation = effects_at_zero(sd, correlation, self.origin)
+        return sd, correlation, sigma
+
+    def _at_origin(self, points: Array) -> tuple[Array, Array, Array]:
         q = self.stats.q
         sd = np.exp(bend(points[:, :q])[0]) * self.unit[:q]
         correlation = np.tanh(points[:, q]) if self.size == q + 2 else np.zeros(len(points))
@@ -113,7 +124,7 @@ class Target:
 
     def log_prior(self, points: Array) -> Array:
         """Log prior density of the point, Jacobians included."""
-        sd, _, sigma = self.unpack(points)
+        sd, _, sigma = self._at_origin(points)
         priors = self.priors
         jacobian = np.log(sd) + bend(points[:, : self.stats.q])[1]
         total = log_scale_prior(sd, priors.sd_scale, priors.scale_family, priors.scale_df) + jacobian
@@ -167,13 +178,16 @@ def make_target(stats: Statistics, priors: CoefficientPriors, covariance: Covari
     if stats.q > 2:
         raise FitError("engine collapsed supports a random intercept and one random slope")
     residual = math.sqrt(stats.dd[-1, -1] / max(stats.n_rows - stats.p, 1))
-    spread = np.sqrt(np.sum(np.linalg.inv(stats.z_basis) ** 2, axis=1))
+    basis = stats.z_basis
+    if stats.q == 2 and covariance == "UN":
+        basis = basis @ np.array([[1.0, -priors.origin], [0.0, 1.0]])  # of random columns around the origin
+    spread = np.sqrt(np.sum(np.linalg.inv(basis) ** 2, axis=1))
     unit = residual * np.append(spread, 1.0)
     return Target(
         stats=stats,
         priors=priors,
         covariance=covariance if stats.q > 1 else "ID",
-        beta=beta_prior(stats, priors.mean, priors.sd),
+        beta=beta_prior(stats, priors),
         unit=unit,
     )
 

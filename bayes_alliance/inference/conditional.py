@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_alliance.inference.fits import Array
+from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.statistics import Statistics
 
 
@@ -31,12 +32,19 @@ class BetaPrior:
     constant: float
 
 
-def beta_prior(stats: Statistics, mean: Array, sd: Array) -> BetaPrior:
-    """Turn independent Normal priors on the coefficients into the statistics' basis."""
-    back = np.linalg.inv(stats.basis)
-    precision = back.T @ (sd[:, None] ** -2.0 * back)
+def beta_prior(stats: Statistics, priors: CoefficientPriors) -> BetaPrior:
+    """Turn the joint Normal prior of the coefficients into the statistics' basis."""
+    mean, sd = priors.mean, priors.sd
     centre = stats.basis @ (mean - stats.beta_ols)
-    logdet = -2.0 * np.sum(np.log(sd)) - 2.0 * np.sum(np.log(np.abs(np.diagonal(stats.basis))))
+    if priors.factor is None:
+        half = np.linalg.inv(stats.basis) / sd[:, None]
+        logdet = -2.0 * np.sum(np.log(sd)) - 2.0 * np.sum(np.log(np.abs(np.diagonal(stats.basis))))
+    else:
+        # The prior's square root in the basis, not in the coefficients: those of raw years are all but collinear.
+        root = stats.basis @ priors.root
+        half = np.linalg.inv(root)
+        logdet = -2.0 * float(np.linalg.slogdet(root)[1])
+    precision = half.T @ half
     constant = float(centre @ precision @ centre - logdet) if np.all(np.isfinite(sd)) else math.nan
     return BetaPrior(precision=precision, shift=precision @ centre, constant=constant)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,9 @@ class Design:
         0..n_patients-1, non-decreasing.
     x_names, z_names : tuple of str
         Column names as Bambi spells them.
+    reference : mapping of str to (float, float)
+        For each numeric variable of the fixed part where its middle lies (the mean over patients, midway between two
+        values where it has no others) and its smallest value.
     """
 
     y: NDArray[np.float64]
@@ -61,6 +64,7 @@ class Design:
     x_names: tuple[str, ...]
     z_names: tuple[str, ...]
     formula: Formula
+    reference: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -138,15 +142,30 @@ def _assemble(
         raise ValueError(f"the formula gives {x.shape[1]} columns; at most {MAX_COLUMNS} are allowed")
     _check_rank(x, names)
     y = np.asarray(columns[formula.response], dtype=float)
+    patient_index = _number_patients(columns[formula.group], formula.group)
+    numeric = dict.fromkeys(name for term in formula.terms for name in term)
     return Design(
         y=y,
         x=x,
         z=np.column_stack([np.ones(len(y)), *(np.asarray(columns[v], float) for v in formula.random)]),
-        patient_index=_number_patients(columns[formula.group], formula.group),
+        patient_index=patient_index,
+        reference={
+            name: _middle_and_least(np.asarray(columns[name], dtype=float), patient_index)
+            for name in numeric
+            if columns[name].dtype.kind in _NUMBERS
+        },
         x_names=names,
         z_names=("Intercept", *formula.random),
         formula=formula,
     )
+
+
+def _middle_and_least(values: NDArray[np.float64], patient_index: NDArray[np.int64]) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    if np.all((values == low) | (values == high)):
+        return 0.5 * (low + high), low
+    counts = np.bincount(patient_index)
+    return float(np.mean(np.bincount(patient_index, values) / counts)), low
 
 
 def _number_patients(patients: NDArray[Any], group: str) -> NDArray[np.int64]:

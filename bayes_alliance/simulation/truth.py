@@ -66,7 +66,7 @@ def draw_truth(priors: CoefficientPriors, covariance: Covariance, rng: np.random
         With ``UN`` the correlation has the LKJ prior, which for two effects is Beta(eta, eta) on (1 + rho) / 2.
     """
     q = len(priors.sd_scale)
-    beta = rng.normal(priors.mean, priors.sd)
+    beta = priors.mean + priors.root @ rng.standard_normal(priors.root.shape[1])
     sd = priors.sd_scale * _draw_scale(priors, q, rng)
     sigma = float(priors.sigma_scale * _draw_scale(priors, 1, rng)[0])
     share = rng.beta(priors.lkj_eta, priors.lkj_eta)

@@ -107,11 +107,7 @@ def fit_curved(prepared: Prepared) -> GaussianVariant:
     scaled = curved.x / np.maximum(np.linalg.norm(curved.x, axis=0), 1e-300)
     if int(np.linalg.matrix_rank(scaled, tol=1e-9)) < curved.x.shape[1]:
         raise FitError("time squared cannot be told from the other columns on these rows")
-    wide = dataclasses.replace(
-        priors,
-        mean=np.concatenate([priors.mean, np.zeros(len(timed))]),
-        sd=np.concatenate([priors.sd, priors.sd[timed] / prepared.horizon]),
-    )
+    wide = priors.append(np.zeros(len(timed)), priors.sd[timed] / prepared.horizon)
     fit = fit_collapsed(
         curved,
         prepared.rows,

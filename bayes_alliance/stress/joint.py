@@ -157,6 +157,7 @@ def _joint_data(study: Study, planned: Sequence[PlannedModel], prior: str) -> tu
     return data, JointPriors(
         mean=np.column_stack([one.mean for one in each]) * scale[:, None],
         sd=np.column_stack([one.sd for one in each]) * scale[:, None],
+        factors=tuple(one.factor for one in each if one.factor is not None),
         effect_scale=np.column_stack([one.sd_scale for one in each]) * unit[:, None],
         sigma_scale=np.array([one.sigma_scale for one in each]),
     )
@@ -194,7 +195,8 @@ def _effect(
         for k, one in enumerate(family)
     )
     pool_scale = _pool_scale(study, family)
-    mean, sd = per_point @ priors.mean, np.sqrt((per_point**2) @ priors.sd**2)
+    mean = per_point @ priors.mean
+    sd = np.array([np.linalg.norm(per_point @ priors.root(j)) for j in range(len(family))])
     rng = np.random.default_rng(derive_seed(seed, "stress", "pooled", estimand.name, family[0].model.id))
     pooled, pareto_k = _pool(effects, mean, sd, pool_scale, rng)
     separate = np.stack([_base_points(one, index) for one in family], axis=-1)

@@ -58,7 +58,9 @@ class JointPriors:
     Parameters
     ----------
     mean, sd : ndarray, shape (p, k)
-        Independent Normal priors of the fixed effects.
+        Normal priors of the fixed effects, those of different outcomes independent.
+    factors : tuple of ndarray, shape (p, m), optional
+        For each outcome a square root of the correlation matrix of its effects; independent without.
     effect_scale : ndarray, shape (q, k)
         Scales of half-t(2) priors on the SDs of random effects.
     sigma_scale : ndarray, shape (k,)
@@ -69,6 +71,22 @@ class JointPriors:
     sd: Array
     effect_scale: Array
     sigma_scale: Array
+    factors: tuple[Array, ...] = ()
+
+    def root(self, outcome: int) -> Array:
+        """Square root of the covariance of one outcome's effects."""
+        factor = self.factors[outcome] if self.factors else np.eye(len(self.sd))
+        return self.sd[:, outcome, None] * factor
+
+    @property
+    def precision(self) -> Array:
+        """Precision matrix of all effects, outcomes running faster, shape (p k, p k)."""
+        p, k = self.sd.shape
+        whole = np.zeros((p, k, p, k))
+        for j in range(k):
+            root = self.root(j)
+            whole[:, j, :, j] = np.linalg.inv(root @ root.T)
+        return whole.reshape(p * k, p * k)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,12 +212,12 @@ def _draw_effects(
     weighted = kernel @ cross
     n, width = cross.shape[1], cross.shape[2]
     flat = cross.reshape(chains, n * width, p * k)
-    prior = 1.0 / priors.sd.reshape(-1) ** 2
+    prior = priors.precision
     information = _kron(products.xx, s) - flat.transpose(0, 2, 1) @ weighted.reshape(chains, n * width, p * k)
-    information = information + np.diag(prior)
+    information = information + prior
     score = (products.xy @ s).reshape(chains, p * k)
     score = score - np.einsum("cnab,cna->cb", weighted, seen)
-    score = score + prior * priors.mean.reshape(-1)
+    score = score + prior @ priors.mean.reshape(-1)
     root = np.linalg.cholesky(0.5 * (information + information.transpose(0, 2, 1)))
     beta = np.linalg.solve(information, score[..., None])[..., 0]
     noise = rng.standard_normal(beta.shape)

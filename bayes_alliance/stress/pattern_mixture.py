@@ -182,11 +182,7 @@ def _widened(prepared: Prepared, pattern: Pattern, kept: list[int]) -> tuple[Des
     wide = dataclasses.replace(
         design, x=np.column_stack([design.x, product]), x_names=(*design.x_names, *names)
     )
-    return wide, dataclasses.replace(
-        priors,
-        mean=np.concatenate([priors.mean, np.zeros(len(kept))]),
-        sd=np.concatenate([priors.sd, sd / pattern.contrast]),
-    )
+    return wide, priors.append(np.zeros(len(kept)), sd / pattern.contrast)
 
 
 def _estimate(prepared: Prepared, pattern: Pattern, fit: PosteriorFit, estimand: Estimand) -> Array | str:

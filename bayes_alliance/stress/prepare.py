@@ -25,7 +25,8 @@ from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.stress.records import StressDraws, Test
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.printed_cell import parse_cell
-from bayes_alliance.study.records import Estimand, Model, PriorScales, Study
+from bayes_alliance.study.prior_records import PriorScales
+from bayes_alliance.study.records import Estimand, Model, Study
 
 DEVIATIONS = ("slope_deviation", "slope_contrast")
 STEPS = 6

@@ -31,7 +31,7 @@ from bayes_alliance.inference.fits import Array
 from bayes_alliance.stress.grid_mass import Grid
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.sampled_model import Family, build_sampled
-from bayes_alliance.study.records import ScaleFamily
+from bayes_alliance.study.prior_records import ScaleFamily
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 PAD_COLUMNS, PAD_PATIENTS = 8, 160
@@ -174,19 +174,22 @@ def sampled_data(prepared: Prepared, family: Family, grid: Grid, columns: int) -
     design, priors, units = prepared.design, prepared.priors, _units(prepared)
     scale = priors.sigma_scale if family == "ordinal" else 1.0
     x = design.x / units
-    mean, sd = priors.mean * units / scale, priors.sd * units / scale
+    mean, root = priors.mean * units / scale, priors.root * units[:, None] / scale
     if family == "ordinal":
         # Thresholds take the intercept's place.
         is_intercept = np.array([name == "Intercept" for name in design.x_names])
         x = np.where(is_intercept, 0.0, x)
-        mean, sd = np.where(is_intercept, 0.0, mean), np.where(is_intercept, 1.0, sd)
-    more = columns - x.shape[1]
+        mean, root = np.where(is_intercept, 0.0, mean), np.where(is_intercept[:, None], 0.0, root)
+    p = x.shape[1]
+    more = columns - p
+    wide = np.eye(columns)
+    wide[:p, :p] = root
     data = {
         "x": np.column_stack([x, np.zeros((design.n_rows, more))]),
         "z": design.z / np.array([1.0, prepared.horizon]),
         "patient": design.patient_index.astype(float),
         "prior_mean": np.concatenate([mean, np.zeros(more)]),
-        "prior_sd": np.concatenate([sd, np.ones(more)]),
+        "prior_root": wide,
         "prior_sd_scale": priors.sd_scale * np.array([1.0, prepared.horizon]) / scale,
         "prior_lkj_eta": np.asarray(priors.lkj_eta, dtype=float),
     }
@@ -221,7 +224,7 @@ def _compiled(family: Family, columns: int, patients: int, categories: int, scal
         "z": np.ones((3, 2)),
         "patient": np.zeros(3),
         "prior_mean": np.zeros(columns),
-        "prior_sd": np.ones(columns),
+        "prior_root": np.eye(columns),
         "prior_sd_scale": np.ones(2),
         "prior_lkj_eta": np.asarray(2.0),
     }

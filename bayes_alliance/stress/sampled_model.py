@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.study.records import ScaleFamily
+from bayes_alliance.study.prior_records import ScaleFamily
 
 Family = Literal["student_t", "censored", "ordinal"]
 _FAR = 50.0
@@ -46,7 +46,8 @@ def build_sampled(
 
     with pm.Model() as model:
         held = {name: pm.Data(name, value) for name, value in data.items()}
-        beta = pm.Normal("beta", held["prior_mean"], held["prior_sd"], shape=(columns,))
+        z = pm.Normal("beta_z", 0.0, 1.0, shape=(columns,))
+        beta = pm.Deterministic("beta", held["prior_mean"] + (held["prior_root"] * z).sum(axis=1))
         sd = _scale("sd", held["prior_sd_scale"], held, scales, shape=(2,))
         share = pm.Beta("correlation_share", held["prior_lkj_eta"], held["prior_lkj_eta"])
         correlation = pm.Deterministic("correlation", 2.0 * share - 1.0)

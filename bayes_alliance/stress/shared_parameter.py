@@ -31,6 +31,7 @@ from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.importance import ImportanceSample, sample_importance
 from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.patient_effects import patient_effects
+from bayes_alliance.inference.priors import coefficient_log_prior
 from bayes_alliance.inference.psis import PARETO_K_LIMIT
 from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.stress.grid_mass import log_interval
@@ -116,7 +117,7 @@ class _Target:
         beta, sd, correlation, sigma, alpha, gamma, tau = self.unpack(points)
         priors = self.prepared.priors
         value = self.covariance.log_prior(covariance)
-        value = value - 0.5 * np.sum(((beta - priors.mean) / priors.sd) ** 2, axis=1)
+        value = value + coefficient_log_prior(beta, priors)
         centre = np.log(self.prepared.horizon / 2.0)
         value = value - 0.5 * np.sum(((alpha - centre) / _SD_ALPHA) ** 2, axis=1)
         value = value - 0.5 * np.sum((gamma / _SD_GAMMA) ** 2, axis=1)

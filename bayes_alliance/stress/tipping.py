@@ -184,7 +184,8 @@ def _coefficient_shift(prepared: Prepared, completed: Completed, ramp: Array) ->
     design = completed.design
     stats = summarise(ramp, design.x, design.z, design.patient_index)
     _, sd, correlation, sigma = prepared.posterior.flat()
-    prior = beta_prior(stats, np.zeros(len(prepared.priors.mean)), prepared.priors.sd)
+    centred = dataclasses.replace(prepared.priors, mean=np.zeros(len(prepared.priors.mean)))
+    prior = beta_prior(stats, centred)
     given = condition(prior, stats.n_rows, *weigh(stats, relative_factor(sd, correlation, sigma)), sigma)
     shift: Array = stats.beta_ols + given.centre @ np.linalg.inv(stats.basis).T
     return shift

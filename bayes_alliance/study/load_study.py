@@ -17,6 +17,7 @@ from typing import Any, get_args
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.load_data_section import is_file, read_data_section
 from bayes_alliance.study.load_publication import read_facts, read_publication
+from bayes_alliance.study.prior_records import PriorScales, PriorSet, ScaleFamily, Stance
 from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import (
     Cell,
@@ -26,11 +27,8 @@ from bayes_alliance.study.records import (
     Kind,
     Level,
     Model,
-    PriorScales,
-    PriorSet,
     Quantity,
     Rule,
-    ScaleFamily,
     Scoring,
     Study,
     TrajectoryFigure,
@@ -167,6 +165,7 @@ def build_study(
         time=head.text("time"),
         time_unit=head.text("time_unit"),
         horizon=head.number("horizon", above=0.0),
+        reference_time=head.optional_number("reference_time"),
         descriptive_group=head.text("descriptive_group", default=""),
         folder=folder,
         digest=digest,
@@ -201,6 +200,7 @@ def _variable(name: str, reader: TableReader) -> Variable:
         step=reader.optional_number("step", above=0.0),
         categories=reader.texts("categories"),
         contrast=reader.number("contrast", default=1.0, above=0.0),
+        reference=reader.optional_number("reference"),
         required=reader.flag("required", default=False),
     )
     reader.finish()
@@ -221,6 +221,7 @@ def _derived(name: str, reader: TableReader) -> Derived:
         value=reader.optional_number("value"),
         categories=reader.texts("categories"),
         contrast=reader.number("contrast", default=1.0, above=0.0),
+        reference=reader.optional_number("reference"),
     )
     reader.finish()
     return derived
@@ -276,6 +277,12 @@ def _prior_set(reader: TableReader) -> PriorSet:
         name=reader.identifier("name"),
         label=reader.text("label"),
         tag=reader.text("tag", default=""),
+        stance=reader.text("stance", default="", choices=get_args(Stance)),  # type: ignore[arg-type]
+        estimands=tuple(
+            (model, estimand, pair)
+            for model, sub in reader.named_subtables("estimands")
+            for estimand, pair in sub.pairs_by_name()
+        ),
         scales=tuple((outcome, _scales(sub)) for outcome, sub in reader.named_subtables("outcomes")),
     )
     reader.finish()

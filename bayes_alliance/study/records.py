@@ -12,13 +12,13 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
+from bayes_alliance.study.prior_records import PriorSet
 from bayes_alliance.study.publication import Fact, Publication
 
 Level = Literal["visit", "patient"]
 Kind = Literal["numeric", "integer", "binary", "category"]
 Rule = Literal["below", "at_least", "count", "versions", "cross", "offset", "last", "log", "sqrt", "square"]
 EstimandKind = Literal["slope", "slope_deviation", "slope_contrast", "level"]
-ScaleFamily = Literal["half_normal", "half_t", "exponential"]
 Quantity = Literal["estimate", "explained_intercept", "explained_slope", "aic", "mean_sd", "percent"]
 
 
@@ -52,7 +52,10 @@ class Variable:
         Permitted values of a category; the first one is the reference level. For a binary variable,
         names of 0 and 1 in that order, or empty.
     contrast : float
-        The difference in this predictor, in its unit, to which a prior on its coefficient refers.
+        The difference in this predictor, in its unit, to which a prior on its effect refers.
+    reference : float or None
+        Value at which priors on levels and slopes hold; None for the mean over the patients of the data (for a
+        predictor of two values midway between them).
     required : bool
         Whether a file without the column is refused rather than only short of some models.
     """
@@ -68,6 +71,7 @@ class Variable:
     step: float | None = None
     categories: tuple[str, ...] = ()
     contrast: float = 1.0
+    reference: float | None = None
     required: bool = False
 
 
@@ -102,6 +106,7 @@ class Derived:
     value: float | None = None
     categories: tuple[str, ...] = ()
     contrast: float = 1.0
+    reference: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,41 +173,6 @@ class Model:
     comparison: str = ""
     estimands: tuple[Estimand, ...] = ()
     note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PriorScales:
-    """Priors of one outcome in natural units: points, and points over the study's horizon.
-
-    ``(mean, sd)`` pairs are Normal; single numbers are scales of ``scale_family``
-    (half-normal unless stated; ``scale_df`` belongs to ``half_t``). ``effect`` priors hold
-    for a difference of ``Variable.contrast`` in the predictor. ``lkj_eta`` shapes the correlation.
-    """
-
-    intercept: tuple[float, float]
-    slope: tuple[float, float]
-    effect_intercept: tuple[float, float]
-    effect_slope: tuple[float, float]
-    sd_intercept: float
-    sd_slope: float
-    sigma: float
-    lkj_eta: float
-    scale_family: ScaleFamily = "half_normal"
-    scale_df: float = 3.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PriorSet:
-    """A named set of priors, one :class:`PriorScales` for each outcome."""
-
-    name: str
-    label: str
-    tag: str
-    scales: tuple[tuple[str, PriorScales], ...]
-
-    def for_outcome(self, outcome: str) -> PriorScales:
-        """Give the scales of one outcome (KeyError where the set has none; loading checks that)."""
-        return dict(self.scales)[outcome]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -362,6 +332,7 @@ class Study:
     facts: tuple[Fact, ...] = ()
     publication: Publication = field(default_factory=Publication)
     min_rows: int = field(default=10)
+    reference_time: float | None = None
 
     def model(self, model_id: str) -> Model:
         """Give the model of this id."""

@@ -127,6 +127,10 @@ class TableReader:
         mean = self._in_range(key, _as_float(value[0]), -math.inf)
         return mean, self._in_range(key, _as_float(value[1]), 0.0)
 
+    def pairs_by_name(self) -> tuple[tuple[str, tuple[float, float]], ...]:
+        """Take every key of this table as ``[mean, sd]``."""
+        return tuple((name, self.pair(name)) for name in self.table)
+
     def numbers_by_name(self, key: str) -> tuple[tuple[str, float], ...]:
         """Take a table from names to finite numbers."""
         pairs = []

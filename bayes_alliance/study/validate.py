@@ -14,6 +14,7 @@ from bayes_alliance.study.formula import Formula, FormulaError, check_names, par
 from bayes_alliance.study.load_publication import check_facts
 from bayes_alliance.study.records import Derived, Model, Study, TrajectoryFigure, Variable
 from bayes_alliance.study.validate_cells import _check_cells, _estimand_names, coefficient_fault
+from bayes_alliance.study.validate_priors import check_priors
 
 _RESERVED = ("sigma", "icc", "correlation")
 # (number of variables in 'of', number of categories, whether 'value' is needed); None for any number.
@@ -75,7 +76,7 @@ def check_study(study: Study, file: str) -> list[Problem]:
         problems += _check_estimands(study, model, formulas[model.id], where)
     for model in study.models:
         problems += _check_place(study, model, f"{file}, [[models]] {model.id}")
-    problems += _check_priors(study, file)
+    problems += check_priors(study, formulas, file)
     for figure in study.figures:
         problems += _check_figure(study, figure, f"{file}, [[figures]] {figure.id}")
     problems += _check_facts(study, formulas, file)
@@ -265,17 +266,6 @@ def _check_place(study: Study, model: Model, where: str) -> Iterator[Problem]:
     if model.comparison and (first.outcome, set(first.where)) != (model.outcome, set(model.where)):
         what = f"another outcome or other patients than model {first.id!r} of the same comparison"
         yield Problem(what=what, where=f"{where}, key 'comparison'", got=repr(model.comparison))
-
-
-def _check_priors(study: Study, file: str) -> Iterator[Problem]:
-    for prior in study.priors:
-        given = {outcome for outcome, _ in prior.scales}
-        where = f"{file}, [[priors]] {prior.name}, [outcomes]"
-        for outcome in study.outcomes:
-            if outcome and outcome not in given:
-                yield Problem(what=f"no table for the outcome {outcome!r}", where=where)
-        for outcome in sorted(given - set(study.every_variable)):
-            yield Problem(what="undeclared variable", where=where, got=repr(outcome))
 
 
 def _check_figure(study: Study, figure: TrajectoryFigure, where: str) -> Iterator[Problem]:

@@ -10,9 +10,15 @@ from tests.inference.test_collapsed import paper_design, used
 
 
 def without(design, priors, name):
+    """The model without an effect, under the prior of the other effects given that this one is zero."""
+    at = design.x_names.index(name)
     keep = [i for i, n in enumerate(design.x_names) if n != name]
     smaller = dataclasses.replace(design, x=design.x[:, keep], x_names=tuple(design.x_names[i] for i in keep))
-    return smaller, dataclasses.replace(priors, mean=priors.mean[keep], sd=priors.sd[keep])
+    covariance = priors.covariance
+    gain = covariance[keep, at] / covariance[at, at]
+    mean = priors.mean[keep] - gain * priors.mean[at]
+    left = covariance[np.ix_(keep, keep)] - np.outer(gain, covariance[at, keep])
+    return smaller, priors.with_root(mean, np.linalg.cholesky(left))
 
 
 def curve_of(design, priors, weights, **settings):
@@ -40,16 +46,28 @@ def test_bayes_factor_is_the_ratio_of_evidences(width):
     name = "months:poor_outcome"
     at = design.x_names.index(name)
     curve = curve_of(design, priors, [(name, 1.0)], seed=1, widths=(1.0, width), count=20_000)
-    sd = priors.sd.copy()
-    sd[at] *= width
     many = CollapsedSettings(draws=20_000)
-    full = fit_collapsed(design, used(design), dataclasses.replace(priors, sd=sd), seed=2, settings=many)
+    full = fit_collapsed(design, used(design), priors.widened(np.eye(4)[at], width), seed=2, settings=many)
     small_design, small_priors = without(design, priors, name)
     small = fit_collapsed(small_design, used(design), small_priors, seed=3, settings=many)
     expected = full.facts["log_evidence"] - small.facts["log_evidence"]
     point = next(p for p in curve.points if p.width == width)
     assert abs(point.log_bf10 - expected) < 0.03
     assert point.error < 0.02
+
+
+def test_far_from_zero_the_bayes_factor_is_still_a_number():
+    """Densities at zero below the smallest double: prior and posterior twenty and more SDs from zero."""
+    design, priors = paper_design()
+    at = design.x_names.index("months:poor_outcome")
+    mean = np.where(np.arange(4) == at, 1.0, priors.mean)
+    far = dataclasses.replace(
+        priors, mean=mean, sd=np.where(np.arange(4) == at, 0.02, priors.sd), factor=None
+    )
+    curve = curve_of(design, far, [("months:poor_outcome", 1.0)], seed=1, widths=(1.0, 0.5))
+    assert all(np.isfinite(point.log_bf10) and np.isfinite(point.error) for point in curve.points)
+    # Normal prior N(1, 0.02^2) at zero: -0.5 * 50^2 - log(0.02) - 0.5 log(2 pi)
+    assert curve.stated.prior_sd == pytest.approx(0.02)
 
 
 def test_wide_priors_favour_no_effect():

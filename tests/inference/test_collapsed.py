@@ -57,11 +57,15 @@ def lme4_design(dataset):
 def paper_design():
     """The paper's Tasks by outcome model on a synthetic cohort, with the study's neutral prior."""
     study = load_study("folmo2020")
-    model = study.model("tasks_outcome")
-    formula = parse_formula(model.formula)
-    rows = freeze_rows(simulate_cohort(study, 1), sorted(formula.names)).rows
-    design = build_design(formula, rows)
+    design = build_design(parse_formula(study.model("tasks_outcome").formula), paper_rows())
     return design, coefficient_priors(study, design, "neutral")
+
+
+def paper_rows():
+    """The rows behind it."""
+    study = load_study("folmo2020")
+    formula = parse_formula(study.model("tasks_outcome").formula)
+    return freeze_rows(simulate_cohort(study, 1), sorted(formula.names)).rows
 
 
 def simulated(
@@ -118,7 +122,7 @@ def dense_log_joint(design, priors, sd, correlation, sigma):
     g = sigma**2 * factor @ factor.T
     same = design.patient_index[:, None] == design.patient_index
     v = np.where(same, design.z @ g @ design.z.T, 0.0) + sigma**2 * np.eye(design.n_rows)
-    v += design.x @ np.diag(priors.sd**2) @ design.x.T
+    v += design.x @ priors.covariance @ design.x.T
     return multivariate_normal(design.x @ priors.mean, v).logpdf(design.y)
 
 
@@ -482,7 +486,7 @@ def test_order_of_rows_within_patients_does_not_matter():
 def test_flat_prior_has_a_posterior_but_no_evidence():
     """Flat fixed effects give a posterior around REML and a log evidence of NaN, not a number."""
     design, priors = paper_design()
-    flat = dataclasses.replace(priors, sd=np.full(4, np.inf))
+    flat = dataclasses.replace(priors, sd=np.full(4, np.inf), factor=None)
     fit = fit_collapsed(design, used(design), flat, seed=1)
     assert math.isnan(fit.facts["log_evidence"])
     assert np.all(np.isfinite(fit.beta))

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 
+import bambi as bmb
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -9,6 +10,7 @@ from bayes_alliance.assess.engine_agreement import compare_engines
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.inference.likelihood import log_density, relative_factor
+from bayes_alliance.inference.priors import whiten
 from bayes_alliance.inference.pymc.model import (
     build_pymc_model,
     compiled_width,
@@ -22,6 +24,7 @@ from tests.inference.test_collapsed import (
     brms_priors,
     lme4_design,
     paper_design,
+    paper_rows,
     scaled_priors,
     simulated,
     used,
@@ -70,7 +73,7 @@ def test_pymc_states_the_same_likelihood_and_priors(q, covariance, family):
         factor = relative_factor(values["sd"], correlation, values["sigma"])
         beta, spare = values["beta"][:2], values["beta"][2:]
         expected = log_density(stats, beta[None], factor[None], np.atleast_1d(values["sigma"]))[0]
-        expected += scipy_stats.norm(priors.mean, priors.sd).logpdf(beta).sum()
+        expected += scipy_stats.multivariate_normal(priors.mean, priors.covariance).logpdf(beta)
         expected += scipy_stats.norm.logpdf(spare).sum()
         expected += (scale(priors.sd_scale).logpdf(values["sd"]) + twice).sum()
         expected += scale(priors.sigma_scale).logpdf(values["sigma"]) + twice
@@ -115,15 +118,19 @@ def test_any_frame_gives_the_same_posterior():
     priors = wai_priors()
     data = marginal_data(design, priors, "UN")
     coefficients = data["coefficients"].copy()
+    width = len(coefficients)
     coefficients[:2, 2] += 0.1
-    coefficients[:2, 3:5] = np.diag([0.3, 0.02])
+    coefficients[:2, 3 + width : 5 + width] = np.diag([0.3, 0.02])
+    inverse, _ = whiten(priors)
+    coefficients[:2, 1] = inverse @ (coefficients[:2, 2] - priors.mean)
+    coefficients[:2, 3:5] = inverse @ np.diag([0.3, 0.02])
     model = build_pymc_model(compiled_width(2), 2, "UN", used_data(data, "UN", "half_normal"))
     other = build_pymc_model(
         compiled_width(2), 2, "UN", used_data(data | {"coefficients": coefficients}, "UN", "half_normal")
     )
     values = []
     for held, used_by in ((data["coefficients"], model), (coefficients, other)):
-        frame = held[:, 3:]
+        frame = held[:, 3 + len(held) :]
         density = used_by.compile_logp()
         for beta in ([4.0, 0.02], [4.5, 0.01]):
             point = used_by.initial_point()
@@ -268,7 +275,16 @@ def test_bambi_is_given_the_same_priors():
     assert set(stated) == {
         "Intercept", "months", "poor_outcome", "months:poor_outcome", "1|patient", "months|patient", "sigma",
     }  # fmt: skip
-    assert stated["months:poor_outcome"].args["sigma"] == priors.sd[3]
+    model = bmb.Model(
+        design.formula.text, paper_rows(), priors=stated, center_predictors=False, auto_scale=False
+    )
+    model.build()
+    drawn = model.prior_predictive(draws=4000, random_seed=1)["prior"]
+    beta = np.column_stack([drawn[name].to_numpy().ravel() for name in design.x_names])
+    error = priors.sd / np.sqrt(len(beta))
+    assert np.all(np.abs(beta.mean(axis=0) - priors.mean) < 4.0 * error)
+    found = np.cov(beta.T) / np.outer(priors.sd, priors.sd)
+    np.testing.assert_allclose(found, priors.covariance / np.outer(priors.sd, priors.sd), atol=0.08)
     assert stated["months|patient"].args["sigma"].args["sigma"] == priors.sd_scale[1]
 
 

@@ -226,7 +226,7 @@ def parameters(
 ) -> dict[str, np.ndarray]:
     """Draw a point of the parameter space of a small model."""
     point = {
-        "beta": rng.normal(0.0, 0.5, columns),
+        "beta_z": rng.normal(0.0, 0.5, columns),
         "sd": np.array([0.8, 1.1]),
         "correlation_share": np.asarray(0.4),
         "effects_raw": rng.normal(0.0, 1.0, (patients, 2)),
@@ -240,7 +240,8 @@ def parameters(
 
 def expected_density(family: Family, point: dict[str, np.ndarray], data: dict[str, np.ndarray]) -> float:
     """Log density of a point by SciPy, priors and rows."""
-    total = stats.norm(data["prior_mean"], data["prior_sd"]).logpdf(point["beta"]).sum()
+    total = stats.norm.logpdf(point["beta_z"]).sum()
+    beta = data["prior_mean"] + data["prior_root"] @ point["beta_z"]
     total += stats.halfnorm(scale=data["prior_sd_scale"]).logpdf(point["sd"]).sum()
     total += stats.beta(data["prior_lkj_eta"], data["prior_lkj_eta"]).logpdf(point["correlation_share"])
     total += stats.norm.logpdf(point["effects_raw"]).sum()
@@ -248,7 +249,7 @@ def expected_density(family: Family, point: dict[str, np.ndarray], data: dict[st
     root = np.array([[1.0, 0.0], [rho, np.sqrt(1.0 - rho**2)]])
     effects = point["effects_raw"] @ root.T * point["sd"]
     index = data["patient"].astype(int)
-    eta = data["x"] @ point["beta"] + np.sum(data["z"] * effects[index], axis=1)
+    eta = data["x"] @ beta + np.sum(data["z"] * effects[index], axis=1)
     if family == "ordinal":
         total += stats.norm(data["log_spacing"], 0.75).logpdf(point["spacing"]).sum()
         total += stats.norm(data["first_threshold"], 2.0).logpdf(point["first"])

@@ -20,27 +20,26 @@ from bayes_alliance.inference.collapsed import make_target, start_point
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance
 from bayes_alliance.inference.importance import find_mode
-from bayes_alliance.inference.priors import CoefficientPriors
+from bayes_alliance.inference.priors import CoefficientPriors, whiten
 from bayes_alliance.inference.statistics import Statistics, summarise
-from bayes_alliance.study.records import ScaleFamily
+from bayes_alliance.study.prior_records import ScaleFamily
 
 
 def used_data(data: dict[str, Array], covariance: Covariance, family: ScaleFamily) -> dict[str, Array]:
     """Leave out what a model of this shape does not use: compiled models refuse it."""
-    unused = {"prior_lkj_eta"} if covariance != "UN" else set()
+    unused = {"prior_lkj_eta", "origin"} if covariance != "UN" else set()
     unused |= {"prior_scale_df"} if family != "half_t" else set()
-    unused |= {"shapes"} if len(unused) == 2 else set()
+    unused |= {"shapes"} if len(unused) == 3 else set()
     return {name: value for name, value in data.items() if name not in unused}
 
 
-def _prior_data(design: Design, priors: CoefficientPriors) -> dict[str, Array]:
+def _prior_data(priors: CoefficientPriors) -> dict[str, Array]:
     return {
-        "prior_mean": priors.mean,
-        "prior_sd": priors.sd,
         "prior_sd_scale": priors.sd_scale,
         "prior_sigma_scale": np.asarray(priors.sigma_scale, dtype=float),
         "prior_scale_df": np.asarray(priors.scale_df, dtype=float),
         "prior_lkj_eta": np.asarray(priors.lkj_eta, dtype=float),
+        "origin": np.asarray(priors.origin, dtype=float),
     }
 
 
@@ -83,13 +82,29 @@ def marginal_data(design: Design, priors: CoefficientPriors, covariance: Covaria
     """Give the sufficient statistics under the names of the compiled model's data, at the width compiled."""
     stats = summarise(design.y, design.x, design.z, design.patient_index)
     frame = choose_frame(stats, priors, covariance)
-    named = _prior_data(design, priors) | statistics_data(stats) | _frame_data(frame)
+    named = _prior_data(priors) | statistics_data(stats) | _frame_data(frame) | _framed_prior(frame, priors)
     return _pack(_widen(named, compiled_width(stats.p)))
+
+
+def _framed_prior(frame: CoordinateFrame, priors: CoefficientPriors) -> dict[str, Array]:
+    """Write the prior in the frame: ``prior_centre + prior_scale @ whitened`` is standard normal under it.
+
+    Worked out here and not from the coefficients: those of raw years or ages are large and all but collinear, and what
+    matters is small differences of theirs. ``prior_log_unit`` adds up to the log determinant of the density.
+    """
+    inverse, logdet = whiten(priors)
+    p = len(priors.mean)
+    return {
+        "prior_centre": inverse @ (frame.centre - priors.mean),
+        "prior_scale": inverse @ frame.scale,
+        "prior_log_unit": np.full(p, logdet / p - 0.5 * math.log(2.0 * math.pi)),
+    }
 
 
 def _pack(data: Mapping[str, Array]) -> dict[str, Array]:
     """Put what belongs together into one array each: a compiled model takes up every array at some cost."""
-    coefficients = (data["prior_mean"], data["prior_sd"], data["frame_centre"], data["frame_scale"])
+    names = ("prior_log_unit", "prior_centre", "frame_centre", "prior_scale", "frame_scale")
+    coefficients = tuple(data[name] for name in names)
     return {
         "coefficients": np.column_stack(coefficients),
         "scales": np.array(
@@ -98,7 +113,7 @@ def _pack(data: Mapping[str, Array]) -> dict[str, Array]:
                 np.append(data["sd_unit"], data["sigma_unit"]),
             ]
         ),
-        "shapes": np.array([data["prior_lkj_eta"], data["prior_scale_df"]]),
+        "shapes": np.array([data["prior_lkj_eta"], data["prior_scale_df"], data["origin"]]),
         "statistics": pack_statistics(data),
     }
 
@@ -112,11 +127,13 @@ def pack_statistics(data: Mapping[str, Array]) -> Array:
 def _unpack(held: Mapping[str, Any]) -> dict[str, Any]:
     """Name the parts of the packed arrays, symbols of PyTensor."""
     coefficients, scales = held["coefficients"], held["scales"]
+    p = (coefficients.shape[1] - 3) // 2
     named = {
-        "prior_mean": coefficients[:, 0],
-        "prior_sd": coefficients[:, 1],
+        "prior_log_unit": coefficients[:, 0],
+        "prior_centre": coefficients[:, 1],
         "frame_centre": coefficients[:, 2],
-        "frame_scale": coefficients[:, 3:],
+        "prior_scale": coefficients[:, 3 : 3 + p],
+        "frame_scale": coefficients[:, 3 + p :],
         "prior_sd_scale": scales[0, :-1],
         "prior_sigma_scale": scales[0, -1],
         "sd_unit": scales[1, :-1],
@@ -124,23 +141,23 @@ def _unpack(held: Mapping[str, Any]) -> dict[str, Any]:
         "statistics": held["statistics"],
     }
     if "shapes" in held:
-        named |= {"prior_lkj_eta": held["shapes"][0], "prior_scale_df": held["shapes"][1]}
+        shapes = held["shapes"]
+        named |= {"prior_lkj_eta": shapes[0], "prior_scale_df": shapes[1], "origin": shapes[2]}
     return named
 
 
 def placeholder_data(p: int, q: int, patients: int) -> dict[str, Array]:
     """Give data of the right shapes to compile a model with."""
     priors = {
-        "prior_mean": np.zeros(p),
-        "prior_sd": np.ones(p),
         "prior_sd_scale": np.ones(q),
         "prior_sigma_scale": np.asarray(1.0),
         "prior_scale_df": np.asarray(3.0),
         "prior_lkj_eta": np.asarray(2.0),
+        "origin": np.asarray(0.0),
     }
     if patients:
         rows = {"y": np.zeros(3), "x": np.ones((3, p)), "z": np.ones((3, q)), "patient": np.zeros(3)}
-        return priors | rows
+        return priors | rows | {"prior_mean": np.zeros(p), "prior_root": np.eye(p)}
     u, m = q * (q + 1) // 2, (p + 1) * (p + 2) // 2
     statistics = {
         "basis": np.eye(p),
@@ -154,7 +171,8 @@ def placeholder_data(p: int, q: int, patients: int) -> dict[str, Array]:
         "n_coefficients": np.asarray(float(p)),
     }
     frame = CoordinateFrame(centre=np.zeros(p), scale=np.eye(p), unit=np.ones(q + 1))
-    return _pack(priors | statistics | _frame_data(frame))
+    framed = {"prior_centre": np.zeros(p), "prior_scale": np.eye(p), "prior_log_unit": np.zeros(p)}
+    return _pack(priors | statistics | _frame_data(frame) | framed)
 
 
 def _frame_data(frame: CoordinateFrame) -> dict[str, Array]:
@@ -178,13 +196,15 @@ def compiled_width(p: int) -> int:
 
 def _widen(data: dict[str, Array], width: int) -> dict[str, Array]:
     """Make room for coefficients without data, behind those of the model."""
-    p = len(data["prior_mean"])
+    p = len(data["prior_centre"])
     empty = width - p
-    scale = np.eye(width)
+    scale, prior_scale = np.eye(width), np.eye(width)
     scale[:p, :p] = data["frame_scale"]
+    prior_scale[:p, :p] = data["prior_scale"]
     return data | {
-        "prior_mean": np.append(data["prior_mean"], np.zeros(empty)),
-        "prior_sd": np.append(data["prior_sd"], np.ones(empty)),
+        "prior_centre": np.append(data["prior_centre"], np.zeros(empty)),
+        "prior_scale": prior_scale,
+        "prior_log_unit": np.append(data["prior_log_unit"], np.full(empty, -0.5 * math.log(2.0 * math.pi))),
         "frame_centre": np.append(data["frame_centre"], np.zeros(empty)),
         "frame_scale": scale,
     }
@@ -209,7 +229,9 @@ def statistics_data(stats: Statistics) -> dict[str, Array]:
 
 def conditional_data(design: Design, priors: CoefficientPriors) -> dict[str, Array]:
     """Give the rows under the names of a model whose effects are sampled."""
-    return _prior_data(design, priors) | {
+    return _prior_data(priors) | {
+        "prior_mean": priors.mean,
+        "prior_root": priors.root,
         "y": design.y,
         "x": design.x,
         "z": design.z,
@@ -251,12 +273,14 @@ def build_pymc_model(
         held = {name: pm.Data(name, value) for name, value in data.items()}
         held = held if patients else _unpack(held)
         parameters = _plain_parameters if patients else _framed_parameters
-        beta, sd, sigma = parameters(held, p, q, family)
+        spread = "sd_at_origin" if covariance == "UN" else "sd"
+        beta, sd, sigma = parameters(held, p, q, family, spread)
         # An LKJ prior on a 2 x 2 correlation matrix is a symmetric beta on (correlation + 1) / 2.
         correlation: Any = 0.0
         if covariance == "UN":
             share = pm.Beta("correlation_share", held["prior_lkj_eta"], held["prior_lkj_eta"])
-            correlation = pm.Deterministic("correlation", 2.0 * share - 1.0)
+            sd, correlation = _effects_at_zero(sd, 2.0 * share - 1.0, held["origin"])
+            sd, correlation = pm.Deterministic("sd", sd), pm.Deterministic("correlation", correlation)
         if patients:
             _add_rows(held, beta, sd, correlation, sigma, patients, q)
         else:
@@ -266,16 +290,30 @@ def build_pymc_model(
     return model
 
 
-def _plain_parameters(held: Mapping[str, Any], p: int, q: int, family: ScaleFamily) -> tuple[Any, Any, Any]:
+def _effects_at_zero(sd: Any, correlation: Any, origin: Any) -> tuple[Any, Any]:
+    """As :func:`bayes_alliance.inference.priors.effects_at_zero`, for PyTensor."""
+    import pytensor.tensor as pt
+
+    along = correlation * sd[0] - origin * sd[1]
+    at_zero = pt.sqrt(along**2 + (1.0 - correlation**2) * sd[0] ** 2)
+    return pt.stack([at_zero, sd[1]]), along / at_zero
+
+
+def _plain_parameters(
+    held: Mapping[str, Any], p: int, q: int, family: ScaleFamily, spread: str
+) -> tuple[Any, Any, Any]:
     """Add coefficients, SDs of the effects and the residual SD as they are."""
     import pymc as pm
 
-    beta = pm.Normal("beta", held["prior_mean"], held["prior_sd"], shape=(p,))
-    sd = _scale_prior("sd", held["prior_sd_scale"], held, family, shape=(q,))
+    z = pm.Normal("beta_z", 0.0, 1.0, shape=(p,))
+    beta = pm.Deterministic("beta", held["prior_mean"] + (held["prior_root"] * z).sum(axis=1))
+    sd = _scale_prior(spread, held["prior_sd_scale"], held, family, shape=(q,))
     return beta, sd, _scale_prior("sigma", held["prior_sigma_scale"], held, family)
 
 
-def _framed_parameters(held: Mapping[str, Any], p: int, q: int, family: ScaleFamily) -> tuple[Any, Any, Any]:
+def _framed_parameters(
+    held: Mapping[str, Any], p: int, q: int, family: ScaleFamily, spread: str
+) -> tuple[Any, Any, Any]:
     """Add the same with the same priors, in the coordinates of the frame."""
     import pymc as pm
 
@@ -283,15 +321,15 @@ def _framed_parameters(held: Mapping[str, Any], p: int, q: int, family: ScaleFam
 
     whitened = pm.Flat("beta_whitened", shape=(p,))
     beta = pm.Deterministic("beta", held["frame_centre"] + (held["frame_scale"] * whitened).sum(axis=1))
-    prior = pm.Normal.dist(held["prior_mean"], held["prior_sd"], shape=(p,))
-    pm.Potential("beta_prior", pm.logp(prior, beta).sum())
+    standard = held["prior_centre"] + (held["prior_scale"] * whitened).sum(axis=1)
+    pm.Potential("beta_prior", (held["prior_log_unit"] - 0.5 * standard**2).sum())
     found = []
-    for name, shape in (("sd", (q,)), ("sigma", ())):
+    for name, label, shape in (("sd", spread, (q,)), ("sigma", "sigma", ())):
         # All three families are of a scale, so that a relative SD has the same prior with a relative scale.
         unit, bent = held[f"{name}_unit"], {"transform": BentLog(), "default_transform": None}
         scale = held[f"prior_{name}_scale"] / unit
         relative = _scale_prior(f"{name}_relative", scale, held, family, shape=shape, **bent)
-        found.append(pm.Deterministic(name, unit * relative))
+        found.append(pm.Deterministic(label, unit * relative))
     return beta, found[0], found[1]
 
 

@@ -36,7 +36,7 @@ from bayes_alliance.inference.pymc.model import (
     placeholder_data,
     used_data,
 )
-from bayes_alliance.study.records import ScaleFamily
+from bayes_alliance.study.prior_records import ScaleFamily
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -326,17 +326,15 @@ def fit_bambi(
 
 
 def bambi_priors(design: Design, priors: CoefficientPriors) -> dict[str, Any]:
-    """State the coefficient priors in Bambi's terms, a term (which may span several columns) at a time."""
+    """State the priors in Bambi's terms; those of the coefficients are one joint Normal over all terms."""
     import bambi
+
+    from bayes_alliance.inference.pymc.correlated_effects import joint_normal
 
     by_term: dict[str, list[int]] = {}
     for index, name in enumerate(design.x_names):
         by_term.setdefault(_term(name), []).append(index)
-    stated: dict[str, Any] = {}
-    for term, columns in by_term.items():
-        mean, sd = priors.mean[columns], priors.sd[columns]
-        single = "[" not in design.x_names[columns[0]]
-        stated[term] = bambi.Prior("Normal", mu=mean[0] if single else mean, sigma=sd[0] if single else sd)
+    stated: dict[str, Any] = joint_normal(by_term, priors.mean, priors.root)
     group = design.formula.group
     for name, scale in zip(design.z_names, priors.sd_scale, strict=True):
         key = f"{'1' if name == 'Intercept' else name}|{group}"

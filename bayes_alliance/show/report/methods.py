@@ -20,7 +20,8 @@ from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.report.record import Methods, TableView
 from bayes_alliance.show.report.views import view_table
 from bayes_alliance.show.tables.record import Table, Value, number_column, pick_rows, text_column
-from bayes_alliance.study.records import PriorScales, PriorSet, Study, Variable
+from bayes_alliance.study.prior_records import PriorScales, PriorSet
+from bayes_alliance.study.records import Study, Variable
 
 _Z = 1.959963984540054
 _COVARIANCES = {
