@@ -96,6 +96,7 @@ id = "outcome"
 label = "Outcome"
 family = "outcome"
 formula = "score ~ months + poor + months:poor + (months | patient)"
+reference = "growth"
 estimands = [
   { name = "deviation", label = "Slope, poor minus good", kind = "slope_deviation", weights = { "months:poor" = 1 } },
   { name = "level", label = "Level, poor minus good", kind = "level", weights = { poor = 1 } },

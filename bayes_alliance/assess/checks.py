@@ -16,8 +16,10 @@ import numpy as np
 
 from bayes_alliance.assess.engine_agreement import Z_LIMIT, Agreement
 from bayes_alliance.assess.loo import PARETO_K_THRESHOLD, Score, Target
+from bayes_alliance.assess.prior_conflict import CONFLICT_P, joint_conflict
 from bayes_alliance.assess.summaries import Quantity, Summary, summarise_draws
 from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit
+from bayes_alliance.inference.priors import CoefficientPriors
 
 Status = Literal["pass", "fail", "not_checked"]
 
@@ -133,6 +135,36 @@ def _check_importance(fit: PosteriorFit) -> list[Check]:
             fit.model_id, "ESS of the weights", [float(fit.facts["importance_ess"])], 400.0, "draw more"
         ),
     ]
+
+
+def check_prior(ml: MixedFit, priors: CoefficientPriors, quantities: Iterable[Quantity]) -> Check:
+    """Check that the likelihood does not lie in the prior's tail: for each estimand, and all coefficients together.
+
+    Parameters
+    ----------
+    ml : MixedFit
+        The likelihood.
+    priors : CoefficientPriors
+        On the same coefficients.
+    quantities : iterable of Quantity
+        Those with a prior are looked at.
+    """
+    found = {
+        quantity.name: quantity.prior.p
+        for quantity in quantities
+        if quantity.prior is not None and quantity.kind != "coefficient"
+    }
+    if not priors.is_flat:
+        found["all coefficients"] = joint_conflict(ml.beta, ml.beta_cov, priors.mean, priors.root)
+    worst = min(found, key=lambda name: found[name], default="")
+    return _at_least(
+        ml.model_id,
+        f"prior-data conflict ({worst or 'no proper prior'}, smallest p)",
+        list(found.values()),
+        CONFLICT_P,
+        f"prior set {priors.name!r} all but rules out what the data say: see that reference values, contrasts and the "
+        "horizon are in the units of the data, or take a wider prior",
+    )
 
 
 def check_agreement(model_id: str, agreement: Sequence[Agreement]) -> Check:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayes_alliance.assess.prior_conflict import SHIFT_LIMIT, PriorConflict, conflict_of, shift_in_se
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import Array, Effect, MixedFit, PosteriorFit, Weights
 from bayes_alliance.inference.ml import estimate_effect
+from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.study.records import Estimand, Model
 
 INTERVAL = 0.95
@@ -146,6 +148,8 @@ class Quantity:
         Estimates; for variance quantities without SE and test (NaN).
     bayes : Summary or None
         None where no posterior was asked for.
+    prior : PriorConflict or None
+        The prior beside the likelihood; None for variance quantities, and without a posterior.
     """
 
     model_id: str
@@ -155,10 +159,28 @@ class Quantity:
     ml: Effect
     reml: Effect
     bayes: Summary | None
+    prior: PriorConflict | None = None
+
+    @property
+    def shift(self) -> float:
+        """How far the posterior mean lies from the ML estimate, in standard errors; NaN without either."""
+        if self.bayes is None:
+            return float("nan")
+        return shift_in_se(posterior_mean=self.bayes.mean, estimate=self.ml.estimate, se=self.ml.se)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the prior moves the estimate by more than half a standard error."""
+        return abs(self.shift) > SHIFT_LIMIT
 
 
 def model_quantities(
-    model: Model, *, ml: MixedFit, reml: MixedFit, posterior: PosteriorFit | None
+    model: Model,
+    *,
+    ml: MixedFit,
+    reml: MixedFit,
+    posterior: PosteriorFit | None,
+    priors: CoefficientPriors | None = None,
 ) -> list[Quantity]:
     """List every coefficient, named estimand and variance quantity of a model, ML beside Bayes.
 
@@ -170,6 +192,8 @@ def model_quantities(
         On the same rows.
     posterior : PosteriorFit or None
         On the same rows; None where none was asked for.
+    priors : CoefficientPriors, optional
+        Of the posterior.
 
     Returns
     -------
@@ -181,8 +205,9 @@ def model_quantities(
         for name, values in posterior.named_draws().items():
             _check_draws(values, f"{model.id}: {name}")
     listed = [Estimand(name=n, label=n, weights=((n, 1.0),), kind="level") for n in ml.x_names]
-    quantities = [_linear(model, item, "coefficient", ml, reml, posterior) for item in listed]
-    quantities += [_linear(model, item, item.kind, ml, reml, posterior) for item in model.estimands]
+    about = (ml, reml, posterior, priors if posterior is not None else None)
+    quantities = [_linear(model, item, "coefficient", *about) for item in listed]
+    quantities += [_linear(model, item, item.kind, *about) for item in model.estimands]
     draws = variance_draws(posterior) if posterior is not None else {}
     reml_points = variance_points(reml)
     for name, value in variance_points(ml).items():
@@ -206,16 +231,34 @@ def model_quantities(
 
 
 def _linear(
-    model: Model, item: Estimand, kind: str, ml: MixedFit, reml: MixedFit, posterior: PosteriorFit | None
+    model: Model,
+    item: Estimand,
+    kind: str,
+    ml: MixedFit,
+    reml: MixedFit,
+    posterior: PosteriorFit | None,
+    priors: CoefficientPriors | None,
 ) -> Quantity:
     weights: Weights = item.weights
     about = f"{model.id}: {item.name}"
+    effect = estimate_effect(ml, weights)
+    prior = None
+    if priors is not None:
+        mean, sd = priors.combine(ml.weights(weights))
+        prior = conflict_of(
+            estimate=effect.estimate,
+            se=effect.se,
+            prior_mean=mean,
+            prior_sd=sd,
+            n_patients=ml.rows.n_patients,
+        )
     return Quantity(
         model_id=model.id,
         name=item.name,
         label=item.label,
         kind=kind,
-        ml=estimate_effect(ml, weights),
+        prior=prior,
+        ml=effect,
         reml=estimate_effect(reml, weights),
         bayes=None
         if posterior is None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
-from bayes_alliance.assess.verdicts import Verdict, combine_verdicts, judge, probabilities
+from bayes_alliance.assess.verdicts import Judgement, Verdict, combine_judgements, judge, probabilities
 from bayes_alliance.claims.ledger import Ledger, Part
 from bayes_alliance.claims.multiverse_results import SpecificationVerdict
 from bayes_alliance.claims.results import ClaimResult
@@ -132,9 +132,9 @@ def find_changes(
     found = []
     for claim in ledger.claims:
         own = sorted(by_claim.get(claim.id, []), key=lambda c: FAMILIES.index(c.family))
-        verdict = verdicts.get(claim.id, Verdict.UNTESTABLE)
-        testable = verdict is not Verdict.UNTESTABLE
-        tested = [c for c in own if c.verdict is not Verdict.UNTESTABLE]
+        verdict = verdicts.get(claim.id, Verdict.NOT_APPLICABLE)
+        testable = verdict is not Verdict.NOT_APPLICABLE
+        tested = [c for c in own if c.verdict is not Verdict.NOT_APPLICABLE]
         changing = tuple(c for c in tested if testable and c.verdict is not verdict)
         found.append(
             Change(
@@ -143,7 +143,7 @@ def find_changes(
                 first=changing[0] if changing else None,
                 changing=changing,
                 kept=tuple(c for c in tested if c not in changing),
-                not_tested=tuple(c for c in own if c.verdict is Verdict.UNTESTABLE),
+                not_tested=tuple(c for c in own if c.verdict is Verdict.NOT_APPLICABLE),
             )
         )
     return tuple(found)
@@ -248,15 +248,15 @@ def from_draws(ledger: Ledger, base: Sequence[ClaimResult], draws: Iterable[Draw
         for claim in ledger.claims:
             own = [part for part in claim.parts if _is_about(part, by_estimand)]
             if own and claim.id in results:
-                verdicts = {part.part_id: part.verdict for part in results[claim.id].parts}
-                verdicts |= {p.id: _judge_under(p, by_estimand[p.model, p.estimand]) for p in own}
+                judged = {part.part_id: part.judgement for part in results[claim.id].parts}
+                judged |= {p.id: _judge_under(p, by_estimand[p.model, p.estimand]) for p in own}
                 found.append(
                     Challenge(
                         claim_id=claim.id,
                         family=TESTS[test],
                         name=f"{test}:{variant}",
                         says=members[0].changed,
-                        verdict=combine_verdicts(claim.combine, verdicts.values()),
+                        verdict=combine_judgements(claim.combine, judged.values()),
                     )
                 )
     return found
@@ -266,11 +266,11 @@ def _is_about(part: Part, draws: Mapping[tuple[str, str], DrawsUnder]) -> bool:
     return part.quantity == "effect" and not part.recode and (part.model, part.estimand) in draws
 
 
-def _judge_under(part: Part, one: DrawsUnder) -> Verdict:
+def _judge_under(part: Part, one: DrawsUnder) -> Judgement:
     found = probabilities(
         one.points, part.relation, value=part.value, smallest=part.smallest, effective=one.effective
     )
-    return judge(part.relation, found).verdict
+    return judge(part.relation, found)
 
 
 def from_patients(claim_id: str, n_removed: int, n_patients: int, becomes: Verdict) -> Challenge:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.assess.explained_variation import predicted_columns
 from bayes_alliance.assess.verdicts import judge, probabilities
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
@@ -22,7 +21,6 @@ from bayes_alliance.claims.results import ClaimResult, PartResult, Trace, combin
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
-from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit
 from bayes_alliance.inference.psis import PARETO_K_LIMIT
 from bayes_alliance.inference.statistics import Statistics, summarise
@@ -196,6 +194,8 @@ class Evaluator:
     def judge_part(self, claim: Claim, part: Part) -> PartResult:
         """Judge one part."""
         try:
+            if claim.synthetic_not_asked and self.data.source is Source.SYNTHETIC:
+                raise CannotTell(claim.synthetic_not_asked)
             drawn, trace = self.draw(claim, part)
         except CannotTell as error:
             return PartResult(
@@ -281,7 +281,7 @@ def model_quantity(study: Study, part: Part, fits: Sequence[Fitted]) -> Array:
         sd = first.fit.sd[..., 0 if part.which == "intercept" else 1].ravel()
         return sd * (study.horizon if part.which == "slope" else 1.0)
     if part.quantity == "explained":
-        return explained_draws(study, part, first.planned.design, first.fit)
+        return explained_draws(part, fits)
     sign = 1.0 if part.relation == "above" else -1.0
     own = sign * effect_draws(study, part.weights, first.fit)
     others = []
@@ -299,22 +299,16 @@ def effect_draws(study: Study, weights: Sequence[tuple[str, float]], fit: Poster
     return draws
 
 
-def explained_draws(study: Study, part: Part, design: Design, fit: PosteriorFit) -> Array:
-    """Draws of the share of the variance between patients that the predictors carry, in per cent.
+def explained_draws(part: Part, fits: Sequence[Fitted]) -> Array:
+    r"""Draws of the publication's explained variation, in per cent.
 
-    The within-model share of :mod:`bayes_alliance.assess.explained_variation`.
+    :math:`100\,(1 - \tau^2_{model}/\tau^2_{reference})` between two fits, negative where the model leaves more than its
+    reference. The two have no joint posterior: their draws are paired as they come, so that the interval is rather too
+    wide than too narrow.
     """
-    intercept, slope = predicted_columns(design, study.time)
-    columns = intercept if part.which == "intercept" else slope
-    known = columns[np.all(np.isfinite(columns), axis=1)]
-    if len(known) == 0 or np.allclose(known, known[0], rtol=1e-12, atol=0.0):
-        raise CannotTell(f"{part.model}: its predictors tell no patients apart")
-    beta = fit.beta.reshape(-1, fit.beta.shape[-1])
-    spread = np.atleast_2d(np.cov(known, rowvar=False, bias=True))
-    predicted = np.maximum(np.einsum("sa,ab,sb->s", beta, spread, beta), 0.0)
-    left = fit.sd[..., 0 if part.which == "intercept" else 1].ravel() ** 2
-    share: Array = 100.0 * predicted / (predicted + left)
-    return share
+    model, reference = (item.fit.sd[..., 0 if part.which == "intercept" else 1].ravel() ** 2 for item in fits)
+    explained: Array = 100.0 * (1.0 - model / reference)
+    return explained
 
 
 def trace_of(fits: Sequence[Fitted], prior: str) -> Trace:

@@ -159,7 +159,7 @@ def fewest_to_change(
     study, part, fitted, seed, variant
         As in :func:`leave_one_out`.
     beyond : Verdict, optional
-        The verdict on the whole claim, the part's own by default: supported or weakened, the part is to become worse
+        The verdict on the whole claim, the part's own by default: supported or likely, the part is to become worse
         than it; any other one, better.
     most : int
         The most to take away.
@@ -170,7 +170,7 @@ def fewest_to_change(
     """
     whole = _judge(study, part, fitted).verdict
     edge = whole if beyond is None else beyond
-    worse = edge in (Verdict.SUPPORTED, Verdict.WEAKENED)
+    worse = edge in (Verdict.SUPPORTED, Verdict.LIKELY)
     n_patients = fitted.stats.n_patients
     limit = min(most, n_patients // 4)
     stats, kept, tried = fitted.stats, np.ones(n_patients, dtype=bool), 0

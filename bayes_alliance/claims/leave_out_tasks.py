@@ -110,7 +110,7 @@ def open_parts(result: ClaimResult, combine: str) -> list[str]:
     """
     tested = [part for part in result.parts if part.judgement is not None]
     deciding = [part.part_id for part in tested if part.verdict is result.verdict]
-    falls = result.verdict in (Verdict.SUPPORTED, Verdict.WEAKENED)
+    falls = result.verdict in (Verdict.SUPPORTED, Verdict.LIKELY)
     if falls == (combine == "all"):
         return [part.part_id for part in tested]
     return deciding if len(deciding) == 1 else []
@@ -147,7 +147,7 @@ def _remove_patients(
         )
         for claim in ledger.claims
         if claim.id in results
-        and results[claim.id].verdict is not Verdict.UNTESTABLE
+        and results[claim.id].verdict is not Verdict.NOT_APPLICABLE
         and any(part.is_of_model and len(part.models) == 1 for part in claim.parts)
     ]
     done = run_tasks(

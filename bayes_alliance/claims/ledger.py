@@ -28,12 +28,13 @@ class Part:
         For tables.
     quantity : {"effect", "spread", "explained", "largest", "share", "mean", "change"}
         *effect*: a linear combination of a model's coefficients, slopes over the horizon. *spread*: SD between
-        patients of the intercept, or of the slope over the horizon. *explained*: share of the variance of intercepts
-        or slopes that the predictors carry within one model, in per cent. *largest*: how far an effect surpasses the
-        same effect of other models, in the direction claimed. *share*: percentage of patients with a value, or its
-        difference between two groups (second minus first). *mean*: of a variable of the patient, or the difference of
-        two groups in SDs. *change*: mean change of an outcome from the first assessment to the end.
-    relation : {"above", "below", "same", "exceeds"}
+        patients of the intercept, or of the slope over the horizon. *explained*: by how many per cent the variance of
+        intercepts or slopes is smaller than in the model's reference, as the publication has it. *largest*: how far
+        an effect surpasses the same effect of other models, in the direction claimed. *share*: percentage of patients
+        with a value, or its difference between two groups (second minus first). *mean*: of a variable of the patient,
+        or the difference of two groups in SDs. *change*: mean change of an outcome from the first assessment to the
+        end.
+    relation : {"above", "below", "same", "exceeds", "not_significant"}
         As in :mod:`bayes_alliance.assess.verdicts`.
     model : str
         Id of a model of the study.
@@ -42,7 +43,7 @@ class Part:
     weights : tuple of (str, float)
         Of the coefficients.
     others : tuple of str
-        For *largest*: ids of the other models, each with an estimand of the same name.
+        For *largest*: ids of the other models, each with an estimand of the same name. For *explained*: the reference.
     which : {"intercept", "slope"}
         For *spread* and *explained*.
     recode : str
@@ -111,6 +112,8 @@ class Claim:
         Empty for a claim that nothing in such data can test.
     untestable : str
         Then the reason; else empty.
+    synthetic_not_asked : str
+        Why the synthetic cohorts were not built to meet the statement, and so do not bear on it; empty if they were.
     note : str
         How the sentence was read, where that is a choice.
     """
@@ -122,6 +125,7 @@ class Claim:
     combine: Combine = "all"
     parts: tuple[Part, ...] = ()
     untestable: str = ""
+    synthetic_not_asked: str = ""
     note: str = ""
 
 

@@ -106,6 +106,7 @@ def _claim(study: Study, reader: TableReader, defaults: Mapping[str, float]) -> 
         published=reader.text("published"),
         combine=reader.text("combine", choices=get_args(Combine), default="all"),  # type: ignore[arg-type]
         untestable=untestable,
+        synthetic_not_asked=reader.text("synthetic_not_asked", default=""),
         note=reader.text("note", default=""),
         parts=tuple(
             part
@@ -212,6 +213,13 @@ def _completed(study: Study, part: Part, defaults: Mapping[str, float], reader: 
         reader.complain("'same' needs a smallest difference above 0", "smallest")
     if part.quantity == "largest" and part.relation not in ("above", "below"):
         reader.complain("'largest' goes with the direction of the effect", "relation", allowed="above, below")
+    others = part.others
+    if part.quantity == "explained" and model is not None:
+        if model.reference is None:
+            reader.complain(
+                "explained variation needs a model with a 'reference'", "model", got=repr(model.id)
+            )
+        others = (model.reference,) if model.reference else ()
     weights = part.weights
     if model is not None and not weights and part.quantity in ("effect", "largest"):
         weights = _weights(model, part.estimand)
@@ -219,6 +227,7 @@ def _completed(study: Study, part: Part, defaults: Mapping[str, float], reader: 
         part,
         value=value,
         smallest=smallest,
+        others=others,
         weights=weights,
         unit=part.unit or _unit(study, part, outcome),
         label=part.label or _label(study, part, model),
@@ -252,7 +261,7 @@ def _label(study: Study, part: Part, model: Model | None) -> str:
         "effect": names.get(part.estimand, part.estimand),
         "largest": f"{names.get(part.estimand, part.estimand)}, the largest",
         "spread": f"SD between patients, {part.which}",
-        "explained": f"share of {part.which} variance explained",
+        "explained": f"{part.which} variance explained",
     }[part.quantity]
     return f"{model.label}: {what}" if what else model.label
 

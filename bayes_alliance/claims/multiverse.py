@@ -3,7 +3,7 @@
 A specification is a coding, a prior set and a covariance type, on one set of rows; a choice that does not touch a
 model (another definition of outcome, for a model without outcome) does not multiply it. One task is one coding on one
 set of rows, so that what is read and recoded is shared; finished tasks lie in Parquet and an interrupted run resumes.
-A specification that cannot be fitted stays in the table as untestable with its reason, and shares say of how many.
+A specification that cannot be fitted stays in the table as not applicable with its reason, and shares say of how many.
 (Steegen et al. 2016, doi:10.1177/1745691616658637; specification curve: Simonsohn, Simmons & Nelson 2020,
 doi:10.1038/s41562-020-0912-z.)
 """

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bayes_alliance.assess.verdicts import Verdict, combine_verdicts
+from bayes_alliance.assess.verdicts import Verdict, combine_judgements
 from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.results import PartResult
 from bayes_alliance.runtime.task_store import Failure
@@ -59,7 +59,7 @@ class Share:
     axis, option : str
         Among the specifications with this option; empty for all.
     counts : mapping of Verdict to int
-        Specifications by verdict, the untestable ones among them.
+        Specifications by verdict, those that are not applicable among them.
     """
 
     claim_id: str
@@ -70,7 +70,7 @@ class Share:
     @property
     def n_tested(self) -> int:
         """Specifications that could be tested."""
-        return sum(n for verdict, n in self.counts.items() if verdict is not Verdict.UNTESTABLE)
+        return sum(n for verdict, n in self.counts.items() if verdict is not Verdict.NOT_APPLICABLE)
 
     def share(self, *verdicts: Verdict) -> float:
         """Share of the tested specifications with one of these verdicts; NaN where none was tested."""
@@ -151,19 +151,19 @@ def _judge_together(
     claim: Claim, cell: MultiverseCell, members: Sequence[MultiverseCell]
 ) -> SpecificationVerdict:
     """Judge a claim by its parts; one that needs all of them is not tested where one could not be."""
-    verdict = combine_verdicts(claim.combine, [member.result.verdict for member in members])
+    verdict = combine_judgements(claim.combine, [member.result.judgement for member in members])
     reasons = dict.fromkeys(m.result.reason for m in members if m.result.judgement is None)
     if len(members) < len(claim.parts):
         reasons["a part has no result"] = None
     if claim.combine == "all" and reasons:
-        verdict = Verdict.UNTESTABLE
+        verdict = Verdict.NOT_APPLICABLE
     return SpecificationVerdict(
         claim_id=claim.id,
         rows=cell.rows,
         choices=cell.choices,
         departures=cell.departures,
         verdict=verdict,
-        reason="; ".join(reasons) if verdict is Verdict.UNTESTABLE else "",
+        reason="; ".join(reasons) if verdict is Verdict.NOT_APPLICABLE else "",
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bayes_alliance.assess.verdicts import Judgement, Verdict, combine_verdicts
+from bayes_alliance.assess.verdicts import Judgement, Verdict, combine_judgements, joint_probability
 from bayes_alliance.claims.ledger import Claim
 from bayes_alliance.study.records import Source
 
@@ -82,7 +82,7 @@ class PartResult:
     @property
     def verdict(self) -> Verdict:
         """The word."""
-        return Verdict.UNTESTABLE if self.judgement is None else self.judgement.verdict
+        return Verdict.NOT_APPLICABLE if self.judgement is None else self.judgement.verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +92,15 @@ class ClaimResult:
     Parameters
     ----------
     verdict : Verdict
-        By the worst or best of the parts that can be tested.
-    sure : float
-        How sure: of the parts, the least (``all``) or largest (``any``); NaN where untestable.
+        Of the parts that can be judged, together.
+    sure, sure_at_most : float
+        How sure that all parts (or any) hold: the bounds of Bonferroni and of the least (most) sure part. They are the
+        same for a single part; for reports, whose parts are reproduced or not, the least tail probability. NaN where
+        not applicable.
     parts : tuple of PartResult
         In the order of the claim.
     reason : str
-        Why it is untestable, if it is.
+        Why it is not applicable, if it is.
     """
 
     claim_id: str
@@ -108,6 +110,7 @@ class ClaimResult:
     sure: float
     parts: tuple[PartResult, ...]
     reason: str = ""
+    sure_at_most: float = math.nan
 
     @property
     def n_tested(self) -> int:
@@ -123,20 +126,33 @@ class ClaimResult:
         )
 
 
+def _joint_sureness(claim: Claim, judged: Sequence[Judgement]) -> tuple[float, float]:
+    """Bound the probability that the parts hold as the claim needs them."""
+    if not judged:
+        return math.nan, math.nan
+    if claim.combine == "any":
+        best = max(one.sure for one in judged)
+        return best, min(1.0, sum(one.sure for one in judged))
+    lower, upper = joint_probability(judged)
+    if math.isnan(lower):
+        least = min(one.sure for one in judged)
+        return least, least
+    return lower, upper
+
+
 def combine(claim: Claim, parts: Sequence[PartResult], *, source: Source, origin: str) -> ClaimResult:
     """Put the parts of a claim together."""
-    verdict = combine_verdicts(claim.combine, [part.verdict for part in parts])
-    sure = [part.judgement.sure for part in parts if part.judgement is not None]
-    # The part that decides may not be the least sure one where parts differ in kind: its own probability stands.
-    deciding = [p.judgement.sure for p in parts if p.judgement is not None and p.verdict == verdict]
+    judged = [part.judgement for part in parts if part.judgement is not None]
+    verdict = combine_judgements(claim.combine, judged)
     reasons = dict.fromkeys(part.reason for part in parts if part.judgement is None)
-    pick = min if claim.combine == "all" else max
+    lower, upper = _joint_sureness(claim, judged)
     return ClaimResult(
         claim_id=claim.id,
         source=source,
         origin=origin,
         verdict=verdict,
-        sure=pick(deciding) if sure else math.nan,
+        sure=lower,
+        sure_at_most=upper,
         parts=tuple(parts),
-        reason=(claim.untestable or "; ".join(reasons)) if verdict is Verdict.UNTESTABLE else "",
+        reason=(claim.untestable or "; ".join(reasons)) if verdict is Verdict.NOT_APPLICABLE else "",
     )

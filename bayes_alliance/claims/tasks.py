@@ -10,9 +10,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from bayes_alliance.assess.verdicts import Judgement, Probabilities, Verdict
+from bayes_alliance.assess.verdicts import Judgement, Probabilities, Relation, Verdict
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator, Planned
 from bayes_alliance.claims.ledger import Claim, Ledger
@@ -131,7 +131,7 @@ def _judge(
     spec: Specification,
     plans: dict[tuple[str, str], Planned | str],
 ) -> list[PartResult]:
-    """Judge every part; a coding that leaves no rows makes each untestable, with the reason."""
+    """Judge every part; a coding that leaves no rows makes each not applicable, with the reason."""
     if isinstance(rows, str):
         return [
             PartResult(
@@ -176,6 +176,7 @@ def _flat(part: PartResult, spec: Specification) -> dict[str, Any]:
         "source": part.source.value,
         "origin": part.origin,
         "verdict": part.verdict.value,
+        "relation": found.relation if found else "",
         "sure": found.sure if found else float("nan"),
         "near_edge": found.near_edge if found else False,
         "reason": part.reason,
@@ -193,8 +194,9 @@ def _flat(part: PartResult, spec: Specification) -> dict[str, Any]:
 
 def _flat_names() -> tuple[str, ...]:
     return (
-        "coding", "prior_variant", "asked_covariance", "claim", "part", "source", "origin", "verdict", "sure",
-        "near_edge", *_JUDGEMENT, *_NUMBERS, "reason", *_TRACE_TEXT, *_TRACE_NUMBERS, "models", "digests", "seeds",
+        "coding", "prior_variant", "asked_covariance", "claim", "part", "source", "origin", "verdict", "relation",
+        "sure", "near_edge", *_JUDGEMENT, *_NUMBERS, "reason", *_TRACE_TEXT, *_TRACE_NUMBERS, "models", "digests",
+        "seeds",
     )  # fmt: skip
 
 
@@ -207,9 +209,10 @@ def restore(columns: Mapping[str, Sequence[Any]]) -> list[PartResult]:
 def _restored(row: Mapping[str, Any]) -> PartResult:
     verdict = Verdict(str(row["verdict"]))
     judgement, trace = None, None
-    if verdict is not Verdict.UNTESTABLE:
+    if verdict is not Verdict.NOT_APPLICABLE:
         judgement = Judgement(
             verdict=verdict,
+            relation=cast(Relation, str(row["relation"])),
             sure=float(row["sure"]),
             probabilities=Probabilities(**{name: float(row[name]) for name in _JUDGEMENT}),
             near_edge=bool(row["near_edge"]),
@@ -242,7 +245,7 @@ def _restored(row: Mapping[str, Any]) -> PartResult:
 
 
 def combine_parts(ledger: Ledger, parts: Sequence[PartResult]) -> tuple[ClaimResult, ...]:
-    """Put the parts of one source and specification together, claim by claim; untestable claims have none."""
+    """Put the parts of one source and specification together, claim by claim; those that nothing can test have none."""
     found = []
     for claim in ledger.claims:
         own = [part for part in parts if part.claim_id == claim.id]

@@ -232,7 +232,7 @@ def format_claims(run: ClaimsRun, width: int) -> str:
         lines.append(_row(cells, widths))
     lines.append(rule)
     if run.multiverse is not None:
-        untested = sum(v.verdict.value == "untestable" for v in run.multiverse.verdicts)
+        untested = sum(v.verdict.value == "not applicable" for v in run.multiverse.verdicts)
         lines.append(
             f"Multiverse: {run.multiverse.n_fits} fits, {len(run.multiverse.verdicts) - untested} specifications of "
             f"claims judged, {untested} could not be."

@@ -111,6 +111,13 @@ class NotingReader(TableReader):
         )
         return ()
 
+    def pairs_by_name(self) -> tuple[tuple[str, tuple[float, float]], ...]:
+        """Note a table whose keys are names of estimands."""
+        self.notes[self.path].append(
+            Key(name="name of an estimand", wanted="[mean, sd]", required=False, default="")
+        )
+        return ()
+
     def _under(self, key: str) -> str:
         inner = self.path.strip("[]")
         return f"{inner}.{key}" if inner else key

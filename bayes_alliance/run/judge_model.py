@@ -9,7 +9,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.bayes_factors import BayesFactorCurve, NamedEffect, bayes_factor_curves
-from bayes_alliance.assess.checks import check_agreement, check_fit, check_posterior
+from bayes_alliance.assess.checks import check_agreement, check_fit, check_posterior, check_prior
 from bayes_alliance.assess.engine_agreement import Agreement, compare_engines
 from bayes_alliance.assess.explained_variation import ExplainedVariation, explain
 from bayes_alliance.assess.summaries import model_quantities
@@ -60,10 +60,11 @@ def _judge(
     model, design = planned.model, planned.design
     ml = fitter.mixed(design, planned.rows, model_id=model.id)
     reml = fitter.mixed(design, planned.rows, model_id=model.id, method="REML")
-    quantities = tuple(model_quantities(model, ml=ml, reml=reml, posterior=posterior))
+    priors = None if posterior is None else fitter.priors(planned)
+    quantities = tuple(model_quantities(model, ml=ml, reml=reml, posterior=posterior, priors=priors))
     checks = check_fit(ml, reml)
-    if posterior is not None:
-        checks += check_posterior(posterior, quantities)
+    if posterior is not None and priors is not None:
+        checks += [*check_posterior(posterior, quantities), check_prior(ml, priors, quantities)]
     agreement = _agreement(planned, posterior, fitter)
     if agreement:
         checks.append(check_agreement(model.id, agreement))

@@ -8,19 +8,20 @@ zero, type M the mean of :math:`|estimate|/|truth|` among them (Gelman & Carlin 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_alliance.assess.verdicts import ORDER, Relation, interval_probabilities, judge
 from bayes_alliance.inference.fits import Array
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERDICTS = ("matters", "direction", "undecided", "negligible")
+_WIDTH_OF_95 = 2.0 * 1.959963984540054
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,9 @@ class Performance:
     type_s, type_m : Measure
         NaN where the truth is zero or no interval excludes zero.
     verdicts : mapping of str to Measure
-        Share of each of :data:`VERDICTS`: the interval lies beyond the smallest difference that matters; excludes
-        zero but not that; includes zero and more; or lies within the smallest difference either way. Without a
-        smallest difference only ``direction`` and ``undecided`` are told.
+        Share of each verdict of :mod:`bayes_alliance.assess.verdicts`, by the name of the verdict, on the claim
+        that the effect has the direction of the true values looked at. The posterior is taken as Normal, with the
+        estimate as mean and the SD that the 95 % interval implies, so that ML and Bayes are judged alike.
     """
 
     condition: str
@@ -84,14 +85,30 @@ def measure_performance(table: pd.DataFrame, *, smallest: Mapping[str, float]) -
         In the order in which conditions, approaches and estimands first appear.
     """
     groups = table.groupby(["condition", "approach", "estimand"], sort=False)
+    relation = {
+        str(name): claimed_relation(set(rows["truth"]))
+        for name, rows in table.groupby("estimand", sort=False)
+    }
     return [
-        _measure(str(condition), str(approach), str(estimand), group, smallest.get(str(estimand), math.nan))
+        _measure(
+            str(condition),
+            str(approach),
+            str(estimand),
+            group,
+            smallest.get(str(estimand), math.nan),
+            relation[str(estimand)],
+        )
         for (condition, approach, estimand), group in groups
     ]
 
 
 def _measure(
-    condition: str, approach: str, estimand: str, rows: pd.DataFrame, smallest: float
+    condition: str,
+    approach: str,
+    estimand: str,
+    rows: pd.DataFrame,
+    smallest: float,
+    relation: Relation,
 ) -> Performance:
     answered = rows[rows["failure"] == ""]
     truth = float(rows["truth"].iloc[0])
@@ -119,18 +136,22 @@ def _measure(
         type_m=mean_measure(np.abs(estimate[beyond]) / abs(truth))
         if told
         else Measure(value=math.nan, error=math.nan),
-        verdicts=_verdicts(lower, upper, smallest),
+        verdicts=_verdicts(estimate, (upper - lower) / _WIDTH_OF_95, relation, smallest),
     )
 
 
-def _verdicts(lower: Array, upper: Array, smallest: float) -> dict[str, Measure]:
-    excludes = (lower > 0.0) | (upper < 0.0)
-    if math.isnan(smallest):
-        return {"direction": share_measure(excludes), "undecided": share_measure(~excludes)}
-    matters = (lower > smallest) | (upper < -smallest)
-    negligible = (lower > -smallest) & (upper < smallest)
-    shares = (matters, excludes & ~matters & ~negligible, ~excludes & ~negligible, negligible)
-    return {name: share_measure(share) for name, share in zip(VERDICTS, shares, strict=True)}
+def _verdicts(estimate: Array, error: Array, relation: Relation, smallest: float) -> dict[str, Measure]:
+    """Share of each verdict by the rules for claims, on the Normal posterior that estimate and interval stand for."""
+    known = np.isfinite(estimate) & (error > 0.0)
+    size = 0.0 if math.isnan(smallest) else smallest
+    found = interval_probabilities(estimate[known], error[known], relation, smallest=size)
+    words = np.array([judge(relation, one).verdict.name.lower() for one in found])
+    return {verdict.name.lower(): share_measure(words == verdict.name.lower()) for verdict in ORDER}
+
+
+def claimed_relation(truths: Iterable[float]) -> Relation:
+    """Return the direction in which an effect is claimed: that of its true values, above zero where all are zero."""
+    return "below" if sum(truths) < 0.0 else "above"
 
 
 def share_measure(found: NDArray[np.bool_]) -> Measure:

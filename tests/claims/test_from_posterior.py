@@ -56,7 +56,7 @@ def test_claims_that_are_true_of_the_rows_are_supported(toy: Toy) -> None:
     assert found["differs"] is Verdict.SUPPORTED
     assert found["explains"] is Verdict.SUPPORTED
     assert found["women"] is not Verdict.SUPPORTED
-    assert found["opinion"] is Verdict.UNTESTABLE
+    assert found["opinion"] is Verdict.NOT_APPLICABLE
 
 
 def test_claims_that_are_false_of_the_rows_are_not_supported(toy: Toy) -> None:
@@ -64,8 +64,8 @@ def test_claims_that_are_false_of_the_rows_are_not_supported(toy: Toy) -> None:
     claim = toy[2].claim("differs")
     assert evaluate(toy, difference=1.5).judge_claim(claim).verdict is Verdict.CONTRADICTED
     assert evaluate(toy, difference=0.0).judge_claim(claim).verdict in (
-        Verdict.NOT_SUPPORTED,
-        Verdict.CONTRADICTED,
+        Verdict.UNDECIDED,
+        Verdict.TOO_SMALL,
     )
 
 
@@ -107,7 +107,7 @@ def test_results_come_back_from_their_columns(toy: Toy) -> None:
     lacking = dataclasses.replace(parts[0], judgement=None, trace=None, reason="no rows")
     back = restore(flatten([*parts, lacking], Specification(variant=evaluator.variant)))
     assert [repr(part) for part in back[:-1]] == [repr(part) for part in parts]  # NaN is unlike itself
-    assert back[-1].verdict is Verdict.UNTESTABLE and back[-1].reason == "no rows"
+    assert back[-1].verdict is Verdict.NOT_APPLICABLE and back[-1].reason == "no rows"
 
 
 def test_data_without_a_variable_leave_its_claims_untestable(toy: Toy) -> None:
@@ -116,9 +116,9 @@ def test_data_without_a_variable_leave_its_claims_untestable(toy: Toy) -> None:
     data = toy_data(study, toy_frame().drop(columns=["female", "end"]))
     evaluator = Evaluator(study, data, choices, seed=1, variant=prior_suite(study)[0], draws=1000)
     found = {result.claim_id: result for result in evaluator.judge_ledger(ledger)}
-    assert found["women"].verdict is Verdict.UNTESTABLE and "female" in found["women"].reason
-    assert found["differs"].verdict is Verdict.UNTESTABLE and "poor" in found["differs"].reason
-    assert found["grows"].verdict is not Verdict.UNTESTABLE
+    assert found["women"].verdict is Verdict.NOT_APPLICABLE and "female" in found["women"].reason
+    assert found["differs"].verdict is Verdict.NOT_APPLICABLE and "poor" in found["differs"].reason
+    assert found["grows"].verdict is not Verdict.NOT_APPLICABLE
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_what_is_not_printed_cannot_be_judged(folmo: Study, folmo_ledger: Ledger
     """Percentages of explained variation have no error, and most subscales no cell: the reason says so."""
     printed = PrintedEvaluator(folmo, seed=5, prior="neutral")
     explained = printed.judge_claim(folmo_ledger.claim("outcome_explains"))
-    assert explained.verdict is Verdict.UNTESTABLE and "standard error" in explained.reason
+    assert explained.verdict is Verdict.NOT_APPLICABLE and "standard error" in explained.reason
     level = printed.judge_claim(folmo_ledger.claim("mood_level"))
     assert [part.judgement is not None for part in level.parts] == [False, False, True]
     assert level.n_tested == 1
@@ -166,7 +166,7 @@ def test_the_direct_contrast_is_open_where_its_parts_are_starred_and_ns(
     """Significant in one subgroup and not in the other does not make the difference sure."""
     printed = PrintedEvaluator(folmo, seed=5, prior="neutral")
     tasks = printed.judge_claim(folmo_ledger.claim("paranoid_moderation")).parts[2]
-    assert tasks.verdict in (Verdict.WEAKENED, Verdict.NOT_SUPPORTED)
+    assert tasks.verdict in (Verdict.LIKELY, Verdict.UNDECIDED)
     assert tasks.lower < 0.0 < tasks.upper
 
 

@@ -417,7 +417,9 @@ def test_measures_by_hand() -> None:
     assert found.excludes_zero.value == pytest.approx(0.8)
     assert found.type_s.value == pytest.approx(0.25) and found.type_m.value == pytest.approx(1.75)
     shares = {name: measure.value for name, measure in found.verdicts.items()}
-    assert shares == pytest.approx({"matters": 0.4, "direction": 0.4, "undecided": 0.0, "negligible": 0.2})
+    assert shares == pytest.approx(
+        {"supported": 0.4, "likely": 0.2, "undecided": 0.0, "too_small": 0.2, "contradicted": 0.2}
+    )
     assert found.bias.error == pytest.approx(math.sqrt(2.5 / 5))
 
 

@@ -244,7 +244,8 @@ def test_products_of_numbers_are_formulaes_columns(
 def test_products_of_numbers_need_no_library() -> None:
     """Arrays become a design without pandas, SciPy or formulae: each would cost more than the fit."""
     code = (
-        "import sys, numpy as np; from bayes_alliance.inference.design import numeric_design; from bayes_alliance.study.formula import parse_formula; "
+        "import sys, numpy as np; from bayes_alliance.inference.design import numeric_design; "
+        "from bayes_alliance.study.formula import parse_formula; "
         "numeric_design(parse_formula('y ~ a + (a | g)'), "
         "{'y': np.arange(4.0), 'a': np.array([0.0, 1.0, 0.0, 2.0]), 'g': np.array(list('ssvv'))}); "
         "print([m for m in ('pandas', 'scipy', 'formulae') if m in sys.modules])"

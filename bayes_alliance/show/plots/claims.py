@@ -17,6 +17,7 @@ from bayes_alliance.show.plots.style import (
     BLACK,
     BLUE,
     DOUBLE_MM,
+    GREEN,
     GREY,
     LIGHT,
     ORANGE,
@@ -34,18 +35,20 @@ from bayes_alliance.study.records import Source
 
 VERDICT_COLOURS = {
     Verdict.SUPPORTED: BLUE,
-    Verdict.WEAKENED: SKY,
-    Verdict.NOT_SUPPORTED: ORANGE,
+    Verdict.LIKELY: SKY,
+    Verdict.UNDECIDED: ORANGE,
+    Verdict.TOO_SMALL: GREEN,
     Verdict.CONTRADICTED: VERMILLION,
-    Verdict.UNTESTABLE: LIGHT,
+    Verdict.NOT_APPLICABLE: LIGHT,
 }
 # Told apart without colour, too.
 VERDICT_MARKERS = {
     Verdict.SUPPORTED: "o",
-    Verdict.WEAKENED: "^",
-    Verdict.NOT_SUPPORTED: "s",
+    Verdict.LIKELY: "^",
+    Verdict.UNDECIDED: "s",
+    Verdict.TOO_SMALL: "D",
     Verdict.CONTRADICTED: "X",
-    Verdict.UNTESTABLE: "_",
+    Verdict.NOT_APPLICABLE: "_",
 }
 _LINE_MM = 3.5
 
@@ -76,7 +79,7 @@ def overview_rows(run: ClaimsRun) -> list[PlotRow]:
             "real_data_all_parts": run.real[i].n_tested == len(claim.parts) if run.real else None,
         }
         for verdict in Verdict:
-            if verdict is not Verdict.UNTESTABLE:
+            if verdict is not Verdict.NOT_APPLICABLE:
                 row[f"share_{verdict.name.lower()}"] = (
                     share.share(verdict) if share and share.n_tested else None
                 )
@@ -120,7 +123,7 @@ def _draw_verdicts(axes: Axes, row: PlotRow, columns: Sequence[str], y: int) -> 
         if word is None:
             continue
         verdict = Verdict(str(word))
-        colour = GREY if verdict is Verdict.UNTESTABLE else VERDICT_COLOURS[verdict]
+        colour = GREY if verdict is Verdict.NOT_APPLICABLE else VERDICT_COLOURS[verdict]
         # Hollow: only some parts of the claim could be tested.
         whole = row.get(f"{column.replace(' ', '_')}_all_parts") in (None, True)
         axes.plot(
@@ -132,7 +135,7 @@ def _draw_verdicts(axes: Axes, row: PlotRow, columns: Sequence[str], y: int) -> 
             linestyle="none",
             markersize=4.5,
         )
-        if column == "synthetic" and verdict is not Verdict.UNTESTABLE:
+        if column == "synthetic" and verdict is not Verdict.NOT_APPLICABLE:
             total = sum(int(row[f"cohorts_{v.name.lower()}"] or 0) for v in Verdict)
             agree = int(row[f"cohorts_{verdict.name.lower()}"] or 0)
             if agree < total:
@@ -142,7 +145,7 @@ def _draw_verdicts(axes: Axes, row: PlotRow, columns: Sequence[str], y: int) -> 
 def _draw_shares(axes: Axes, row: PlotRow, y: int) -> None:
     """Stack the shares of the multiverse; of the cohorts, thinner, where the claim is not in it."""
     axes.axhline(y + 0.5, color=LIGHT, linewidth=0.3, zorder=0)
-    tested = [verdict for verdict in Verdict if verdict is not Verdict.UNTESTABLE]
+    tested = [verdict for verdict in Verdict if verdict is not Verdict.NOT_APPLICABLE]
     values = [row[f"share_{verdict.name.lower()}"] for verdict in tested]
     height = 0.62
     if values[0] is None:
@@ -161,7 +164,7 @@ def _legend(figure: Figure) -> None:
     handles = [
         Line2D(
             [], [], linestyle="none", marker=VERDICT_MARKERS[v], label=v.value,
-            color=GREY if v is Verdict.UNTESTABLE else VERDICT_COLOURS[v],
+            color=GREY if v is Verdict.NOT_APPLICABLE else VERDICT_COLOURS[v],
         )
         for v in Verdict
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.priors import combination_prior
+from bayes_alliance.inference.priors import combination_prior, reference_values
 from bayes_alliance.run.results import ModelRun, StudyResults
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, printed_lines
 from bayes_alliance.show.plots.style import (
@@ -99,7 +99,13 @@ def tabulate_learning(results: StudyResults, differences: Sequence[Shown]) -> li
 def _learning_rows(results: StudyResults, shown: Shown) -> list[PlotRow]:
     assert shown.run.posterior is not None and shown.line.quantity is not None
     horizon = results.study.horizon
-    mean, sd = combination_prior(results.study, shown.run.design.formula, results.prior, dict(shown.weights))
+    mean, sd = combination_prior(
+        results.study,
+        shown.run.design.formula,
+        results.prior,
+        dict(shown.weights),
+        reference=reference_values(shown.run.design, results.study.time),
+    )
     draws = horizon * shown.run.posterior.thin(_DENSITY_DRAWS).combine(shown.weights).ravel()
     ml = shown.line.quantity.ml
     centre, spread = horizon * ml.estimate, horizon * ml.se

@@ -33,7 +33,7 @@ from bayes_alliance.simulation.trials import Condition
 _COLUMNS, _PANEL_MM = 4, 33.0
 _CURVES = {
     "excludes_zero": "Power: interval\nwithout zero",
-    "matters": "Verdict:\nmatters",
+    "supported": "Verdict:\nsupported",
     "type_s": "Type S:\nwrong sign",
     "type_m": "Type M:\nexaggeration",
     "width": "Width of interval,\npoints",

@@ -15,6 +15,7 @@ from bayes_alliance.show.plots.style import (
     BLUE,
     COLOURS,
     DOUBLE_MM,
+    GREEN,
     GREY,
     LIGHT,
     SKY,
@@ -38,8 +39,9 @@ _VERDICTS = {
     NEITHER: LIGHT,
     ABOVE: VERMILLION,
     "supported": BLUE,
-    "weakened": SKY,
-    "not supported": LIGHT,
+    "likely": SKY,
+    "undecided": LIGHT,
+    "too small to matter": GREEN,
     "contradicted": VERMILLION,
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from bayes_alliance.assess.bayes_factors import BayesFactorCurve
 from bayes_alliance.assess.summaries import Quantity
-from bayes_alliance.inference.priors import combination_prior
+from bayes_alliance.inference.priors import combination_prior, reference_values
 from bayes_alliance.published.cell_posterior import CellPosterior
 from bayes_alliance.published.reverse_bayes import Z95
 from bayes_alliance.run.results import ModelRun, StudyResults
@@ -207,7 +207,13 @@ def _bayes_facts(results: StudyResults, run: ModelRun, line: ForestLine) -> list
     if quantity is None or quantity.bayes is None or draws is None:
         return []
     horizon, bayes = results.study.horizon, quantity.bayes
-    centre, width = combination_prior(results.study, run.design.formula, results.prior, dict(_weights(line)))
+    centre, width = combination_prior(
+        results.study,
+        run.design.formula,
+        results.prior,
+        dict(_weights(line)),
+        reference=reference_values(run.design, results.study.time),
+    )
     ends = (horizon * (centre - Z95 * width), horizon * (centre + Z95 * width))
     facts = [
         (

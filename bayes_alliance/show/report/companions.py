@@ -281,7 +281,7 @@ def _claim(claim: Mapping[str, Any]) -> ClaimView:
     synthetic = ", ".join(f"{verdict} {count}/{total}" for verdict, count in spread.items() if count)
     real = claim.get("real")
     multiverse = claim.get("multiverse") or {}
-    tested = sum(count for verdict, count in multiverse.items() if verdict != "untestable")
+    tested = sum(count for verdict, count in multiverse.items() if verdict != "not applicable")
     support = f"{100.0 * multiverse.get('supported', 0) / tested:.0f} % of {tested}" if tested else ""
     parts = [("printed", part) for part in claim["printed"]["parts"]]
     cohorts = claim["synthetic"]["cohorts"]

@@ -21,8 +21,8 @@ SOURCES_NOTE = (
 
 def say_verdict(result: ClaimResult) -> str:
     """Give a verdict in words, with how many parts were tested where that is not all, and ~ near a limit."""
-    if result.verdict is Verdict.UNTESTABLE:
-        return "untestable"
+    if result.verdict is Verdict.NOT_APPLICABLE:
+        return Verdict.NOT_APPLICABLE.value
     mark = " ~" if result.near_edge else ""
     tested = (
         "" if result.n_tested == len(result.parts) else f" ({result.n_tested} of {len(result.parts)} parts)"
@@ -36,7 +36,7 @@ def say_synthetic(run: ClaimsRun, claim_id: str) -> str:
     if not counts:
         return ""
     verdict = commonest(counts)
-    if verdict is Verdict.UNTESTABLE:
+    if verdict is Verdict.NOT_APPLICABLE:
         return verdict.value
     return f"{verdict.value} {counts[verdict]}/{sum(counts.values())}"
 
@@ -49,7 +49,7 @@ def say_spread(run: ClaimsRun, claim_id: str) -> str:
 
 def say_change(change: Change) -> str:
     """Say what would change a verdict first, and into what."""
-    if change.verdict is Verdict.UNTESTABLE:
+    if change.verdict is Verdict.NOT_APPLICABLE:
         return ""
     if change.first is None:
         return "none found" if change.kept else "not looked for"

@@ -132,7 +132,7 @@ def tabulate_priors(run: ClaimsRun) -> Table:
     )
     rows: list[dict[str, Value]] = []
     for i, claim in enumerate(run.ledger.claims):
-        if run.base[i].verdict is Verdict.UNTESTABLE:
+        if run.base[i].verdict is Verdict.NOT_APPLICABLE:
             continue
         row: dict[str, Value] = {"claim": claim.id}
         for variant, results in run.suite:

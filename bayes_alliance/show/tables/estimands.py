@@ -30,6 +30,9 @@ from bayes_alliance.show.tables.record import (
     text_column,
 )
 from bayes_alliance.show.tables.shared_columns import (
+    PRIOR_COLUMNS,
+    SHIFT_COLUMN,
+    SHIFT_NOTE,
     effect_columns,
     format_effect,
     is_slope,
@@ -64,6 +67,7 @@ def tabulate_estimands(results: StudyResults, gates: Gates) -> Table:
         shown_column("reml_df_p", "df; p"),
         shown_column("bayes", f"Bayes: median [{INTERVAL_NAME}]"),
         shown_column("p_direction", "P(direction)"),
+        SHIFT_COLUMN,
         shown_column("ess", "ESS bulk; tail"),
         shown_column("r_hat", "R-hat"),
         shown_column("ml_over", f"ML, over {over}"),
@@ -74,6 +78,7 @@ def tabulate_estimands(results: StudyResults, gates: Gates) -> Table:
         *effect_columns("ml"),
         *effect_columns("reml"),
         *summary_columns(),
+        *PRIOR_COLUMNS,
     )
     rows = [
         _estimand(results, gates, run, quantity)
@@ -85,6 +90,7 @@ def tabulate_estimands(results: StudyResults, gates: Gates) -> Table:
         f"Slopes are per unit of time ({study.time_unit}) in points of the outcome, levels in points; the "
         f"last columns give slopes times {study.horizon:g}, that is the change over {over}.",
         *describe_inference(results),
+        SHIFT_NOTE,
         "No chains: independent draws of the collapsed engine, for which R-hat has no meaning.",
     )
     return _table(results, gates, ("estimands", "Coefficients and estimands"), columns, rows, notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdicts import ORDER, Verdict
 from bayes_alliance.claims.challenges import option_labels
 from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.run import ClaimsRun
@@ -24,13 +24,13 @@ def tabulate_multiverse(run: ClaimsRun) -> Table:
     columns = (
         text_column("claim", "Claim"),
         number_column("n", "Specifications"),
-        number_column("n_untestable", "Could not be tested"),
+        number_column("n_not_applicable", "Not applicable"),
         *(
             shown_column(f"{v.name.lower()}_shown", v.value.capitalize())
             for v in Verdict
-            if v is not Verdict.UNTESTABLE
+            if v is not Verdict.NOT_APPLICABLE
         ),
-        *exact_columns(*(f"share_{v.name.lower()}" for v in Verdict if v is not Verdict.UNTESTABLE)),
+        *exact_columns(*(f"share_{v.name.lower()}" for v in Verdict if v is not Verdict.NOT_APPLICABLE)),
     )
     rows = [_share_row(share) for share in _whole_shares(run).values()]
     return _table(
@@ -54,10 +54,10 @@ def _share_row(share: Share) -> dict[str, Value]:
     row: dict[str, Value] = {
         "claim": share.claim_id,
         "n": share.n_tested,
-        "n_untestable": share.counts.get(Verdict.UNTESTABLE, 0),
+        "n_not_applicable": share.counts.get(Verdict.NOT_APPLICABLE, 0),
     }
     for verdict in Verdict:
-        if verdict is not Verdict.UNTESTABLE:
+        if verdict is not Verdict.NOT_APPLICABLE:
             value = share.share(verdict)
             row[f"{verdict.name.lower()}_shown"] = "" if math.isnan(value) else f"{100.0 * value:.0f} %"
             row[f"share_{verdict.name.lower()}"] = value
@@ -71,10 +71,10 @@ def tabulate_multiverse_options(run: ClaimsRun) -> Table:
         text_column("axis", "Choice"),
         text_column("option", "Option"),
         number_column("n", "Specifications"),
-        number_column("n_untestable", "Could not be tested"),
+        number_column("n_not_applicable", "Not applicable"),
         shown_column("supported_shown", "Supported"),
-        shown_column("weakened_shown", "Weakened"),
-        *exact_columns("share_supported", "share_weakened", "share_not_supported", "share_contradicted"),
+        shown_column("likely_shown", "Likely"),
+        *exact_columns(*(f"share_{v.name.lower()}" for v in ORDER)),
     )
     labels = option_labels(run.choices)
     kept = {column.name for column in columns}

@@ -31,6 +31,9 @@ from bayes_alliance.show.tables.record import (
     text_column,
 )
 from bayes_alliance.show.tables.shared_columns import (
+    PRIOR_COLUMNS,
+    SHIFT_COLUMN,
+    SHIFT_NOTE,
     effect_columns,
     quantity_values,
     spread_columns,
@@ -60,10 +63,12 @@ _ESTIMATES = (
     shown_column("reml", "REML: estimate(SE)"),
     shown_column("bayes", f"Bayes: median [{INTERVAL_NAME}]"),
     shown_column("p_direction", "P(direction)"),
+    SHIFT_COLUMN,
     *_END,
     *effect_columns("ml"),
     *effect_columns("reml"),
     *summary_columns(),
+    *PRIOR_COLUMNS,
 )
 _EXPLAINED = (
     *_PLACE,
@@ -78,11 +83,13 @@ _FIT = (
     *_PLACE,
     shown_column("aic", "AIC (ML)"),
     shown_column("aic_reml", "AIC (REML as SPSS counts)"),
+    shown_column("aic_common", "AIC (ML), rows of the LOO"),
     shown_column("looic", "-2 elpd, new patient, LOO (SE)"),
     *_END,
     *exact_columns(
         "aic_ml",
         "aic_spss_reml",
+        "aic_ml_loo_rows",
         "elpd_new_patient",
         "elpd_new_patient_se",
         "minus_2_elpd",
@@ -125,8 +132,8 @@ def _tabulate_estimates(results: StudyResults, gates: Gates, name: str, cells: S
         return {**quantity_values(run.quantity(cell.coefficient)), **spread_values(found)}
 
     chosen = [cell for cell in cells if cell.quantity == "estimate"]
-    notes = [*describe_inference(results), *spread_notes(results)]
-    columns = (*_ESTIMATES[:7], *spread_columns(results), *_ESTIMATES[7:])
+    notes = [*describe_inference(results), SHIFT_NOTE, *spread_notes(results)]
+    columns = (*_ESTIMATES[:8], *spread_columns(results), *_ESTIMATES[8:])
     return _table(results, gates, (name, "estimates", "ml"), chosen, columns, fill, notes)
 
 
@@ -177,7 +184,8 @@ def _tabulate_fit(results: StudyResults, gates: Gates, name: str, cells: Sequenc
     chosen = [cell for cell in cells if cell.quantity == "aic"]
     notes = (
         "AIC (ML): -2 log likelihood + 2 (fixed + covariance parameters). REML as SPSS counts: the REML "
-        "criterion + 2 covariance parameters. Both on all rows that carry the model.",
+        "criterion + 2 covariance parameters. Both on all rows that carry the model, and AIC (ML) once more on the "
+        "rows of the LOO, which are those that every model of the comparison shares.",
         "LOO: expected log predictive density of all visits of a new patient (PSIS, leave one patient out), "
         "times -2 to stand on the scale of AIC; on the rows that every model of the comparison shares, whose "
         "number stands behind it. Compare it within a comparison only (see table comparison).",
@@ -190,10 +198,19 @@ def _loo(results: StudyResults, run: ModelRun) -> dict[str, Value]:
     if not scores:
         return {}
     score = scores[0]["new_patient"]
+    (aic,) = (
+        model.aic
+        for comparison in results.comparisons
+        if comparison.scores.get(run.model.id) is scores[0]
+        for model in comparison.models
+        if model.model_id == run.model.id
+    )
     shown = format_estimate_se(-2.0 * score.elpd, 2.0 * score.se)
     again = f"; {score.n_refitted} refitted" if score.n_refitted else ""
     bad = f"; {score.n_bad_k} with k > 0.7" if score.n_bad_k else ""
     return {
+        "aic_common": format_fixed(aic, 1),
+        "aic_ml_loo_rows": aic,
         "looic": f"{shown}; {score.rows.n_rows} rows{bad}{again}",
         "elpd_new_patient": score.elpd,
         "elpd_new_patient_se": score.se,

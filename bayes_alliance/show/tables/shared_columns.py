@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from bayes_alliance.assess.summaries import Quantity, Summary
 from bayes_alliance.inference.fits import Effect
 from bayes_alliance.run.results import Spread, StudyResults
-from bayes_alliance.show.numbers import format_estimate_se, format_p, format_stars, format_summary
+from bayes_alliance.show.numbers import (
+    format_estimate_se,
+    format_fixed,
+    format_p,
+    format_stars,
+    format_summary,
+)
 from bayes_alliance.show.tables.record import Column, Value, exact_columns, shown_column
 
 _EFFECT = ("estimate", "se", "df", "p")
@@ -57,9 +65,39 @@ def format_direction(summary: Summary | None) -> str:
     return "" if summary is None else format_p(summary.p_direction)
 
 
+SHIFT_COLUMN = shown_column("shift", "ML to Bayes, in SEs")
+PRIOR_COLUMNS = exact_columns("shift_in_se", "prior_mean", "prior_sd", "prior_patients", "prior_conflict_p")
+SHIFT_NOTE = (
+    "ML to Bayes, in SEs: posterior mean less ML estimate, over its standard error. Beyond 0.5 the prior moves the "
+    "estimate, and it is marked so. The CSV adds the prior's mean and SD, how many patients it weighs as much as, and "
+    "the p value of prior-data conflict."
+)
+
+
+def format_shift(quantity: Quantity) -> str:
+    """Format how far the prior moves an estimate, and say where it does."""
+    if math.isnan(quantity.shift):
+        return ""
+    return format_fixed(quantity.shift, 2) + (" (the prior moves this)" if quantity.is_moved else "")
+
+
+def prior_values(quantity: Quantity) -> dict[str, Value]:
+    """Return the shift and the prior behind it, formatted and at full precision."""
+    prior = quantity.prior
+    return {
+        "shift": format_shift(quantity),
+        "shift_in_se": quantity.shift,
+        "prior_mean": None if prior is None else prior.prior_mean,
+        "prior_sd": None if prior is None else prior.prior_sd,
+        "prior_patients": None if prior is None else prior.patients,
+        "prior_conflict_p": None if prior is None else prior.p,
+    }
+
+
 def quantity_values(quantity: Quantity) -> dict[str, Value]:
     """Give a quantity by all three inferences, formatted and at full precision."""
     return {
+        **prior_values(quantity),
         "ml": format_effect(quantity.ml),
         "reml": format_effect(quantity.reml),
         "bayes": format_summary(quantity.bayes),

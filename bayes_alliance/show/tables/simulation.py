@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from bayes_alliance.assess.verdicts import ORDER
 from bayes_alliance.show.numbers import count_decimals, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.record import (
     Column,
@@ -33,12 +34,7 @@ _HEADINGS = {
     "type_s": "Type S: wrong sign among these",
     "type_m": "Type M: exaggeration among these",
 }
-_VERDICTS = {
-    "matters": "Verdict: matters",
-    "direction": "Verdict: direction only",
-    "undecided": "Verdict: undecided",
-    "negligible": "Verdict: negligible",
-}
+_VERDICTS = {verdict.name.lower(): f"Verdict: {verdict.value}" for verdict in ORDER}
 _NUMBERS = (
     *(shown_column(name, heading) for name, heading in {**_HEADINGS, **_VERDICTS}.items()),
     *exact_columns(*(f"{name}{end}" for name in (*MEASURES, *_VERDICTS) for end in ("_value", "_error"))),
@@ -205,10 +201,10 @@ def tabulate_performance(
         rows.append(row)
     smallest = setting.smallest.get(setting.primary.name)
     verdicts = (
-        f"Verdicts: the 95 % interval lies beyond {smallest * setting.unit(setting.primary.name):g} points (matters), "
-        "excludes zero but not that (direction only), lies within it either way (negligible), or neither (undecided)."
-        if smallest is not None
-        else "Verdicts: the interval excludes zero (direction) or not (undecided); no smallest difference is stated."
+        "Verdicts: how often each is given, by the rules for claims, on the claim that the effect has the direction of "
+        "the true values, with a smallest difference that matters of "
+        f"{(smallest or 0.0) * setting.unit(setting.primary.name):g} points. Where even the largest true value rarely "
+        "gives 'supported', the design cannot reach it."
     )
     return _table(
         table_id,
