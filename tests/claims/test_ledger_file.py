@@ -75,6 +75,9 @@ def test_every_smallest_difference_is_declared(folmo: Study, ledger: Ledger) -> 
     for claim, part in ledger.parts:
         if part.relation == "exceeds":
             assert part.value > 0.0, (claim.id, part.id)
+        elif part.quantity == "explained":
+            # "Explained some" asks for more than nothing.
+            assert part.value == 0.0 and part.relation == "above", (claim.id, part.id)
         elif part.quantity != "largest":
             assert part.smallest > 0.0, (claim.id, part.id)
         if part.quantity == "effect":

@@ -138,7 +138,7 @@ def test_more_rounding_wider_band(folmo: Study) -> None:
 def test_values_lie_in_their_bands(folmo: Study) -> None:
     """Of every printed cell and prior, the mixture's mean and probabilities lie in their bands."""
     found = cell_posteriors(folmo)
-    assert len({one_of.prior for one_of in found}) == 5
+    assert len({one_of.prior for one_of in found}) == 6
     for one_of in found:
         for name in ("mean", "p_direction", "p_beyond", "p_rope", "log_bayes_factor"):
             banded = getattr(one_of, name)
