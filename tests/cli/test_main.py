@@ -24,8 +24,7 @@ from bayes_alliance.assess.loo import Score
 from bayes_alliance.cli.main import main
 from bayes_alliance.inference.engines import fit_posterior
 from bayes_alliance.inference.fits import PosteriorFit
-from bayes_alliance.run import fitter as fitting
-from bayes_alliance.run import score_model
+from bayes_alliance.run import fitter, score_model
 from bayes_alliance.study.load_study import models_folder
 
 MEDICATION = models_folder() / "medication"
@@ -390,7 +389,7 @@ def _like_nuts(**planted: Any) -> Any:
 
 
 def _gates(capsys: pytest.CaptureFixture[str], small_file: Path, **planted: Any) -> tuple[int, str]:
-    with mock.patch.object(fitting, "fit_posterior", _like_nuts(**planted)):
+    with mock.patch.object(fitter, "fit_posterior", _like_nuts(**planted)):
         code, out, err = _run(capsys, "fit", "medication", "--data", small_file, "--model", "growth")
     assert "sigma" in out
     return code, err
@@ -481,7 +480,7 @@ def test_a_check_that_could_not_be_made_is_said_and_does_not_pass_silently(
     code, err = _gates(capsys, small_file, energy=None)
     assert code == 0
     assert "check not made: growth: E-BFMI" in err
-    with mock.patch.object(fitting, "fit_posterior", _like_nuts(energy=None)):
+    with mock.patch.object(fitter, "fit_posterior", _like_nuts(energy=None)):
         _, out, _ = _run(
             capsys,
             "reanalyse",
@@ -500,7 +499,7 @@ def test_ctrl_c_exits_with_130_and_a_word(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, small_file: Path
 ) -> None:
     """What was stored stays for the next run."""
-    with mock.patch.object(fitting, "fit_posterior", side_effect=KeyboardInterrupt):
+    with mock.patch.object(fitter, "fit_posterior", side_effect=KeyboardInterrupt):
         code, out, err = _run(
             capsys, "reanalyse", "medication", "--data", small_file, "--out", tmp_path / "out"
         )
@@ -515,7 +514,7 @@ def test_a_disk_that_cannot_be_written_gives_one_clean_line(
     """Exit code 1, the system's words and the file."""
     error = OSError(number, os.strerror(number), str(tmp_path / "x.nc"))
     arguments = ("--engine", "collapsed", "--models", "growth", "--quiet", "--out", tmp_path / "out")
-    with mock.patch.object(fitting, "store_fit", side_effect=error):
+    with mock.patch.object(fitter, "store_fit", side_effect=error):
         code, out, err = _run(capsys, "reanalyse", "medication", "--data", small_file, *arguments)
     assert (code, out) == (1, "")
     assert err == f"bayes-alliance: {os.strerror(number)}: {tmp_path / 'x.nc'}\n"

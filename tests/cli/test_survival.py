@@ -185,7 +185,7 @@ def test_one_run_waits_for_the_other_and_a_dead_one_holds_nobody_up(tmp_path: Pa
     script = f"""
 import time
 from pathlib import Path
-from bayes_alliance.whole_files import alone_in
+from bayes_alliance.runtime.files import alone_in
 with alone_in(Path({str(tmp_path)!r})):
     print("locked", flush=True)
     time.sleep(60)

@@ -14,7 +14,7 @@ from bayes_alliance.cohorts.rebuild import rebuild_cohort
 from bayes_alliance.cohorts.scorecard import score_cohort
 from bayes_alliance.cohorts.store import read_cohort
 from bayes_alliance.data.rows import StudyData, read_data
-from bayes_alliance.dev import cohort_truth as truth
+from bayes_alliance.dev import cohort_truth
 from bayes_alliance.dev.cohort_truth import (
     SpannedCase,
     TruthCheck,
@@ -188,7 +188,7 @@ def test_a_simulated_study_is_rebuilt_from_its_table(tmp_path: Path) -> None:
 
 def test_a_study_whose_cohorts_miss_their_table_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is named with how many of its cohorts print the table, and no case comes of it."""
-    monkeypatch.setattr(truth, "_rebuild", lambda table, seed, index: None)
+    monkeypatch.setattr(cohort_truth, "_rebuild", lambda table, seed, index: None)
     found = check_truth([2_000_001], count=2)
     assert (found.cases, found.left_out) == ((), ((2_000_001, 0),))
 

@@ -98,7 +98,8 @@ def test_a_byte_off_the_path_keeps_what_is_stored(store: str, copy: Path) -> Non
 TASKS = """
 import sys
 from pathlib import Path
-from bayes_alliance.parallel import Task, run_tasks
+from bayes_alliance.runtime.task_store import Task
+from bayes_alliance.runtime.tasks import run_tasks
 sys.path.insert(0, {folder!r})
 from task import double
 lines = []

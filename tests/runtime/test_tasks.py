@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bayes_alliance.errors import AllianceError, InputError, MissingPackageError
-from bayes_alliance.runtime import tasks as parallel
+from bayes_alliance.runtime import task_runners
 from bayes_alliance.runtime.digest import code_digest
 from bayes_alliance.runtime.task_store import Task, Workers
 from bayes_alliance.runtime.tasks import format_failures, run_tasks
@@ -138,7 +138,8 @@ def test_a_resumed_run_redoes_nothing_and_another_record_everything(tmp_path: Pa
 SCRIPT = """
 import sys
 from pathlib import Path
-from bayes_alliance.parallel import Task, Workers, run_tasks
+from bayes_alliance.runtime.task_store import Task, Workers
+from bayes_alliance.runtime.tasks import run_tasks
 from tests import parallel_tasks
 store, marks, scheduler = sys.argv[1:]
 tasks = [Task(key=f"part-{seed}", arguments=(seed, 5, marks, 0.3)) for seed in range(6)]
@@ -322,7 +323,7 @@ def test_cancelled_futures_are_asked_for_again(
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong address is the user's to mend: exit code 2, with what would have been right."""
-    monkeypatch.setattr(parallel, "_CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(task_runners, "_CONNECT_SECONDS", 0.5)
     with pytest.raises(InputError, match=r"(?s)--scheduler.*no scheduler answers") as caught:
         run_tasks(parallel_tasks.draw, draw_tasks(1), workers=Workers(scheduler="tcp://127.0.0.1:9"))
     assert caught.value.exit_code == 2
