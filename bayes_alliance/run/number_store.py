@@ -25,6 +25,7 @@ from bayes_alliance.assess.engine_agreement import Agreement
 from bayes_alliance.assess.explained_variation import ExplainedVariation
 from bayes_alliance.assess.loo import Score
 from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
+from bayes_alliance.assess.prior_conflict import PriorConflict
 from bayes_alliance.assess.summaries import Quantity, Summary
 from bayes_alliance.inference.fits import Effect, MixedFit, RowsUsed
 from bayes_alliance.inference.ml import LikelihoodRatio
@@ -48,6 +49,7 @@ _RECORDS = {
         ModelNumbers,
         PredictiveResult,
         PredictiveStatistic,
+        PriorConflict,
         Quantity,
         RowsUsed,
         Score,

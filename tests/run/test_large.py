@@ -20,7 +20,7 @@ from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.priors import coefficient_priors
 from bayes_alliance.inference.statistics import summarise
-from bayes_alliance.run.large import reduction, source
+from bayes_alliance.run.large import reduction, source, sums
 from bayes_alliance.run.large.fit import fit_large
 from bayes_alliance.run.large.gather import LargeData, reduce_file
 from bayes_alliance.run.large.sums import number_patterns
@@ -274,7 +274,7 @@ def test_equal_patterns_meet_and_different_ones_do_not() -> None:
 
 def test_colliding_hashes_are_sorted_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should two patterns have one hash, their rows themselves decide."""
-    monkeypatch.setattr(reduction, "_hash", lambda rows: np.zeros(len(rows), dtype=np.uint64))
+    monkeypatch.setattr(sums, "_hash", lambda rows: np.zeros(len(rows), dtype=np.uint64))
     index, first = number_patterns(np.array([[2.0], [1.0], [2.0]]))
     assert index.tolist() == [0, 1, 0] and first.tolist() == [0, 1]
 
