@@ -86,14 +86,20 @@ def read_cell(rule: StarRule, cell: PrintedCell) -> PBounds:
     return read_stars(rule, cell.stars)
 
 
-def bound_t(p: PBounds, df_low: float) -> TBounds:
+def bound_t(p: PBounds, df_low: float, df_high: float = math.inf) -> TBounds:
     """Turn bounds on a two-sided p into the widest bounds on ``|t|`` that any degrees of freedom give.
 
-    The lower bound is that of the Normal, the upper one that of t on ``df_low``, the fewest.
+    The lower bound is that of t on ``df_high`` (the Normal, where there is no limit), the upper one that of t
+    on ``df_low``, the fewest.
     """
-    low = 0.0 if p.high >= 1.0 else float(-special.ndtri(p.high / 2.0))
-    high = math.inf if p.low <= 0.0 else float(-special.stdtrit(df_low, p.low / 2.0))
+    low = 0.0 if p.high >= 1.0 else _size(df_high, p.high)
+    high = math.inf if p.low <= 0.0 else _size(df_low, p.low)
     return TBounds(low=low, high=high)
+
+
+def _size(df: float, p: float) -> float:
+    """Size of a test statistic with a two-sided p."""
+    return float(-special.ndtri(p / 2.0)) if math.isinf(df) else float(-special.stdtrit(df, p / 2.0))
 
 
 def p_range(low_t: float, high_t: float, df_low: float) -> tuple[float, float]:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Self
 
-Rounding = Literal["half_up", "half_even", "either"]
-CellKind = Literal["number", "not_significant", "reference"]
+Rounding = Literal["half_up", "half_even", "either", "truncated", "any"]
+CellKind = Literal["number", "not_significant", "reference", "blank"]
+SpreadKind = Literal["", "se", "sd"]
+TestKind = Literal["t", "z", "f", "chi2"]
 MINUS_SIGNS = "-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
 STARS = "*\u2217\uff0a\u22c6"
 MAX_STARS = 4
@@ -33,6 +35,10 @@ _P_VALUE = re.compile(
 
 class PrintedError(ValueError):
     """A string that is no printed cell of its kind; the message says what was expected."""
+
+
+class UndecidedError(PrintedError):
+    """A text with more than one reading; the message says which they are and how to decide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +104,13 @@ class PrintedNumber:
         The digits, trailing zeros kept.
     negative_zero : bool
         Whether a minus stands before zero, which tells the sign of what was rounded.
+    rule : str
+        Rounding rule that its table states; empty for that of the publication.
     """
 
     value: Decimal
     negative_zero: bool = False
+    rule: Rounding | Literal[""] = ""
 
     @property
     def decimals(self) -> int:
@@ -115,23 +124,28 @@ class PrintedNumber:
 
         Parameters
         ----------
-        rounding : {"half_up", "half_even", "either"}
-            What happens to a tie: away from zero, to the even digit, or not known (then either).
+        rounding : {"half_up", "half_even", "either", "truncated", "any"}
+            What happens to a tie: away from zero, to the even digit, or not known (then either); ``truncated``
+            where digits were cut off, ``any`` where they were rounded or cut off. A rule of the number's own
+            table goes first.
 
         Returns
         -------
         Interval
         """
+        rule = self.rule or rounding
         half = Decimal(5).scaleb(-self.decimals - 1)
         lower, upper = self.value - half, self.value + half
+        if rule in ("truncated", "any"):
+            return self._cut_off(half, rounded_too=rule == "any")
         if self.value == 0:
-            ties = rounding != "half_up"
+            ties = rule != "half_up"
             if self.negative_zero:
                 return Interval(lower=lower, upper=Decimal(0), lower_closed=ties, upper_closed=False)
             return Interval(lower=lower, upper=upper, lower_closed=ties, upper_closed=ties)
         even = self.value.scaleb(self.decimals) % 2 == 0
-        inner = rounding == "either" or (rounding == "half_up") or even
-        outer = rounding == "either" or (rounding == "half_even" and even)
+        inner = rule == "either" or (rule == "half_up") or even
+        outer = rule == "either" or (rule == "half_even" and even)
         positive = self.value > 0
         return Interval(
             lower=lower,
@@ -140,6 +154,90 @@ class PrintedNumber:
             upper_closed=outer if positive else inner,
         )
 
+    def _cut_off(self, half: Decimal, *, rounded_too: bool) -> Interval:
+        """Give the set of values that print like this when digits are cut off (or rounded, if that too)."""
+        step, inner = 2 * half, half if rounded_too else Decimal(0)
+        if self.value == 0:
+            upper = Decimal(0) if self.negative_zero else step
+            return Interval(lower=-step, upper=upper, lower_closed=False, upper_closed=False)
+        if self.value > 0:
+            return Interval(lower=self.value - inner, upper=self.value + step, upper_closed=False)
+        return Interval(lower=self.value - step, upper=self.value + inner, lower_closed=False)
+
+    def outward(self, side: Literal["lower", "upper"]) -> Interval:
+        """Give the set of limits that print like this when an interval is rounded outwards."""
+        step = Decimal(1).scaleb(-self.decimals)
+        if side == "lower":
+            return Interval(lower=self.value, upper=self.value + step, upper_closed=False)
+        return Interval(lower=self.value - step, upper=self.value, lower_closed=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedP:
+    """A statement about a p value: the set it leaves (``< 0.05``, ``> 0.1``, ``= 0.11``).
+
+    Parameters
+    ----------
+    sign : str
+        ``<``, ``>`` or ``=``.
+    interval : Interval
+        What it leaves of a two-sided p value; of a one-sided one where ``tails`` is 1.
+    text : str
+        The statement as it is repeated to a reader.
+    tails : {1, 2}
+        Whether the test was one-sided or two-sided.
+    """
+
+    sign: str
+    interval: Interval
+    text: str = ""
+    tails: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedRange:
+    """Two printed limits: a confidence or credible interval, or a range of quartiles.
+
+    Parameters
+    ----------
+    lower, upper : PrintedNumber
+        Limits as printed.
+    level : Decimal or None
+        Level of an interval (0.95); None for quartiles.
+    outward : bool
+        Whether its limits were rounded outwards.
+    """
+
+    lower: PrintedNumber
+    upper: PrintedNumber
+    level: Decimal | None = None
+    outward: bool = False
+
+    def ends(self, rounding: Rounding) -> tuple[Interval, Interval]:
+        """Give the sets of lower and upper limits that print like this."""
+        if self.outward:
+            return self.lower.outward("lower"), self.upper.outward("upper")
+        return self.lower.interval(rounding), self.upper.interval(rounding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrintedTest:
+    """A printed test statistic.
+
+    Parameters
+    ----------
+    kind : {"t", "z", "f", "chi2"}
+        Its reference distribution.
+    value : PrintedNumber
+        As printed.
+    df : tuple of PrintedNumber
+        Degrees of freedom: none, one, or those of numerator and denominator.
+    """
+
+    kind: TestKind
+    value: PrintedNumber
+    df: tuple[PrintedNumber, ...] = ()
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedCell:
@@ -147,28 +245,42 @@ class PrintedCell:
 
     Parameters
     ----------
-    kind : {"number", "not_significant", "reference"}
-        Whether it holds a number, ``ns`` or ``Reference``.
+    kind : {"number", "not_significant", "reference", "blank"}
+        Whether it holds a number, ``ns``, ``Reference``, or a dash that stands for nothing.
     value : PrintedNumber or None
         The number.
     spread : PrintedNumber or None
         What stands in brackets behind it: a standard error or a standard deviation.
     stars : int
         How many.
+    spread_kind : {"", "se", "sd"}
+        What the spread is where the cell or the legend of its table says so.
+    ci : PrintedRange or None
+        Interval beside the number, or quartiles beside a median.
+    tests : tuple of PrintedTest
+        Test statistics.
+    df : PrintedNumber or None
+        Degrees of freedom that stand by themselves.
+    p : tuple of PrintedP
+        Statements about p: in the cell itself, or by a mark that the legend explains.
+    total, percent : PrintedNumber or None
+        Of a count: of how many, and its percentage.
+    marks : tuple of str
+        Daggers and letters.
     """
 
     kind: CellKind
     value: PrintedNumber | None = None
     spread: PrintedNumber | None = None
     stars: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrintedP:
-    """A statement about a p value: the set it leaves (``< 0.05``, ``> 0.1``, ``= 0.11``)."""
-
-    sign: str
-    interval: Interval
+    spread_kind: SpreadKind = ""
+    ci: PrintedRange | None = None
+    tests: tuple[PrintedTest, ...] = ()
+    df: PrintedNumber | None = None
+    p: tuple[PrintedP, ...] = ()
+    total: PrintedNumber | None = None
+    percent: PrintedNumber | None = None
+    marks: tuple[str, ...] = ()
 
 
 def parse_number(text: str) -> PrintedNumber:
