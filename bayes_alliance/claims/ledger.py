@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayes_alliance.assess.verdicts import Combine, Relation
+from bayes_alliance.study.printed_text import PrintedText
 
 Quantity = Literal["effect", "spread", "explained", "largest", "share", "mean", "change"]
 Which = Literal["intercept", "slope"]
@@ -55,7 +56,7 @@ class Part:
         v and δ, in ``unit``.
     unit : str
         Of the quantity, for a reader.
-    printed : tuple of str
+    printed : tuple of PrintedText
         For *share* and *change*: numbers as printed that stand in no cell, per cent by group or mean(SD) by time.
     printed_n : tuple of int
         Patients behind them.
@@ -78,7 +79,7 @@ class Part:
     value: float = 0.0
     smallest: float = 0.0
     unit: str = ""
-    printed: tuple[str, ...] = ()
+    printed: tuple[PrintedText, ...] = ()
     printed_n: tuple[int, ...] = ()
 
     @property

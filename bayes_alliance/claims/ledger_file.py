@@ -19,7 +19,7 @@ from bayes_alliance.claims.ledger import MODEL_QUANTITIES, Claim, Ledger, Part, 
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.formula import FormulaError, parse_formula
 from bayes_alliance.study.load_study import read_toml
-from bayes_alliance.study.printed_cell import check_printed
+from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Model, Study
 from bayes_alliance.study.toml_reader import TableReader
 from bayes_alliance.study.validate_cells import coefficient_fault
@@ -155,6 +155,7 @@ def _part(study: Study, reader: TableReader, defaults: Mapping[str, float], part
     for key in _NEEDED[quantity]:
         if key not in reader.table:
             reader.complain("the key is missing", key)
+    kind = "percent" if quantity == "share" else "mean_sd"
     raw = Part(
         id=part_id,
         label=reader.text("label", default=""),
@@ -173,7 +174,7 @@ def _part(study: Study, reader: TableReader, defaults: Mapping[str, float], part
         value=reader.number("value", default=0.0),
         smallest=reader.number("smallest", default=0.0, above=-1e-12),
         unit=reader.text("unit", default=""),
-        printed=reader.texts("printed"),
+        printed=tuple(PrintedText(printed=text, quantity=kind) for text in reader.texts("printed")),
         printed_n=_whole_numbers(reader, "printed_n"),
     )
     return _completed(study, raw, defaults, reader)
@@ -344,13 +345,11 @@ def _check_patient_part(study: Study, part: Part, where: str) -> Iterator[Proble
         yield Problem(what="neither 'variable' nor 'printed'", where=where)
     if not part.printed:
         return
-    kind = "percent" if part.quantity == "share" else "mean_sd"
     count = (2 if part.by else 1) if part.quantity == "share" else 2
     if len(part.printed) != count or len(part.printed_n) not in (1, count):
         what = f"{count} printed number(s) and the patients behind them are needed"
         yield Problem(what=what, where=f"{where}, keys 'printed' and 'printed_n'")
     for text in part.printed:
-        if expected := check_printed(text, kind):
-            yield Problem(
-                what="malformed", where=f"{where}, key 'printed'", got=repr(text[:40]), allowed=expected
-            )
+        if text.fault:
+            got = repr(text.printed[:40])
+            yield Problem(what="malformed", where=f"{where}, key 'printed'", got=got, allowed=text.fault)

@@ -18,7 +18,7 @@ from bayes_alliance.claims.ledger import Part
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.published.patient_counts import group_sizes, groups
-from bayes_alliance.study.printed_cell import parse_cell
+from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Cell, Study
 
 JEFFREYS = 0.5
@@ -152,9 +152,12 @@ def draw_printed_patients(
     """
     if part.quantity == "change":
         return _draw_printed_change(part, count, rng)
-    texts, sizes = (part.printed, part.printed_n) if part.printed else _cells(study, part)
+    texts: Sequence[Cell | PrintedText] = part.printed
+    sizes = part.printed_n
+    if not part.printed:
+        texts, sizes = _cells(study, part)
     sizes = sizes * len(texts) if len(sizes) == 1 else sizes
-    said = " and ".join(texts)
+    said = " and ".join(text.printed for text in texts)
     if part.quantity == "share":
         counts = [Count(k=round(_value(text) * n / 100.0), n=n) for text, n in zip(texts, sizes, strict=True)]
         if not part.by and len(counts) > 1:
@@ -174,10 +177,14 @@ def _draw_printed_change(part: Part, count: int, rng: np.random.Generator) -> tu
         raise CannotTell("means at both times are not printed")
     n = part.printed_n[0]
     first, last = (Moments(mean=_value(text), sd=_spread(text), n=n) for text in part.printed)
-    return _draw_mean(last, count, rng) - _draw_mean(first, count, rng), " to ".join(part.printed), n
+    return (
+        _draw_mean(last, count, rng) - _draw_mean(first, count, rng),
+        " to ".join(text.printed for text in part.printed),
+        n,
+    )
 
 
-def _cells(study: Study, part: Part) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _cells(study: Study, part: Part) -> tuple[tuple[Cell, ...], tuple[int, ...]]:
     """Find the descriptive cells of a variable, group by group, with the patients behind each."""
     if part.by and part.by != study.descriptive_group:
         raise CannotTell(f"nothing is printed by {part.by}")
@@ -188,7 +195,7 @@ def _cells(study: Study, part: Part) -> tuple[tuple[str, ...], tuple[int, ...]]:
         known = group_sizes(study, group)
         if cell is None or not known:
             raise CannotTell("not printed")
-        texts.append(cell.printed)
+        texts.append(cell)
         sizes.append(known[-1])
     if not texts:
         raise CannotTell("not printed")
@@ -200,14 +207,14 @@ def _cell(study: Study, variable: str, group: str, quantity: str) -> Cell | None
     return found[0] if found else None
 
 
-def _value(text: str) -> float:
-    value = parse_cell(text).value
+def _value(text: Cell | PrintedText) -> float:
+    value = text.parsed.value
     assert value is not None
     return float(value.value)
 
 
-def _spread(text: str) -> float:
-    spread = parse_cell(text).spread
+def _spread(text: Cell | PrintedText) -> float:
+    spread = text.parsed.spread
     assert spread is not None
     return float(spread.value)
 

@@ -30,7 +30,6 @@ from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.run.plan import PlannedModel, plan_model
 from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.records import Source, Study
 
 _STARTS = 2
@@ -268,8 +267,8 @@ def _moments(
     patient = roster.visits["patient"].to_numpy()[observed]
     both = np.intersect1d(patient[stage == 0], patient[stage == 2])
     found = []
-    for at, said in ((0, end.baseline), (2, end.discharge)):
-        printed = parse_cell(said)
+    for at, stated in ((0, end.baseline), (2, end.discharge)):
+        printed, said = stated.parsed, stated.printed
         assert printed.value is not None and printed.spread is not None
         rounding = study.publication.rounding
         found.append(

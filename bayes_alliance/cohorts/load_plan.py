@@ -24,7 +24,7 @@ from bayes_alliance.cohorts.plan import (
     check_plan,
 )
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.study.printed_cell import check_printed
+from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Study
 from bayes_alliance.study.toml_reader import TableReader
 
@@ -179,13 +179,12 @@ def _end(name: str, reader: TableReader) -> EndPlan:
         below=reader.number("below"),
         n_below=_count(reader, "n_below"),
         among=reader.numbers_by_name("among"),
-        baseline=reader.text("baseline"),
-        discharge=reader.text("discharge"),
+        baseline=PrintedText(printed=reader.text("baseline"), quantity="mean_sd"),
+        discharge=PrintedText(printed=reader.text("discharge"), quantity="mean_sd"),
     )
-    for key in ("baseline", "discharge"):
-        expected = check_printed(str(reader.table.get(key, "")), "mean_sd")
-        if expected:
-            reader.complain("no printed mean and SD", key, allowed=expected)
+    for key, stated in (("baseline", plan.baseline), ("discharge", plan.discharge)):
+        if stated.fault:
+            reader.complain("no printed mean and SD", key, allowed=stated.fault)
     reader.finish()
     return plan
 

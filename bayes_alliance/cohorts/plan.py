@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Literal
 
 from bayes_alliance.errors import Problem
+from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Study
 
 CovariateKind = Literal["binary", "gamma", "integer", "zero_or_uniform"]
@@ -98,7 +99,7 @@ class EndPlan:
         how many patients end below it, of whom
     among : tuple of (str, float)
         as many as stated are in each named subgroup.
-    baseline, discharge : str
+    baseline, discharge : PrintedText
         Mean and SD at either time of the patients assessed at both, as printed: ``25.9(7.9)``.
     """
 
@@ -106,8 +107,8 @@ class EndPlan:
     below: float
     n_below: int
     among: Numbers
-    baseline: str
-    discharge: str
+    baseline: PrintedText
+    discharge: PrintedText
 
 
 @dataclass(frozen=True, kw_only=True)

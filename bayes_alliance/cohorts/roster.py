@@ -19,7 +19,6 @@ from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.ml import compare_means
 from bayes_alliance.published.count_checks import percent_of, possible_counts
 from bayes_alliance.published.stars import PBounds, read_stars, read_unmarked, star_rule
-from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.records import Cell, Study
 
 Floats = NDArray[np.float64]
@@ -116,7 +115,7 @@ def _wanted_p(study: Study, cells: list[Cell]) -> PBounds:
     if not cells:
         return PBounds()
     rule = star_rule(study.publication, cells[0].table)
-    stars = max(parse_cell(cell.printed).stars for cell in cells)
+    stars = max(cell.parsed.stars for cell in cells)
     return read_stars(rule, stars) if stars else read_unmarked(rule)
 
 
@@ -199,7 +198,7 @@ def _values(
     values = np.clip(np.round(noise * sd + mean), plan.minimum, plan.maximum)
     if cell is None or cell.quantity != "mean_sd":
         return values
-    printed = parse_cell(cell.printed)
+    printed = cell.parsed
     assert printed.value is not None and printed.spread is not None
     rounding = study.publication.rounding
     intervals = printed.value.interval(rounding).ends, printed.spread.interval(rounding).ends

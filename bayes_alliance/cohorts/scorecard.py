@@ -26,7 +26,7 @@ from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.published.stars import PBounds, read_stars, read_unmarked, star_rule
 from bayes_alliance.run.plan import PlannedModel, plan_model
 from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.printed_cell import Interval, parse_cell
+from bayes_alliance.study.printed_cell import Interval
 from bayes_alliance.study.records import Cell, Study
 
 _ROUNDING = 1e-9
@@ -205,7 +205,7 @@ def _score_descriptive(study: Study, found: Descriptive | None, index: int, cell
         achieved = math.nan if value is None else value.percent
         yield _line(place, cell.printed, "percent", percent_of(study, cell), achieved)
         return
-    printed = parse_cell(cell.printed)
+    printed = cell.parsed
     for kind, number in (("mean", printed.value), ("sd", printed.spread)):
         if number is not None:
             achieved = math.nan if value is None else getattr(value, kind)
@@ -230,7 +230,7 @@ def _line(
 
 def _score_test(study: Study, found: Descriptive | None, table: str, row: str, cells: Sequence[Cell]) -> Line:
     rule = star_rule(study.publication, table)
-    stars = max(parse_cell(cell.printed).stars for cell in cells)
+    stars = max(cell.parsed.stars for cell in cells)
     bounds: PBounds = read_stars(rule, stars) if stars else read_unmarked(rule)
     return Line(
         place=f"{table}: {row}",
@@ -272,7 +272,7 @@ def _score_counts(study: Study, data: StudyData) -> Iterator[Line]:
         present = data.rows[assessed].notna().any(axis=1)
         number = present.groupby(data.rows[study.patient]).sum()
         fact = facts[publication.assessments]
-        parsed = parse_cell(fact.printed)
+        parsed = fact.parsed
         for kind, stated, achieved in (
             ("mean", parsed.value, float(number.mean())),
             ("sd", parsed.spread, float(number.std())),
@@ -288,11 +288,11 @@ def _score_end(study: Study, data: StudyData, end: EndPlan) -> Iterator[Line]:
     first = rows[rows[study.time] == 0.0].set_index(study.patient)[end.outcome]
     last = rows[rows[study.time] == study.horizon].set_index(study.patient)[end.outcome]
     both = first.index.intersection(last.index)
-    for said, at, values in (
+    for stated, at, values in (
         (end.baseline, "baseline", first.loc[both]),
         (end.discharge, "discharge", last.loc[both]),
     ):
-        printed = parse_cell(said)
+        printed, said = stated.parsed, stated.printed
         for kind, number, achieved in (
             ("mean", printed.value, float(values.mean())),
             ("sd", printed.spread, float(values.std())),

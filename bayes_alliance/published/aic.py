@@ -18,7 +18,7 @@ import numpy as np
 
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.study.formula import Formula, parse_formula
-from bayes_alliance.study.printed_cell import Interval, parse_cell
+from bayes_alliance.study.printed_cell import Interval
 from bayes_alliance.study.records import Cell, Model, Study
 
 
@@ -87,7 +87,7 @@ def aic_changes(study: Study, *, only_reference: bool = False) -> Iterator[AicCh
 
 
 def _printed(study: Study, cell: Cell) -> Interval:
-    value = parse_cell(cell.printed).value
+    value = cell.parsed.value
     assert value is not None
     return value.interval(study.publication.rounding)
 

@@ -9,8 +9,12 @@ from bayes_alliance.published.aic_checks import check_aics
 from bayes_alliance.published.count_checks import check_counts
 from bayes_alliance.published.estimate_checks import check_estimates, check_explained, check_text
 from bayes_alliance.published.findings import AuditVerdict, Finding
+from bayes_alliance.published.fit_checks import check_fit
 from bayes_alliance.published.group_checks import check_groups
+from bayes_alliance.published.part_checks import check_parts
 from bayes_alliance.published.printed_effects import printed_effects
+from bayes_alliance.published.spread_checks import check_spreads
+from bayes_alliance.published.variance_checks import check_variances
 from bayes_alliance.study.records import Study
 
 
@@ -50,6 +54,10 @@ def audit_study(study: Study) -> Audit:
             *check_counts(study),
             *check_groups(study),
             *check_estimates(study, effects),
+            *check_parts(study),
+            *check_spreads(study),
+            *check_fit(study),
+            *check_variances(study),
             *check_aics(study, effects),
             *check_explained(study),
             *check_text(study, effects),

@@ -22,9 +22,15 @@ from itertools import combinations
 
 from scipy import special
 
-from bayes_alliance.printed import Interval, PrintedCell, PrintedNumber, PrintedP, PrintedTest, Rounding
-from bayes_alliance.published.region import Plane, Region, build_region
-from bayes_alliance.published.stars import PBounds, TBounds, bound_t
+from bayes_alliance.published.rounding_region import Plane, Region, build_region
+from bayes_alliance.published.stars import PBounds, TBounds, bound_t, two_sided
+from bayes_alliance.study.printed_cell import (
+    Interval,
+    PrintedCell,
+    PrintedNumber,
+    PrintedTest,
+    Rounding,
+)
 
 SLACK = 1e-9
 
@@ -79,7 +85,11 @@ def constrain(
         found.append(Constraint(part="SE", planes=((0.0, 1.0, high), (0.0, -1.0, -max(low, 0.0)))))
     if parsed.ci is not None and parsed.ci.level is not None:
         ends = parsed.ci.ends(rounding)
-        found.append(Constraint(part="interval", planes=_interval(ends, float(parsed.ci.level), df)))
+        if parsed.ci.symmetric:
+            planes = _interval(ends, float(parsed.ci.level), df)
+        else:
+            planes = ((1.0, 0.0, ends[1].ends[1]), (-1.0, 0.0, -ends[0].ends[0]))
+        found.append(Constraint(part="interval", planes=planes))
     found += [one for test in parsed.tests if (one := _test(test, rounding)) is not None]
     found += [Constraint(part="p", t=bound_t(two_sided(p), *df)) for p in parsed.p]
     if marking is not None:
@@ -98,13 +108,6 @@ def degrees_of_freedom(parsed: PrintedCell, df: tuple[float, float]) -> tuple[fl
         return df
     low, high = stated[0].interval().ends
     return max(low, 1.0), max(high, 1.0)
-
-
-def two_sided(p: PrintedP) -> PBounds:
-    """Give the two-sided p values that a statement leaves; a one-sided p is half of one of them."""
-    low, high = p.interval.ends
-    factor = 2.0 if p.tails == 1 else 1.0
-    return PBounds(low=min(1.0, factor * low), high=min(1.0, factor * high))
 
 
 def _interval(ends: tuple[Interval, Interval], level: float, df: tuple[float, float]) -> tuple[Plane, ...]:

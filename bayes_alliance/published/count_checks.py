@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from bayes_alliance.published.findings import AuditVerdict, Finding
 from bayes_alliance.published.patient_counts import count_of, fact, group_sizes, groups
-from bayes_alliance.study.printed_cell import Interval, parse_cell
+from bayes_alliance.study.printed_cell import Interval
 from bayes_alliance.study.publication import Fact, SumRule
 from bayes_alliance.study.records import Cell, Study
 
@@ -24,7 +24,7 @@ def possible_counts(share: Interval, total: int) -> list[int]:
 
     Examples
     --------
-    >>> from bayes_alliance.study.printed_cell import parse_number
+    >>> from bayes_alliance.study.number_text import parse_number
     >>> [possible_counts(parse_number(text).interval(), n) for text, n in (("43", 148), ("71", 64))]
     [[63, 64], []]
     """
@@ -54,7 +54,7 @@ def _described(item: Fact) -> str:
 
 def percent_of(study: Study, item: Cell | Fact) -> Interval:
     """Give the interval of a printed percentage."""
-    value = parse_cell(item.printed).value
+    value = item.parsed.value
     assert value is not None
     return value.interval(study.publication.rounding)
 
@@ -183,7 +183,7 @@ def _check_share(study: Study, item: Fact) -> Finding:
 
 
 def _check_mean(study: Study, item: Fact) -> Finding:
-    value = parse_cell(item.printed).value
+    value = item.parsed.value
     assert value is not None
     interval = value.interval(study.publication.rounding)
     totals = [count_of(study, fact(study, name)) for name in item.of]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
+from bayes_alliance.published.constraints import constrain, t_range
 from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.printed_effects import PrintedEffect, effect_weights, fewest_df
 from bayes_alliance.published.rounding_region import build_region
@@ -20,7 +22,8 @@ from bayes_alliance.published.stars import (
     read_unmarked,
     star_rule,
 )
-from bayes_alliance.study.printed_cell import Interval, parse_cell
+from bayes_alliance.study.printed_cell import Interval
+from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import Study
 
 _ROUNDING = "the program's own p value rests on more digits than the table"
@@ -52,10 +55,18 @@ def t_of_digits(study: Study, effect: PrintedEffect) -> tuple[float, float] | No
     """Range of the test statistic that the digits alone allow; None without a standard error."""
     ends = _ends(study, effect)
     if ends is None or ends[1][1] <= 0.0:
-        return None
+        return _t_of_parts(study, effect)
     (low, high), (s0, s1) = ends
     smallest = 0.0 if low <= 0.0 <= high else min(abs(low), abs(high))
     return smallest / s1, max(abs(low), abs(high)) / s0 if s0 > 0.0 else math.inf
+
+
+def _t_of_parts(study: Study, effect: PrintedEffect) -> tuple[float, float] | None:
+    """Range of the test statistic by interval or test, where no SE is printed; None where they leave it open."""
+    parsed = dataclasses.replace(effect.parsed, p=())
+    parts = constrain(parsed, study.publication.rounding, (effect.df_low, math.inf))
+    low, high = t_range([part for part in parts if part.part != "marking"])
+    return None if math.isnan(low) or (low == 0.0 and math.isinf(high)) else (low, high)
 
 
 def _check_marking(study: Study, effect: PrintedEffect) -> Finding:
@@ -194,11 +205,11 @@ def check_text(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
         if fact.quantity == "p":
             for effect in effects:
                 if (effect.model.id, effect.cell.coefficient) == (fact.model, fact.coefficient):
-                    yield _check_p(study, effect, fact.printed, f"text, {fact.place}: {fact.what}", fact.note)
+                    yield _check_p(study, effect, fact)
         elif fact.quantity in ("explained_intercept", "explained_slope"):
             for cell in study.cells:
                 if (cell.model, cell.quantity) == (fact.model, fact.quantity):
-                    pair = [parse_cell(item.printed).value for item in (fact, cell)]
+                    pair = [item.parsed.value for item in (fact, cell)]
                     rounding = study.publication.rounding
                     ends = [number.interval(rounding) for number in pair if number is not None]
                     good = len(ends) < 2 or ends[0].meets(ends[1])
@@ -212,9 +223,10 @@ def check_text(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
                     )
 
 
-def _check_p(study: Study, effect: PrintedEffect, text: str, where: str, note: str) -> Finding:
+def _check_p(study: Study, effect: PrintedEffect, fact: Fact) -> Finding:
     """Hold a p value of the text against a cell's marking, then against its digits."""
-    rule, said = star_rule(study.publication, effect.cell.table), read_p(text)
+    rule, said = star_rule(study.publication, effect.cell.table), read_p(fact.parsed)
+    text, where, note = fact.printed, f"text, {fact.place}: {fact.what}", fact.note
     parsed = effect.parsed
     common = {
         "check": "text against table",
@@ -257,7 +269,7 @@ def check_explained(study: Study) -> Iterator[Finding]:
     for cell in study.cells:
         if cell.quantity not in ("explained_intercept", "explained_slope"):
             continue
-        value = parse_cell(cell.printed).value
+        value = cell.parsed.value
         if value is None:
             continue
         interval: Interval = value.interval(study.publication.rounding)

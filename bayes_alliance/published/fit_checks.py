@@ -14,12 +14,12 @@ from collections.abc import Iterator
 
 from scipy import special
 
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.printed import Interval
 from bayes_alliance.published.aic import count_added, count_columns
-from bayes_alliance.published.counts import all_patients, mean_assessments
-from bayes_alliance.published.findings import Finding, Verdict, span
-from bayes_alliance.study import Cell, Model, Study
+from bayes_alliance.published.findings import AuditVerdict, Finding, span
+from bayes_alliance.published.patient_counts import all_patients, mean_assessments
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.printed_cell import Interval
+from bayes_alliance.study.records import Cell, Model, Study
 
 _LIKELIHOODS = ("minus_2ll", "deviance", "log_likelihood")
 _MOST_ROWS = 4.0
@@ -88,7 +88,7 @@ def _check_model(study: Study, model: Model, cells: dict[str, Cell]) -> Iterator
             yield _finding(
                 "log likelihood against −2LL",
                 [both[0], cell],
-                Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+                AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
                 "some log likelihood prints like both" if good else "no log likelihood prints like both",
                 (),
                 () if good else (_SLIP, "a deviance from which a saturated model's is subtracted"),
@@ -127,17 +127,19 @@ def _check_parameters(
     numbers = (("parameters, (AIC − (−2LL))/2", span(*ends)), *(("counted as", text) for text in fits))
     check = "AIC against −2LL"
     if fits:
-        return _finding(check, cells, Verdict.CONSISTENT, "a number of parameters explains both", numbers, ())
+        return _finding(
+            check, cells, AuditVerdict.CONSISTENT, "a number of parameters explains both", numbers, ()
+        )
     said = ", ".join(f"{q} ({who})" for q, who in known.items())
     if counted:
         reasoning = (
             f"they differ by {span(float(counted[0]), float(counted[-1]))} parameters; the formula has {said}"
         )
         others = ("another covariance structure or other fixed effects than the formula's", _SLIP)
-        return _finding(check, cells, Verdict.CANNOT_TELL, reasoning, numbers, others)
+        return _finding(check, cells, AuditVerdict.CANNOT_TELL, reasoning, numbers, others)
     reasoning = "no whole number of parameters lies between −2LL and AIC"
     return _finding(
-        check, cells, Verdict.INCONSISTENT, reasoning, numbers, (_SLIP, "of two different models")
+        check, cells, AuditVerdict.INCONSISTENT, reasoning, numbers, (_SLIP, "of two different models")
     )
 
 
@@ -171,17 +173,19 @@ def _check_observations(
     if not patients:
         reasoning = "the number of patients is not stated, so any number of observations is possible"
         plausible = any(n[1] >= 2.0 for n in ns.values())
-        verdict = Verdict.CANNOT_TELL if plausible else Verdict.INCONSISTENT
+        verdict = AuditVerdict.CANNOT_TELL if plausible else AuditVerdict.INCONSISTENT
         return _finding(check, cells, verdict, reasoning, numbers, ())
     most = patients * (2.0 * rows if rows else _MOST_ROWS * 10.0)
     least = patients / 2.0
     good = [n for n in ns.values() if n[1] >= least and n[0] <= most]
     if good:
         counted = "patients" if any(n[0] <= patients <= n[1] for n in good) else "patients or rows"
-        return _finding(check, cells, Verdict.CONSISTENT, f"a number of {counted} explains both", numbers, ())
+        return _finding(
+            check, cells, AuditVerdict.CONSISTENT, f"a number of {counted} explains both", numbers, ()
+        )
     reasoning = f"no number of parameters leaves between {least:.0f} and {most:.0f} observations"
     return _finding(
-        check, cells, Verdict.INCONSISTENT, reasoning, numbers, (_SLIP, "of two different models")
+        check, cells, AuditVerdict.INCONSISTENT, reasoning, numbers, (_SLIP, "of two different models")
     )
 
 
@@ -199,19 +203,21 @@ def _check_nested(
     numbers = [("likelihood ratio", f"{span(low, high)} on {added}")]
     if study.publication.criterion == "reml":
         reasoning = "restricted likelihoods of models with different fixed effects cannot be compared"
-        yield _finding("−2LL of nested models", cells, Verdict.CANNOT_TELL, reasoning, tuple(numbers), ())
+        yield _finding(
+            "−2LL of nested models", cells, AuditVerdict.CANNOT_TELL, reasoning, tuple(numbers), ()
+        )
         return
     if high < 0.0:
         reasoning = "the larger model cannot fit worse on the same rows"
         others = ("the two rest on different rows", "restricted likelihood", "a slip")
         yield _finding(
-            "−2LL of nested models", cells, Verdict.INCONSISTENT, reasoning, tuple(numbers), others
+            "−2LL of nested models", cells, AuditVerdict.INCONSISTENT, reasoning, tuple(numbers), others
         )
         return
     yield _finding(
         "−2LL of nested models",
         cells,
-        Verdict.CONSISTENT,
+        AuditVerdict.CONSISTENT,
         "the larger model fits no worse",
         tuple(numbers),
         (),
@@ -230,9 +236,9 @@ def _check_ratio_test(
         numbers = (("difference of −2LL", span(*ratio)), ("df", f"{df} printed, {added} coefficients added"))
         meets = low <= ratio[1] and high >= ratio[0]
         same = df == added
-        verdict = Verdict.CONSISTENT if meets and same else Verdict.INCONSISTENT
+        verdict = AuditVerdict.CONSISTENT if meets and same else AuditVerdict.INCONSISTENT
         if meets and not same:
-            verdict = Verdict.CANNOT_TELL
+            verdict = AuditVerdict.CANNOT_TELL
         reasoning = (
             "the printed test is the difference of the two"
             if meets
@@ -240,7 +246,7 @@ def _check_ratio_test(
         )
         if meets and not same:
             reasoning += ", on other degrees of freedom than the formulas add"
-        others = () if verdict is Verdict.CONSISTENT else ("random effects were added too", _SLIP)
+        others = () if verdict is AuditVerdict.CONSISTENT else ("random effects were added too", _SLIP)
         yield _finding("likelihood-ratio test", [printed, *cells], verdict, reasoning, numbers, others)
         for p in printed.parsed.p:
             ps = float(special.chdtrc(df, high)), float(special.chdtrc(df, max(low, 0.0)))
@@ -249,7 +255,7 @@ def _check_ratio_test(
             yield _finding(
                 "p of the likelihood-ratio test",
                 [printed],
-                Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+                AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
                 f"chi-square {span(low, high)} on {df} gives p {span(*ps)}",
                 (),
                 () if good else ("a test of a variance at its boundary, with half of the p value", _SLIP),
@@ -259,7 +265,7 @@ def _check_ratio_test(
 def _finding(
     check: str,
     cells: list[Cell],
-    verdict: Verdict,
+    verdict: AuditVerdict,
     reasoning: str,
     numbers: tuple[tuple[str, str], ...],
     alternatives: tuple[str, ...],

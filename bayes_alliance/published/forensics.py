@@ -22,7 +22,6 @@ from bayes_alliance.published.aic import AicChange, aic_changes, wald
 from bayes_alliance.published.aic_checks import POSSIBLE_CORRELATION, effect_t_range
 from bayes_alliance.published.patient_counts import all_patients, count_of, fact
 from bayes_alliance.published.printed_effects import PrintedEffect, printed_effects
-from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.publication import Sample
 from bayes_alliance.study.records import Study
 
@@ -171,7 +170,7 @@ def _cost_of_rows(study: Study, change: AicChange, sample: Sample) -> tuple[floa
     publication = study.publication
     if not publication.assessments or change.larger.outcome not in publication.assessed:
         return None
-    mean = parse_cell(fact(study, publication.assessments).printed).value
+    mean = fact(study, publication.assessments).parsed.value
     assert mean is not None
     rows = float(mean.value)
     each = float(change.cells[0].printed) / (rows * total)

@@ -7,8 +7,8 @@ For ``n`` values :math:`x_i = l + g k_i` with whole :math:`k_i` between 0 and :m
           Q_{max}(S) = K S' + r^2, \; S = K m + r.
 
 GRIM asks whether some S prints as the mean (Brown & Heathers 2017, doi:10.1177/1948550616673876), GRIMMER
-whether some Q prints as the SD too (Anaya 2016, doi:10.7287/peerj.preprints.2400v1), DEBIT the same of zeros and ones, where
-:math:`Q = S`. Exact arithmetic; a mean of ``k`` items is a value on a grid of ``1/k``.
+whether some Q prints as the SD too (Anaya 2016, doi:10.7287/peerj.preprints.2400v1), DEBIT the same of zeros
+and ones, where :math:`Q = S`. Exact arithmetic; a mean of ``k`` items is a value on a grid of ``1/k``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from bayes_alliance.printed import Interval
+from bayes_alliance.study.printed_cell import Interval
 
 
 @dataclass(frozen=True, kw_only=True)

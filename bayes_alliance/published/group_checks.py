@@ -18,7 +18,6 @@ from bayes_alliance.published.count_checks import MISSING_SHARE, percent_of, pos
 from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.patient_counts import group_sizes, groups
 from bayes_alliance.published.stars import PBounds, read_stars, read_unmarked, star_rule
-from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.records import Cell, Study
 
 
@@ -33,7 +32,7 @@ def check_groups(study: Study) -> Iterator[Finding]:
         if set(pair) != set(names) or len(names) != 2 or not all(group_sizes(study, name) for name in names):
             continue
         first, second = (pair[name] for name in names)
-        stars = max(parse_cell(cell.printed).stars for cell in (first, second))
+        stars = max(cell.parsed.stars for cell in (first, second))
         rule = star_rule(study.publication, table)
         said = read_stars(rule, stars) if stars else read_unmarked(rule)
         by = _percent_p if quantity == "percent" else _mean_p
@@ -155,7 +154,7 @@ def _mean_p(study: Study, first: Cell, second: Cell) -> dict[str, Array]:
     """P values of Student's t test at the corners of all that prints like the means and SDs."""
     ends = []
     for cell in (first, second):
-        printed = parse_cell(cell.printed)
+        printed = cell.parsed
         assert printed.value is not None and printed.spread is not None
         rounding = study.publication.rounding
         ends.append((printed.value.interval(rounding).ends, printed.spread.interval(rounding).ends))

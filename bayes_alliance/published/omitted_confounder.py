@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import optimize
 
-from bayes_alliance.fits import Array
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.published.cell_posterior import NormalMixture
 from bayes_alliance.published.omitted_level import direction_probability
-from bayes_alliance.published.posterior import NormalMixture
-from bayes_alliance.published.region import Region
+from bayes_alliance.published.rounding_region import Region
 
 _LARGEST = 0.999
 

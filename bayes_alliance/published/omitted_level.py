@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import optimize, special
 
-from bayes_alliance.fits import Array
-from bayes_alliance.published.posterior import NormalMixture, update
-from bayes_alliance.published.region import Region
+from bayes_alliance.inference.fits import Array
+from bayes_alliance.published.cell_posterior import NormalMixture, update
+from bayes_alliance.published.rounding_region import Region
 from bayes_alliance.published.stars import TBounds
 
 ICCS = (0.0, 0.02, 0.05, 0.10, 0.15, 0.20)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import Cell, Derived, Study
 
@@ -23,7 +22,7 @@ def count_of(study: Study, stated: Fact) -> int:
     """Give the whole number that a count states or that follows from others."""
     if stated.derived:
         return sum(sign * count_of(study, fact(study, name)) for sign, name in stated.derived)
-    value = parse_cell(stated.printed).value
+    value = stated.parsed.value
     assert value is not None
     return int(value.value)
 
@@ -38,6 +37,13 @@ def all_patients(study: Study) -> int | None:
     """Give the number of patients of the first stated sample, or None."""
     samples = study.publication.samples
     return count_of(study, fact(study, samples[0].count)) if samples else None
+
+
+def mean_assessments(study: Study) -> float | None:
+    """Give the stated mean number of rows of a patient, or None."""
+    stated = study.publication.assessments
+    value = fact(study, stated).parsed.value if stated else None
+    return None if value is None else float(value.value)
 
 
 def groups(study: Study) -> tuple[str, ...]:
@@ -143,7 +149,7 @@ def _binary_sizes(study: Study, name: str) -> tuple[int, int] | None:
 
 def _share(study: Study, name: str, group: str) -> float | None:
     cell = _descriptive(study, name, group, "percent")
-    value = parse_cell(cell.printed).value if cell else None
+    value = cell.parsed.value if cell else None
     return None if value is None else float(value.value) / 100.0
 
 
@@ -154,7 +160,7 @@ def _numeric_spread(study: Study, name: str) -> tuple[int, float] | None:
         cell, size = _descriptive(study, name, group, "mean_sd"), _size(study, group)
         if cell is None or size is None:
             return None
-        printed = parse_cell(cell.printed)
+        printed = cell.parsed
         if printed.value is None or printed.spread is None:
             return None
         parts.append((size, float(printed.value.value), float(printed.spread.value)))

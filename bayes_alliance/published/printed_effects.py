@@ -13,11 +13,13 @@ from typing import Literal
 
 from bayes_alliance.inference.priors import combination_prior
 from bayes_alliance.published.aic import aic_changes, bound_t_by_ratio
+from bayes_alliance.published.constraints import Constraint, constrain, degrees_of_freedom, region_of
 from bayes_alliance.published.patient_counts import all_patients, precision
+from bayes_alliance.published.printed_rows import PrintedRow, printed_rows
 from bayes_alliance.published.rounding_region import Region, build_region
 from bayes_alliance.published.stars import PBounds, TBounds, bound_t, read_cell, read_p, star_rule
 from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.printed_cell import PrintedCell, parse_cell
+from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.records import Cell, Model, Study
 
 Role = Literal["level", "slope", "level_deviation", "slope_deviation"]
@@ -32,8 +34,10 @@ class PrintedEffect:
     ----------
     cell : Cell
         As it stands in the study file.
+    cells : tuple of Cell
+        The cell and those of other columns that print its SE, interval, test, degrees of freedom or p.
     parsed : PrintedCell
-        Taken apart.
+        All that they say.
     model : Model
         The model that it belongs to.
     role : {"level", "slope", "level_deviation", "slope_deviation"}
@@ -57,6 +61,7 @@ class PrintedEffect:
     """
 
     cell: Cell
+    cells: tuple[Cell, ...]
     parsed: PrintedCell
     model: Model
     role: Role
@@ -85,7 +90,7 @@ class PrintedEffect:
 
 
 def printed_effects(study: Study) -> list[PrintedEffect]:
-    """Give every estimate cell of a study that a coefficient or estimand answers.
+    """Give every printed effect of a study that a coefficient or estimand answers.
 
     Parameters
     ----------
@@ -98,10 +103,11 @@ def printed_effects(study: Study) -> list[PrintedEffect]:
         In the order of the cells.
     """
     ratios = _largest_ratios(study) if study.publication.criterion == "ml" else {}
-    first = [
-        _effect(study, cell, ratios) for cell in study.cells if cell.quantity == "estimate" and cell.model
+    first = [_effect(study, row, ratios) for row in printed_rows(study)]
+    return [
+        _borrow(study, effect, first) if effect.parsed.value is None and effect.region is None else effect
+        for effect in first
     ]
-    return [_borrow(study, effect, first) if effect.parsed.value is None else effect for effect in first]
 
 
 def _largest_ratios(study: Study) -> dict[str, tuple[float, str]]:
@@ -115,24 +121,25 @@ def _largest_ratios(study: Study) -> dict[str, tuple[float, str]]:
     return found
 
 
-def _effect(study: Study, cell: Cell, ratios: dict[str, tuple[float, str]]) -> PrintedEffect:
+def _effect(study: Study, row: PrintedRow, ratios: dict[str, tuple[float, str]]) -> PrintedEffect:
+    cell, parsed = row.cell, row.parsed
     model = study.model(cell.model)
-    parsed = parse_cell(cell.printed)
     weights = effect_weights(model, cell.coefficient)
     role = _role(study, weights)
     p, said = _bounds(study, cell, parsed)
     df_low = fewest_df(study, weights)
-    t = bound_t(p, df_low)
-    region, used = _region(study, parsed, t), said
+    t = bound_t(p, *degrees_of_freedom(parsed, (df_low, math.inf)))
+    region, used = _region(study, parsed, t, df_low), said
     if role.endswith("deviation") and model.id in ratios:
         ratio, text = ratios[model.id]
         limit = bound_t_by_ratio(ratio, all_patients(study))
         tighter = TBounds(low=t.low, high=min(t.high, limit))
-        narrowed = _region(study, parsed, tighter)
+        narrowed = _region(study, parsed, tighter, df_low)
         if tighter.high < t.high and (narrowed is not None or parsed.value is None) and limit > t.low:
             t, region, used = tighter, narrowed, (*used, text)
     return PrintedEffect(
         cell=cell,
+        cells=row.cells,
         parsed=parsed,
         model=model,
         role=role,
@@ -186,17 +193,24 @@ def _bounds(study: Study, cell: Cell, parsed: PrintedCell) -> tuple[PBounds, tup
         said = (f"marked {parsed.stars * '*' or 'ns'}",)
     for fact in study.facts:
         if fact.quantity == "p" and (fact.model, fact.coefficient) == (cell.model, cell.coefficient):
-            both = bounds.narrowed(read_p(fact.printed))
+            both = bounds.narrowed(read_p(fact.parsed))
             if not both.is_empty and both != bounds:
                 bounds, said = both, (*said, f"text: p {fact.printed}")
     return bounds, said
 
 
-def _region(study: Study, parsed: PrintedCell, t: TBounds) -> Region | None:
-    if parsed.value is None or parsed.spread is None:
-        return None
+def _region(study: Study, parsed: PrintedCell, t: TBounds, df_low: float) -> Region | None:
+    """Region of all printed parts; None where they leave none, or do not bound the SE from below."""
     rounding = study.publication.rounding
-    return build_region(parsed.value.interval(rounding).ends, parsed.spread.interval(rounding).ends, t)
+    alone = parsed.ci is None and not parsed.tests
+    if alone and parsed.value is not None and parsed.spread is not None:
+        return build_region(parsed.value.interval(rounding).ends, parsed.spread.interval(rounding).ends, t)
+    constraints = constrain(parsed, rounding, (df_low, math.inf))
+    try:
+        region = region_of([*constraints, Constraint(part="marking", t=t)])
+    except ValueError:
+        return None
+    return region if region is None or region.bounds[1][0] > 0.0 else None
 
 
 def _borrow(study: Study, effect: PrintedEffect, others: list[PrintedEffect]) -> PrintedEffect:
@@ -221,6 +235,7 @@ def _borrow(study: Study, effect: PrintedEffect, others: list[PrintedEffect]) ->
     note = f"SE from {best[2]}, scaled by the patients behind each, within a factor {BORROWED_FACTOR:g}"
     return PrintedEffect(
         cell=effect.cell,
+        cells=effect.cells,
         parsed=effect.parsed,
         model=effect.model,
         role=effect.role,

@@ -11,11 +11,11 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
-from bayes_alliance.printed import Interval
-from bayes_alliance.published.counts import group_sizes, groups
-from bayes_alliance.published.findings import Finding, Verdict, span
+from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.grids import Grid, fraction, mean_is_possible, sd_is_possible, sd_range
-from bayes_alliance.study import Cell, Study
+from bayes_alliance.published.patient_counts import group_sizes, groups
+from bayes_alliance.study.printed_cell import Interval
+from bayes_alliance.study.records import Cell, Study
 
 MISSING_SHARE = 0.2
 _MOST_SIZES = 60
@@ -74,7 +74,7 @@ def _check_cell(study: Study, cell: Cell) -> Iterator[Finding]:
             check="mean on a grid",
             where=where,
             printed=cell.printed,
-            verdict=Verdict.CONSISTENT if works else Verdict.INCONSISTENT,
+            verdict=AuditVerdict.CONSISTENT if works else AuditVerdict.INCONSISTENT,
             reasoning=f"a sum of {counted} values in steps of {float(grid.step):g} "
             + ("gives this mean" if works else "cannot give this mean"),
             alternatives=() if works else ("other patients than those stated", "a slip in the mean"),
@@ -86,7 +86,7 @@ def _check_cell(study: Study, cell: Cell) -> Iterator[Finding]:
         check="SD on a scale",
         where=where,
         printed=cell.printed,
-        verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+        verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
         reasoning=f"{counted} values on the scale can have this mean and SD"
         if good
         else f"no {counted} values on the scale have this mean and SD{bound}",
@@ -118,7 +118,7 @@ def _check_whole(study: Study) -> Iterator[Finding]:
             check="subgroups against the whole sample",
             where=f"{table}: {row}",
             printed=" | ".join(cell.printed for cell in (cells[""], *parts)),
-            verdict=Verdict.CONSISTENT if good else Verdict.INCONSISTENT,
+            verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
             reasoning="the whole sample's number is a mean of those of its subgroups"
             if good
             else "the whole sample's number is no mean of those of its subgroups",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from bayes_alliance.study.printed_cell import PrintedCell, parse_p
+from bayes_alliance.study.printed_cell import PrintedCell, PrintedP
 from bayes_alliance.study.publication import Publication, StarRule
 
 DEFAULT_LEVELS = (0.05, 0.01, 0.001)
@@ -70,20 +70,29 @@ def read_stars(rule: StarRule, stars: int) -> PBounds:
 def read_unmarked(rule: StarRule) -> PBounds:
     """Say what a cell without a star says of p where every significant one bears a star, as does ``ns``."""
     bounds = PBounds(low=rule.levels[0])
-    return bounds.narrowed(read_p(rule.unmarked)) if rule.unmarked else bounds
+    return bounds.narrowed(read_p(rule.parsed)) if rule.unmarked else bounds
 
 
-def read_p(text: str) -> PBounds:
-    """Turn a statement such as ``< 0.05`` into bounds."""
-    low, high = parse_p(text).interval.ends
-    return PBounds(low=low, high=high)
+def read_p(stated: PrintedCell) -> PBounds:
+    """Turn the statements about p of a cell or fact into bounds on a two-sided p."""
+    bounds = PBounds()
+    for statement in stated.p:
+        bounds = bounds.narrowed(two_sided(statement))
+    return bounds
+
+
+def two_sided(p: PrintedP) -> PBounds:
+    """Give the two-sided p values that a statement leaves; a one-sided p is half of one of them."""
+    low, high = p.interval.ends
+    factor = 2.0 if p.tails == 1 else 1.0
+    return PBounds(low=min(1.0, factor * low), high=min(1.0, factor * high))
 
 
 def read_cell(rule: StarRule, cell: PrintedCell) -> PBounds:
-    """Say what a cell's own marking says of p: its stars or ``ns``."""
-    if cell.kind == "not_significant":
+    """Say what a cell's own marking says of p: its stars, ``ns``, or a mark that the table's legend explains."""
+    if cell.kind == "not_significant" or "ns" in cell.marks:
         return PBounds(low=rule.levels[0])
-    return read_stars(rule, cell.stars)
+    return read_stars(rule, cell.stars).narrowed(read_p(cell))
 
 
 def bound_t(p: PBounds, df_low: float, df_high: float = math.inf) -> TBounds:
@@ -102,6 +111,8 @@ def _size(df: float, p: float) -> float:
     return float(-special.ndtri(p / 2.0)) if math.isinf(df) else float(-special.stdtrit(df, p / 2.0))
 
 
-def p_range(low_t: float, high_t: float, df_low: float) -> tuple[float, float]:
+def p_range(low_t: float, high_t: float, df_low: float, df_high: float = math.inf) -> tuple[float, float]:
     """Smallest and largest two-sided p of ``|t|`` between two values, over the degrees of freedom."""
-    return float(2.0 * special.ndtr(-high_t)), float(2.0 * special.stdtr(df_low, -low_t))
+    smallest = special.ndtr(-high_t) if math.isinf(df_high) else special.stdtr(df_high, -high_t)
+    largest = special.ndtr(-low_t) if math.isinf(df_low) else special.stdtr(df_low, -low_t)
+    return float(2.0 * smallest), float(2.0 * largest)

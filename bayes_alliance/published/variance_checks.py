@@ -13,9 +13,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.published.findings import Finding, Verdict, span
-from bayes_alliance.study import Cell, Model, Study
+from bayes_alliance.published.findings import AuditVerdict, Finding, span
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Cell, Model, Study
 
 Range = tuple[float, float]
 _SLIP = "a slip in one of them"
@@ -110,7 +110,7 @@ def _check_limits(study: Study) -> Iterator[Finding]:
 
 
 def _check_pairs(study: Study, model: Model) -> Iterator[Finding]:
-    """A variance and an SD of the same effect."""
+    """Hold a variance against the SD of the same effect."""
     own = [cell for cell in study.cells if cell.model == model.id and cell.parsed.value is not None]
     for variance, sd in (("variance", "sd"), ("residual", "residual_sd")):
         for first in own:
@@ -186,7 +186,7 @@ def _check_icc(model: Model, parts: Components) -> Iterator[Finding]:
     )
     others = ("the ICC of a model without predictors or without slopes", _SLIP)
     if not good and slopes:
-        yield _as(Verdict.CANNOT_TELL, "ICC against variances", cells, reasoning, numbers, others)
+        yield _as(AuditVerdict.CANNOT_TELL, "ICC against variances", cells, reasoning, numbers, others)
     else:
         yield _finding("ICC against variances", cells, good, reasoning, numbers, others)
 
@@ -231,13 +231,13 @@ def _finding(
     numbers: tuple[tuple[str, str], ...] = (),
     alternatives: tuple[str, ...] = (_SLIP,),
 ) -> Finding:
-    verdict = Verdict.CONSISTENT if good else Verdict.INCONSISTENT
+    verdict = AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT
     said = reasoning if good or "another" in reasoning or "must" in reasoning else f"not so: {reasoning}"
     return _as(verdict, check, cells, said, numbers, () if good else alternatives)
 
 
 def _as(
-    verdict: Verdict,
+    verdict: AuditVerdict,
     check: str,
     cells: tuple[Cell, ...],
     reasoning: str,

@@ -24,7 +24,6 @@ from bayes_alliance.run.plan import SkippedModel, plan_model
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.stress.records import StressDraws, Test
 from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.prior_records import PriorScales
 from bayes_alliance.study.records import Estimand, Model, Study
 
@@ -212,7 +211,7 @@ def _printed(study: Study) -> set[str]:
         names = {e.name for e in deviations(study.model(cell.model))}
         parts = cell.coefficient.split(":")
         is_deviation = cell.coefficient in names or (study.time in parts and len(parts) > 1)
-        if is_deviation and parse_cell(cell.printed).value is not None:
+        if is_deviation and cell.parsed.value is not None:
             found.add(cell.model)
     return found
 

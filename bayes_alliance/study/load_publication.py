@@ -10,11 +10,13 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from itertools import pairwise
 from typing import get_args
 
 from bayes_alliance.errors import Problem
-from bayes_alliance.study.printed_cell import PrintedError, Rounding, check_printed, parse_p
+from bayes_alliance.study.printed_cell import Rounding
+from bayes_alliance.study.printed_text import read_or_fault
 from bayes_alliance.study.publication import (
     Criterion,
     Fact,
@@ -25,6 +27,7 @@ from bayes_alliance.study.publication import (
     StarStyle,
     SumRule,
 )
+from bayes_alliance.study.table_legend import Brackets, DecimalMark, PlusMinus, TableLegend
 from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
 
 FACT_COLUMNS = (
@@ -144,6 +147,7 @@ def read_publication(top: TableReader) -> Publication:
         assessments=table.text("assessments", default=""),
         assessed=table.texts("assessed"),
         smallest_difference=top.numbers_by_name("smallest_difference"),
+        legends=tuple(_legend(reader) for reader in table.tables("tables")),
     )
     table.finish()
     return publication
@@ -163,13 +167,40 @@ def _star_rule(reader: TableReader) -> StarRule:
         style=reader.text("style", choices=get_args(StarStyle), default="graded"),  # type: ignore[arg-type]
         unmarked=reader.text("unmarked", default=""),
     )
-    if rule.unmarked:
-        try:
-            parse_p(rule.unmarked)
-        except PrintedError as error:
-            reader.complain("malformed", "unmarked", got=repr(rule.unmarked[:40]), allowed=str(error))
+    if rule.fault:
+        reader.complain("malformed", "unmarked", got=repr(rule.unmarked[:40]), allowed=rule.fault)
     reader.finish()
     return rule
+
+
+def _legend(reader: TableReader) -> TableLegend:
+    level = reader.optional_number("ci_level", above=0.0)
+    share = None if level is None else Decimal(repr(level)) / (100 if level > 1.0 else 1)
+    if share is not None and not Decimal("0.5") <= share < 1:
+        reader.complain("not permitted", "ci_level", got=f"{level:g}", allowed="a level such as 95")
+        share = None
+    decimals = reader.optional_number("decimals", above=-1.0)
+    marks = reader.subtable("marks").every_text()
+    for mark, said in marks:
+        fault = read_or_fault(said, "p")[1] if said else ""
+        if fault:
+            reader.complain("malformed", f"marks.{mark}", got=repr(said[:40]), allowed=fault)
+    legend = TableLegend(
+        tables=reader.texts("tables", required=True),
+        decimal=reader.text("decimal", choices=get_args(DecimalMark)[1:], default=""),  # type: ignore[arg-type]
+        decimals=None if decimals is None else int(decimals),
+        brackets=reader.text("brackets", choices=get_args(Brackets)[1:], default=""),  # type: ignore[arg-type]
+        plus_minus=reader.text("plus_minus", choices=get_args(PlusMinus)[1:], default=""),  # type: ignore[arg-type]
+        ci_level=share,
+        ci_rounding=reader.text("ci_rounding", choices=("same", "outward"), default="same"),  # type: ignore[arg-type]
+        ci_method=reader.text("ci_method", choices=("wald", "other"), default="wald"),  # type: ignore[arg-type]
+        rounding=reader.text("rounding", choices=get_args(Rounding), default=""),  # type: ignore[arg-type]
+        tails=reader.integer("tails", default=2, least=1, most=2),
+        marks=tuple((mark, said) for mark, said in marks if not said or not read_or_fault(said, "p")[1]),
+        standardiser=reader.number("standardiser", default=0.0),
+    )
+    reader.finish()
+    return legend
 
 
 def _sum_rule(reader: TableReader) -> SumRule:
@@ -232,12 +263,10 @@ def _check_fact(fact: Fact, by_id: dict[str, Fact], groups: tuple[str, ...], whe
         yield Problem(what="not an identifier", where=where, got=repr(fact.id[:40]))
     if bool(fact.printed.strip()) == bool(fact.derived):
         yield Problem(what="exactly one of 'printed' and 'derived' is needed", where=where)
-    elif fact.printed:
-        expected = check_printed(fact.printed, fact.quantity)
-        if expected:
-            got = repr(fact.printed[:40])
-            yield Problem(what="malformed 'printed'", where=where, got=got, allowed=expected)
-    elif fact.quantity != "count":
+    elif fact.fault:
+        got = repr(fact.printed[:40])
+        yield Problem(what="malformed 'printed'", where=where, got=got, allowed=fact.fault)
+    elif not fact.printed.strip() and fact.quantity != "count":
         yield Problem(what="only a count can be worked out", where=where, got=fact.quantity)
     for name in (*fact.of, *(name for _, name in fact.derived), *filter(None, [fact.same])):
         other = by_id.get(name)

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +19,7 @@ from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.load_data_section import is_file, read_data_section
 from bayes_alliance.study.load_publication import read_facts, read_publication
 from bayes_alliance.study.prior_records import PriorScales, PriorSet, ScaleFamily, Stance
-from bayes_alliance.study.publication import Fact
+from bayes_alliance.study.publication import Fact, Publication
 from bayes_alliance.study.records import (
     Cell,
     Derived,
@@ -34,6 +35,7 @@ from bayes_alliance.study.records import (
     TrajectoryFigure,
     Variable,
 )
+from bayes_alliance.study.table_reading import follow_heading, settle_decimal
 from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
 from bayes_alliance.study.validate import check_study
 
@@ -156,6 +158,7 @@ def build_study(
 ) -> Study:
     """Build a study from its table, noting every problem there; cells, facts and digest are read already."""
     head = top.subtable("study", required=True)
+    publication = read_publication(top)
     study = Study(
         id=head.identifier("id"),
         title=head.text("title"),
@@ -175,14 +178,30 @@ def build_study(
         scoring=tuple(_scoring(reader) for reader in top.tables("scoring")),
         models=tuple(_model(reader) for reader in top.tables("models")),
         priors=tuple(_prior_set(reader) for reader in top.tables("priors")),
-        cells=cells,
+        cells=follow_legends(cells, publication),
         figures=tuple(_figure(reader) for reader in top.tables("figures")),
-        facts=facts,
-        publication=read_publication(top),
+        facts=follow_legend(facts, publication),
+        publication=publication,
     )
     head.finish()
     top.finish()
     return study
+
+
+def follow_legends(cells: tuple[Cell, ...], publication: Publication) -> tuple[Cell, ...]:
+    """Read every cell by the legend of its table, its column heading and the decimal mark of its table."""
+    tables: dict[str, list[tuple[str, str]]] = {}
+    for cell in cells:
+        tables.setdefault(cell.table, []).append((cell.printed, cell.quantity))
+    legends = {table: settle_decimal(texts, publication.legend(table)) for table, texts in tables.items()}
+    return tuple(replace(cell, legend=follow_heading(cell.column, legends[cell.table])) for cell in cells)
+
+
+def follow_legend(facts: tuple[Fact, ...], publication: Publication) -> tuple[Fact, ...]:
+    """Read every fact by the legend of the table ``text`` and the decimal mark of the other facts."""
+    texts = [(fact.printed, fact.quantity) for fact in facts if fact.printed.strip()]
+    legend = settle_decimal(texts, publication.legend("text"))
+    return tuple(replace(fact, legend=legend) for fact in facts)
 
 
 def _variable(name: str, reader: TableReader) -> Variable:

@@ -8,8 +8,6 @@ study file's checks use it too.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Self
@@ -21,16 +19,6 @@ TestKind = Literal["t", "z", "f", "chi2"]
 MINUS_SIGNS = "-\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
 STARS = "*\u2217\uff0a\u22c6"
 MAX_STARS = 4
-_NUMBER = rf"[{re.escape(MINUS_SIGNS)}+]?(?:\d{{1,12}}(?:\.\d{{1,12}})?|\.\d{{1,12}})"
-_STARS = rf"(?P<stars>[{re.escape(STARS)}]{{0,{MAX_STARS}}})"
-_CELL = re.compile(
-    rf"(?P<value>{_NUMBER})\s*(?P<percent>%?)\s*(?:\(\s*(?P<spread>{_NUMBER})\s*\))?\s*{_STARS}", re.ASCII
-)
-_NOT_SIGNIFICANT = re.compile(r"n\.?\s?s\.?", re.IGNORECASE)
-_REFERENCE = re.compile(rf"(?:reference|ref\.?)\s*{_STARS}", re.IGNORECASE)
-_P_VALUE = re.compile(
-    rf"(?:p\s*)?(?P<sign>[<>=\u2264\u2265])\s*(?P<value>{_NUMBER})", re.ASCII | re.IGNORECASE
-)
 
 
 class PrintedError(ValueError):
@@ -206,12 +194,16 @@ class PrintedRange:
         Level of an interval (0.95); None for quartiles.
     outward : bool
         Whether its limits were rounded outwards.
+    symmetric : bool
+        Whether it reaches as far below the estimate as above it; not so for a profile likelihood, a bootstrap or
+        a posterior.
     """
 
     lower: PrintedNumber
     upper: PrintedNumber
     level: Decimal | None = None
     outward: bool = False
+    symmetric: bool = True
 
     def ends(self, rounding: Rounding) -> tuple[Interval, Interval]:
         """Give the sets of lower and upper limits that print like this."""
@@ -281,165 +273,3 @@ class PrintedCell:
     total: PrintedNumber | None = None
     percent: PrintedNumber | None = None
     marks: tuple[str, ...] = ()
-
-
-def parse_number(text: str) -> PrintedNumber:
-    """Read one printed number; a minus may be any of the usual dashes.
-
-    Raises
-    ------
-    PrintedError
-        If it is none.
-    """
-    stripped = text.strip()
-    if not re.fullmatch(_NUMBER, stripped, re.ASCII):
-        raise PrintedError("a number such as 12, 0.05 or -0.02, with a decimal point")
-    plain = stripped
-    for sign in MINUS_SIGNS:
-        plain = plain.replace(sign, "-")
-    value = Decimal(plain)
-    return PrintedNumber(
-        value=abs(value) if value == 0 else value, negative_zero=value == 0 and plain[0] == "-"
-    )
-
-
-def parse_cell(text: str) -> PrintedCell:
-    """Take a printed cell apart.
-
-    Parameters
-    ----------
-    text : str
-        Such as ``-0.02(0.01)*``, ``49(0.4)``, ``16*``, ``ns`` or ``Reference*``.
-
-    Returns
-    -------
-    PrintedCell
-
-    Raises
-    ------
-    PrintedError
-        If it is none of these; the message says what was expected.
-
-    Examples
-    --------
-    >>> cell = parse_cell("-0.02(0.01)*")
-    >>> cell.value.interval().ends, cell.stars
-    ((-0.025, -0.015), 1)
-    """
-    stripped = text.strip()
-    if _NOT_SIGNIFICANT.fullmatch(stripped):
-        return PrintedCell(kind="not_significant")
-    reference = _REFERENCE.fullmatch(stripped)
-    if reference:
-        return PrintedCell(kind="reference", stars=len(reference["stars"]))
-    match = _CELL.fullmatch(stripped)
-    if match is None:
-        raise PrintedError(
-            f"a number, with its SE or SD in brackets and up to {MAX_STARS} stars (-0.02(0.01)*), "
-            "or ns, or Reference"
-        )
-    return PrintedCell(
-        kind="number",
-        value=parse_number(match["value"]),
-        spread=None if match["spread"] is None else parse_number(match["spread"]),
-        stars=len(match["stars"]),
-    )
-
-
-def parse_p(text: str, rounding: Rounding = "either") -> PrintedP:
-    """Read a statement about a p value, such as ``< 0.05`` or ``p = 0.11``.
-
-    Raises
-    ------
-    PrintedError
-        If it is none, or speaks of a value outside 0 to 1.
-    """
-    match = _P_VALUE.fullmatch(text.strip())
-    number = parse_number(match["value"]) if match else None
-    if match is None or number is None or not 0 <= number.value <= 1:
-        raise PrintedError("a statement about a p value, such as '< 0.05', '> 0.1' or '= 0.11'")
-    if match["sign"] == "=":
-        printed = number.interval(rounding)
-        lower, upper = max(printed.lower, Decimal(0)), min(printed.upper, Decimal(1))
-        return PrintedP(sign="=", interval=Interval(lower=lower, upper=upper))
-    closed = match["sign"] in "\u2264\u2265"
-    if match["sign"] in "<\u2264":
-        return PrintedP(
-            sign="<", interval=Interval(lower=Decimal(0), upper=number.value, upper_closed=closed)
-        )
-    return PrintedP(sign=">", interval=Interval(lower=number.value, upper=Decimal(1), lower_closed=closed))
-
-
-def check_printed(text: str, quantity: str) -> str:
-    """Say what was expected of a printed string of a given quantity; empty where it is right.
-
-    Parameters
-    ----------
-    quantity : str
-        ``estimate``, ``explained_intercept``, ``explained_slope``, ``aic``, ``mean_sd``, ``percent``,
-        ``count`` or ``p``.
-    """
-    try:
-        if quantity == "p":
-            parse_p(text)
-            return ""
-        cell = parse_cell(text)
-    except PrintedError as error:
-        return str(error)
-    return next((expected for fault, expected in _RULES[quantity] if fault(cell)), "")
-
-
-def _no_number(cell: PrintedCell) -> bool:
-    return cell.kind != "number"
-
-
-def _has_spread(cell: PrintedCell) -> bool:
-    return cell.spread is not None
-
-
-def _bad_spread(cell: PrintedCell) -> bool:
-    return cell.spread is not None and (cell.spread.value < 0 or cell.spread.negative_zero)
-
-
-def _outside(low: int, high: int | None) -> Callable[[PrintedCell], bool]:
-    def fault(cell: PrintedCell) -> bool:
-        value = cell.value.value if cell.value else Decimal(0)
-        return value < low or (high is not None and value > high)
-
-    return fault
-
-
-def _not_whole(cell: PrintedCell) -> bool:
-    return cell.value is not None and cell.value.decimals > 0
-
-
-_EXPLAINED = ((_has_spread, "a percentage without brackets, or Reference"),)
-_RULES: dict[str, tuple[tuple[Callable[[PrintedCell], bool], str], ...]] = {
-    "estimate": (
-        (lambda cell: cell.kind == "reference", "a number with its standard error in brackets, or ns"),
-        (_bad_spread, "a standard error that is not negative"),
-    ),
-    "explained_intercept": _EXPLAINED,
-    "explained_slope": _EXPLAINED,
-    "aic": (
-        (_no_number, "a number"),
-        (_has_spread, "a number without brackets"),
-        (lambda cell: cell.stars > 0, "a number without stars"),
-    ),
-    "mean_sd": (
-        (_no_number, "a mean, with its SD in brackets"),
-        (lambda cell: cell.spread is None, "a mean with its SD in brackets, such as 26(6)"),
-        (_bad_spread, "a standard deviation that is not negative"),
-    ),
-    "percent": (
-        (_no_number, "a percentage"),
-        (_has_spread, "a percentage without brackets"),
-        (_outside(0, 100), "a percentage between 0 and 100"),
-    ),
-    "count": (
-        (_no_number, "a count"),
-        (lambda cell: cell.spread is not None or cell.stars > 0, "a count without brackets and stars"),
-        (_outside(0, None), "a count that is not negative"),
-        (_not_whole, "a whole number"),
-    ),
-}

@@ -6,10 +6,12 @@ Text facts are printed cells like any other: a string, a kind, and what it speak
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from bayes_alliance.study.printed_cell import Rounding
+from bayes_alliance.study.printed_cell import PrintedCell, Rounding
+from bayes_alliance.study.printed_text import BLANK, read_or_fault
+from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 
 FactQuantity = Literal["count", "percent", "mean_sd", "p", "explained_intercept", "explained_slope"]
 StarStyle = Literal["graded", "cumulative"]
@@ -44,6 +46,12 @@ class Fact:
         Which coefficient or estimand of which model a p value speaks of, or which model's variation.
     line : int
         Line in the file, for messages.
+    legend : TableLegend
+        How its number is to be read.
+    parsed : PrintedCell
+        What it says, read once; blank for a fact that is worked out from others.
+    fault : str
+        What was expected where it cannot be read; a study with such a fact is refused.
     """
 
     id: str
@@ -59,6 +67,16 @@ class Fact:
     coefficient: str = ""
     note: str = ""
     line: int = 0
+    legend: TableLegend = NO_LEGEND
+    parsed: PrintedCell = field(init=False, repr=False)
+    fault: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parsed, fault = (
+            read_or_fault(self.printed, self.quantity, self.legend) if self.printed.strip() else (BLANK, "")
+        )
+        object.__setattr__(self, "parsed", parsed)
+        object.__setattr__(self, "fault", fault)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +94,23 @@ class StarRule:
     unmarked : str
         What the publication says of p where there is no star (``> 0.1``); empty for nothing beyond the first
         level.
+    parsed : PrintedCell
+        What ``unmarked`` says, read once.
+    fault : str
+        What was expected where it cannot be read.
     """
 
     tables: tuple[str, ...]
     levels: tuple[float, ...]
     style: StarStyle = "graded"
     unmarked: str = ""
+    parsed: PrintedCell = field(init=False, repr=False)
+    fault: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parsed, fault = read_or_fault(self.unmarked, "p") if self.unmarked else (BLANK, "")
+        object.__setattr__(self, "parsed", parsed)
+        object.__setattr__(self, "fault", fault)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +168,8 @@ class Publication:
         Outcomes that this number speaks of.
     smallest_difference : tuple of (str, float)
         Outcome, and the smallest difference that matters in its points (over the horizon, for slopes).
+    legends : tuple of TableLegend
+        How the cells of some tables are to be read; the facts' table is called ``text``.
     """
 
     rounding: Rounding = "either"
@@ -151,3 +182,8 @@ class Publication:
     assessments: str = ""
     assessed: tuple[str, ...] = ()
     smallest_difference: tuple[tuple[str, float], ...] = ()
+    legends: tuple[TableLegend, ...] = ()
+
+    def legend(self, table: str) -> TableLegend:
+        """Give the legend of a table; one that states nothing where there is none."""
+        return next((one for one in self.legends if table in one.tables), NO_LEGEND)

@@ -13,13 +13,52 @@ from pathlib import Path
 from typing import Literal
 
 from bayes_alliance.study.prior_records import PriorSet
+from bayes_alliance.study.printed_cell import PrintedCell
+from bayes_alliance.study.printed_text import read_or_fault
 from bayes_alliance.study.publication import Fact, Publication
+from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 
 Level = Literal["visit", "patient"]
 Kind = Literal["numeric", "integer", "binary", "category"]
 Rule = Literal["below", "at_least", "count", "versions", "cross", "offset", "last", "log", "sqrt", "square"]
 EstimandKind = Literal["slope", "slope_deviation", "slope_contrast", "level"]
-Quantity = Literal["estimate", "explained_intercept", "explained_slope", "aic", "mean_sd", "percent"]
+Quantity = Literal[
+    "estimate",
+    "beta",
+    "cohen_d",
+    "hedges_g",
+    "mean",
+    "se",
+    "ci",
+    "t",
+    "z",
+    "f",
+    "chi2",
+    "df",
+    "p",
+    "variance",
+    "sd",
+    "covariance",
+    "correlation",
+    "residual",
+    "residual_sd",
+    "ar1",
+    "icc",
+    "r2",
+    "minus_2ll",
+    "deviance",
+    "log_likelihood",
+    "aic",
+    "aicc",
+    "bic",
+    "explained_intercept",
+    "explained_slope",
+    "mean_sd",
+    "median_iqr",
+    "percent",
+    "count_percent",
+    "count",
+]
 
 
 class Source(StrEnum):
@@ -195,6 +234,12 @@ class Cell:
         ``categories`` of the study's ``descriptive_group``).
     line : int
         Line in the file, for messages.
+    legend : TableLegend
+        What the notes and headings of its table say.
+    parsed : PrintedCell
+        What it says, read once.
+    fault : str
+        What was expected where it cannot be read; a study with such a cell is refused.
     """
 
     table: str
@@ -208,6 +253,14 @@ class Cell:
     group: str = ""
     note: str = ""
     line: int = 0
+    legend: TableLegend = NO_LEGEND
+    parsed: PrintedCell = field(init=False, repr=False)
+    fault: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parsed, fault = read_or_fault(self.printed, self.quantity, self.legend)
+        object.__setattr__(self, "parsed", parsed)
+        object.__setattr__(self, "fault", fault)
 
 
 @dataclass(frozen=True, kw_only=True)

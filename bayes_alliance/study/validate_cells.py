@@ -8,12 +8,16 @@ from typing import TypeGuard
 
 from bayes_alliance.errors import Problem
 from bayes_alliance.study.formula import Formula
-from bayes_alliance.study.printed_cell import check_printed, parse_cell
 from bayes_alliance.study.records import Cell, Derived, Model, Study, Variable
 
 _PART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)(?:\[(?P<level>[^\[\]:,]+)\])?")
 
-_DESCRIPTIVE = ("mean_sd", "percent")
+DESCRIPTIVE = ("mean_sd", "median_iqr", "percent", "count_percent", "count")
+# What is printed of one coefficient, and what of a random effect.
+EFFECT = ("estimate", "beta", "cohen_d", "hedges_g", "se", "ci", "t", "z", "df")
+# Of one coefficient or, without one, of a model as a whole.
+EITHER = ("f", "chi2", "p", "mean")
+OF_RANDOM = ("variance", "sd")
 
 
 def _check_cells(study: Study, formulas: Mapping[str, Formula]) -> list[Problem]:
@@ -27,16 +31,16 @@ def _check_cells(study: Study, formulas: Mapping[str, Formula]) -> list[Problem]
         seen[key] = cell.line
         if not cell.printed.strip():
             problems.append(Problem(what="'printed' is empty", where=where))
-        elif expected := check_printed(cell.printed, cell.quantity):
+        elif cell.fault:
             got = repr(cell.printed[:40])
             problems.append(
                 Problem(
-                    what=f"malformed cell in column {cell.column!r}", where=where, got=got, allowed=expected
+                    what=f"malformed cell in column {cell.column!r}", where=where, got=got, allowed=cell.fault
                 )
             )
         else:
             problems += _check_stars(study, cell, where)
-        if cell.quantity in _DESCRIPTIVE:
+        if cell.quantity in DESCRIPTIVE:
             problems += _check_descriptive(study, cell, where)
         else:
             problems += _check_model_cell(study, cell, formulas, where)
@@ -47,7 +51,7 @@ def _check_stars(study: Study, cell: Cell, where: str) -> Iterator[Problem]:
     """Complain of more stars than the notes of the cell's table explain."""
     rules = [rule for rule in study.publication.star_rules if cell.table in rule.tables]
     most = len(rules[0].levels) if rules else 3
-    if parse_cell(cell.printed).stars > most:
+    if cell.parsed.stars > most:
         allowed = f"at most {most}"
         got = repr(cell.printed[:40])
         yield Problem(what="more stars than the table's notes explain", where=where, got=got, allowed=allowed)
@@ -74,9 +78,16 @@ def _check_model_cell(
         yield Problem(what="no such model", where=where, got=repr(cell.model))
     if not cell.model and not cell.note:
         yield Problem(what="no model and no note that says why", where=where)
-    if bool(cell.coefficient) != (cell.quantity == "estimate" and bool(cell.model)):
-        what = "a coefficient is needed for an estimate of a model, and for nothing else"
+    needed = cell.quantity in (*EFFECT, *OF_RANDOM) and bool(cell.model)
+    if bool(cell.coefficient) != needed and not (cell.quantity in EITHER and cell.model):
+        what = "a coefficient is needed for what is printed of an effect of a model, and for nothing else"
         yield Problem(what=what, where=where, got=repr(cell.coefficient))
+    elif cell.quantity in OF_RANDOM and cell.model in formulas:
+        known = ("Intercept", *formulas[cell.model].random)
+        if cell.coefficient not in known:
+            allowed = ", ".join(known)
+            what = "no random effect of the model"
+            yield Problem(what=what, where=where, got=repr(cell.coefficient), allowed=allowed)
     elif cell.model in formulas and cell.coefficient not in {"", *_estimand_names(models[cell.model])}:
         fault = coefficient_fault(cell.coefficient, formulas[cell.model], study.every_variable)
         if fault:

@@ -23,7 +23,7 @@ from bayes_alliance.published.forensics import forensics
 from bayes_alliance.published.group_checks import _mean_p, _student_p, _welch_p, fisher_p
 from bayes_alliance.published.interaction import subgroup_contrasts
 from bayes_alliance.study.load_study import load_study
-from bayes_alliance.study.printed_cell import parse_number
+from bayes_alliance.study.number_text import parse_number
 from bayes_alliance.study.publication import Publication
 from bayes_alliance.study.records import Cell, Study
 

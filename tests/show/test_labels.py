@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_alliance.show import labels
+from bayes_alliance.study.cell_reading import read_cell
 from bayes_alliance.study.load_study import load_study
-from bayes_alliance.study.printed_cell import parse_cell
 from bayes_alliance.study.records import Study
 
 
@@ -38,7 +38,7 @@ def test_rounding_is_finer_than_half_of_a_tenth_of_the_error(se: float, estimate
 @given(st.floats(-50.0, 50.0), st.floats(1e-3, 50.0), st.sampled_from(["", "*", "**", "***"]))
 def test_a_formatted_estimate_reads_as_a_printed_cell(estimate: float, se: float, stars: str) -> None:
     """What we print, the reader of printed cells understands: same decimals on both, same stars."""
-    cell = parse_cell(labels.format_estimate_se(estimate, se, stars))
+    cell = read_cell(labels.format_estimate_se(estimate, se, stars))
     assert cell.value is not None and cell.spread is not None
     assert cell.stars == len(stars)
     assert cell.value.decimals == cell.spread.decimals

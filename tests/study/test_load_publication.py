@@ -66,7 +66,7 @@ def test_stars_without_a_meaning(folder: Path, old: str, new: str) -> None:
         ("tasks_ppd,months:paranoid_pd", "no_model,months:paranoid_pd", "no such model"),
         ("64,count,poor", "64,count,bad", "no such group"),
         ("id,place", "ID,place", "wrong header"),
-        ("> 0.1,p,", "ca. 0.1,p,", "a statement about a p value"),
+        ("> 0.1,p,", "ca. 0.1,p,", "a p value, such as"),
     ],
 )
 def test_broken_facts(folder: Path, old: str, new: str, words: str) -> None:
@@ -81,7 +81,7 @@ def test_broken_facts(folder: Path, old: str, new: str, words: str) -> None:
         ('rounding = "either"', 'rounding = "up"', "unknown value"),
         ('rounding = "either"', 'roundings = "either"', "unknown key"),
         ("levels = [0.05, 0.01, 0.001]", "levels = [0.01, 0.05]", "falling numbers"),
-        ('unmarked = "> 0.1"', 'unmarked = "large"', "a statement about a p value"),
+        ('unmarked = "> 0.1"', 'unmarked = "large"', "a p value, such as"),
         ('total = "n_all"', 'total = "n_every"', "not the id of a count"),
         ('assessments = "mean_assessments"', 'assessments = "n_all"', "not the id of a mean"),
         ("gaf = 5\n", "gaf = -5\n", "not above zero"),

@@ -14,7 +14,7 @@ from typing import Literal
 
 from bayes_alliance.published.printed_effects import effect_weights
 from bayes_alliance.published.stars import PBounds, read_cell, read_p, star_rule
-from bayes_alliance.study.printed_cell import PrintedCell, parse_cell
+from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import Cell, Study
 
@@ -83,7 +83,7 @@ def list_targets(study: Study) -> list[Target]:
 
 
 def _of_cell(study: Study, cell: Cell) -> list[Target]:
-    parsed = parse_cell(cell.printed)
+    parsed = cell.parsed
     place = f"{cell.table}: {cell.row}: {cell.column}"
     if cell.quantity == "estimate":
         return _of_estimate(study, cell, parsed, place)
@@ -124,12 +124,12 @@ def _of_fact(study: Study, fact: Fact) -> list[Target]:
     place = fact.place
     if fact.quantity == "p":
         weights = effect_weights(study.model(fact.model), fact.coefficient)
-        bounds = read_p(fact.printed)
+        bounds = read_p(fact.parsed)
         return [
             _target(fact.model, "p", bounds, f"p {fact.printed}", place, weights=weights, from_cell=False)
         ]
     if fact.quantity in ("explained_intercept", "explained_slope"):
-        parsed = parse_cell(fact.printed)
+        parsed = fact.parsed
         return [
             _number(study, fact.model, _kind(fact.quantity), parsed, fact.printed, place, from_cell=False)
         ]

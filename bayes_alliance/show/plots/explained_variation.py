@@ -32,7 +32,6 @@ from bayes_alliance.show.plots.style import (
 )
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
-from bayes_alliance.study.printed_cell import PrintedError, parse_cell
 
 _LINE_MM = 8.0
 # Letters of a name beside its line: as many as there are.
@@ -98,10 +97,7 @@ def _rows(results: StudyResults, run: ModelRun, part: str) -> list[PlotRow]:
 def _printed(results: StudyResults, run: ModelRun, quantity: str) -> float | None:
     for cell in results.study.cells:
         if cell.model == run.model.id and cell.quantity == quantity:
-            try:
-                value = parse_cell(cell.printed).value
-            except PrintedError:
-                return None
+            value = cell.parsed.value
             return None if value is None else float(value.value)
     return None
 

@@ -13,7 +13,6 @@ from bayes_alliance.inference.fits import Effect, Weights
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.labels import label_coefficient
 from bayes_alliance.show.plots.style import PlotRow
-from bayes_alliance.study.printed_cell import PrintedError, parse_cell
 from bayes_alliance.study.records import Cell, Estimand, Model
 
 _Z = 1.959963984540054
@@ -181,10 +180,7 @@ def _row(
 
 def _printed_numbers(line: ForestLine, horizon: float) -> tuple[float | None, float | None, float | None]:
     assert line.cell is not None
-    try:
-        cell = parse_cell(line.cell.printed)
-    except PrintedError:
-        return None, None, None
+    cell = line.cell.parsed
     if cell.value is None:
         return None, None, None
     scale = horizon * line.factor

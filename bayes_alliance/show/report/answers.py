@@ -31,7 +31,6 @@ from bayes_alliance.show.tables.gates import Gates, collect_gates
 from bayes_alliance.show.tables.printed_posteriors import format_banded, format_probability
 from bayes_alliance.show.tables.printed_posteriors import format_bayes_factor as format_printed_bayes_factor
 from bayes_alliance.show.tables.shared_columns import format_effect
-from bayes_alliance.study.printed_cell import PrintedError, parse_cell
 from bayes_alliance.study.records import Source
 
 # Multiples of the smallest difference that matters, for the posterior's share of what is too small to matter.
@@ -140,10 +139,7 @@ def _bayes_sentence(results: StudyResults, line: ForestLine, quantity: Quantity)
 
 def _printed_over(horizon: float, line: ForestLine) -> str:
     assert line.cell is not None
-    try:
-        cell = parse_cell(line.cell.printed)
-    except PrintedError:
-        return ""
+    cell = line.cell.parsed
     if cell.value is None:
         return ""
     return (

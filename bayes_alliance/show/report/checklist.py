@@ -20,7 +20,6 @@ from bayes_alliance.run.results import ModelRun, StudyResults
 from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.report.record import ChecklistItem, Companion, Status
 from bayes_alliance.show.tables.predictive import MIN_ROWS_SHOWN
-from bayes_alliance.study.printed_cell import PrintedError, parse_cell
 
 _CORE = "BARG, WAMBS"
 
@@ -416,12 +415,7 @@ def _multiplicity(known: Known) -> Said:
     cells = [cell for cell in known.results.study.cells if cell.quantity == "estimate"]
     if not cells:
         return "open", "The study has no printed tests."
-    starred = 0
-    for cell in cells:
-        try:
-            starred += bool(parse_cell(cell.printed).stars)
-        except PrintedError:
-            continue
+    starred = sum(bool(cell.parsed.stars) for cell in cells)
     return (
         "in part",
         f"{len(cells)} printed estimates of models, {starred} of them starred; at the 5 % level "

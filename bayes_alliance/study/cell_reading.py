@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from bayes_alliance.cell_grammar import Part, ScanError, scan_cell
-from bayes_alliance.cell_rules import RULES, QuantityRule
-from bayes_alliance.cell_wording import describe_cell, p_statement
-from bayes_alliance.number_text import STYLES, plain_text
-from bayes_alliance.printed import (
+from bayes_alliance.study.cell_grammar import Part, ScanError, scan_cell
+from bayes_alliance.study.cell_rules import RULES, QuantityRule
+from bayes_alliance.study.cell_wording import describe_cell, p_statement
+from bayes_alliance.study.number_text import STYLES, plain_text
+from bayes_alliance.study.printed_cell import (
     PrintedCell,
     PrintedError,
     PrintedNumber,
@@ -24,7 +24,7 @@ from bayes_alliance.printed import (
     PrintedTest,
     UndecidedError,
 )
-from bayes_alliance.table_legend import NO_LEGEND, TableLegend
+from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 
 _BLANK = ("-", "--", "---", "...", "n/a", "na", "n.a.", ".")
 _TESTS = ("t", "z", "f", "chi2")
@@ -298,6 +298,7 @@ def _take_pair(draft: _Draft, part: Part, quantity: str, rule: QuantityRule, leg
         upper=_padded(upper, legend),
         level=level,
         outward=legend.ci_rounding == "outward",
+        symmetric=legend.ci_method == "wald",
     )
     _once(draft, "ci", limits)
 

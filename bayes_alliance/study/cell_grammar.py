@@ -14,8 +14,8 @@ from decimal import Decimal
 from functools import cache
 from typing import Literal
 
-from bayes_alliance.number_text import GLUE, Style, number_pattern, read_number
-from bayes_alliance.printed import (
+from bayes_alliance.study.number_text import GLUE, Style, number_pattern, read_number
+from bayes_alliance.study.printed_cell import (
     MAX_STARS,
     PrintedError,
     PrintedNumber,
@@ -44,10 +44,10 @@ PartKind = Literal[
 ]
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 _ALPHA = r"[^\W\d_]"
-_LEVEL = r"(?P<level>\d{2}(?:[.,]\d)?)\s*%?"
+_LEVEL = r"(?P<level>[0-9]{2}(?:[.,][0-9])?)\s*%"
 _CI_NAME = r"(?:confidence intervals?|credible intervals?|C\.?I\.?|CrI|HDI|KI|VI|IC)"
 _CI = re.compile(
-    rf"(?:{_LEVEL}\s*[-–]?\s*{_CI_NAME}|{_CI_NAME}\s*\(?\s*(?P<after>\d{{2}}(?:[.,]\d)?)\s*%?\s*\)?"
+    rf"(?:{_LEVEL}\s*[-–]?\s*{_CI_NAME}|{_CI_NAME}\s*\(?\s*(?P<after>[0-9]{{2}}(?:[.,][0-9])?)\s*%?\s*\)?"
     rf"|{_CI_NAME})(?!{_ALPHA})\s*[:=,]?\s*",
     re.IGNORECASE,
 )
@@ -62,8 +62,8 @@ _P = re.compile(
 )
 _TAILS = re.compile(r"\s*,?\s*\(?(?P<tails>one|two|1|2)[- ]?(?:tailed|sided)\)?", re.IGNORECASE)
 _QUARTILES = re.compile(r"(?:IQR|interquartile range|quartiles|Q1\s*-\s*Q3)\s*[:=,]?\s*", re.IGNORECASE)
-_BARE_P = re.compile(r"(?P<sign><=|>=|[<>≤≥])\s*")
-_TEST = re.compile(r"(?P<kind>t|z|Wald z)(?=\s*(?:\(|=|:|_|\d|\[))")
+_BARE_P = re.compile(r"(?P<sign><=|>=|[<>≤≥=])\s*")
+_TEST = re.compile(r"(?P<kind>t|z|Wald z)(?=\s*(?:\(|=|:|_|[0-9]|\[))")
 _F = re.compile(r"F(?=\s*(?:\(|=|:|\[))")
 _CHI = re.compile(r"(?:Wald\s*)?(?:χ2|Χ2|X2|chi-?\s?squared?|chi2|chisq\.?)(?!\w)", re.IGNORECASE)
 _DF = re.compile(r"d\.?\s?f\.?\s*[=:]\s*", re.IGNORECASE)
@@ -74,7 +74,7 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _COUNT = re.compile(r"[nN]\s*=\s*")
-_MARK = re.compile(rf"#\d{{1,2}}|[†‡§¶]+|(?<!{_ALPHA})[a-k](?!{_ALPHA})(?!\s*[=<>])|\^[a-k]")
+_MARK = re.compile(rf"#[0-9]{{1,2}}|[†‡§¶]+|(?<!{_ALPHA})[a-k](?!{_ALPHA})(?!\s*[=<>])|\^[a-k]")
 _STARS = re.compile(r"\*+")
 _NS = re.compile(r"n\.?\s?s\.?|not? significant|non-?significant", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(?:to|till|until|bis|til|through|\.\.+|…|;|and)\s*", re.IGNORECASE)
@@ -133,7 +133,7 @@ def scan_cell(plain: str, style: Style) -> tuple[Part, ...]:
     Parameters
     ----------
     plain : str
-        As :func:`bayes_alliance.number_text.plain_text` gives it.
+        As :func:`bayes_alliance.study.number_text.plain_text` gives it.
     style : {"point", "comma"}
         Decimal mark.
 
@@ -227,7 +227,7 @@ class _Scanner:
     def _open_pair(self, at: int, stop: int) -> tuple[tuple[PrintedNumber, ...], int]:
         """Read two limits that no bracket holds."""
         first, end = self._take_number(at, stop)
-        between = re.compile(rf"{_RANGE.pattern}|\s*,\s*|\s*-\s*(?=[-\d.,])", re.IGNORECASE)
+        between = re.compile(rf"{_RANGE.pattern}|\s*,\s*|\s*-\s*(?=[-0-9.,])", re.IGNORECASE)
         match = self._match(between, end, stop)
         if match is None:
             raise _Unreadable(end)
@@ -348,7 +348,7 @@ class _Scanner:
         if slash is not None:
             return (slash,), close + 1
         if not self._match(_CI, self._skip(at + 1, close), close) and re.match(
-            r"\s*[-+.,\d]", self.text[at + 1 : close]
+            r"\s*[-+.,0-9]", self.text[at + 1 : close]
         ):
             try:
                 return (Part(kind="range", numbers=self._pair(at + 1, close)),), close + 1
@@ -360,7 +360,7 @@ class _Scanner:
         return tuple(replace(p, kind="bracket") if p.kind == "number" else p for p in inside), close + 1
 
     def _of(self, at: int, stop: int) -> Part | None:
-        match = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*").fullmatch(self.text, at, stop)
+        match = re.compile(r"\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*").fullmatch(self.text, at, stop)
         if match is None:
             return None
         numbers = tuple(PrintedNumber(value=Decimal(match[i])) for i in (1, 2))
@@ -398,7 +398,7 @@ class _Scanner:
         return found
 
     def _plain_number(self, at: int, stop: int) -> tuple[Part, int]:
-        match = re.compile(r"(\d{1,9})\s*/\s*(\d{1,9})(?![\d.,])").match(self.text, at, stop)
+        match = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{1,9})(?![0-9.,])").match(self.text, at, stop)
         if match is not None:
             numbers = tuple(PrintedNumber(value=Decimal(match[i])) for i in (1, 2))
             return Part(kind="of", numbers=numbers), match.end()
@@ -406,7 +406,7 @@ class _Scanner:
         following = re.compile(r"\s*%").match(self.text, end, stop)
         if following is not None:
             return Part(kind="number", numbers=(number,), percent=True), following.end()
-        to = self._match(re.compile(rf"{_RANGE.pattern}|-(?=[\d.])", re.IGNORECASE), end, stop)
+        to = self._match(re.compile(rf"{_RANGE.pattern}|-(?=[0-9.])", re.IGNORECASE), end, stop)
         if to is not None and to[0].strip(" ") not in (";",) and to.end() < stop:
             second = self._match(_number(self.style), to.end(), stop)
             if second is not None:

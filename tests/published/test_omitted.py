@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bayes_alliance.published.cell_posterior import NormalMixture
 from bayes_alliance.published.multiplicity import (
     bonferroni,
     effect_probability,
+    most_tests,
     null_probability,
     sidak,
-    most_tests,
 )
 from bayes_alliance.published.omitted_confounder import (
     confound,
@@ -27,8 +28,7 @@ from bayes_alliance.published.omitted_level import (
     tipping_direction,
     tipping_significance,
 )
-from bayes_alliance.published.posterior import NormalMixture
-from bayes_alliance.published.region import Region, build_region
+from bayes_alliance.published.rounding_region import Region, build_region
 
 FLAT = NormalMixture(weight=np.ones(1), mean=np.zeros(1), sd=np.array([1e4]))
 LEVEL = OmittedLevel(label="therapists", clusters=10, patients=150)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bayes_alliance.cell_reading import read_cell
-from bayes_alliance.cell_wording import describe_cell
-from bayes_alliance.printed import PrintedError
-from bayes_alliance.table_legend import NO_LEGEND, TableLegend
+from bayes_alliance.study.cell_reading import read_cell
+from bayes_alliance.study.cell_wording import describe_cell
+from bayes_alliance.study.printed_cell import PrintedError
+from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 
 _LEVEL = TableLegend(ci_level=Decimal("0.95"))
 # Text, quantity, what the table's legend must state for it, and what is read.

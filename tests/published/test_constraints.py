@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_alliance.cell_reading import read_cell
 from bayes_alliance.published.constraints import (
     Constraint,
     can_stand_together,
@@ -19,7 +18,8 @@ from bayes_alliance.published.constraints import (
     t_range,
 )
 from bayes_alliance.published.stars import PBounds
-from bayes_alliance.table_legend import TableLegend
+from bayes_alliance.study.cell_reading import read_cell
+from bayes_alliance.study.table_legend import TableLegend
 
 WIDE = (10.0, math.inf)
 LEGEND = TableLegend(ci_level=Decimal("0.95"), decimal="point")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes_alliance.cell_reading import read_cell, read_p
-from bayes_alliance.cell_rules import RULES
-from bayes_alliance.cell_wording import describe_cell
-from bayes_alliance.number_text import parse_number, plain_text
-from bayes_alliance.printed import PrintedError, PrintedNumber, UndecidedError
-from bayes_alliance.spellings import REFUSED, SPELLINGS
-from bayes_alliance.table_legend import NO_LEGEND, TableLegend
-from bayes_alliance.table_reading import follow_heading, settle_decimal
+from bayes_alliance.dev.spellings import REFUSED, SPELLINGS
+from bayes_alliance.study.cell_reading import read_cell, read_p
+from bayes_alliance.study.cell_rules import RULES
+from bayes_alliance.study.cell_wording import describe_cell
+from bayes_alliance.study.number_text import parse_number, plain_text
+from bayes_alliance.study.printed_cell import PrintedError, PrintedNumber, UndecidedError
+from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
+from bayes_alliance.study.table_reading import follow_heading, settle_decimal
 
 RULE_OF = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "truncated": ROUND_DOWN}
 LEVEL = TableLegend(ci_level=Decimal("0.95"))

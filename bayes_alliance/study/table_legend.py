@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from bayes_alliance.printed import Rounding
+from bayes_alliance.study.printed_cell import Rounding
 
 DecimalMark = Literal["", "point", "comma"]
 Brackets = Literal["", "se", "sd", "p", "t", "z", "df", "ci"]
@@ -38,6 +38,9 @@ class TableLegend:
         Level of the table's intervals (0.95).
     ci_rounding : {"same", "outward"}
         Whether limits were rounded like other numbers or outwards.
+    ci_method : {"wald", "other"}
+        Whether the limits lie as far below as above the estimate, or come from a profile likelihood, a
+        bootstrap or a posterior, which need not; then they only have to hold the estimate.
     rounding : str
         Rule of the table; empty for that of the publication.
     tails : {1, 2}
@@ -56,6 +59,7 @@ class TableLegend:
     plus_minus: PlusMinus = ""
     ci_level: Decimal | None = None
     ci_rounding: Literal["same", "outward"] = "same"
+    ci_method: Literal["wald", "other"] = "wald"
     rounding: Rounding | Literal[""] = ""
     tails: int = 2
     marks: tuple[tuple[str, str], ...] = ()

@@ -11,7 +11,7 @@ import unicodedata
 from decimal import Decimal
 from typing import Literal
 
-from bayes_alliance.printed import MINUS_SIGNS, STARS, PrintedError, PrintedNumber, UndecidedError
+from bayes_alliance.study.printed_cell import MINUS_SIGNS, STARS, PrintedError, PrintedNumber, UndecidedError
 
 Style = Literal["point", "comma"]
 STYLES: tuple[Style, ...] = ("point", "comma")
@@ -21,10 +21,10 @@ _THIN = "\u2009\u202f\u2007\u2008\u200a"
 GLUE = "\ue000"
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _POWER = re.compile(
-    r"\s*[x×·⋅∙*]\s*10\s*(?:\^\s*\(?\s*([-+]?\d{1,2})\s*\)?|(-\d{1,2})|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}))"
+    r"\s*[x×·⋅∙*]\s*10\s*(?:\^\s*\(?\s*([-+]?[0-9]{1,2})\s*\)?|(-[0-9]{1,2})|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}))"
 )
 # A plain space sets thousands apart only where a cell begins with the number and brackets or nothing follow.
-_SPACED = re.compile(r"^\s*[-+]?[1-9]\d{0,2}(?: \d{3})+(?:[.,]\d+)?(?=\s*(?:[(\[*]|$))")
+_SPACED = re.compile(r"^\s*[-+]?[1-9][0-9]{0,2}(?: [0-9]{3})+(?:[.,][0-9]+)?(?=\s*(?:[(\[*]|$))")
 _CHI = re.compile(r"(?<=[χΧXR])(?:²|\^2)")
 _SUPER_DIGIT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 
@@ -46,12 +46,12 @@ def plain_text(text: str) -> str:
         text = text.replace(dash, "-")
     text = text.replace("+/-", "±").replace("+-", "±")
     text = _POWER.sub(lambda m: "e" + (m[1] or m[2] or m[3].translate(_SUPERSCRIPTS)), text)
-    text = re.sub(r"(?<=\d)[·⋅∙•](?=\d)|(?<![\d\w])[·⋅∙•](?=\d)|(?<=-)[·⋅∙•](?=\d)", ".", text)
+    text = re.sub(r"(?<=[0-9])[·⋅∙•](?=[0-9])|(?<![0-9\w])[·⋅∙•](?=[0-9])|(?<=-)[·⋅∙•](?=[0-9])", ".", text)
     text = _CHI.sub("2", text)
     text = _SUPER_DIGIT.sub(lambda m: "#" + m[0].translate(_SUPERSCRIPTS), text)
-    text = re.sub(rf"(?<=\d)[\u00a0{_THIN}](?=\d{{3}})", GLUE, text)
+    text = re.sub(rf"(?<=[0-9])[\u00a0{_THIN}](?=[0-9]{{3}})", GLUE, text)
     text = unicodedata.normalize("NFKC", text)
-    text = re.sub(r"(?<=\d)[’'`´](?=\d{3})", "'", text)
+    text = re.sub(r"(?<=[0-9])[’'`´](?=[0-9]{3})", "'", text)
     text = _SPACED.sub(lambda m: m[0].replace(" ", GLUE), text)
     for star in STARS:
         text = text.replace(star, "*")
@@ -70,10 +70,10 @@ def number_pattern(style: Style, *, grouped: bool = True) -> str:
     """
     mark, other = _MARKS[style]
     between = rf"[{other}']" if grouped else "[']"
-    first = r"[1-9]\d{0,2}"
-    groups = rf"{first}(?:{GLUE}\d{{3}})+|{first}(?:{between}\d{{3}})+"
-    body = rf"(?:(?:{groups}|\d{{1,12}})(?![\d])(?:{mark}\d{{1,12}})?|{mark}\d{{1,12}})"
-    return rf"[-+]?\s?{body}(?:[eE][-+]?\d{{1,2}})?(?![\d])"
+    first = r"[1-9][0-9]{0,2}"
+    groups = rf"{first}(?:{GLUE}[0-9]{{3}})+|{first}(?:{between}[0-9]{{3}})+"
+    body = rf"(?:(?:{groups}|[0-9]{{1,12}})(?![0-9])(?:{mark}[0-9]{{1,12}})?|{mark}[0-9]{{1,12}})"
+    return rf"[-+]?\s?{body}(?:[eE][-+]?[0-9]{{1,2}})?(?![0-9])"
 
 
 def read_number(raw: str, style: Style) -> PrintedNumber:

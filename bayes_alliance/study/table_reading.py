@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from bayes_alliance.cell_reading import read_cell
-from bayes_alliance.number_text import STYLES, plain_text
-from bayes_alliance.printed import PrintedError, UndecidedError
-from bayes_alliance.table_legend import TableLegend
+from bayes_alliance.study.cell_reading import read_cell
+from bayes_alliance.study.number_text import STYLES, plain_text
+from bayes_alliance.study.printed_cell import PrintedError, UndecidedError
+from bayes_alliance.study.table_legend import TableLegend
 
 _LEVEL = re.compile(r"(\d{2}(?:[.,]\d)?)\s*%\s*(?:CI|CrI|C\.I\.|confidence|credible|KI|VI)", re.IGNORECASE)
 _BRACKETS = re.compile(r"[(\[]\s*(SE|S\.E\.|SD|S\.D\.|p|t|z|df)\s*[)\]]")
@@ -53,7 +53,7 @@ def follow_heading(heading: str, legend: TableLegend) -> TableLegend:
 
     Examples
     --------
-    >>> from bayes_alliance.table_legend import NO_LEGEND
+    >>> from bayes_alliance.study.table_legend import NO_LEGEND
     >>> follow_heading("b (95% CI)", NO_LEGEND).ci_level
     Decimal('0.95')
     """

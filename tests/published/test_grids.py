@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes_alliance.number_text import parse_number
-from bayes_alliance.printed import Interval
 from bayes_alliance.published.grids import Grid, mean_is_possible, sd_is_possible, sd_range
+from bayes_alliance.study.number_text import parse_number
+from bayes_alliance.study.printed_cell import Interval
 
 LIKERT = Grid(step=Fraction(1), low=Fraction(1), high=Fraction(5))
 ONES = Grid(step=Fraction(1), low=Fraction(0), high=Fraction(1))

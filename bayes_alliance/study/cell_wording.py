@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bayes_alliance.printed import Interval, PrintedCell, PrintedError, PrintedNumber, PrintedP
+from bayes_alliance.study.printed_cell import Interval, PrintedCell, PrintedError, PrintedNumber, PrintedP
 
 
 def p_statement(sign: str, number: PrintedNumber, tails: int) -> PrintedP:
@@ -37,7 +37,7 @@ def describe_cell(cell: PrintedCell) -> str:
 
     Examples
     --------
-    >>> from bayes_alliance.cell_reading import read_cell
+    >>> from bayes_alliance.study.cell_reading import read_cell
     >>> describe_cell(read_cell("-0.03(0.01)*"))
     '-0.03, SE 0.01, 1 star'
     """
