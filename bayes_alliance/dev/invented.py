@@ -247,7 +247,7 @@ def _facts(
     yield _fact("n_good", str(patients.size - poor), "count", group="good")
     yield _fact("n_poor", str(poor), "count", group="poor")
     yield _fact("share_poor", share, "percent", of=("n_all",), same="n_poor")
-    yield _fact("mean_visits", spread, "mean_sd", of=("n_all",))
+    yield _fact("mean_visits", spread, "mean_sd", of=("n_all",), note="whole numbers")
     for name, fit in fits.items():
         for coefficient, weights in _weights(name, fit).items():
             p = estimate_effect(fit, tuple(weights.items())).p

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 
 from bayes_alliance.published.findings import AuditVerdict, Finding
+from bayes_alliance.published.grids import Grid, mean_is_possible
 from bayes_alliance.published.patient_counts import count_of, fact, group_sizes, groups
 from bayes_alliance.study.printed_cell import Interval
 from bayes_alliance.study.publication import Fact, SumRule
@@ -187,27 +189,32 @@ def _check_mean(study: Study, item: Fact) -> Finding:
     assert value is not None
     interval = value.interval(study.publication.rounding)
     totals = [count_of(study, fact(study, name)) for name in item.of]
-    works = [n for n in totals if _whole_sum(interval, n)]
+    where = f"text, {item.place}: {item.what}"
+    if not item.step:
+        said = "continuous" if item.step == 0 else "not said to be of whole numbers or of a number of items"
+        return Finding(
+            check="mean of whole numbers",
+            where=where,
+            printed=item.printed,
+            verdict=AuditVerdict.CANNOT_TELL,
+            reasoning=f"{said}: any mean is possible, so there is nothing to test",
+        )
+    grid = Grid(step=item.step)
+    works = [n for n in totals if mean_is_possible(grid, interval, n)]
     return Finding(
         check="mean of whole numbers",
-        where=f"text, {item.place}: {item.what}",
+        where=where,
         printed=item.printed,
         verdict=AuditVerdict.CONSISTENT if works else AuditVerdict.INCONSISTENT,
-        reasoning="a whole sum over those stated "
+        reasoning=f"a {_sum_of(item.step)} over those stated "
         + ("gives this mean" if works else "cannot give this mean"),
         numbers=(("stated", ", ".join(str(n) for n in totals)),),
         alternatives=() if works else (f"a mean {_FEWER}", "a slip in one of the numbers"),
     )
 
 
-def _whole_sum(mean: Interval, total: int) -> bool:
-    scaled = Interval(
-        lower=mean.lower * total,
-        upper=mean.upper * total,
-        lower_closed=mean.lower_closed,
-        upper_closed=mean.upper_closed,
-    )
-    return any(k in scaled for k in range(math.floor(scaled.lower), math.ceil(scaled.upper) + 1))
+def _sum_of(step: Fraction) -> str:
+    return "whole sum" if step == 1 else f"sum of items, in steps of 1/{step.denominator},"
 
 
 def _check_sum(study: Study, rule: SumRule) -> Finding:

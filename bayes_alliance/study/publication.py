@@ -7,8 +7,10 @@ Text facts are printed cells like any other: a string, a kind, and what it speak
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal
 
+from bayes_alliance.study.granularity import step_of
 from bayes_alliance.study.printed_cell import PrintedCell, Rounding
 from bayes_alliance.study.printed_text import BLANK, read_or_fault
 from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
@@ -70,6 +72,11 @@ class Fact:
     legend: TableLegend = NO_LEGEND
     parsed: PrintedCell = field(init=False, repr=False)
     fault: str = field(init=False, repr=False)
+
+    @property
+    def step(self) -> Fraction | None:
+        """Step of what a mean is a mean of; 0 for a continuous measure, None where the fact does not say."""
+        return step_of(self.what, self.note)
 
     def __post_init__(self) -> None:
         parsed, fault = (
