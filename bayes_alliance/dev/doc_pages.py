@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import bayes_alliance
+from bayes_alliance.dev.spellings import tabulate_spellings
 from bayes_alliance.study import prior_records, records
 from bayes_alliance.study.load_study import CELL_COLUMNS, build_study
 from bayes_alliance.study.publication import Publication, Sample, StarRule, SumRule
+from bayes_alliance.study.table_legend import TableLegend
 from bayes_alliance.study.toml_reader import TableReader
 
 # The record whose docstring says what the keys of a table mean.
@@ -37,7 +39,11 @@ _RECORDS: dict[str, tuple[type, ...]] = {
     "stars": (StarRule,),
     "sums": (SumRule,),
     "samples": (Sample,),
+    "tables": (TableLegend,),
 }
+
+
+_SPELLINGS = ("<!-- spellings -->", "<!-- end of spellings -->")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +239,15 @@ def _documented(name: str, value: Any) -> list[str]:
     return [*parts, "```text", inspect.getdoc(value) or "", "```", ""]
 
 
+def printed_table_page(written: str) -> str:
+    """Put the table of spellings into its page, between its two marks."""
+    before, _, rest = written.partition(_SPELLINGS[0])
+    after = rest.partition(_SPELLINGS[1])[2]
+    return "\n".join([before + _SPELLINGS[0], "", *tabulate_spellings(), "", _SPELLINGS[1] + after])
+
+
 def pages() -> dict[str, str]:
     """Give every page by its file name."""
-    return {"study_file.md": study_file_page(), "api.md": api_page()}
+    page = "type_in_a_table.md"
+    written = (Path(__file__).resolve().parents[2] / "docs" / page).read_text(encoding="utf-8")
+    return {"study_file.md": study_file_page(), "api.md": api_page(), page: printed_table_page(written)}

@@ -131,11 +131,16 @@ def tabulate_spellings() -> list[str]:
         read = describe_cell(read_cell(text, quantity, legend))
         stated = format_legend(legend)
         code = f"`{stated}`" if stated else ""
-        rows.append(f"| `{text}` | `{quantity}` | {read} | {code} |")
+        rows.append(f"| `{text}` | `{quantity}` | {_escaped(read)} | {code} |")
     rows += ["", "| Refused | `quantity` | Message |", "| --- | --- | --- |"]
     for text, quantity in REFUSED:
         try:
             read_cell(text, quantity)
         except PrintedError as error:
-            rows.append(f"| `{text}` | `{quantity}` | {error} |")
+            rows.append(f"| `{text}` | `{quantity}` | {_escaped(str(error))} |")
     return rows
+
+
+def _escaped(text: str) -> str:
+    """Keep Markdown from reading signs of a text as its own."""
+    return text.replace("|", "\\|").replace("*", "\\*").replace("<", "\\<")

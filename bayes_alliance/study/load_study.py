@@ -158,7 +158,6 @@ def build_study(
 ) -> Study:
     """Build a study from its table, noting every problem there; cells, facts and digest are read already."""
     head = top.subtable("study", required=True)
-    publication = read_publication(top)
     study = Study(
         id=head.identifier("id"),
         title=head.text("title"),
@@ -178,14 +177,18 @@ def build_study(
         scoring=tuple(_scoring(reader) for reader in top.tables("scoring")),
         models=tuple(_model(reader) for reader in top.tables("models")),
         priors=tuple(_prior_set(reader) for reader in top.tables("priors")),
-        cells=follow_legends(cells, publication),
+        cells=cells,
         figures=tuple(_figure(reader) for reader in top.tables("figures")),
-        facts=follow_legend(facts, publication),
-        publication=publication,
+        facts=facts,
+        publication=read_publication(top),
     )
     head.finish()
     top.finish()
-    return study
+    return replace(
+        study,
+        cells=follow_legends(cells, study.publication),
+        facts=follow_legend(facts, study.publication),
+    )
 
 
 def follow_legends(cells: tuple[Cell, ...], publication: Publication) -> tuple[Cell, ...]:

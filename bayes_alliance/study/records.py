@@ -12,9 +12,9 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
-from bayes_alliance.study.prior_records import PriorSet
 from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.printed_text import read_or_fault
+from bayes_alliance.study.prior_records import PriorSet
 from bayes_alliance.study.publication import Fact, Publication
 from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from bayes_alliance.errors import Problem
 from bayes_alliance.study.formula import Formula
 from bayes_alliance.study.mean_prior import PriorError, mean_prior
-from bayes_alliance.study.printed_cell import PrintedError, parse_cell
+from bayes_alliance.study.printed_cell import PrintedError
 from bayes_alliance.study.prior_records import PriorSet
 from bayes_alliance.study.records import Model, Study
 
@@ -145,7 +145,7 @@ def printed_effects_of(study: Study, model: Model) -> list[tuple[str, dict[str, 
         if cell.model != model.id or cell.quantity != "estimate" or cell.coefficient == "Intercept":
             continue
         try:
-            value = parse_cell(cell.printed).value
+            value = cell.parsed.value
         except PrintedError:  # a malformed cell is a problem of cells.csv, told there
             continue
         if value is not None and value.value != 0:
