@@ -4,7 +4,8 @@
 import argparse
 import sys
 
-from bayes_alliance.dev.false_alarms import count_false_alarms, format_false_alarms
+from bayes_alliance.dev.dialects import DIALECTS
+from bayes_alliance.dev.false_alarms import count_by_dialect, format_false_alarms
 from bayes_alliance.dev.published_recovery import format_recovery, recover
 from bayes_alliance.inference.collapsed import fit_collapsed
 
@@ -13,12 +14,16 @@ def main() -> int:
     """Print both figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=int, default=1000, help="tables to audit (%(default)s)")
+    parser.add_argument("--dialect", choices=DIALECTS, nargs="+", default=["stars"], help="how tables print")
     parser.add_argument("--posteriors", type=int, default=200, help="tables to compare (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first table (%(default)s)")
     parser.add_argument("--rounding-only", action="store_true", help="bands of rounding alone")
     options = parser.parse_args()
-    for line in format_false_alarms(count_false_alarms(range(options.seed, options.seed + options.tables))):
-        print(line, flush=True)
+    seeds = range(options.seed, options.seed + options.tables)
+    for dialect, alarms in count_by_dialect(seeds, options.dialect).items():
+        print(f"Dialect {dialect}")
+        for line in format_false_alarms(alarms):
+            print(line, flush=True)
     first = options.seed + 1_000_000
     found = recover(
         range(first, first + options.posteriors),

@@ -1,10 +1,11 @@
-"""How often the audit cries wolf: its findings on tables that are honest by construction."""
+"""False alarms of the audit: its findings on tables that are honest by construction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bayes_alliance.dev.dialects import Dialect
 from bayes_alliance.dev.invented import invent_table
 from bayes_alliance.published.audit import audit_study
 from bayes_alliance.published.findings import AuditVerdict, Finding
@@ -35,36 +36,57 @@ class FalseAlarms:
 
     @property
     def rate(self) -> float:
-        """Share of checks that cried wolf."""
+        """Share of checks that were false alarms."""
         return len(self.examples) / self.checks if self.checks else 0.0
 
 
-def count_false_alarms(seeds: Iterable[int]) -> FalseAlarms:
-    """Invent honest tables and audit each.
+def count_false_alarms(seeds: Iterable[int], dialect: Dialect = "stars") -> FalseAlarms:
+    """Invent honest tables in one dialect and audit each.
 
     Parameters
     ----------
     seeds : iterable of int
-        One table each.
+        One publication each.
+    dialect : str
+        How it prints its tables.
 
     Returns
     -------
     FalseAlarms
     """
-    tally: dict[str, list[int]] = {}
-    examples = []
-    tables = 0
+    return count_by_dialect(seeds, (dialect,))[dialect]
+
+
+def count_by_dialect(seeds: Iterable[int], dialects: Sequence[Dialect]) -> dict[Dialect, FalseAlarms]:
+    """Invent honest publications, print each in several dialects and audit every table."""
+    tallies = {dialect: _Tally() for dialect in dialects}
     for seed in seeds:
-        tables += 1
-        for finding in audit_study(invent_table(seed).study).findings:
-            row = tally.setdefault(finding.check, [0, 0, 0])
+        for dialect, tally in tallies.items():
+            tally.add(seed, audit_study(invent_table(seed, dialect).study).findings)
+    return {dialect: tally.result() for dialect, tally in tallies.items()}
+
+
+class _Tally:
+    """Counts the verdicts of one dialect's tables."""
+
+    def __init__(self) -> None:
+        self.tables = 0
+        self.counts: dict[str, list[int]] = {}
+        self.examples: list[tuple[int, Finding]] = []
+
+    def add(self, seed: int, findings: Iterable[Finding]) -> None:
+        self.tables += 1
+        for finding in findings:
+            row = self.counts.setdefault(finding.check, [0, 0, 0])
             row[0] += 1
             row[1] += finding.verdict is AuditVerdict.INCONSISTENT
             row[2] += finding.verdict is AuditVerdict.CANNOT_TELL
             if finding.verdict is AuditVerdict.INCONSISTENT:
-                examples.append((seed, finding))
-    counts = tuple((check, *row) for check, row in sorted(tally.items()))
-    return FalseAlarms(tables=tables, counts=counts, examples=tuple(examples))  # type: ignore[arg-type]
+                self.examples.append((seed, finding))
+
+    def result(self) -> FalseAlarms:
+        counts = tuple((check, *row) for check, row in sorted(self.counts.items()))
+        return FalseAlarms(tables=self.tables, counts=counts, examples=tuple(self.examples))  # type: ignore[arg-type]
 
 
 def format_false_alarms(found: FalseAlarms) -> Iterator[str]:
@@ -75,7 +97,7 @@ def format_false_alarms(found: FalseAlarms) -> Iterator[str]:
         yield f"| {check} | {made} | {inconsistent} | {untold} |"
     yield ""
     yield (
-        f"{found.tables} honest tables: {len(found.examples)} of {found.checks} checks cried wolf "
+        f"{found.tables} honest tables: {len(found.examples)} false alarms in {found.checks} checks "
         f"({100 * found.rate:.2f} %)."
     )
     for seed, finding in found.examples:

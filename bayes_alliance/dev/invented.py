@@ -6,12 +6,16 @@ been is known, because the data are. Nothing here resembles a real study beyond 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 import numpy as np
+from scipy import special
 
+from bayes_alliance.dev.dialects import LEGENDS, POINT, Dialect, Sizes, fit_cells
 from bayes_alliance.dev.invented_study import (
     CATEGORIES,
     FORMULAS,
@@ -21,7 +25,7 @@ from bayes_alliance.dev.invented_study import (
     crossed_estimands,
 )
 from bayes_alliance.inference.design import Design
-from bayes_alliance.inference.fits import Array, MixedFit, RowsUsed
+from bayes_alliance.inference.fits import Array, Effect, MixedFit, RowsUsed
 from bayes_alliance.inference.ml import compare_means, compare_shares, estimate_effect, fit_mixed, score_aic
 from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.study.formula import parse_formula
@@ -54,18 +58,50 @@ class InventedTable:
     rows: RowsUsed
 
 
-def invent_table(seed: int) -> InventedTable:
+def invent_table(seed: int, dialect: Dialect = "stars") -> InventedTable:
     """Invent a publication.
 
     Parameters
     ----------
     seed : int
         Decides everything: size, effects, visits, scores, digits and how ties are rounded.
+    dialect : str
+        How its tables print effects, fits and variances.
 
     Returns
     -------
     InventedTable
     """
+    material = _material(seed)
+    design, fits, printer = material.designs["growth"], material.fits, material.printer
+    effects = {name: _effects(name, fit, dialect) for name, fit in fits.items()}
+    cells = [*_descriptives(material.patients, printer)]
+    sizes = Sizes(patients=design.n_patients, rows=design.n_rows)
+    for name, fit in fits.items():
+        if dialect == "stars":
+            cells += _model_cells(name, fit, fits["growth"], printer)
+        else:
+            cells += fit_cells(dialect, fit, fits["growth"], effects[name], sizes, printer)
+    facts = [*_facts(material.patients, effects, design, printer)]
+    study = build_study(cells, facts, list(fits))
+    study = replace(study, publication=replace(study.publication, legends=(LEGENDS[dialect],)))
+    return InventedTable(study=study, designs=material.designs, fits=fits, rows=material.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Material:
+    """Everything about an invented publication but how it prints."""
+
+    patients: _Patients
+    designs: Mapping[str, Design]
+    fits: Mapping[str, MixedFit]
+    rows: RowsUsed
+    printer: Printer
+
+
+@lru_cache(maxsize=1)
+def _material(seed: int) -> _Material:
+    """Draw patients and fit their models, once for all dialects."""
     rng = np.random.default_rng(seed)
     patients = _draw_patients(rng)
     designs = _designs(rng, patients)
@@ -87,12 +123,21 @@ def invent_table(seed: int) -> InventedTable:
     }
     rounding = "half_even" if rng.random() < 0.5 else "half_up"
     printer = Printer(half_even=rounding == "half_even", decimals=int(rng.integers(2, 4)))
-    cells = [*_descriptives(patients, printer)]
-    for name, fit in fits.items():
-        cells += _model_cells(name, fit, fits["growth"], printer)
-    facts = [*_facts(patients, fits, designs["growth"], printer)]
-    study = build_study(cells, facts, list(fits))
-    return InventedTable(study=study, designs=designs, fits=fits, rows=rows)
+    return _Material(patients=patients, designs=designs, fits=fits, rows=rows, printer=printer)
+
+
+def _effects(name: str, fit: MixedFit, dialect: Dialect) -> dict[str, Effect]:
+    """Give the effects that a model's cells report, tested as the dialect tests them."""
+    found = {
+        coefficient: estimate_effect(fit, tuple(weights.items()))
+        for coefficient, weights in _weights(name, fit).items()
+    }
+    if dialect != "z":
+        return found
+    return {
+        key: replace(effect, df=math.inf, p=float(2.0 * special.ndtr(-abs(effect.estimate / effect.se))))
+        for key, effect in found.items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +245,15 @@ def _descriptives(patients: _Patients, printer: Printer) -> Iterator[Cell]:
 
 
 def _cell(table: str, row: str, column: str, printed: str, quantity: str, **names: str) -> Cell:
-    return Cell(table=table, row=row, column=column, printed=printed, quantity=quantity, **names)  # type: ignore[arg-type]
+    return Cell(
+        table=table,
+        row=row,
+        column=column,
+        printed=printed,
+        quantity=quantity,  # type: ignore[arg-type]
+        legend=POINT,
+        **names,  # type: ignore[arg-type]
+    )
 
 
 def _weights(name: str, fit: MixedFit) -> dict[str, dict[str, float]]:
@@ -236,7 +289,7 @@ def _model_cells(name: str, fit: MixedFit, growth: MixedFit, printer: Printer) -
 
 
 def _facts(
-    patients: _Patients, fits: Mapping[str, MixedFit], design: Design, printer: Printer
+    patients: _Patients, effects: Mapping[str, Mapping[str, Effect]], design: Design, printer: Printer
 ) -> Iterator[Fact]:
     """State the text's own numbers: sizes, a share, the mean number of rows, p values."""
     poor = int(patients.group.sum())
@@ -248,9 +301,9 @@ def _facts(
     yield _fact("n_poor", str(poor), "count", group="poor")
     yield _fact("share_poor", share, "percent", of=("n_all",), same="n_poor")
     yield _fact("mean_visits", spread, "mean_sd", of=("n_all",), note="whole numbers")
-    for name, fit in fits.items():
-        for coefficient, weights in _weights(name, fit).items():
-            p = estimate_effect(fit, tuple(weights.items())).p
+    for name, by in effects.items():
+        for coefficient, effect in by.items():
+            p = effect.p
             said = "< 0.05" if p < LEVELS[0] else "> 0.1" if p > 0.1 else f"= {printer.number(p, 2)}"
             key = f"p_{name}_{coefficient.replace(':', '_')}"
             yield _fact(key, said, "p", model=name, coefficient=coefficient)

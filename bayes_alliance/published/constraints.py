@@ -167,7 +167,7 @@ def region_of(constraints: Sequence[Constraint]) -> Region | None:
     for sign in (1.0, -1.0):
         half = _half_planes(planes, t, sign)
         vertices = _vertices(half)
-        if vertices and _is_unbounded(half):
+        if vertices and _directions(half):
             raise ValueError("what is printed bounds neither the estimate nor its SE")
         corners += vertices
     if not corners:
@@ -182,7 +182,13 @@ def can_stand_together(constraints: Sequence[Constraint]) -> bool:
     planes, t = bounds_of(constraints)
     if t.low > t.high * (1.0 + SLACK) + SLACK:
         return False
-    return any(_vertices(_half_planes(planes, t, sign)) for sign in (1.0, -1.0))
+    for sign in (1.0, -1.0):
+        half = _half_planes(planes, t, sign)
+        vertices = _vertices(half)
+        # A test and a p value alone leave a cone, whose only corner has no SE.
+        if any(s > 0.0 for _, s in vertices) or (vertices and any(v > 0.0 for _, v in _directions(half))):
+            return True
+    return False
 
 
 def t_range(constraints: Sequence[Constraint]) -> tuple[float, float]:
@@ -192,9 +198,8 @@ def t_range(constraints: Sequence[Constraint]) -> tuple[float, float]:
     for sign in (1.0, -1.0):
         half = _half_planes(planes, t, sign)
         vertices = _vertices(half)
-        sizes += [abs(b) / s if s > 0.0 else (math.inf if b else 0.0) for b, s in vertices]
-        if vertices and _is_unbounded(half):
-            sizes += [t.low, t.high]
+        reached = [*vertices, *(_directions(half) if vertices else ())]
+        sizes += [abs(b) / s if s > 0.0 else math.inf for b, s in reached if b or s]
     return (min(sizes), max(sizes)) if sizes else (math.nan, math.nan)
 
 
@@ -222,7 +227,7 @@ def _vertices(planes: Sequence[Plane]) -> list[tuple[float, float]]:
     return found
 
 
-def _is_unbounded(planes: Sequence[Plane]) -> bool:
-    """Whether the set that the lines leave goes on for ever in some direction."""
-    directions = [(sign * -c, sign * a) for a, c, _ in planes for sign in (1.0, -1.0)]
-    return any(all(a * u + c * v <= SLACK for a, c, _ in planes) for u, v in directions)
+def _directions(planes: Sequence[Plane]) -> list[tuple[float, float]]:
+    """Give the directions of lines in which the set that they leave goes on for ever."""
+    found = [(sign * -c, sign * a) for a, c, _ in planes for sign in (1.0, -1.0)]
+    return [(u, v) for u, v in found if all(a * u + c * v <= SLACK for a, c, _ in planes)]

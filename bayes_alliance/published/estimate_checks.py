@@ -233,7 +233,8 @@ def _check_p(study: Study, effect: PrintedEffect, fact: Fact) -> Finding:
         "where": where,
         "printed": f"p {text} | {effect.cell.printed}",
     }
-    silent = parsed.kind == "number" and parsed.stars == 0
+    declared = any(effect.cell.table in one.tables for one in study.publication.star_rules)
+    silent = parsed.kind == "number" and parsed.stars == 0 and declared
     marking = PBounds() if silent and not effect.is_deviation else read_cell(rule, parsed)
     if silent and effect.is_deviation:
         marking = read_unmarked(rule)
