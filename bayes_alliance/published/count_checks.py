@@ -190,8 +190,10 @@ def _check_mean(study: Study, item: Fact) -> Finding:
     interval = value.interval(study.publication.rounding)
     totals = [count_of(study, fact(study, name)) for name in item.of]
     where = f"text, {item.place}: {item.what}"
-    if not item.step:
-        said = "continuous" if item.step == 0 else "not said to be of whole numbers or of a number of items"
+    # The mean number of a patient's rows counts, whatever it is called.
+    step = Fraction(1) if item.step is None and item.id == study.publication.assessments else item.step
+    if not step:
+        said = "continuous" if step == 0 else "not said to be of whole numbers or of a number of items"
         return Finding(
             check="mean of whole numbers",
             where=where,
@@ -199,14 +201,14 @@ def _check_mean(study: Study, item: Fact) -> Finding:
             verdict=AuditVerdict.CANNOT_TELL,
             reasoning=f"{said}: any mean is possible, so there is nothing to test",
         )
-    grid = Grid(step=item.step)
+    grid = Grid(step=step)
     works = [n for n in totals if mean_is_possible(grid, interval, n)]
     return Finding(
         check="mean of whole numbers",
         where=where,
         printed=item.printed,
         verdict=AuditVerdict.CONSISTENT if works else AuditVerdict.INCONSISTENT,
-        reasoning=f"a {_sum_of(item.step)} over those stated "
+        reasoning=f"a {_sum_of(step)} over those stated "
         + ("gives this mean" if works else "cannot give this mean"),
         numbers=(("stated", ", ".join(str(n) for n in totals)),),
         alternatives=() if works else (f"a mean {_FEWER}", "a slip in one of the numbers"),
