@@ -22,7 +22,7 @@ def read_or_fault(printed: str, quantity: str, legend: TableLegend = NO_LEGEND) 
         return BLANK, str(error)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PrintedText:
     """A printed number that stands in no table.
 
@@ -40,8 +40,12 @@ class PrintedText:
 
     printed: str
     quantity: str
-    parsed: PrintedCell = field(init=False, repr=False)
-    fault: str = field(init=False, repr=False)
+    parsed: PrintedCell = field(init=False)
+    fault: str = field(init=False)
+
+    def __repr__(self) -> str:
+        """Show the string alone: digests of records that hold one rest on what is printed."""
+        return repr(self.printed)
 
     def __post_init__(self) -> None:
         parsed, fault = read_or_fault(self.printed, self.quantity)
