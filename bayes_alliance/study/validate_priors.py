@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from bayes_alliance.errors import Problem
 from bayes_alliance.study.formula import Formula
 from bayes_alliance.study.mean_prior import PriorError, mean_prior
-from bayes_alliance.study.printed_cell import PrintedError
 from bayes_alliance.study.prior_records import PriorSet
 from bayes_alliance.study.records import Model, Study
 
@@ -144,10 +143,7 @@ def printed_effects_of(study: Study, model: Model) -> list[tuple[str, dict[str, 
     for cell in study.cells:
         if cell.model != model.id or cell.quantity != "estimate" or cell.coefficient == "Intercept":
             continue
-        try:
-            value = cell.parsed.value
-        except PrintedError:  # a malformed cell is a problem of cells.csv, told there
-            continue
+        value = cell.parsed.value
         if value is not None and value.value != 0:
             weights = named.get(cell.coefficient, {cell.coefficient: 1.0})
             found.append((cell.coefficient, weights, float(value.value)))
