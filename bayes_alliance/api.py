@@ -16,7 +16,8 @@ from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.collapsed import CollapsedSettings
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.run.settings import DEFAULT_SEED, EngineChoice, RunSettings, choose_prior
+from bayes_alliance.run.settings import EngineChoice, RunSettings, choose_prior
+from bayes_alliance.runtime.seeds import DEFAULT_SEED
 from bayes_alliance.study.records import Study
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ Imports nothing of this package.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,39 @@ class Problem:
             if part:
                 text += f"; {label}: {part}"
         return text
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """Suggest the option that a mistyped word comes nearest to; empty where none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("folmo2002", ["folmo2020", "medication"])
+    "did you mean 'folmo2020'?"
+    """
+    close = difflib.get_close_matches(word, list(options), n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def no_such(what: str, name: str, options: Iterable[str], *, where: str = "", fix: str = "") -> Problem:
+    """Describe a name that is not among those allowed, with the nearest of them.
+
+    Parameters
+    ----------
+    what : str
+        What is named: ``"model"``, ``"prior set"``, ...
+    name : str
+        What was asked for.
+    options : iterable of str
+        What there is.
+    where, fix : str
+        As of :class:`Problem`; a suggestion comes before ``fix``.
+    """
+    listed = list(options)
+    advice = "; ".join(filter(None, [did_you_mean(name, listed), fix]))
+    return Problem(
+        what=f"no such {what}", where=where, got=repr(name[:200]), allowed=", ".join(listed), fix=advice
+    )
 
 
 class AllianceError(Exception):

@@ -14,8 +14,9 @@ from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.claims.results import ClaimResult
-from bayes_alliance.claims.settings import ClaimsSettings, Keeping, Reporter, name_rows
+from bayes_alliance.claims.settings import ClaimsSettings, Keeping, name_rows
 from bayes_alliance.claims.tasks import Columns, Rows, load_rows
+from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Finished, Task, Workers
 from bayes_alliance.runtime.tasks import format_failures, run_tasks

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,13 @@ from bayes_alliance.claims.multiverse_results import (
 from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.claims.tasks import Rows, Specification, judge_under, restore
 from bayes_alliance.inference.versions import engine_versions
+from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.runtime.task_store import Task, Workers
 from bayes_alliance.runtime.tasks import run_tasks
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Derived, Study
 
 DRAWS = 2000
-Reporter = Callable[[str], None]
 
 
 def multiverse_claims(ledger: Ledger, choices: Multiverse) -> tuple[Claim, ...]:

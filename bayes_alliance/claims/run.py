@@ -36,10 +36,11 @@ from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.power_scaling import PowerSensitivity, log_likelihood, log_prior, power_sensitivity
 from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite, variant_priors
 from bayes_alliance.claims.results import ClaimResult
-from bayes_alliance.claims.settings import ClaimsSettings, Keeping, Reporter, name_rows
+from bayes_alliance.claims.settings import ClaimsSettings, Keeping, name_rows
 from bayes_alliance.claims.tasks import Rows, Specification, combine_parts, judge_under, load_rows, restore
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
+from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.runtime.task_store import Task, Workers
 from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Cell, Source, Study

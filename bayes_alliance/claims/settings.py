@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bayes_alliance.claims.tasks import Rows
 from bayes_alliance.data.rows import StudyData
-
-Reporter = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -13,7 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cli.data import load_data
-from bayes_alliance.cli.options import add_figure_style, add_reading_options
+from bayes_alliance.cli.options import (
+    add_data,
+    add_figure_style,
+    add_jobs,
+    add_json,
+    add_out,
+    add_quiet,
+    add_seed,
+    add_study,
+    check_json,
+    give_json,
+    make_folder,
+    split_names,
+)
+from bayes_alliance.cli.progress import ProgressReporter
 from bayes_alliance.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
@@ -23,9 +35,7 @@ if TYPE_CHECKING:
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.study.records import Study
 
-DEFAULT_SEED = 2020
-DEFAULT_STRESS = "missing,joint,conditioning"
-MAX_JOBS = 1024
+DEFAULT_STRESS = ("missing", "joint", "conditioning")
 NARROWEST, WIDEST = 80, 100
 
 
@@ -39,59 +49,27 @@ def add_commands(commands: Any) -> None:
         "combination of the choices that the study declares (multiverse). An interrupted multiverse goes on where it "
         "was.",
     )
-    command.add_argument(
-        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
-    )
-    command.add_argument(
-        "--data", type=Path, metavar="FILE", help="the patients' data; default: what the study ships with"
-    )
-    command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
-    command.add_argument(
-        "--cohort",
-        type=_number,
-        metavar="N",
-        help="which of the synthetic cohorts is stressed, from 0 (default: 0)",
-    )
-    add_reading_options(command)
-    command.add_argument("--seed", type=_seed, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
-    command.add_argument(
-        "--out", type=Path, metavar="DIR", help="output folder (default: results/<study>/claims)"
-    )
-    command.add_argument(
-        "--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="processes (default: all cores)"
-    )
+    add_study(command)
+    add_data(command)
+    add_seed(command)
+    add_out(command, "results/<study>/claims")
+    add_jobs(command)
     command.add_argument(
         "--quick", action="store_true", help="verdicts and priors only: no multiverse, no removal of patients"
     )
     command.add_argument(
         "--stress",
+        type=split_names,
         default=DEFAULT_STRESS,
         metavar="WHAT,...",
         help="stress tests whose draws challenge the verdicts too, as of the command stress: missing, joint, "
-        "conditioning, likelihoods (slow); none for none (default: %(default)s; --quick makes none)",
+        "conditioning, likelihoods (slow); none for none "
+        f"(default: {','.join(DEFAULT_STRESS)}; --quick makes none)",
     )
     add_figure_style(command)
-    command.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    command.add_argument("--quiet", action="store_true", help="no progress")
+    add_json(command)
+    add_quiet(command)
     command.set_defaults(run=_claims)
-
-
-def _whole(text: str, lowest: int, highest: int) -> int:
-    if not text.isdecimal() or not lowest <= int(text) <= highest:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
-    return int(text)
-
-
-def _number(text: str) -> int:
-    return _whole(text, 0, 10**4)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0, 2**32 - 1)
-
-
-def _jobs(text: str) -> int:
-    return _whole(text, 1, MAX_JOBS)
 
 
 def _claims(options: argparse.Namespace) -> int:
@@ -102,30 +80,25 @@ def _claims(options: argparse.Namespace) -> int:
     from bayes_alliance.show.claims_folder import claims_json, write_claims
     from bayes_alliance.study.load_study import load_study
 
+    check_json(options)
     study = load_study(options.study)
     if not study.priors:
         raise InputError(f"study {study.id}", [Problem(what="it states no priors, so it has no posterior")])
     choices = load_choices(study)
     ledger = load_claims(study, choices)
-    folder: Path = options.out or Path("results") / study.id / "claims"
     rows, cohorts = _rows(options, study)
-
-    def report(line: str) -> None:
-        if not options.quiet:
-            print(printable(line), file=sys.stderr, flush=True)
-
-    _make_folder(folder)
+    folder = make_folder(options.out or Path("results") / study.id / "claims")
     settings = ClaimsSettings(seed=options.seed, jobs=options.jobs, quick=options.quick)
-    more = _stress_tests(options, study, ledger, report)
-    run = run_claims(
-        study, rows, cohorts, ledger, choices, settings, store=folder / "kept", report=report, more=more
-    )
-    report("writing tables and figures")
-    written = write_claims(run, folder)
+    with ProgressReporter(quiet=options.quiet) as report:
+        more = _stress_tests(options, study, ledger, report)
+        run = run_claims(
+            study, rows, cohorts, ledger, choices, settings, store=folder / "kept", report=report, more=more
+        )
+        report("writing tables and figures")
+        written = write_claims(run, folder)
     for remark in run.remarks:
         print(printable(f"warning: {remark}"), file=sys.stderr)
-    if options.json:
-        print(json.dumps(claims_json(run), indent=2, ensure_ascii=False))
+    if give_json(options, claims_json(run)):
         return 0
     print(printable(format_claims(run, _width())))
     print(printable(f"{len(written)} files in {folder}"))
@@ -140,7 +113,7 @@ def _stress_tests(
     from bayes_alliance.stress.prepare import chosen_models
     from bayes_alliance.stress.run import StressSettings, check_what, run_stress
 
-    what = tuple(part.strip() for part in options.stress.split(",") if part.strip())
+    what = tuple(options.stress)
     if what == ("none",) or options.quick:
         return None
     settings = StressSettings(prior=study.priors[0].name, seed=options.seed, what=what)
@@ -165,23 +138,6 @@ def _rows(options: argparse.Namespace, study: Study) -> tuple[Any, dict[str, Pat
         load_data(options, study)  # refuses a cohort that there is not, and what does not go with it
         return cohorts[options.cohort or 0].path, paths
     return load_data(options, study), paths
-
-
-def _make_folder(folder: Path) -> None:
-    from bayes_alliance.runtime.files import clear_parts
-
-    if folder.exists() and not folder.is_dir():
-        raise InputError("option --out", [Problem(what="there is a file of this name", got=str(folder))])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = Problem(
-            what=f"nothing can be written there ({error.strerror})",
-            got=str(folder),
-            fix="name another with --out",
-        )
-        raise InputError("output folder", [problem]) from error
-    clear_parts(folder)
 
 
 def _width() -> int:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.cli.options import add_reading_options, reading_options
+from bayes_alliance.cli.options import (
+    EXIT_CHECK_FAILED,
+    add_jobs,
+    add_json,
+    add_out,
+    add_quiet,
+    add_reading_options,
+    add_seed,
+    add_study,
+    check_json,
+    give_json,
+    make_folder,
+    reading_options,
+    whole_number,
+)
+from bayes_alliance.cli.progress import ProgressReporter
 
 MAX_COHORTS = 10_000
-DEFAULT_SEED = 2020
 
 
 def add_commands(commands: Any) -> None:
@@ -24,42 +35,28 @@ def add_commands(commands: Any) -> None:
         "scorecard and the spread of every estimand between them. Finished cohorts are kept: an interrupted run "
         "goes on where it stopped. Exit code 3: a number that is possible was missed, or a cohort is implausible.",
     )
+    add_study(command)
     command.add_argument(
-        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
+        "--count",
+        type=whole_number(1, MAX_COHORTS),
+        default=1,
+        metavar="N",
+        help="number of cohorts (default: %(default)s)",
     )
-    command.add_argument(
-        "--count", type=_count, default=1, metavar="M", help="how many (default: %(default)s)"
-    )
-    command.add_argument("--seed", type=_seed, default=DEFAULT_SEED, metavar="S", help="default: %(default)s")
-    command.add_argument(
-        "--out", type=Path, metavar="DIR", help="output folder (default: results/<study>/cohorts)"
-    )
-    command.add_argument(
-        "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: all cores)"
-    )
+    add_seed(command)
+    add_out(command, "results/<study>/cohorts")
+    add_jobs(command)
     command.add_argument(
         "--design",
         type=Path,
         metavar="FILE",
-        help="take patients, visits and predictors from this data file, whose outcomes are not looked at "
-        "(default: deal them out by the study's cohort plan)",
+        help="take patients, visits and predictors from this data file; its outcomes are ignored "
+        "(default: generate the design from cohort.toml)",
     )
     add_reading_options(command)
-    command.add_argument("--quiet", action="store_true", help="print only the last lines")
-    command.add_argument("--json", action="store_true", help="print a machine-readable summary")
+    add_quiet(command)
+    add_json(command)
     command.set_defaults(run=_cohort)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_COHORTS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_COHORTS}")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
-    return int(text)
 
 
 def _cohort(options: argparse.Namespace) -> int:
@@ -71,26 +68,24 @@ def _cohort(options: argparse.Namespace) -> int:
     from bayes_alliance.study.load_study import load_study
     from bayes_alliance.study.records import Source
 
+    check_json(options)
     study = load_study(options.study)
-    folder: Path = options.out or Path("results") / study.id / "cohorts"
     design = None
     if options.design is not None:
         stated = reading_options(options, study.data.reading)
         design = read_data(study, options.design, source=Source.REAL, options=stated)
 
-    def report(line: str) -> None:
-        if not options.quiet:
-            print(line, file=sys.stderr, flush=True)
-
-    paths = build_ensemble(
-        study,
-        folder,
-        count=options.count,
-        seed=options.seed,
-        jobs=options.jobs,
-        report=report,
-        design=design,
-    )
+    folder = make_folder(options.out or Path("results") / study.id / "cohorts")
+    with ProgressReporter(quiet=options.quiet) as report:
+        paths = build_ensemble(
+            study,
+            folder,
+            count=options.count,
+            seed=options.seed,
+            jobs=options.jobs,
+            report=report,
+            design=design,
+        )
     cohorts = [read_cohort(path) for path in paths]
     facts = [cohort.facts for cohort in cohorts]
     tables = [tabulate_scorecard(study, facts)]
@@ -115,14 +110,12 @@ def _cohort(options: argparse.Namespace) -> int:
             for path, fact in zip(paths, facts, strict=True)
         ],
     }
-    if options.json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
-    else:
+    if not give_json(options, summary):
         _print_cohorts(facts)
         print(LIMITS)
         print(f"{study.id}: {len(paths)} synthetic cohorts, scorecard and spread in {folder}")
     unexplained = any(not line[8] and not line[9] for fact in facts for line in fact["lines"])
-    return 3 if unexplained or any(fact["implausible"] for fact in facts) else 0
+    return EXIT_CHECK_FAILED if unexplained or any(fact["implausible"] for fact in facts) else 0
 
 
 def _print_cohorts(facts: list[Any]) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cli.options import (
     _DELIMITERS,
     _add_wide,
+    add_json,
     add_min_cell,
+    add_patients,
     add_reading_options,
+    add_study,
+    check_json,
+    give_json,
     reading_options,
 )
 from bayes_alliance.errors import InputError, printable
@@ -32,12 +36,12 @@ def add_commands(commands: Any) -> None:
         description="Read and check a data file, print a dictionary of what was understood and say which "
         "models it can carry. Exit code 0: it can be run (warnings may be listed); 2: it cannot.",
     )
-    check.add_argument("study", metavar="STUDY")
+    add_study(check)
     check.add_argument("file", type=Path, metavar="FILE")
-    check.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
+    add_patients(check)
     add_reading_options(check)
     add_min_cell(check)
-    check.add_argument("--json", action="store_true", help="print JSON")
+    add_json(check)
     check.set_defaults(run=_check_data)
     new = commands.add_parser(
         "new-study",
@@ -85,6 +89,7 @@ def _check_data(options: argparse.Namespace) -> int:
     from bayes_alliance.show.terminal import data_json, format_data
     from bayes_alliance.study.load_study import load_study
 
+    check_json(options)
     study = load_study(options.study)
     shown = {"min_cell": options.min_cell, "show_values": options.show_values}
     try:
@@ -97,13 +102,15 @@ def _check_data(options: argparse.Namespace) -> int:
         )
         facts = data_json(study, data, **shown)
     except InputError as error:
-        if not options.json:
+        if options.json is None:
             raise
         problems = [dataclasses.asdict(p) | {"text": p.format()} for p in error.problems]
         listed = [p.format() for p in error.problems]
-        print(json.dumps({"ok": False, "problems": listed, "details": problems, "warnings": []}, indent=2))
+        if not give_json(options, {"ok": False, "problems": listed, "details": problems, "warnings": []}):
+            raise
         return error.exit_code
-    print(json.dumps(facts, indent=2) if options.json else printable(format_data(facts)))
+    if not give_json(options, facts):
+        print(printable(format_data(facts)))
     return 0
 
 

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bayes_alliance.cli.options import (
+    add_jobs,
+    add_json,
+    add_models,
+    add_prior,
+    add_quiet,
+    add_seed,
+    add_study,
+    check_json,
+    give_json,
+    one_model,
+    one_prior,
+    whole_number,
+)
+from bayes_alliance.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from bayes_alliance.run.large.fit import LargeFit
     from bayes_alliance.run.large.gather import LargeData
     from bayes_alliance.study.records import Study
-
-DEFAULT_SEED = 2020
 
 
 def add_commands(commands: Any) -> None:
@@ -27,51 +38,25 @@ def add_commands(commands: Any) -> None:
         description="Read Parquet in pieces, reduce it to the statistics of the likelihood, and fit one model by ML, "
         "REML and the engine collapsed. Every variable of the model has to be a column, scored and derived.",
     )
-    command.add_argument(
-        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
-    )
+    add_study(command)
     command.add_argument("file", type=Path, metavar="PATH", help="a Parquet file, or a folder of them")
-    command.add_argument("--model", required=True, metavar="ID")
+    add_models(command, several=False, required=True)
     command.add_argument(
         "--engine", choices=("collapsed", "none"), default="collapsed", help="default: %(default)s"
     )
+    add_prior(command)
     command.add_argument(
-        "--prior", default="", metavar="NAME", help="prior set of the study (default: its first)"
+        "--draws",
+        type=whole_number(200, 1_000_000),
+        default=4000,
+        metavar="N",
+        help="posterior draws (default: %(default)s)",
     )
-    command.add_argument(
-        "--draws", type=_draws, default=4000, metavar="N", help="of the posterior (%(default)s)"
-    )
-    command.add_argument(
-        "--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)"
-    )
-    command.add_argument(
-        "--scheduler",
-        default="",
-        metavar="ADDRESS",
-        help="Dask: address of a scheduler, or 'local' for one of --jobs",
-    )
-    command.add_argument("--seed", type=_seed, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--quiet", action="store_true", help="no progress")
+    add_jobs(command, scheduler=True)
+    add_seed(command)
+    add_json(command)
+    add_quiet(command)
     command.set_defaults(run=_fit_large)
-
-
-def _whole(text: str, low: int, high: int) -> int:
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
-    return int(text)
-
-
-def _draws(text: str) -> int:
-    return _whole(text, 200, 1_000_000)
-
-
-def _jobs(text: str) -> int:
-    return _whole(text, 1, 10_000)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0, 2**32 - 1)
 
 
 def _fit_large(options: argparse.Namespace) -> int:
@@ -83,29 +68,25 @@ def _fit_large(options: argparse.Namespace) -> int:
     from bayes_alliance.simulation.setting import choose_model
     from bayes_alliance.study.load_study import load_study
 
+    check_json(options)
     study = load_study(options.study)
-    model = choose_model(study, options.model)
-    prior = choose_prior(study, RunSettings(engine=options.engine, prior=options.prior))
+    model = choose_model(study, one_model(options))
+    prior = choose_prior(study, RunSettings(engine=options.engine, prior=one_prior(options)))
     if not options.file.exists():
         raise InputError(
             "option PATH", [Problem(what="there is no such file or folder", got=str(options.file))]
         )
 
-    def report(line: str) -> None:
-        if not options.quiet:
-            print(printable(line), file=sys.stderr, flush=True)
-
     started = time.perf_counter()
     workers = Workers(jobs=options.jobs, scheduler=options.scheduler)
-    data = reduce_file(study, model, options.file, workers=workers, report=report)
+    with ProgressReporter(quiet=options.quiet) as report:
+        data = reduce_file(study, model, options.file, workers=workers, report=report)
     seconds = time.perf_counter() - started
     fit = fit_large(
         study, model, data, prior=prior, seed=options.seed, draws=options.draws + -options.draws % 4,
         bayes=options.engine != "none",
     )  # fmt: skip
-    if options.json:
-        print(json.dumps(_facts(study, data, fit, prior, seconds), indent=2, ensure_ascii=False))
-    else:
+    if not give_json(options, _facts(study, data, fit, prior, seconds)):
         print(printable("\n".join(_lines(study, data, fit, seconds))))
     return 0
 

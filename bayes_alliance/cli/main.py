@@ -7,29 +7,24 @@ that this package foresaw.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
 
 from bayes_alliance import __version__
 from bayes_alliance.cli.claims import add_commands as add_claims_commands
 from bayes_alliance.cli.cohorts import add_commands as add_cohort_commands
 from bayes_alliance.cli.data import add_commands as add_data_commands
 from bayes_alliance.cli.large import add_commands as add_large_commands
-from bayes_alliance.cli.options import EXIT_INTERRUPTED
+from bayes_alliance.cli.lists import add_commands as add_list_commands
+from bayes_alliance.cli.options import EXIT_INTERRUPTED, Parser
 from bayes_alliance.cli.published import add_commands as add_published_commands
 from bayes_alliance.cli.reanalyse import _add_fit, _add_reanalyse
 from bayes_alliance.cli.simulation import add_commands as add_simulate_commands
 from bayes_alliance.cli.stress import add_commands as add_stress_commands
 from bayes_alliance.errors import AllianceError, printable
 from bayes_alliance.runtime.interrupts import no_interrupt_lost
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,8 +60,8 @@ def _drawing_as(style: str) -> AbstractContextManager[None]:
     return choose_style(style)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="bayes-alliance",
         description="Reanalyse a published longitudinal mixed-model study: printed | ML | Bayes on the same "
         "rows.",
@@ -83,27 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     add_large_commands(commands)
     add_stress_commands(commands)
     add_claims_commands(commands)
-    studies = commands.add_parser("studies", help="list the studies that ship with the package")
-    studies.add_argument("--json", action="store_true", help="print JSON")
-    studies.set_defaults(run=_studies)
+    add_list_commands(commands)
     return parser
-
-
-def _studies(options: argparse.Namespace) -> int:
-    from bayes_alliance.study.load_study import list_studies, load_study
-
-    studies = [load_study(name) for name in list_studies()]
-    if options.json:
-        listed = [
-            {"id": s.id, "title": s.title, "source": s.data.source.value, "models": len(s.models)}
-            for s in studies
-        ]
-        print(json.dumps(listed, indent=2))
-    else:
-        for study in studies:
-            default = f"{len(study.models)} models; default input: {study.data.source.value}"
-            print(f"{study.id:<14} {study.title} ({default})")
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import InputError, Problem, did_you_mean
+from bayes_alliance.runtime.pool import default_jobs
 
 if TYPE_CHECKING:
     from bayes_alliance.run.settings import RunSettings
@@ -17,13 +20,251 @@ if TYPE_CHECKING:
 
 MAX_MIN_CELL = 1000
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-EXIT_GATE_FAILED = 3
+EXIT_CHECK_FAILED = 3
 EXIT_INTERRUPTED = 130
-DEFAULT_SEED = 2020
+ALL = "all"
 # Fewer draws give no effective sample size, no Pareto k and no 95 % interval worth the name.
 MIN_DRAWS = 50
 ENGINES = ("pymc", "bambi", "collapsed", "none")
 STYLES = ("journal", "column", "apa", "slides")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that suggests the nearest command, option or choice to one that it does not know."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse what is not known at once, with the usage of the command that it was given to."""
+        if args is not None and self._subparsers is None:
+            # Before argparse misses an argument that is only mistyped.
+            self._refuse([text for text in _options_among(args) if not self._knows(text)])
+        found, unknown = super().parse_known_args(args, namespace)
+        self._refuse(unknown)
+        return found, unknown
+
+    def _knows(self, option: str) -> bool:
+        return any(known.startswith(option) for known in self._option_string_actions)
+
+    def _refuse(self, unknown: Sequence[str]) -> None:
+        if unknown:
+            known = list(self._option_string_actions)
+            hints = [did_you_mean(text.split("=")[0], known) for text in unknown if text.startswith("--")]
+            self.error("; ".join([f"unrecognized arguments: {' '.join(unknown)}", *filter(None, hints)]))
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, with the nearest choice where one was mistyped; exit code 2."""
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice is not None:
+            hint = did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2]))
+            message = f"{message}; {hint}" if hint else message
+        super().error(message)
+
+
+def _options_among(arguments: Sequence[str]) -> list[str]:
+    """Return the long options of a command line, without their values."""
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return [text.split("=")[0] for text in before if text.startswith("--")]
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """Make a reader of whole numbers within limits, for ``type=``."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isdecimal() and len(text) < 20 else lowest - 1
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
+        return value
+
+    return read
+
+
+def split_names(text: str) -> list[str]:
+    """Split names between commas; the same name counts once."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def add_study(command: argparse.ArgumentParser) -> None:
+    """Add the study."""
+    command.add_argument(
+        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
+    )
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add the options that choose the rows, and how a file of them is read."""
+    command.add_argument(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="CSV, Excel, SPSS, Stata, Parquet or R file (default: what the study ships with)",
+    )
+    add_patients(command)
+    command.add_argument(
+        "--cohort",
+        type=whole_number(0, 10**4),
+        metavar="N",
+        help="which of the synthetic cohorts that the study ships, from 0 (default: 0)",
+    )
+    add_reading_options(command)
+
+
+def add_patients(command: argparse.ArgumentParser) -> None:
+    """Add the second table of a data file."""
+    command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row per patient")
+
+
+def add_models(
+    command: argparse.ArgumentParser, *, default: str = "all", several: bool = True, required: bool = False
+) -> None:
+    """Add the choice of models; ``default`` says which are taken without it."""
+    command.add_argument(
+        "--models",
+        "--model",
+        dest="models",
+        action="extend",
+        type=split_names,
+        default=[],
+        required=required,
+        metavar="ID,..." if several else "ID",
+        help=("models to run" if several else "the model")
+        + ("" if required else f" (default: {default})")
+        + "; 'models STUDY' lists them",
+    )
+
+
+def one_model(options: argparse.Namespace) -> str:
+    """Return the model of a command that takes one; empty for its default."""
+    return _only(options.models, "--models", "one model is taken here")
+
+
+def add_prior(command: argparse.ArgumentParser, *, default: str = "the first") -> None:
+    """Add the choice of prior sets; ``default`` says which are taken without it."""
+    several = default == ALL
+    command.add_argument(
+        "--prior",
+        type=split_names,
+        default=[],
+        metavar="NAME,..." if several else "NAME",
+        help=f"prior set{'s' if several else ''} of the study (default: {default})",
+    )
+
+
+def one_prior(options: argparse.Namespace) -> str:
+    """Return the prior set of a command that takes one; empty for the study's first."""
+    return _only(options.prior, "--prior", "one prior set is taken here")
+
+
+def _only(names: Sequence[str], option: str, what: str) -> str:
+    if len(names) > 1:
+        raise InputError(f"option {option}", [Problem(what=what, got=", ".join(names)[:100])])
+    return names[0] if names else ""
+
+
+def add_seed(command: argparse.ArgumentParser) -> None:
+    """Add the seed."""
+    from bayes_alliance.runtime.seeds import DEFAULT_SEED
+
+    command.add_argument(
+        "--seed",
+        type=whole_number(0, 2**32 - 1),
+        default=DEFAULT_SEED,
+        metavar="N",
+        help="the number that all randomness comes from (default: %(default)s)",
+    )
+
+
+def add_jobs(command: argparse.ArgumentParser, *, scheduler: bool = False) -> None:
+    """Add the number of processes, and where wanted the address of a Dask scheduler."""
+    command.add_argument(
+        "--jobs",
+        type=whole_number(1, 10_000),
+        default=default_jobs(),
+        metavar="N",
+        help="number of worker processes; results do not depend on it (default: all available CPUs, %(default)s)",
+    )
+    if scheduler:
+        command.add_argument(
+            "--scheduler",
+            default="",
+            metavar="ADDRESS",
+            help="address of a Dask scheduler, or 'local' to start one with --jobs workers",
+        )
+
+
+def add_out(command: argparse.ArgumentParser, default: str) -> None:
+    """Add the folder of results."""
+    command.add_argument("--out", type=Path, metavar="DIR", help=f"output folder (default: {default})")
+
+
+def add_quiet(command: argparse.ArgumentParser) -> None:
+    """Add the option that hides progress."""
+    command.add_argument("--quiet", action="store_true", help="show results and warnings, but no progress")
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Add the option that gives the results to programs."""
+    command.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="print the results as JSON instead of text, or write them into FILE as well",
+    )
+
+
+def check_json(options: argparse.Namespace) -> None:
+    """Find out before the work whether its JSON can be written, without touching what is there.
+
+    Raises
+    ------
+    InputError
+        If the file is a folder, or its folder does not exist.
+    """
+    if options.json in (None, "-"):
+        return
+    path = Path(options.json)
+    if path.is_dir() or not path.parent.is_dir():
+        what = "it is a folder" if path.is_dir() else "its folder does not exist"
+        problem = Problem(what=what, got=str(path), allowed="a file; '-' or nothing to print")
+        raise InputError("option --json", [problem])
+
+
+def prints_json(options: argparse.Namespace) -> bool:
+    """Whether stdout is to hold JSON and nothing else."""
+    return bool(options.json == "-")
+
+
+def give_json(options: argparse.Namespace, facts: Any, *, indent: int | None = 2) -> bool:
+    """Print or write results as JSON where that is asked for; return whether stdout now holds them."""
+    if options.json is None:
+        return False
+    text = json.dumps(facts, indent=indent, ensure_ascii=False)
+    if prints_json(options):
+        print(text)
+        return True
+    from bayes_alliance.runtime.files import write_whole
+
+    write_whole(Path(options.json), text + "\n")
+    return False
+
+
+def add_fitting(command: argparse.ArgumentParser) -> None:
+    """Add engine, prior, seed and sampler."""
+    command.add_argument("--engine", choices=ENGINES, default="pymc", help="default: %(default)s")
+    add_prior(command)
+    add_seed(command)
+    command.add_argument(
+        "--draws",
+        type=whole_number(MIN_DRAWS, 10**7),
+        metavar="N",
+        help="draws per chain (default: 2500; collapsed: 4000 in all)",
+    )
+    command.add_argument("--chains", type=whole_number(1, 1000), metavar="N", help="default: 4")
+    command.add_argument("--sampler", choices=("nutpie", "pymc"), help="which NUTS (default: nutpie)")
+    command.add_argument(
+        "--sample-effects",
+        action="store_true",
+        help="engine pymc: sample patients' effects instead of integrating them out",
+    )
 
 
 def add_reading_options(command: argparse.ArgumentParser) -> None:
@@ -157,76 +398,14 @@ def _times(pairs: list[tuple[str, str]], problems: list[Problem]) -> list[tuple[
     return times
 
 
-def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="CSV, Excel, SPSS, Stata, Parquet or R file; default: what the study ships with",
-    )
-    command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
-    command.add_argument(
-        "--cohort",
-        type=_cohort_number,
-        metavar="N",
-        help="which of the synthetic cohorts that the study ships, from 0 (default: the first)",
-    )
-    add_reading_options(command)
+def run_settings(options: argparse.Namespace, study: Study, models: Sequence[str]) -> RunSettings:
+    """Put the options of a run together.
 
-
-def _add_fitting(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--engine", choices=ENGINES, default="pymc", help="default: %(default)s")
-    command.add_argument(
-        "--prior", default="", metavar="NAME", help="prior set of the study (default: its first)"
-    )
-    command.add_argument("--seed", type=_seed, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
-    command.add_argument(
-        "--draws", type=_draws, metavar="N", help="draws a chain (default: 2500; collapsed: 4000 in all)"
-    )
-    command.add_argument("--chains", type=_chains, metavar="N", help="default: 4")
-    command.add_argument("--sampler", choices=("nutpie", "pymc"), help="which NUTS (default: nutpie)")
-    command.add_argument(
-        "--sample-effects",
-        action="store_true",
-        help="engine pymc: sample patients' effects instead of integrating them out",
-    )
-
-
-def _whole(text: str, lowest: int, highest: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = lowest - 1
-    if not lowest <= value <= highest:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
-    return value
-
-
-def _draws(text: str) -> int:
-    return _whole(text, MIN_DRAWS, 10**7)
-
-
-def _jobs(text: str) -> int:
-    return _whole(text, 1, 1000)
-
-
-def _chains(text: str) -> int:
-    return _whole(text, 1, 1000)
-
-
-def _cohort_number(text: str) -> int:
-    return _whole(text, 0, 10**4)
-
-
-def _simulations(text: str) -> int:
-    return _whole(text, 1, 1_000_000)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0, 2**32 - 1)
-
-
-def _settings(options: argparse.Namespace, study: Study, models: tuple[str, ...]) -> RunSettings:
+    Raises
+    ------
+    InputError
+        If an option would change nothing with the engine asked for, or the study lacks the prior set.
+    """
     from bayes_alliance.inference.collapsed import CollapsedSettings
     from bayes_alliance.inference.pymc.sample import SamplerSettings
     from bayes_alliance.run.settings import RunSettings, choose_prior
@@ -237,9 +416,9 @@ def _settings(options: argparse.Namespace, study: Study, models: tuple[str, ...]
     total = options.draws * chains if options.draws else CollapsedSettings().draws
     settings = RunSettings(
         engine=options.engine,
-        prior=options.prior,
+        prior=one_prior(options),
         seed=options.seed,
-        models=models,
+        models=tuple(models),
         exact=getattr(options, "exact", False),
         collapsed=CollapsedSettings(draws=total + -total % 4),
         sampler=SamplerSettings(
@@ -255,8 +434,6 @@ def _settings(options: argparse.Namespace, study: Study, models: tuple[str, ...]
 
 def _refuse_ignored(options: argparse.Namespace) -> None:
     """Refuse options that would change nothing with the engine asked for."""
-    from bayes_alliance.errors import InputError, Problem
-
     ignored = {
         "none": ("prior", "draws", "chains", "sampler", "exact", "sample_effects"),
         "bambi": ("sample_effects",),
@@ -272,19 +449,22 @@ def _refuse_ignored(options: argparse.Namespace) -> None:
         raise InputError("options", problems)
 
 
-def _make_folder(options: argparse.Namespace, study: Study) -> Path:
-    """Make the output folder."""
-    from bayes_alliance.errors import InputError, Problem
+def make_folder(folder: Path) -> Path:
+    """Make an output folder, and find out whether it can be written into.
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+    """
     from bayes_alliance.runtime.files import clear_parts
 
-    folder: Path = options.out or Path("results") / study.id
     if folder.exists() and not folder.is_dir():
         raise InputError("option --out", [Problem(what="there is a file of this name", got=str(folder))])
-    store = folder / "posteriors"
     try:
-        store.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         # Only writing shows whether one may: permissions say yes to root on a read-only disk.
-        tempfile.TemporaryFile(dir=store).close()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         problem = Problem(
             what=f"nothing can be written there ({error.strerror})",

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.options import add_figure_style
+from bayes_alliance.cli.options import (
+    ALL,
+    add_figure_style,
+    add_json,
+    add_out,
+    add_prior,
+    add_quiet,
+    add_study,
+    check_json,
+    give_json,
+    make_folder,
+)
 
 if TYPE_CHECKING:
     from bayes_alliance.run.printed_side import Printed
@@ -33,17 +42,16 @@ def add_commands(commands: Any) -> None:
         description="Posteriors, reverse-Bayes and interaction from the printed cells alone.",
     )
     _add_common(printed)
-    printed.add_argument("--prior", default="", metavar="NAME", help="only this prior set, or 'robust'")
+    add_prior(printed, default=ALL)
     add_figure_style(printed)
     printed.set_defaults(run=_printed)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
-    )
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument("--out", type=Path, metavar="DIR", help="write tables and figures into this folder")
+    add_study(command)
+    add_out(command, "none: nothing is written")
+    add_quiet(command)
+    add_json(command)
 
 
 def _load(name: str) -> Study:
@@ -64,6 +72,7 @@ def _audit(options: argparse.Namespace) -> int:
     from bayes_alliance.published.forensics import forensics
     from bayes_alliance.show.tables.audit import tabulate_audit, tabulate_audit_counts, tabulate_forensics
 
+    check_json(options)
     study = _load(options.study)
     audit = audit_study(study)
     tables = (
@@ -72,8 +81,7 @@ def _audit(options: argparse.Namespace) -> int:
         tabulate_forensics(study, forensics(study)),
     )
     written = _write_tables(tables, options.out)
-    if options.json:
-        print(json.dumps(_as_json(study, tables), indent=2, ensure_ascii=False))
+    if give_json(options, _as_json(study, tables)):
         return 0
     for finding in audit.findings:
         if options.all or finding.verdict is not AuditVerdict.CONSISTENT:
@@ -98,6 +106,7 @@ def _printed(options: argparse.Namespace) -> int:
     )
     from bayes_alliance.show.tables.text import format_markdown
 
+    check_json(options)
     study = _load(options.study)
     printed = posterior_from_print(study, options.prior)
     tables = (
@@ -108,9 +117,9 @@ def _printed(options: argparse.Namespace) -> int:
     )
     written = _write_tables(tables, options.out)
     if options.out is not None:
-        written += _write_figures(study, printed, options.prior or printed_priors(study)[-1], options.out)
-    if options.json:
-        print(json.dumps(_as_json(study, tables), indent=2, ensure_ascii=False))
+        shown = (options.prior or printed_priors(study))[-1]
+        written += _write_figures(study, printed, shown, options.out)
+    if give_json(options, _as_json(study, tables)):
         return 0
     for table in tables[1:]:
         print(format_markdown(table))
@@ -123,7 +132,7 @@ def _write_tables(tables: Sequence[Table], folder: Path | None) -> list[Path]:
 
     if folder is None:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return [path for table in tables for path in write_table(table, folder)]
 
 
@@ -157,18 +166,5 @@ def _where(written: Sequence[Path], folder: Path | None) -> str:
 
 
 def _as_json(study: Study, tables: Sequence[Table]) -> dict[str, Any]:
-    """Give tables as JSON: every column but the formatted ones; a number that is not finite is null."""
-    return {
-        "study": study.id,
-        "source": "printed",
-        "tables": {table.id: [_row(table, row) for row in table.rows] for table in tables},
-    }
-
-
-def _row(table: Table, row: Sequence[Any]) -> Mapping[str, Any]:
-    pairs = zip(table.columns, row, strict=True)
-    return {
-        column.name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for column, value in pairs
-        if column.shown != "markdown"
-    }
+    """Return tables by id, without formatted columns."""
+    return {"study": study.id, "source": "printed", "tables": {table.id: table.as_json() for table in tables}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,21 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cli.data import load_data
 from bayes_alliance.cli.options import (
-    EXIT_GATE_FAILED,
+    EXIT_CHECK_FAILED,
     STYLES,
-    _add_data,
-    _add_fitting,
-    _jobs,
-    _make_folder,
-    _settings,
-    _simulations,
+    add_data,
+    add_fitting,
+    add_jobs,
+    add_json,
     add_min_cell,
+    add_models,
+    add_out,
+    add_quiet,
+    add_study,
+    check_json,
+    give_json,
+    make_folder,
+    one_model,
+    run_settings,
+    whole_number,
 )
-from bayes_alliance.errors import AllianceError, printable
+from bayes_alliance.cli.progress import ProgressReporter
+from bayes_alliance.errors import AllianceError
 
 if TYPE_CHECKING:
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.run.manifest import Presentation, RunEnd
+    from bayes_alliance.run.plan import Plan
+    from bayes_alliance.run.results import StudyResults
     from bayes_alliance.run.settings import RunSettings
     from bayes_alliance.study.records import Study
 
@@ -36,31 +46,27 @@ def _add_reanalyse(commands: Any) -> None:
         help="run every model of a study and write tables, figures and posteriors",
         description="Run every model of a study and write tables, figures, posteriors and manifest.json.",
     )
-    command.add_argument(
-        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
-    )
-    _add_data(command)
-    command.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: results/<study>)")
-    command.add_argument("--models", default="", metavar="ID,...", help="run only these models")
-    _add_fitting(command)
+    add_study(command)
+    add_data(command)
+    add_out(command, "results/<study>")
+    add_models(command)
+    add_fitting(command)
     command.add_argument(
         "--exact", action="store_true", help="score every patient by a refit without that patient"
     )
     add_min_cell(command)
-    command.add_argument(
-        "--jobs",
-        type=_jobs,
-        metavar="N",
-        help="processes at a time (default: one a processor; no number depends on it)",
-    )
+    add_jobs(command)
     command.add_argument(
         "--style",
         choices=STYLES,
         default="journal",
-        help="for what the figures are made: two columns or one of a journal, APA, slides (default: %(default)s)",
+        help="figure format: journal (two columns), column, apa or slides (default: %(default)s)",
     )
     command.add_argument(
-        "--share", type=Path, metavar="ZIP", help="also write a bundle without anything of single patients"
+        "--share",
+        type=Path,
+        metavar="ZIP",
+        help="also write a bundle without patient-level data, to give away",
     )
     command.add_argument(
         "--figures",
@@ -73,10 +79,8 @@ def _add_reanalyse(commands: Any) -> None:
         action="store_true",
         help="make tables, figures and the report anew even where nothing changed since they were made",
     )
-    command.add_argument("--quiet", action="store_true", help="print only the last line")
-    command.add_argument(
-        "--json", action="store_true", help="print a machine-readable summary as the last line"
-    )
+    add_quiet(command)
+    add_json(command)
     command.set_defaults(run=_reanalyse)
 
 
@@ -86,19 +90,18 @@ def _add_fit(commands: Any) -> None:
         help="fit one model",
         description="Fit one model by ML, REML and Bayes and print its quantities.",
     )
-    command.add_argument("study", metavar="STUDY")
-    command.add_argument("--model", required=True, metavar="ID")
-    _add_data(command)
-    _add_fitting(command)
-    command.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the quantities as JSON ('-' prints them)"
-    )
+    add_study(command)
+    add_models(command, several=False, required=True)
+    add_data(command)
+    add_fitting(command)
+    add_quiet(command)
+    add_json(command)
     command.add_argument(
         "--profile", action="store_true", help="add profile-likelihood intervals of every ML estimate"
     )
     command.add_argument(
         "--bootstrap",
-        type=_simulations,
+        type=whole_number(1, 1_000_000),
         metavar="N",
         help="add a parametric bootstrap of the random slope's test with N simulated data sets",
     )
@@ -106,42 +109,59 @@ def _add_fit(commands: Any) -> None:
 
 
 def _reanalyse(options: argparse.Namespace) -> int:
-    from bayes_alliance.cohorts.study_rows import ensemble_facts
     from bayes_alliance.run.manifest import end_run
-    from bayes_alliance.run.pipeline import run_study
     from bayes_alliance.run.plan import plan_study
-    from bayes_alliance.runtime.pool import Pool, default_jobs
-    from bayes_alliance.show.privacy import mask_small_cells
-    from bayes_alliance.show.run_folder import write_run
     from bayes_alliance.show.share import write_share
     from bayes_alliance.study.load_study import load_study
 
     started = time.perf_counter()
-    jobs = options.jobs or default_jobs()
+    check_json(options)
     study = load_study(options.study)
-    models = tuple(part.strip() for part in options.models.split(",") if part.strip())
-    settings = _settings(options, study, models)
+    settings = run_settings(options, study, options.models)
     data = load_data(options, study)
+    with ProgressReporter(quiet=options.quiet) as report:
+        report(f"{study.title}: {data.source.value}, {data.origin}")
+        for note in data.notes:
+            report(f"  {note}")
+        for warning in data.warnings:
+            report(f"warning: {warning.format()}")
+        plan = plan_study(study, data, models=options.models)
+        folder = options.out or Path("results") / study.id
+        make_folder(folder)
+        make_folder(folder / "posteriors")
+        finished = (
+            None if options.again or options.share else _find_finished(options, study, data, settings, folder)
+        )
+        if finished is not None:
+            end, files = finished
+            report("nothing has changed since the run that left these files; --again makes them anew")
+            report.close()
+            return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
+        results, written = _run(options, study, data, settings, plan, folder, report)
+        if options.share is not None:
+            for removed in write_share(written, folder, options.share):
+                report(f"left out of {options.share}: {removed}")
+    end = end_run(results)
+    return _print_end(options, end, folder, files=len(written), seconds=time.perf_counter() - started)
 
-    def report(line: str) -> None:
-        if not options.quiet or line.startswith("warning: "):
-            print(printable(line), file=sys.stderr, flush=True)
 
-    report(f"{study.title}: {data.source.value}, {data.origin}")
-    for note in data.notes:
-        report(f"  {note}")
-    for warning in data.warnings:
-        report(f"warning: {warning.format()}")
-    plan = plan_study(study, data, models=models)
-    folder = _make_folder(options, study)
-    finished = (
-        None if options.again or options.share else _find_finished(options, study, data, settings, folder)
-    )
-    if finished is not None:
-        end, files = finished
-        report("nothing has changed since the run that left these files; --again makes them anew")
-        return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
-    with Pool(jobs) as workers:
+def _run(
+    options: argparse.Namespace,
+    study: Study,
+    data: StudyData,
+    settings: RunSettings,
+    plan: Plan,
+    folder: Path,
+    report: ProgressReporter,
+) -> tuple[StudyResults, list[Path]]:
+    """Fit, judge and write; return the results, as far as they may be shown, and the files."""
+    from bayes_alliance.cohorts.study_rows import ensemble_facts
+    from bayes_alliance.run.pipeline import run_study
+    from bayes_alliance.runtime.pool import Pool
+    from bayes_alliance.show.privacy import mask_small_cells
+    from bayes_alliance.show.run_folder import write_run
+
+    with Pool(options.jobs) as workers:
         results = run_study(
             study,
             data,
@@ -155,11 +175,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
         report("writing tables, figures and the report")
         results = mask_small_cells(results, options.min_cell)
         written = write_run(results, settings, folder, shown=_presentation(options), workers=workers)
-    if options.share is not None:
-        for removed in write_share(written, folder, options.share):
-            report(f"left out of {options.share}: {removed}")
-    end = end_run(results)
-    return _print_end(options, end, folder, files=len(written), seconds=time.perf_counter() - started)
+    return results, written
 
 
 def _presentation(options: argparse.Namespace) -> Presentation:
@@ -193,35 +209,21 @@ def _find_finished(
     return find_finished(folder, identity)
 
 
-def _check_json_path(path: Path | None) -> None:
-    """Find out before the fit whether its numbers can be written, without touching what is there."""
-    from bayes_alliance.errors import InputError, Problem
-
-    if path is None or str(path) == "-":
-        return
-    if path.is_dir() or not path.parent.is_dir():
-        what = "it is a folder" if path.is_dir() else "its folder does not exist"
-        raise InputError(
-            "option --json", [Problem(what=what, got=str(path), allowed="a file, or - to print")]
-        )
-
-
 def _print_end(options: argparse.Namespace, end: RunEnd, folder: Path, *, files: int, seconds: float) -> int:
     """Print the last line of a run, after what failed; give the exit code."""
     code = _print_failed(end)
-    if options.json:
-        summary = {
-            "study": end.study,
-            "source": end.source,
-            "folder": str(folder),
-            "models_run": end.models_run,
-            "models_skipped": end.models_skipped,
-            "checks_failed": [f"{check.model_id}: {check.name}" for check in end.failed],
-            "checks_not_made": [f"{check.model_id}: {check.name}" for check in end.unchecked],
-            "files": files,
-            "seconds": round(seconds, 1),
-        }
-        print(json.dumps(summary))
+    summary = {
+        "study": end.study,
+        "source": end.source,
+        "folder": str(folder),
+        "models_run": end.models_run,
+        "models_skipped": end.models_skipped,
+        "checks_failed": [f"{check.model_id}: {check.name}" for check in end.failed],
+        "checks_not_made": [f"{check.model_id}: {check.name}" for check in end.unchecked],
+        "files": files,
+        "seconds": round(seconds, 1),
+    }
+    if give_json(options, summary, indent=None):
         return code
     verdict = f"{len(end.failed)} checks FAILED" if end.failed else "no check failed"
     verdict += f", {len(end.unchecked)} could not be made" if end.unchecked else ""
@@ -242,7 +244,7 @@ def _print_failed(end: RunEnd) -> int:
         )
     for check in end.unchecked:
         print(f"check not made: {check.model_id}: {check.name}", file=sys.stderr)
-    return EXIT_GATE_FAILED if end.failed else 0
+    return EXIT_CHECK_FAILED if end.failed else 0
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -252,23 +254,17 @@ def _fit(options: argparse.Namespace) -> int:
     from bayes_alliance.show.terminal import format_extras, format_quantities, quantities_json
     from bayes_alliance.study.load_study import load_study
 
-    _check_json_path(options.json)
+    check_json(options)
     study = load_study(options.study)
-    settings = _settings(options, study, (options.model,))
+    settings = run_settings(options, study, [one_model(options)])
     data = load_data(options, study)
-    results = run_study(study, data, settings, fits_only=True)
+    with ProgressReporter(quiet=options.quiet) as report:
+        results = run_study(study, data, settings, fits_only=True, report=report)
     if not results.runs:
         raise AllianceError("; ".join(f"{s.model_id}: {s.reason}" for s in results.skipped))
     extras = ml_extras(
         results.runs[0], profile=options.profile, bootstrap=options.bootstrap or 0, seed=options.seed
     )
-    text = json.dumps(quantities_json(results) | extras, indent=2)
-    if options.json is None:
+    if not give_json(options, quantities_json(results) | extras):
         print("\n".join([format_quantities(results), *format_extras(extras)]))
-    elif str(options.json) == "-":
-        print(text)
-    else:
-        from bayes_alliance.runtime.files import write_whole
-
-        write_whole(options.json, text + "\n")
     return _print_failed(end_run(results))

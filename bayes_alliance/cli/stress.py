@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cli.data import load_data
-from bayes_alliance.cli.options import add_figure_style, add_reading_options
+from bayes_alliance.cli.options import (
+    add_data,
+    add_figure_style,
+    add_json,
+    add_models,
+    add_out,
+    add_prior,
+    add_quiet,
+    add_seed,
+    add_study,
+    check_json,
+    give_json,
+    make_folder,
+    one_prior,
+    split_names,
+)
+from bayes_alliance.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:
     from bayes_alliance.show.tables.record import Table
     from bayes_alliance.stress.run import StressResults
 
-DEFAULT_SEED = 2020
-WHAT = "missing,joint,conditioning,likelihoods"
+WHAT = ("missing", "joint", "conditioning", "likelihoods")
 
 
 def add_commands(commands: Any) -> None:
@@ -31,57 +44,29 @@ def add_commands(commands: Any) -> None:
         "the end state, other likelihoods. Writes tables (CSV, Markdown), figures with their numbers and "
         "stress.json.",
     )
+    add_study(command)
+    add_models(command, default="those whose slope differences are printed or in a figure")
     command.add_argument(
-        "study", metavar="STUDY", help="id of a study that ships, or a folder with a study.toml"
+        "--stress",
+        "--what",
+        dest="what",
+        type=split_names,
+        default=WHAT,
+        metavar="WHAT,...",
+        help=f"stress tests (default: {','.join(WHAT)})",
     )
     command.add_argument(
-        "--model",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="only this model; repeatable (default: those whose slope differences are printed or in a figure)",
+        "--likelihoods", type=split_names, default=[], metavar="NAME,...", help="default: all"
     )
-    command.add_argument("--what", default=WHAT, metavar="NAME,...", help="default: %(default)s")
-    command.add_argument(
-        "--likelihoods", default="", metavar="NAME,...", help="only these (default: all that there are)"
-    )
-    command.add_argument("--data", type=Path, metavar="FILE", help="default: what the study ships with")
-    command.add_argument("--patients", type=Path, metavar="FILE", help="second table, one row a patient")
-    command.add_argument(
-        "--cohort",
-        type=_whole,
-        metavar="N",
-        help="which of the synthetic cohorts that the study ships, from 0",
-    )
-    add_reading_options(command)
-    command.add_argument(
-        "--prior", default="", metavar="NAME", help="prior set of the study (default: its first)"
-    )
-    command.add_argument("--seed", type=_seed, default=DEFAULT_SEED, metavar="N", help="default: %(default)s")
-    command.add_argument(
-        "--out", type=Path, metavar="DIR", help="output folder (default: results/<study>/stress)"
-    )
+    add_data(command)
+    add_prior(command)
+    add_seed(command)
+    add_out(command, "results/<study>/stress")
     add_figure_style(command)
     command.add_argument("--no-figures", action="store_true", help="write tables and JSON only")
-    command.add_argument("--quiet", action="store_true", help="print only the last line")
-    command.add_argument("--json", action="store_true", help="print the JSON instead of tables")
+    add_quiet(command)
+    add_json(command)
     command.set_defaults(run=_stress)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) > 10**4:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 10000")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
-    return int(text)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _stress(options: argparse.Namespace) -> int:
@@ -92,33 +77,28 @@ def _stress(options: argparse.Namespace) -> int:
     from bayes_alliance.stress.run import StressSettings, run_stress
     from bayes_alliance.study.load_study import load_study
 
+    check_json(options)
     study = load_study(options.study)
-    prior = choose_prior(study, RunSettings(engine="collapsed", prior=options.prior))
+    prior = choose_prior(study, RunSettings(engine="collapsed", prior=one_prior(options)))
     settings = StressSettings(
         prior=prior,
         seed=options.seed,
-        models=tuple(options.model),
-        what=_names(options.what),
-        likelihoods=_names(options.likelihoods) or ALL,
+        models=tuple(options.models),
+        what=tuple(options.what),
+        likelihoods=tuple(options.likelihoods) or ALL,
     )
     data = load_data(options, study)
-
-    def report(line: str) -> None:
-        if not options.quiet:
-            print(line, file=sys.stderr, flush=True)
-
-    results = run_stress(study, data, settings, report=report)
-    folder: Path = options.out or Path("results") / study.id / "stress"
+    folder = make_folder(options.out or Path("results") / study.id / "stress")
+    with ProgressReporter(quiet=options.quiet) as report:
+        results = run_stress(study, data, settings, report=report)
     tables = build_stress_tables(results)
     summary = stress_json(results, tables)
     written = _write(results, tables, summary, folder, figures=not options.no_figures)
-    if options.json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
+    if give_json(options, summary):
         return 0
-    if not options.quiet:
-        for table in tables:
-            if table.id != "stress_conditioning":
-                print(format_markdown(table))
+    for table in tables:
+        if table.id != "stress_conditioning":
+            print(format_markdown(table))
     n_changes = len(results.all_draws()) - len(results.base)
     print(
         f"{study.id}: {len(results.base)} estimands under {n_changes} changes on {results.source.value}, "
@@ -134,7 +114,6 @@ def _write(
     from bayes_alliance.runtime.files import write_whole
     from bayes_alliance.show.tables.write import write_table
 
-    folder.mkdir(parents=True, exist_ok=True)
     written = [path for table in tables for path in write_table(table, folder)]
     path = folder / "stress.json"
     write_whole(path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
@@ -150,7 +129,7 @@ def _write(
 
 
 def stress_json(results: StressResults, tables: Sequence[Table]) -> dict[str, Any]:
-    """Give tables as JSON: every column but the formatted ones; a number that is not finite is null."""
+    """Return what was run and its tables by id, without formatted columns."""
     return {
         "study": results.study.id,
         "source": results.source.value,
@@ -158,14 +137,5 @@ def stress_json(results: StressResults, tables: Sequence[Table]) -> dict[str, An
         "prior": results.prior,
         "seed": results.seed,
         "seconds": round(results.seconds, 1),
-        "tables": {table.id: [_row(table, row) for row in table.rows] for table in tables},
-    }
-
-
-def _row(table: Table, row: Sequence[Any]) -> dict[str, Any]:
-    pairs = zip(table.columns, row, strict=True)
-    return {
-        column.name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for column, value in pairs
-        if column.shown != "markdown"
+        "tables": {table.id: table.as_json() for table in tables},
     }

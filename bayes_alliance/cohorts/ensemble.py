@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -39,12 +39,12 @@ from bayes_alliance.run.plan import PlannedModel, plan_model
 from bayes_alliance.run.results import Spread
 from bayes_alliance.runtime.digest import code_digest
 from bayes_alliance.runtime.pool import prepare_worker, stop_pool
+from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Source, Study
 
 ATTEMPTS = 3
 BUILDER = __name__
-Reporter = Callable[[str], None]
 
 
 def build_ensemble(
@@ -93,7 +93,8 @@ def build_ensemble(
     started = time.perf_counter()
     for done, (index, facts) in enumerate(_build_all(study, paths, missing, seed, jobs, design), start=1):
         left = (time.perf_counter() - started) / done * (len(missing) - done)
-        report(f"[{done}/{len(missing)}] {paths[index].stem}: {_say(facts)}; about {left:.0f} s left")
+        line = f"[{done}/{len(missing)}] {paths[index].stem}: {_say(facts)}; about {left:.0f} s left"
+        report_step(report, done=count - len(missing) + done, total=count, unit="cohorts built", line=line)
     return paths
 
 

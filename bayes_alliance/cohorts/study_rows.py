@@ -12,7 +12,7 @@ from bayes_alliance.cohorts.store import StoredCohort, load_ensemble
 from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.run.results import EnsembleFacts
-from bayes_alliance.run.settings import DEFAULT_SEED
+from bayes_alliance.runtime.seeds import DEFAULT_SEED
 from bayes_alliance.study.records import ReadOptions, Source, Study
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import InputError, Problem, no_such
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.study.formula import Formula
@@ -275,8 +275,7 @@ def check_prior(study: Study, name: str) -> None:
     """Raise InputError, with the names there are, if the study has no prior set of this name."""
     names = [prior.name for prior in study.priors]
     if name not in names:
-        problem = Problem(what="no such prior set", got=repr(name), allowed=", ".join(names))
-        raise InputError(f"study {study.id}", [problem])
+        raise InputError(f"study {study.id}", [no_such("prior set", name, names)])
 
 
 def combination_prior(

@@ -17,7 +17,8 @@ from bayes_alliance.inference.priors import CoefficientPriors, coefficient_prior
 from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.run.plan import PlannedModel
 from bayes_alliance.run.posterior_store import design_digest, fit_record, load_fit, store_fit
-from bayes_alliance.run.settings import Reporter, RunSettings, choose_prior
+from bayes_alliance.run.settings import RunSettings, choose_prior
+from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Study
 
@@ -133,7 +134,8 @@ class Fitter:
     def _tell(self, planned: PlannedModel, what: str) -> None:
         elapsed = time.perf_counter() - self.started
         left = elapsed / self.done * (self.total - self.done)
-        self.report(f"[{self.done}/{self.total}] {planned.model.id}: {what}; about {left:.0f} s of fits left")
+        line = f"[{self.done}/{self.total}] {planned.model.id}: {what}; about {left:.0f} s of fits left"
+        report_step(self.report, done=self.done, total=self.total, unit="models fitted", line=line)
 
 
 def _fit_key(planned: PlannedModel, engine: Engine, covariance: Covariance) -> str:

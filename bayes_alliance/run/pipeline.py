@@ -41,8 +41,9 @@ from bayes_alliance.run.results import (
     StudyResults,
 )
 from bayes_alliance.run.score_model import _predict, _score_model
-from bayes_alliance.run.settings import Reporter, RunSettings
+from bayes_alliance.run.settings import RunSettings
 from bayes_alliance.runtime.pool import Pool, Promise
+from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Study
 
@@ -272,19 +273,20 @@ def _gather_comparisons(
         if members:
             comparisons.append(_comparison(name, members, found))
             checks += [check for model in found for check in model.checks]
-            tell(len(members), f"models scored (comparison {name})")
+            tell(len(members), "models scored", f"comparison {name}")
     return comparisons, checks, left_out
 
 
-def _progress(report: Reporter, *, total: int) -> Callable[[int, str], None]:
+def _progress(report: Reporter, *, total: int) -> Callable[[int, str, str], None]:
     """Make a function that reports how many of ``total`` are done and how long the others may take."""
     started, done = time.perf_counter(), 0
 
-    def tell(more: int, what: str) -> None:
+    def tell(more: int, unit: str, which: str) -> None:
         nonlocal done
         done += more
         left = (time.perf_counter() - started) / done * (total - done)
-        report(f"{done} of {total} {what}; about {left:.0f} s left")
+        line = f"{done} of {total} {unit} ({which}); about {left:.0f} s left"
+        report_step(report, done=done, total=total, unit=unit, line=line)
 
     return tell
 
@@ -307,7 +309,7 @@ def _gather_predictions(
     found = []
     for model_id, promise in predicted.items():
         found.append(promise.result())
-        tell(1, f"predictive checks ({model_id})")
+        tell(1, "predictive checks", model_id)
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bayes_alliance.data.rows import FrozenRows, StudyData, freeze_rows
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import InputError, Problem, no_such
 from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import RowsUsed
 from bayes_alliance.study.formula import parse_formula
@@ -85,9 +85,7 @@ def plan_study(study: Study, data: StudyData, *, models: Sequence[str] = ()) -> 
     known = [m.id for m in study.models]
     unknown = [m for m in models if m not in known]
     if unknown:
-        allowed = ", ".join(known)
-        problems = [Problem(what="no such model", got=repr(m), allowed=allowed) for m in unknown]
-        raise InputError(f"study {study.id}", problems)
+        raise InputError(f"study {study.id}", [no_such("model", m, known) for m in unknown])
     wanted = [m for m in study.models if not models or m.id in models]
     planned = [plan_model(data, m, parse_formula(m.formula).names) for m in wanted]
     own = [p for p in planned if isinstance(p, PlannedModel)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import InputError, Problem, no_such
 from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.cell_posterior import ROBUST, CellPosterior, cell_posteriors
 from bayes_alliance.published.interaction import Contrast, subgroup_contrasts
@@ -82,26 +82,30 @@ def printed_priors(study: Study) -> tuple[str, ...]:
     return (*(prior.name for prior in study.priors), *([ROBUST] if len(study.priors) > 1 else []))
 
 
-def posterior_from_print(study: Study, prior: str = "") -> Printed:
-    """Compute what printed cells tell, under one prior or all of them.
+def posterior_from_print(study: Study, priors: Sequence[str] = ()) -> Printed:
+    """Compute what printed cells tell under some or all priors.
 
     Parameters
     ----------
     study : Study
         With printed cells.
-    prior : str
-        Name of a prior set, or ``robust``; empty for all.
+    priors : sequence of str
+        Names of prior sets, or ``robust``; empty for all.
+
+    Returns
+    -------
+    Printed
 
     Raises
     ------
     InputError
-        If the study has no printed cells, or no prior set of that name.
+        If the study has no printed cells, or lacks a prior set.
     """
     names = printed_priors(study)
-    if prior and prior not in names:
-        problem = Problem(what="no such prior set", got=repr(prior[:60]), allowed=", ".join(names))
-        raise InputError(f"study {study.id}", [problem])
-    found = analyse_printed(study, [prior] if prior else ())
+    problems = [no_such("prior set", name, names) for name in priors if name not in names]
+    if problems:
+        raise InputError(f"study {study.id}", problems)
+    found = analyse_printed(study, priors)
     if found is None:
         raise InputError(
             f"study {study.id}", [Problem(what="it has no printed cells", fix="add a cells.csv")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +10,10 @@ from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.collapsed import CollapsedSettings
 from bayes_alliance.inference.priors import check_prior
 from bayes_alliance.inference.pymc.sample import SamplerSettings
+from bayes_alliance.runtime.seeds import DEFAULT_SEED
 from bayes_alliance.study.records import Study
 
-DEFAULT_SEED = 2020
 EngineChoice = Literal["pymc", "bambi", "collapsed", "none"]
-Reporter = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,7 @@ class RunSettings:
 
     engine: EngineChoice = "pymc"
     prior: str = ""
-    seed: int = 2020
+    seed: int = DEFAULT_SEED
     models: tuple[str, ...] = ()
     exact: bool = False
     sampler: SamplerSettings = dataclasses.field(default_factory=SamplerSettings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+DEFAULT_SEED = 2020
+
 
 def derive_seed(seed: int, *parts: str) -> int:
     """Derive the seed of one task from the run's seed and the task's name, whatever the order of tasks."""

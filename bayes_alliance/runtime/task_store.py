@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, Sequence[Any]]
 Function = Callable[..., Columns]
-Reporter = Callable[[str], None]
 _METADATA = b"bayes_alliance.task"
 
 

@@ -16,17 +16,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bayes_alliance.runtime.digest import code_digest
 from bayes_alliance.runtime.files import clear_parts
+from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.runtime.task_runners import _choose
 from bayes_alliance.runtime.task_store import (
     Columns,
     Failure,
     Finished,
     Function,
-    Reporter,
     Task,
     Workers,
     _is_stored,
@@ -35,9 +34,6 @@ from bayes_alliance.runtime.task_store import (
     _storing,
     _write,
 )
-
-if TYPE_CHECKING:
-    pass
 
 _REPORT_SECONDS = 2.0
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]{0,119}")
@@ -161,16 +157,6 @@ def _check_keys(tasks: Sequence[Task]) -> None:
         raise ValueError(f"keys of tasks must be unique file names: {[*bad, *twice][:5]}")
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Where tasks run: each gives outcomes as they come in.
-# ---------------------------------------------------------------------------------------------------------------
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Results on disk
-# ---------------------------------------------------------------------------------------------------------------
-
-
 class _Progress:
     """Lines of progress: how much is done, how fast, how long yet."""
 
@@ -193,12 +179,16 @@ class _Progress:
         self.failed += size if outcome.columns is None else 0
         if time.perf_counter() - self.told >= _REPORT_SECONDS:
             self.told = time.perf_counter()
-            self.report(self._line())
+            self._tell()
 
     def end(self) -> None:
         """Tell how it went, if there was anything to do."""
         if self.done:
-            self.report(self._line())
+            self._tell()
+
+    def _tell(self) -> None:
+        done = self.found + self.done
+        report_step(self.report, done=done, total=self.total, unit=self.unit, line=self._line())
 
     def _line(self) -> str:
         elapsed = max(time.perf_counter() - self.started, 1e-9)

@@ -1,21 +1,353 @@
-"""Simulated studies run as tasks with a store."""
+"""Calibration, design analysis and comparison of approaches: each in one call, as resumable tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from bayes_alliance.simulation.approaches import Approach
-    from bayes_alliance.simulation.setting import Setting
+import pandas as pd
+
+from bayes_alliance.cohorts.study_rows import load_data, shipped_cohorts
+from bayes_alliance.data.rows import StudyData
+from bayes_alliance.errors import AllianceError, InputError, Problem, no_such
+from bayes_alliance.inference.priors import check_prior
+from bayes_alliance.inference.versions import engine_versions
+from bayes_alliance.runtime.files import alone_in
+from bayes_alliance.runtime.progress import Reporter
+from bayes_alliance.runtime.record_digest import digest
+from bayes_alliance.runtime.seeds import DEFAULT_SEED
+from bayes_alliance.runtime.task_store import Failure, Finished, Function, Task, Workers
+from bayes_alliance.runtime.tasks import format_failures, run_tasks
+from bayes_alliance.simulation.approaches import Approach
+from bayes_alliance.simulation.calibration import (
+    Calibration,
+    CalibrationResult,
+    calibrate_batch,
+    calibration_tasks,
+    judge_calibration,
+)
+from bayes_alliance.simulation.ensemble_comparison import EnsembleComparison, compare_on_cohorts
+from bayes_alliance.simulation.performance import Performance, measure_performance
+from bayes_alliance.simulation.population import Sampling, check_sampling
+from bayes_alliance.simulation.setting import (
+    Setting,
+    Variations,
+    choose_model,
+    default_variations,
+    design_conditions,
+    prepare,
+    scenario_conditions,
+)
+from bayes_alliance.simulation.trials import Condition, trial_tasks, try_batch
+from bayes_alliance.simulation.truth import SCENARIOS
+from bayes_alliance.study.records import Study
 
 # So that a task takes about a second, and an interrupted run loses no more than that of each process.
 _BATCH = {"collapsed": 20, "pymc": 2, "bambi": 1}
+SBC_ENGINES = ("collapsed", "pymc", "bambi")
+COMPARED_ENGINES = ("collapsed", "pymc")
+
+
+def _silent(line: str) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationSettings:
+    """How many studies are simulated, and where.
+
+    Parameters
+    ----------
+    studies : int
+        For each condition.
+    model, estimand : str
+        Whose design; by default the first model of a figure with a difference of slopes, and that difference.
+    priors : tuple of str
+        Prior sets; empty for all of the study.
+    seed : int
+        The number that all randomness comes from.
+    workers : Workers
+        Processes, or a Dask cluster; results do not depend on them.
+    store : Path or None
+        Folder in which finished studies are kept, so that an interrupted run resumes; None keeps them in memory.
+    report : callable
+        Gets progress.
+    """
+
+    studies: int = 1000
+    model: str = ""
+    estimand: str = ""
+    priors: tuple[str, ...] = ()
+    seed: int = DEFAULT_SEED
+    workers: Workers = field(default_factory=Workers)
+    store: Path | None = None
+    report: Reporter = _silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class SbcRun:
+    """What simulation-based calibration found: one result for each prior set."""
+
+    setting: Setting
+    results: tuple[CalibrationResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rank is uniform and no study failed."""
+        return not any(r.strayed or r.failures or not r.quantities for r in self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialsRun:
+    """What approaches made of simulated studies.
+
+    Parameters
+    ----------
+    conditions : tuple of Condition
+        Under which studies were simulated.
+    performances : tuple of Performance
+        Of each approach under each of them.
+    skipped : mapping of str to str
+        Scenarios left out, by label, and why.
+    cohorts : tuple of EnsembleComparison
+        The approaches on the synthetic cohorts of the study.
+    n_failed : int
+        Studies or answers that are missing.
+    remarks : tuple of str
+        What failed, in words.
+    """
+
+    setting: Setting
+    conditions: tuple[Condition, ...]
+    performances: tuple[Performance, ...]
+    skipped: Mapping[str, str]
+    cohorts: tuple[EnsembleComparison, ...]
+    n_failed: int
+    remarks: tuple[str, ...]
+
+
+def simulate_sbc(
+    study: Study,
+    settings: SimulationSettings,
+    *,
+    data: StudyData | None = None,
+    engine: str = "collapsed",
+    n_patients: int | None = None,
+) -> SbcRun:
+    """Calibrate an engine: draw parameters from the prior and data from them, fit, rank the truth among the draws.
+
+    After Talts et al. (2018, arXiv:1804.06788).
+
+    Parameters
+    ----------
+    study : Study
+        Whose model, design and priors.
+    settings : SimulationSettings
+        How many studies, and where.
+    data : StudyData, optional
+        Rows whose design is taken; what the study ships with if omitted.
+    engine : {"collapsed", "pymc", "bambi"}
+        Which is calibrated.
+    n_patients : int, optional
+        Patients of each simulated study, drawn from the design's; as many as there are if omitted.
+
+    Returns
+    -------
+    SbcRun
+
+    Raises
+    ------
+    InputError
+        If the study lacks the model or a prior set, or there are too few patients.
+    """
+    if engine not in SBC_ENGINES:
+        raise InputError("engine", [no_such("engine", engine, SBC_ENGINES)])
+    names = choose_priors(study, settings.priors)
+    setting = _prepare(study, settings, data)
+    sampling = Sampling(n_patients=n_patients)
+    problems = check_sampling(setting.pool, sampling)
+    if problems:
+        raise InputError("number of patients", problems)
+    results = []
+    for name in names:
+        calibration = Calibration(
+            pool=setting.pool,
+            sampling=sampling,
+            engine=engine,  # type: ignore[arg-type]
+            drawn=setting.priors(name),
+            fitted=setting.priors(name),
+            estimands=setting.estimands,
+            seed=settings.seed,
+        )
+        key = f"{setting.model.id}-{engine}-{name}"
+        tasks = calibration_tasks(calibration, studies=settings.studies, batch=_BATCH[engine], key="sbc")
+        settings.report(f"engine {engine}, prior set {name}")
+        done = _run(settings, calibrate_batch, tasks, key, digest(calibration, engine_versions()))
+        sizes = {task.key: task.size for task in tasks}
+        failed = [(failure.reason, sizes[failure.key]) for failure in done.failures]
+        results.append(judge_calibration(done.table(), engine=engine, prior=name, failed_tasks=failed))
+    return SbcRun(setting=setting, results=tuple(results))
+
+
+def simulate_power(
+    study: Study,
+    settings: SimulationSettings,
+    *,
+    data: StudyData | None = None,
+    engine: str = "collapsed",
+    variations: Variations | None = None,
+    mark: str = "",
+) -> TrialsRun:
+    """Simulate a design with parameters as fitted, varying one thing at a time.
+
+    Parameters
+    ----------
+    study : Study
+        Whose model, design and priors.
+    settings : SimulationSettings
+        How many studies, and where.
+    data : StudyData, optional
+        Rows whose design is taken; what the study ships with if omitted.
+    engine : {"collapsed", "pymc", "none"}
+        Of the posterior beside ML and REML.
+    variations : Variations, optional
+        What is varied; a little of each if omitted or empty.
+    mark : str
+        Binary variable of patients whose number is varied; empty for none.
+
+    Returns
+    -------
+    TrialsRun
+
+    Raises
+    ------
+    InputError
+        If the study lacks what is asked for.
+    AllianceError
+        If no simulated study could be analysed.
+    """
+    if engine not in (*COMPARED_ENGINES, "none"):
+        raise InputError("engine", [no_such("engine", engine, (*COMPARED_ENGINES, "none"))])
+    names = [] if engine == "none" else choose_priors(study, settings.priors)
+    setting = _prepare(study, settings, data, mark=mark)
+    asked = Variations() if variations is None else variations
+    chosen = asked if asked != Variations() else default_variations(setting)
+    conditions = design_conditions(setting, chosen, seed=settings.seed)
+    approaches = _approaches(setting, [engine] if names else [], names)
+    table, n_failed, remarks = _trials(setting, settings, conditions, approaches, engine=engine)
+    return TrialsRun(
+        setting=setting,
+        conditions=tuple(conditions),
+        performances=tuple(measure_performance(table, smallest=setting.smallest)),
+        skipped={},
+        cohorts=(),
+        n_failed=n_failed,
+        remarks=remarks,
+    )
+
+
+def simulate_comparison(
+    study: Study,
+    settings: SimulationSettings,
+    *,
+    data: StudyData | None = None,
+    engines: Sequence[str] = ("collapsed",),
+    scenarios: Sequence[str] = (),
+    n_patients: int | None = None,
+) -> TrialsRun:
+    """Compare ML, REML and Bayes where the model holds and where it does not, then on the cohorts of the study.
+
+    Parameters
+    ----------
+    study : Study
+        Whose model, design and priors.
+    settings : SimulationSettings
+        How many studies, and where.
+    data : StudyData, optional
+        Rows whose design is taken; without them that of what the study ships with, and its cohorts are compared too.
+    engines : sequence of {"collapsed", "pymc"}
+        Of the posteriors.
+    scenarios : sequence of str
+        Names of scenarios; empty for all.
+    n_patients : int, optional
+        Patients of each simulated study.
+
+    Returns
+    -------
+    TrialsRun
+
+    Raises
+    ------
+    InputError
+        If the study lacks what is asked for.
+    AllianceError
+        If no simulated study could be analysed.
+    """
+    by_name = {scenario.name: scenario for scenario in SCENARIOS}
+    problems = [no_such("engine", name, COMPARED_ENGINES) for name in engines if name not in COMPARED_ENGINES]
+    problems += [no_such("scenario", name, by_name) for name in scenarios if name not in by_name]
+    if problems:
+        raise InputError("comparison", problems)
+    names = choose_priors(study, settings.priors)
+    setting = _prepare(study, settings, data)
+    chosen = [by_name[name] for name in scenarios or by_name]
+    conditions, skipped = scenario_conditions(
+        setting, seed=settings.seed, scenarios=chosen, n_patients=n_patients
+    )
+    for name, reason in skipped.items():
+        settings.report(f"scenario {name} left out: {reason}")
+    approaches = _approaches(setting, engines, names)
+    slowest = "pymc" if "pymc" in engines else "collapsed"
+    table, n_failed, remarks = _trials(setting, settings, conditions, approaches, engine=slowest)
+    cohorts = [] if data is not None else [stored.data(study) for stored in shipped_cohorts(study)]
+    compared = (
+        compare_on_cohorts(study, setting.model, cohorts, approaches, seed=settings.seed)
+        if len(cohorts) > 1
+        else []
+    )
+    return TrialsRun(
+        setting=setting,
+        conditions=tuple(conditions),
+        performances=tuple(measure_performance(table, smallest=setting.smallest)),
+        skipped={by_name[name].label: reason for name, reason in skipped.items()},
+        cohorts=tuple(compared),
+        n_failed=n_failed,
+        remarks=remarks,
+    )
+
+
+def choose_priors(study: Study, names: Sequence[str]) -> list[str]:
+    """Return the prior sets asked for, by default all of the study.
+
+    Raises
+    ------
+    InputError
+        If the study lacks one of them, or has none.
+    """
+    chosen = list(names) or [prior.name for prior in study.priors]
+    for name in chosen:
+        check_prior(study, name)
+    if not chosen:
+        raise InputError(f"study {study.id}", [Problem(what="it states no priors, so it has no posterior")])
+    return chosen
+
+
+def _prepare(
+    study: Study, settings: SimulationSettings, data: StudyData | None, *, mark: str = ""
+) -> Setting:
+    model = choose_model(study, settings.model)
+    rows = load_data(study, seed=settings.seed) if data is None else data
+    setting = prepare(study, rows, model, mark=mark, estimand=settings.estimand)
+    settings.report(
+        f"{study.id}, {model.id}: design of {setting.pool.n_patients} patients, {len(setting.pool.x)} rows on "
+        f"{rows.source.value}, {rows.origin}"
+    )
+    return setting
 
 
 def _approaches(setting: Setting, engines: Sequence[str], priors: Sequence[str]) -> list[Approach]:
-    from bayes_alliance.simulation.approaches import Approach
-
     frequentist = [Approach(method="ML"), Approach(method="REML")]
     bayes = [
         Approach(method="Bayes", engine=engine, priors=setting.priors(name))  # type: ignore[arg-type]
@@ -23,3 +355,56 @@ def _approaches(setting: Setting, engines: Sequence[str], priors: Sequence[str])
         for name in priors
     ]
     return [*frequentist, *bayes]
+
+
+def _run(
+    settings: SimulationSettings, function: Function, tasks: Sequence[Task], key: str, record: str
+) -> Finished:
+    """Run tasks into a store, alone in it."""
+    store = None if settings.store is None else settings.store / key
+    if store is not None:
+        store.mkdir(parents=True, exist_ok=True)
+    alone: AbstractContextManager[None] = nullcontext() if store is None else alone_in(store)
+    with alone:
+        return run_tasks(
+            function,
+            tasks,
+            workers=settings.workers,
+            store=store,
+            record=record,
+            report=settings.report,
+            unit="studies",
+        )
+
+
+def _trials(
+    setting: Setting,
+    settings: SimulationSettings,
+    conditions: Sequence[Condition],
+    approaches: Sequence[Approach],
+    *,
+    engine: str,
+) -> tuple[pd.DataFrame, int, tuple[str, ...]]:
+    """Simulate every condition; return all rows, how many studies or answers are missing, and why."""
+    frames = []
+    failures: list[Failure] = []
+    lost = 0
+    for condition in conditions:
+        settings.report(f"condition {condition.name}")
+        tasks = trial_tasks(
+            condition, approaches, setting.estimands, studies=settings.studies, batch=_BATCH.get(engine, 20)
+        )
+        record = digest(condition, approaches, setting.estimands, engine_versions())
+        done = _run(settings, try_batch, tasks, setting.model.id, record)
+        sizes = {task.key: task.size for task in tasks}
+        failures += done.failures
+        lost += sum(sizes[failure.key] for failure in done.failures)
+        frames.append(done.table())
+    remarks = format_failures(failures)
+    table = pd.concat(frames, ignore_index=True)
+    if not len(table):
+        raise AllianceError("\n".join(["no simulated study came to an end", *remarks]))
+    bad = table[table["failure"] != ""].drop_duplicates(["condition", "study", "approach"])
+    for (approach, reason), rows in bad.groupby(["approach", "failure"], sort=False):
+        remarks.append(f"{len(rows)} studies without an answer by {approach}: {reason}")
+    return table, lost + len(bad), tuple(remarks)

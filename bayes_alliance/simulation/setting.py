@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_alliance.data.rows import StudyData
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import InputError, Problem, no_such
 from bayes_alliance.inference.fits import Weights, weight_vector
 from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
@@ -100,10 +100,7 @@ def choose_model(study: Study, model_id: str = "") -> Model:
     """
     by_id = {model.id: model for model in study.models}
     if model_id and model_id not in by_id:
-        raise InputError(
-            f"study {study.id}",
-            [Problem(what="no such model", got=repr(model_id[:60]), allowed=", ".join(by_id))],
-        )
+        raise InputError(f"study {study.id}", [no_such("model", model_id, by_id)])
     if model_id:
         return by_id[model_id]
     drawn = [by_id[name] for figure in study.figures for name in figure.models]
@@ -112,7 +109,7 @@ def choose_model(study: Study, model_id: str = "") -> Model:
             if any(estimand.kind in kinds for estimand in model.estimands):
                 return model
     raise InputError(
-        f"study {study.id}", [Problem(what="no model has an estimand", fix="name one with --model")]
+        f"study {study.id}", [Problem(what="no model has an estimand", fix="name one with --models")]
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_alliance.data.rows import StudyData
-from bayes_alliance.errors import FitError, InputError, Problem
+from bayes_alliance.errors import FitError, InputError, no_such
 from bayes_alliance.inference.collapsed import CollapsedSettings
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import EngineSettings, fit_posterior
@@ -167,9 +167,7 @@ def chosen_models(study: Study, asked: Sequence[str] = ()) -> list[Model]:
     usable = {m.id: m for m in study.models if deviations(m)}
     if asked:
         problems = [
-            Problem(what="no such model with a slope deviation", got=repr(name), allowed=", ".join(usable))
-            for name in asked
-            if name not in usable
+            no_such("model with a slope deviation", name, usable) for name in asked if name not in usable
         ]
         if problems:
             raise InputError(f"study {study.id}", problems)

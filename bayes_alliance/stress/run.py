@@ -11,9 +11,10 @@ from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.verdicts import Relation, judge, probabilities
 from bayes_alliance.data.rows import StudyData
-from bayes_alliance.errors import FitError, InputError, Problem
+from bayes_alliance.errors import FitError, InputError, Problem, no_such
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.run.plan import SkippedModel
+from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.stress.conditioning import SIMULATIONS, Conditioning, condition_on_outcome
 from bayes_alliance.stress.joint import JointEffect, fit_joint
 from bayes_alliance.stress.likelihoods import ALL, LikelihoodComparison, compare_likelihoods
@@ -33,7 +34,6 @@ from bayes_alliance.stress.tipping import (
 from bayes_alliance.study.records import Source, Study
 
 WHAT = ("missing", "joint", "conditioning", "likelihoods")
-Reporter = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,16 +230,8 @@ def check_what(study: Study, settings: StressSettings) -> None:
     InputError
         With every one of them.
     """
-    problems = [
-        Problem(what="no such stress test", got=repr(name), allowed=", ".join(WHAT))
-        for name in settings.what
-        if name not in WHAT
-    ]
-    problems += [
-        Problem(what="no such likelihood", got=repr(name), allowed=", ".join(ALL))
-        for name in settings.likelihoods
-        if name not in ALL
-    ]
+    problems = [no_such("stress test", name, WHAT) for name in settings.what if name not in WHAT]
+    problems += [no_such("likelihood", name, ALL) for name in settings.likelihoods if name not in ALL]
     if problems:
         raise InputError(f"study {study.id}", problems)
 

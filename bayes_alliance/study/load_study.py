@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import InputError, Problem, did_you_mean
 from bayes_alliance.study.load_data_section import is_file, read_data_section
 from bayes_alliance.study.load_publication import read_facts, read_publication
 from bayes_alliance.study.prior_records import PriorScales, PriorSet, ScaleFamily, Stance
@@ -115,7 +115,15 @@ def _find(study: str | Path) -> Path:
         what="no such study",
         got=repr(str(study)[:200]),
         allowed=f"a folder with a study.toml, or one of {', '.join(list_studies())}",
-        fix="run 'bayes-alliance studies' to list those that ship",
+        fix="; ".join(
+            filter(
+                None,
+                [
+                    did_you_mean(str(study), list_studies()),
+                    "run 'bayes-alliance studies' to list those that ship",
+                ],
+            )
+        ),
     )
     raise InputError("study", [problem])
 

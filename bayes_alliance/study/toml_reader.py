@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bayes_alliance.errors import Problem
+from bayes_alliance.errors import Problem, did_you_mean
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -60,7 +60,7 @@ class TableReader:
         value: str = self.take(key, (str,), wanted, fallback, default is None)
         if options and value not in options:
             self.complain(
-                "unknown value", key, got=_short(value), allowed=wanted, fix=_nearest(value, options)
+                "unknown value", key, got=_short(value), allowed=wanted, fix=did_you_mean(value, options)
             )
             return fallback
         if default is None and key in self.table and not value.strip() and isinstance(self.table[key], str):
@@ -199,7 +199,7 @@ class TableReader:
         for key in self.table:
             if key not in self.known:
                 options = ", ".join(sorted(self.known))
-                self.complain("unknown key", key, allowed=options, fix=_nearest(key, self.known))
+                self.complain("unknown key", key, allowed=options, fix=did_you_mean(key, self.known))
 
     def _in_range(self, key: str, value: float, above: float) -> float:
         if not (math.isfinite(value) and value > above):
@@ -230,10 +230,3 @@ def _digits(value: str | int) -> str:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _nearest(word: str, options: Iterable[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(word, list(options), n=1)
-    return f"did you mean {close[0]!r}?" if close else ""

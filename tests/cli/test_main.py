@@ -127,11 +127,13 @@ def test_fit_prints_the_quantities(capsys: pytest.CaptureFixture[str]) -> None:
 def test_fit_as_json_on_stdout_and_in_a_file_is_the_same(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """`--json -` prints what `--json FILE` writes, and stdout holds nothing else."""
+    """`--json` and `--json -` print what `--json FILE` writes beside the text, and stdout holds nothing else."""
     arguments = ("fit", "medication", "--model", "growth_placebo", "--engine", "none", "--json")
     code, out, _ = _run(capsys, *arguments, "-")
     assert code == 0
-    assert _run(capsys, *arguments, tmp_path / "fit.json")[:2] == (0, "")
+    assert _run(capsys, *arguments)[1] == out
+    code, text, _ = _run(capsys, *arguments, tmp_path / "fit.json")
+    assert code == 0 and "growth_placebo" in text and "{" not in text
     assert json.loads(out) == json.loads((tmp_path / "fit.json").read_text())
     assert json.loads(out)["models"][0]["model"] == "growth_placebo"
 

@@ -103,7 +103,7 @@ def test_power_gives_curves_with_error(
         "6",
         "--jobs",
         "1",
-        "--patients",
+        "--n-patients",
         "20,40",
         "--marked",
         "paranoid=8",
@@ -140,10 +140,10 @@ def test_compare_shows_every_scenario(
 @pytest.mark.parametrize(
     ("kind", "more", "said"),
     [
-        ("sbc", ["--patients", "20,30"], "one number is taken here"),
+        ("sbc", ["--model", "paranoid,growth"], "one model is taken here"),
         ("sbc", ["--prior", "none"], "no such prior set"),
-        ("sbc", ["--patients", "1"], "too few patients"),
-        ("power", ["--patients", "x,3.5"], "'x'"),
+        ("sbc", ["--n-patients", "1"], "too few patients"),
+        ("power", ["--n-patients", "x,3.5"], "'x'"),
         ("power", ["--marked", "age=3"], "no binary variable of patients"),
         ("power", ["--estimand", "none"], "no such estimand"),
         ("compare", ["--scenarios", "rain"], "allowed: as_modelled, no_slope_variance"),

@@ -46,4 +46,4 @@ def test_only_the_priors_of_the_study_are_known() -> None:
     study = ba.load_study("folmo2020")
     assert printed_priors(study)[-1] == "robust"
     with pytest.raises(InputError, match="no such prior set"):
-        posterior_from_print(study, "nutral")
+        posterior_from_print(study, ["nutral"])

@@ -6,6 +6,7 @@ and full-precision columns for CSV.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -72,6 +73,17 @@ class Table:
         """Give the values of one column."""
         index = [column.name for column in self.columns].index(name)
         return [row[index] for row in self.rows]
+
+    def as_json(self) -> list[dict[str, Value]]:
+        """Return each row by name, without formatted columns; a number that is not finite is None."""
+        return [
+            {
+                column.name: None if isinstance(value, float) and not math.isfinite(value) else value
+                for column, value in zip(self.columns, row, strict=True)
+                if column.shown != "markdown"
+            }
+            for row in self.rows
+        ]
 
 
 def text_column(name: str, heading: str) -> Column:

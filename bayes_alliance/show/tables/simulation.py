@@ -20,6 +20,7 @@ from bayes_alliance.show.tables.record import (
 from bayes_alliance.simulation.calibration import CalibrationResult
 from bayes_alliance.simulation.ensemble_comparison import EnsembleComparison
 from bayes_alliance.simulation.performance import Measure, Performance
+from bayes_alliance.simulation.run import TrialsRun
 from bayes_alliance.simulation.setting import Setting, scenario_labels
 from bayes_alliance.simulation.trials import Condition
 
@@ -303,3 +304,29 @@ def _table(
         provenance=provenance(setting),
         stamp=stamp(setting),
     )
+
+
+def tabulate_power(run: TrialsRun) -> Table:
+    """Build the table of a design analysis."""
+    setting = run.setting
+    return tabulate_performance(
+        setting,
+        run.conditions,
+        run.performances,
+        table_id=f"power_{setting.model.id}",
+        title=f"{setting.study.id}, {setting.model.id}: what designs can tell",
+    )
+
+
+def tabulate_comparison_of_approaches(run: TrialsRun) -> list[Table]:
+    """Build the table of approaches over simulated studies, and that over the cohorts where there are some."""
+    setting = run.setting
+    simulated = tabulate_performance(
+        setting,
+        run.conditions,
+        run.performances,
+        table_id=f"comparison_{setting.model.id}",
+        title=f"{setting.study.id}, {setting.model.id}: approaches over simulated studies",
+        notes=[f"Left out: {label}: {reason}." for label, reason in run.skipped.items()],
+    )
+    return [simulated, *([tabulate_ensemble(setting, run.cohorts)] if run.cohorts else [])]
