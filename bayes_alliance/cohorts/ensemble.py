@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bayes_alliance.assess.mixture import MixtureResult, pool_moments
 from bayes_alliance.cohorts.build import BuiltCohort, build_cohort
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.cohorts.places import Places
@@ -315,7 +316,48 @@ def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spre
     -------
     list of Spread
     """
+    return [
+        _spread(model_id, name, label, values)
+        for model_id, name, label, values in _estimates_over(study, cohorts)
+        if len(values) >= 2
+    ]
+
+
+def mix_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[MixtureResult]:
+    """Pool the posteriors of every coefficient and estimand over the cohorts of an ensemble.
+
+    Parameters
+    ----------
+    study : Study
+        Names the estimands.
+    cohorts : sequence of StoredCohort
+        At least one.
+
+    Returns
+    -------
+    list of MixtureResult
+        By the mean and SD of each cohort's posterior under the study's default prior.
+    """
     found = []
+    for model_id, name, label, values in _estimates_over(study, cohorts):
+        ml, _, mean, sd = values.T
+        found.append(
+            MixtureResult(
+                model_id=model_id,
+                name=name,
+                label=label,
+                mixture=pool_moments(mean, sd),
+                ml_mean=float(ml.mean()),
+                ml_sd=float(ml.std(ddof=1)) if len(ml) > 1 else 0.0,
+            )
+        )
+    return found
+
+
+def _estimates_over(
+    study: Study, cohorts: Sequence[StoredCohort]
+) -> Iterator[tuple[str, str, str, np.ndarray[Any, np.dtype[np.float64]]]]:
+    """Model, name and label of each estimate with its numbers in every cohort that has it, shape (n, 4)."""
     for model in study.models:
         labels = {estimand.name: estimand.label for estimand in model.estimands}
         names = dict.fromkeys(name for c in cohorts for name in c.facts["estimates"].get(model.id, {}))
@@ -325,9 +367,7 @@ def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spre
                 for c in cohorts
                 if name in c.facts["estimates"].get(model.id, {})
             ]
-            if len(values) >= 2:
-                found.append(_spread(model.id, name, labels.get(name, ""), np.array(values, dtype=float)))
-    return found
+            yield model.id, name, labels.get(name, ""), np.array(values, dtype=float)
 
 
 def _spread(model_id: str, name: str, label: str, values: np.ndarray[Any, np.dtype[np.float64]]) -> Spread:

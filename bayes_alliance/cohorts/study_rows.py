@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayes_alliance.cohorts.ensemble import spread_estimates
+from bayes_alliance.cohorts.ensemble import mix_estimates, spread_estimates
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.cohorts.store import StoredCohort, load_ensemble
 from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
@@ -112,6 +112,7 @@ def ensemble_facts(study: Study) -> EnsembleFacts:
         return EnsembleFacts()
     return EnsembleFacts(
         spread=tuple(spread_estimates(study, cohorts)),
+        mixture=tuple(mix_estimates(study, cohorts)),
         scorecards=tuple({"lines": cohort.facts["lines"]} for cohort in cohorts),
     )
 

@@ -16,6 +16,7 @@ from bayes_alliance.assess.engine_agreement import Agreement
 from bayes_alliance.assess.explained_variation import ExplainedVariation
 from bayes_alliance.assess.loo import Score, Target
 from bayes_alliance.assess.loo_compare import ComparedModel
+from bayes_alliance.assess.mixture import MixtureResult
 from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
 from bayes_alliance.assess.prior_predictive import PriorPrediction
 from bayes_alliance.assess.summaries import Quantity
@@ -181,11 +182,15 @@ class EnsembleFacts:
     ----------
     spread : tuple of Spread
         Every estimand over the cohorts.
+    mixture : tuple of MixtureResult
+        The equally weighted mixture of the cohorts' posteriors of every estimand: what the publication and the
+        default prior let one believe, with the fraction of information that is missing.
     scorecards : tuple of mapping
         Of each cohort the ``lines`` of its scorecard: what it prints beside what the publication printed.
     """
 
     spread: tuple[Spread, ...] = ()
+    mixture: tuple[MixtureResult, ...] = ()
     scorecards: tuple[Mapping[str, Any], ...] = ()
 
 

@@ -35,6 +35,7 @@ from bayes_alliance.show.tables.shared_columns import (
     SHIFT_COLUMN,
     SHIFT_NOTE,
     effect_columns,
+    mixture_values,
     quantity_values,
     spread_columns,
     spread_notes,
@@ -126,10 +127,12 @@ def tabulate_cells(results: StudyResults, gates: Gates) -> list[Table]:
 
 def _tabulate_estimates(results: StudyResults, gates: Gates, name: str, cells: Sequence[Cell]) -> Table:
     spread = {(item.model_id, item.name): item for item in results.ensemble.spread}
+    mixture = {(item.model_id, item.name): item for item in results.ensemble.mixture}
 
     def fill(run: ModelRun, cell: Cell) -> dict[str, Value]:
-        found = spread.get((cell.model, cell.coefficient))
-        return {**quantity_values(run.quantity(cell.coefficient)), **spread_values(found)}
+        key = cell.model, cell.coefficient
+        over_cohorts = {**spread_values(spread.get(key)), **mixture_values(mixture.get(key))}
+        return {**quantity_values(run.quantity(cell.coefficient)), **over_cohorts}
 
     chosen = [cell for cell in cells if cell.quantity == "estimate"]
     notes = [*describe_inference(results), SHIFT_NOTE, *spread_notes(results)]

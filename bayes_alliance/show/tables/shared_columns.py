@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from bayes_alliance.assess.mixture import MixtureResult
 from bayes_alliance.assess.summaries import Quantity, Summary
 from bayes_alliance.inference.fits import Effect
 from bayes_alliance.run.results import Spread, StudyResults
@@ -116,6 +117,9 @@ def spread_columns(results: StudyResults) -> tuple[Column, ...]:
     return (
         shown_column("cohorts", f"ML over {n} cohorts: least to largest"),
         *exact_columns("ml_cohorts_least", "ml_cohorts_largest", "ml_cohorts_sd"),
+        shown_column("mixture", f"Mixture over {n} cohorts: median [95 %]"),
+        shown_column("missing_information", "Missing information"),
+        *exact_columns("mixture_mean", "mixture_sd", "mixture_low", "mixture_high", "mixture_above_zero"),
     )
 
 
@@ -131,6 +135,22 @@ def spread_values(spread: Spread | None) -> dict[str, Value]:
     }
 
 
+def mixture_values(item: MixtureResult | None) -> dict[str, Value]:
+    """Give the mixture of one estimate's posteriors over synthetic cohorts; empty without one."""
+    if item is None:
+        return {}
+    pooled = item.mixture
+    return {
+        "mixture": f"{pooled.median:.3g} [{pooled.lower:.3g}, {pooled.upper:.3g}]",
+        "missing_information": f"{pooled.missing_information:.2f}",
+        "mixture_mean": pooled.mean,
+        "mixture_sd": pooled.sd,
+        "mixture_low": pooled.lower,
+        "mixture_high": pooled.upper,
+        "mixture_above_zero": pooled.p_above_zero,
+    }
+
+
 def spread_notes(results: StudyResults) -> tuple[str, ...]:
     """Say what the spread between cohorts is, where it is shown."""
     if not results.ensemble.spread:
@@ -139,6 +159,8 @@ def spread_notes(results: StudyResults) -> tuple[str, ...]:
         "The run's rows are one of several synthetic cohorts that all print the published tables; how far its "
         "estimate differs between them shows how far it rests on what was not printed. For printed numbers that is "
         "no more than what rounding hides (see table spread).",
+        "Mixture: the posteriors of all cohorts pooled with equal weights; missing information is the fraction of its "
+        "variance that lies between cohorts, hence due to the data not being public (Rubin 1987).",
     )
 
 
