@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from bayes_alliance.api import Reanalysis, reanalyse
+    from bayes_alliance.api import Reanalysis, bambi_model, pymc_model, reanalyse
     from bayes_alliance.cohorts.study_rows import load_data
     from bayes_alliance.inference.arviz_tree import posterior_tree
     from bayes_alliance.published.audit import audit_study
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "Reanalysis": "api",
     "audit_study": "published.audit",
+    "bambi_model": "api",
     "cell_posteriors": "published.cell_posterior",
     "list_studies": "study.load_study",
     "load_data": "cohorts.study_rows",
     "load_study": "study.load_study",
     "posterior_tree": "inference.arviz_tree",
+    "pymc_model": "api",
     "reanalyse": "api",
 }
 
@@ -37,11 +39,13 @@ __all__ = [
     "Reanalysis",
     "__version__",
     "audit_study",
+    "bambi_model",
     "cell_posteriors",
     "list_studies",
     "load_data",
     "load_study",
     "posterior_tree",
+    "pymc_model",
     "reanalyse",
 ]
 

@@ -9,15 +9,20 @@ import dataclasses
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cohorts.study_rows import ensemble_facts, load_data
 from bayes_alliance.data.rows import StudyData
+from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.inference.fits import Covariance
+from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.run.pipeline import run_study
+from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.run.settings import EngineChoice, RunSettings, choose_prior
 from bayes_alliance.runtime.seeds import DEFAULT_SEED
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Study
 
 if TYPE_CHECKING:
@@ -209,3 +214,103 @@ def _settings(
         collapsed=CollapsedSettings(draws=draws + -draws % 4),
         sampler=dataclasses.replace(settings.sampler, draws=draws),
     )
+
+
+def _state(
+    study: Study | str | Path,
+    model_id: str,
+    data: str | Path | pd.DataFrame | StudyData | None,
+    prior: str,
+    seed: int,
+) -> tuple[PlannedModel, CoefficientPriors]:
+    """Freeze the rows of a model and derive its priors."""
+    from bayes_alliance.study.load_study import load_study
+
+    found = study if isinstance(study, Study) else load_study(study)
+    known = [model.id for model in found.models]
+    if model_id not in known:
+        problem = Problem(what="no such model", got=repr(model_id), allowed=", ".join(known))
+        raise InputError(f"study {found.id}", [problem])
+    rows = data if isinstance(data, StudyData) else load_data(found, data, seed=seed)
+    name = choose_prior(found, RunSettings(prior=prior, seed=seed))
+    model = found.model(model_id)
+    planned = plan_model(rows, model, parse_formula(model.formula).names)
+    if isinstance(planned, SkippedModel):
+        raise InputError(f"model {model_id}", [Problem(what=planned.reason)])
+    return planned, coefficient_priors(found, planned.design, name)
+
+
+def bambi_model(
+    study: Study | str | Path,
+    model_id: str,
+    data: str | Path | pd.DataFrame | StudyData | None = None,
+    *,
+    prior: str = "",
+    covariance: Covariance = "UN",
+    seed: int = DEFAULT_SEED,
+) -> Any:
+    """Return the Bambi model that states a model of a study: formula, frozen rows and priors.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        As in :func:`reanalyse`.
+    model_id : str
+        One of its models.
+    data : path, DataFrame, StudyData, optional
+        See :func:`load_data`.
+    prior : str
+        Prior set of the study; empty for its first.
+    covariance : {"UN", "VC"}
+        Correlated effects of patients, or independent ones as in plain Bambi.
+    seed : int
+        Of the synthetic cohort, where that is the study's own data.
+
+    Returns
+    -------
+    bambi.Model
+        ``build``, ``fit``, ``predict`` and ``prior_predictive`` are Bambi's own.
+
+    Raises
+    ------
+    InputError
+        If the study, the model, the data or the prior set is wrong.
+    """
+    from bayes_alliance.inference.pymc.bambi_model import build_bambi_model
+
+    planned, priors = _state(study, model_id, data, prior, seed)
+    return build_bambi_model(planned.design, priors, planned.frozen.rows, covariance)
+
+
+def pymc_model(
+    study: Study | str | Path,
+    model_id: str,
+    data: str | Path | pd.DataFrame | StudyData | None = None,
+    *,
+    prior: str = "",
+    covariance: Covariance = "UN",
+    marginal: bool = False,
+    seed: int = DEFAULT_SEED,
+) -> Any:
+    """Return a PyMC model of a model of a study.
+
+    Parameters
+    ----------
+    study, model_id, data, prior, covariance, seed
+        As in :func:`bambi_model`.
+    marginal : bool
+        False for the model that Bambi builds, with patients' effects and an observed outcome. True for the one that
+        engine ``pymc`` samples: effects integrated out, the likelihood a potential of sufficient statistics.
+
+    Returns
+    -------
+    pymc.Model
+    """
+    if not marginal:
+        model = bambi_model(study, model_id, data, prior=prior, covariance=covariance, seed=seed)
+        model.build()
+        return model.backend.model
+    from bayes_alliance.inference.pymc.model import build_marginal_model
+
+    planned, priors = _state(study, model_id, data, prior, seed)
+    return build_marginal_model(planned.design, priors, covariance)

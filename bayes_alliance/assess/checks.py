@@ -167,11 +167,11 @@ def check_prior(ml: MixedFit, priors: CoefficientPriors, quantities: Iterable[Qu
     )
 
 
-def check_agreement(model_id: str, agreement: Sequence[Agreement]) -> Check:
+def check_agreement(model_id: str, agreement: Sequence[Agreement], other: str = "engine collapsed") -> Check:
     """Check that two engines agree on every parameter within Monte-Carlo error."""
     return _at_most(
         model_id,
-        "agreement with engine collapsed (worst |z|)",
+        f"agreement with {other} (worst |z|)",
         [abs(z) for item in agreement for z in (item.z_mean, item.z_sd)],
         Z_LIMIT,
         "the engines disagree beyond Monte-Carlo error: run longer chains, then report the case",

@@ -2,19 +2,23 @@
 
 Leave-one-patient-out on the marginal likelihood is the analogue of AIC, which also integrates the random
 effects out; the usual conditional LOO answers another question (Merkle, Furr & Rabe-Hesketh 2019,
-doi:10.1007/s11336-019-09679-0). Pointwise densities and their smoothing are ours, the latter the same as
-ArviZ's; differences, stacking weights and warnings are ArviZ's (Vehtari, Gelman & Gabry 2017,
-doi:10.1007/s11222-016-9696-4). Models on different rows are refused.
+doi:10.1007/s11336-019-09679-0). Log densities by patient and by visit are ours; PSIS-LOO is ArviZ's ``loo``, and
+differences, stacking weights and warnings are those of its ``compare`` (Vehtari, Gelman & Gabry 2017,
+doi:10.1007/s11222-016-9696-4). Our own PSIS, all units at once, serves where hundreds of fits are scored; a test holds
+it to ArviZ's. Models on different rows are refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
@@ -24,6 +28,9 @@ from bayes_alliance.inference.patient_effects import log_normal, patient_effects
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.psis import log_sum_exp, smooth_tails
 from bayes_alliance.inference.statistics import summarise
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Target = Literal["new_patient", "new_visit", "new_visit_conditional"]
 TARGETS: tuple[Target, ...] = ("new_patient", "new_visit", "new_visit_conditional")
@@ -41,7 +48,10 @@ class Score:
         What is predicted: all visits of a patient not seen; a visit of a patient seen at the other visits,
         effects integrated out; the same with the effects as parameters.
     elpd, se : float
-        Sum over units and its standard error over units.
+        Sum over units and its standard error. Visits of a patient are not independent: their scores are summed by
+        patient first.
+    mcse : float
+        Monte-Carlo standard error of ``elpd``: how far another seed might move it.
     p_loo : float
         Effective number of parameters.
     elpd_i, pareto_k : ndarray, shape (n_units,)
@@ -50,6 +60,8 @@ class Score:
         Draws that PSIS weighed.
     n_refitted : int
         Units scored by a refit without them.
+    patient : ndarray of int or None, shape (n_units,)
+        Whose visit each unit is; None where units are patients.
     """
 
     target: Target
@@ -62,6 +74,8 @@ class Score:
     pareto_k: Array
     n_draws: int
     n_refitted: int = 0
+    mcse: float = math.nan
+    patient: NDArray[np.int64] | None = None
 
     @property
     def n_units(self) -> int:
@@ -184,8 +198,31 @@ def relative_efficiency(fit: PosteriorFit) -> float:
     )
 
 
+def loo_tree(fit: PosteriorFit, log_likelihood: Mapping[str, Array]) -> xr.DataTree:
+    """Return a posterior with pointwise log likelihoods, as ``az.loo`` takes them.
+
+    Parameters
+    ----------
+    fit : PosteriorFit
+        With ``n_chains`` chains.
+    log_likelihood : mapping of str to ndarray, shape (chain, draw, n_units)
+        Of :func:`pointwise_density`, by prediction target.
+    """
+    import xarray as xr
+
+    draw = ("chain", "draw")
+    parameters = {"beta": ((*draw, "coefficient"), fit.beta), "sd": ((*draw, "random_coefficient"), fit.sd)}
+    groups = {
+        "posterior": xr.Dataset({**parameters, "sigma": (draw, fit.sigma)}),
+        "log_likelihood": xr.Dataset(
+            {name: ((*draw, f"{name}_unit"), values) for name, values in log_likelihood.items()}
+        ),
+    }
+    return xr.DataTree.from_dict(groups)
+
+
 def score_model(fit: PosteriorFit, design: Design, target: Target, *, seed: int) -> Score:
-    """Score a model by PSIS-LOO for one prediction target.
+    """Score a model by ArviZ's PSIS-LOO for one prediction target.
 
     Parameters
     ----------
@@ -197,19 +234,49 @@ def score_model(fit: PosteriorFit, design: Design, target: Target, *, seed: int)
     Score
         Without the importance weights, which are as large as the posterior times the rows.
     """
-    left_out = psis_loo(fit, design, target, seed=seed)
-    elpd_i, n = left_out.elpd_i, len(left_out.elpd_i)
+    import arviz_stats
+
+    kept = fit.thin(MAX_SCORED_DRAWS)
+    values = pointwise_density(kept, design, target, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pareto k is judged in checks, from the score
+        found = arviz_stats.loo(loo_tree(kept, {target: values}), var_name=target, pointwise=True)
+    elpd_i = np.asarray(found.elpd_i.values, dtype=float)
+    patient = None if target == "new_patient" else design.patient_index
     return Score(
         target=target,
         model_id=fit.model_id,
         rows=fit.rows,
         elpd=float(elpd_i.sum()),
-        se=math.sqrt(n * float(np.var(elpd_i, ddof=1))),
-        p_loo=float(left_out.p_i.sum()),
+        se=sum_error(elpd_i, patient),
+        p_loo=float(found.p),
         elpd_i=elpd_i,
-        pareto_k=left_out.pareto_k,
-        n_draws=left_out.log_weights.shape[1],
+        pareto_k=np.asarray(found.pareto_k.values, dtype=float),
+        n_draws=int(found.n_samples),
+        mcse=_monte_carlo_error(found, values, elpd_i, kept),
+        patient=patient,
     )
+
+
+def sum_error(values: Array, patient: NDArray[np.int64] | None = None) -> float:
+    r"""Return the standard error of a sum over units; units of one patient are summed before.
+
+    :math:`\sqrt{n\,\mathrm{var}}` over n independent sums, with the divisor n - 1.
+    """
+    sums = values if patient is None else np.bincount(patient, values)
+    return math.sqrt(len(sums) * float(np.var(sums, ddof=1))) if len(sums) > 1 else math.nan
+
+
+def _monte_carlo_error(found: Any, values: Array, elpd_i: Array, fit: PosteriorFit) -> float:
+    """Monte-Carlo error of the sum (Vehtari et al. 2024, JMLR 25(72), eq. 10), by the delta method.
+
+    Draws that are worth fewer independent ones count as these.
+    """
+    log_weights = found.log_weights.transpose("chain", "draw", ...).values.reshape(-1, len(elpd_i))
+    ratio = np.exp(log_weights + values.reshape(-1, len(elpd_i)) - elpd_i)
+    variance = np.sum((ratio - np.exp(log_weights)) ** 2, axis=0)
+    efficiency = (fit.independent_draws or fit.n_draws * relative_efficiency(fit)) / fit.n_draws
+    return math.sqrt(float(variance.sum()) / min(efficiency, 1.0))
 
 
 def refit_patients(
@@ -245,7 +312,7 @@ def refit_patients(
     exact = leave_patients_out(stats, priors, seed=seed, patients=chosen)
     elpd_i, pareto_k = score.elpd_i.copy(), score.pareto_k.copy()
     elpd_i[chosen], pareto_k[chosen] = exact.elpd_i, exact.pareto_k
-    elpd, se = float(elpd_i.sum()), float(np.sqrt(len(elpd_i) * np.var(elpd_i, ddof=1)))
+    elpd, se = float(elpd_i.sum()), sum_error(elpd_i)
     p_loo = score.p_loo - (elpd - score.elpd)
     return dataclasses.replace(
         score,

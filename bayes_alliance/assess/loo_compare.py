@@ -6,14 +6,15 @@ Scores come from :mod:`bayes_alliance.assess.loo`; differences and weights are A
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bayes_alliance.assess.loo import Score, Target
+from bayes_alliance.assess.loo import Score, Target, sum_error
 from bayes_alliance.errors import RowsDifferError
 from bayes_alliance.inference.fits import Array, MixedFit, RowsUsed
 from bayes_alliance.inference.ml import score_aic
@@ -29,8 +30,8 @@ class ComparedModel:
         Fixed and covariance parameters, as AIC counts them.
     aic, aic_diff : float
         Under ML; the difference from the smallest of the set.
-    elpd, se : mapping of target to float
-        Score and its standard error over units.
+    elpd, se, mcse : mapping of target to float
+        Score, its standard error over units (over patients, where units are visits), and its Monte-Carlo error.
     elpd_diff, se_diff, weight, p_worse : mapping of target to float
         ``elpd_diff`` is from the best of the set (0 or negative), ``se_diff`` its standard error over paired
         units, ``weight`` by stacking, ``p_worse`` the probability under a normal approximation that the model
@@ -38,7 +39,7 @@ class ComparedModel:
     n_bad_k : mapping of target to int
         Units with Pareto k above 0.7.
     remark : mapping of target to str
-        ArviZ's remarks on the difference and on the score.
+        ArviZ's remarks on the difference and on the score; for the best one whether it leads clearly.
     """
 
     model_id: str
@@ -54,6 +55,7 @@ class ComparedModel:
     p_worse: Mapping[Target, float]
     n_bad_k: Mapping[Target, int]
     remark: Mapping[Target, str]
+    mcse: Mapping[Target, float] = field(default_factory=dict)
 
 
 def compare_models(fits: Sequence[MixedFit], scores: Sequence[Mapping[Target, Score]]) -> list[ComparedModel]:
@@ -100,7 +102,7 @@ def _check_rows(named: Sequence[tuple[str, RowsUsed]]) -> None:
 
 
 def _arviz_table(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
-    """Let ArviZ compare the scores of one target.
+    """Let ArviZ compare the scores of one target; where units are visits, errors are those of sums by patient.
 
     ArviZ exponentiates the pointwise scores for stacking; the joint density of a patient with many visits
     then underflows, and the weights stay where their optimiser began: all equal. Differences and stacking
@@ -116,7 +118,40 @@ def _arviz_table(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
         # What ArviZ would warn of stands in the columns diag_diff and diag_elpd.
         warnings.simplefilter("ignore")
         table = arviz_stats.compare(shifted, method="stacking", round_to="none")
-    return {str(name): dict(row) for name, row in table.iterrows()}
+    found = {str(name): dict(row) for name, row in table.iterrows()}
+    return found if scores[0].patient is None else _by_patient(found, scores)
+
+
+def _by_patient(table: dict[str, dict[str, Any]], scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
+    """Put errors of differences of sums by patient, and what follows from them, in the place of ArviZ's."""
+    named = {score.model_id: score for score in scores}
+    top = next(iter(table))  # ArviZ sorts from best to worst
+    for name, row in table.items():
+        if name == top:
+            continue
+        difference = named[name].elpd_i - named[top].elpd_i
+        row["dse"] = sum_error(difference, named[name].patient)
+        z = -row["elpd_diff"] / row["dse"] if row["dse"] > 0.0 else 0.0
+        row["p_worse"] = 0.5 * math.erfc(-z / math.sqrt(2.0))
+    return table
+
+
+LEAST_LEAD = 4.0
+LEAD_IN_SE = 2.0
+
+
+def clear_winner(models: Sequence[ComparedModel], target: Target) -> str | None:
+    """Return the model that predicts clearly best, or None.
+
+    A lead of fewer than four points of elpd, or of fewer than two of its standard errors, is not clear (Sivula et al.
+    2025, arXiv:2008.10296).
+    """
+    ranked = sorted(models, key=lambda model: -model.elpd[target])
+    if len(ranked) < 2:
+        return None
+    rivals = [(-model.elpd_diff[target], model.se_diff[target]) for model in ranked[1:]]
+    clear = all(lead >= LEAST_LEAD and lead >= LEAD_IN_SE * error for lead, error in rivals)
+    return ranked[0].model_id if clear else None
 
 
 def _shift(score: Score, best: Array) -> Any:
@@ -143,6 +178,7 @@ def _compared(
         aic_diff=aic - best,
         elpd={target: s.elpd for target, s in score.items()},
         se={target: s.se for target, s in score.items()},
+        mcse={target: s.mcse for target, s in score.items()},
         elpd_diff=column("elpd_diff"),
         se_diff=column("dse"),
         weight=column("weight"),

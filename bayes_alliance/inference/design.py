@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,16 @@ class Design:
     def n_patients(self) -> int:
         """Number of patients."""
         return int(self.patient_index[-1]) + 1
+
+
+def canonical_design(design: Design) -> Design:
+    """Return a design with its fixed columns in one order and spelling, whatever those of its formula.
+
+    The variables of a product are sorted, and so are the columns: by the number of variables, then by name.
+    """
+    names = [":".join(sorted(name.split(":"))) for name in design.x_names]
+    order = sorted(range(len(names)), key=lambda i: (names[i] != "Intercept", names[i].count(":"), names[i]))
+    return replace(design, x=design.x[:, order], x_names=tuple(names[i] for i in order))
 
 
 def build_design(formula: Formula, rows: pd.DataFrame) -> Design:

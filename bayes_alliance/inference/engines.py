@@ -65,8 +65,19 @@ def fit_posterior(
     if engine == "bambi":
         return fit_bambi(design, rows, priors, frame, seed=seed, model_id=model_id, settings=how.sampler)
     if engine == "pymc":
+        from bayes_alliance.inference.pymc.bambi_model import build_bambi_model, take_matrices
+
+        # Bambi states the model; what is sampled rests on its matrices. Priors of correlated effects at another time
+        # than zero are the one thing that its formula cannot say, so the matrices are those of independent ones.
+        stated = build_bambi_model(design, priors, frame, covariance if priors.origin == 0.0 else "VC")
         return fit_pymc(
-            design, rows, priors, seed=seed, model_id=model_id, covariance=covariance, settings=how.sampler
+            take_matrices(stated, design),
+            rows,
+            priors,
+            seed=seed,
+            model_id=model_id,
+            covariance=covariance,
+            settings=how.sampler,
         )
     fit = fit_collapsed(
         design, rows, priors, seed=seed, model_id=model_id, covariance=covariance, settings=how.collapsed

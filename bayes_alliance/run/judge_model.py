@@ -47,15 +47,23 @@ def _fitter_here(run: _RunKey) -> Fitter:
 
 
 def _model_numbers(
-    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, run: _RunKey
+    data: StudyData,
+    planned: PlannedModel,
+    posterior: PosteriorFit | None,
+    run: _RunKey,
+    with_bambi: bool = False,
 ) -> ModelNumbers:
-    """Compute what follows from the fits of a model."""
+    """Compute what follows from the fits of a model; ``with_bambi`` fits it by Bambi besides, effects sampled."""
     with threadpool_limits(limits=1, user_api="blas"):
-        return _judge(data, planned, posterior, _fitter_here(run))
+        return _judge(data, planned, posterior, _fitter_here(run), with_bambi)
 
 
 def _judge(
-    data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
+    data: StudyData,
+    planned: PlannedModel,
+    posterior: PosteriorFit | None,
+    fitter: Fitter,
+    with_bambi: bool,
 ) -> ModelNumbers:
     model, design = planned.model, planned.design
     ml = fitter.mixed(design, planned.rows, model_id=model.id)
@@ -68,6 +76,10 @@ def _judge(
     agreement = _agreement(planned, posterior, fitter)
     if agreement:
         checks.append(check_agreement(model.id, agreement))
+    if with_bambi and posterior is not None:
+        by_bambi = _agreement_with_bambi(planned, posterior, fitter)
+        checks.append(check_agreement(model.id, by_bambi, "Bambi, effects sampled"))
+        agreement = (*agreement, *by_bambi)
     return ModelNumbers(
         ml=ml,
         reml=reml,
@@ -89,6 +101,23 @@ def _agreement(
         return ()
     twin = fitter.collapsed(planned, posterior.covariance)
     return compare_engines(posterior, twin) if twin.engine == "collapsed" else ()
+
+
+def _agreement_with_bambi(
+    planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter
+) -> tuple[Agreement, ...]:
+    """Hold the model with effects integrated out to the same model by Bambi, which samples them.
+
+    Once as it is, against the run's posterior; and without correlation, as plain Bambi has it, against the collapsed
+    engine. With a random intercept only the two are one.
+    """
+    found = compare_engines(posterior, fitter.bambi(planned, posterior.covariance))
+    if posterior.covariance == "UN":
+        plain = fitter.bambi(planned, "VC")
+        twin = fitter.collapsed(planned, "VC")
+        if twin.engine == "collapsed":
+            found += compare_engines(plain, twin)
+    return found
 
 
 def _bayes_factors(planned: PlannedModel, fitter: Fitter) -> tuple[BayesFactorCurve, ...]:

@@ -39,6 +39,7 @@ _RECORDS = {
     record.__name__: record
     for record in (
         Agreement,
+        PriorConflict,
         BayesFactorCurve,
         BayesFactorPoint,
         Check,

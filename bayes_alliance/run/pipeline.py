@@ -171,12 +171,12 @@ class _Hand:
         return self._promise(file, follows, _score_model, name, planned, self.run)
 
     def judge(
-        self, data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None
+        self, data: StudyData, planned: PlannedModel, posterior: PosteriorFit | None, *, with_bambi: bool
     ) -> Promise[ModelNumbers]:
         """Compute what follows from the fits of a model."""
         file = f"{planned.model.id}.{self.fitter.settings.engine}.numbers"
-        follows = _follows(planned.design, posterior)
-        promise = self._promise(file, follows, _model_numbers, data, planned, posterior, self.run)
+        follows = _follows(planned.design, posterior) + (" and Bambi" if with_bambi else "")
+        promise = self._promise(file, follows, _model_numbers, data, planned, posterior, self.run, with_bambi)
         if self.workers.jobs > 1:
             return promise
         # At once, so that a run that is interrupted has kept them.
@@ -223,11 +223,14 @@ def _run_models(
         hand.fitter.report(f"{item.model.id}: cannot be fitted: {error}")
         failed.append(SkippedModel(model_id=item.model.id, reason=str(error)))
 
+    shapes = _one_of_each_shape(planned, hand.fitter) if _is_whole(hand.fitter.settings) else set()
     begun: list[tuple[PlannedModel, PosteriorFit | None, Promise[ModelNumbers]]] = []
     for item in planned:
         try:
             posterior = hand.fitter.chosen(item)
-            begun.append((item, posterior, hand.judge(data, item, posterior)))
+            begun.append(
+                (item, posterior, hand.judge(data, item, posterior, with_bambi=item.model.id in shapes))
+            )
         except FitError as error:
             skip(item, error)
     for item, posterior, promise in begun:
@@ -236,6 +239,23 @@ def _run_models(
         except FitError as error:
             skip(item, error)
     return runs, failed
+
+
+def _is_whole(settings: RunSettings) -> bool:
+    """Whether a run is of all models, by the marginal likelihood that NUTS samples."""
+    return settings.engine == "pymc" and not settings.models
+
+
+def _one_of_each_shape(planned: Sequence[PlannedModel], fitter: Fitter) -> set[str]:
+    """Pick the first model of each shape of its random part, to be fitted by Bambi besides.
+
+    Priors of correlated effects at another time than zero cannot be stated there, so such a model is passed over.
+    """
+    first: dict[tuple[str, ...], str] = {}
+    for item in planned:
+        if fitter.priors(item).origin == 0.0:
+            first.setdefault(item.design.z_names, item.model.id)
+    return set(first.values())
 
 
 def _model_run(planned: PlannedModel, posterior: PosteriorFit | None, numbers: ModelNumbers) -> ModelRun:

@@ -18,10 +18,12 @@ from bayes_alliance.assess.posterior_predictive import (
     simulate_replicates,
 )
 from bayes_alliance.data.rows import StudyData, freeze_rows
+from bayes_alliance.inference.design import canonical_design
 from bayes_alliance.inference.fits import PosteriorFit
 from bayes_alliance.run.fitter import Fitter
 from bayes_alliance.run.judge_model import _fitter_here, _RunKey
 from bayes_alliance.run.plan import PlannedModel
+from bayes_alliance.run.posterior_store import design_digest
 from bayes_alliance.run.results import ModelRun, PredictiveResult, ScoredModel
 from bayes_alliance.run.settings import RunSettings
 from bayes_alliance.runtime.seeds import derive_seed
@@ -35,15 +37,20 @@ REPLICATES = 1000
 
 
 def _score_model(name: str, planned: PlannedModel, run: _RunKey) -> ScoredModel:
-    """Fit, check and score a model on the rows of comparison ``name``."""
+    """Fit, check and score a model on the rows of comparison ``name``.
+
+    The model is fitted and scored in one order and spelling of its columns, so that the same model written in another
+    way has the same draws, and exactly the same scores.
+    """
     with threadpool_limits(limits=1, user_api="blas"):
         fitter = _fitter_here(run)
+        original, planned = planned, dataclasses.replace(planned, design=canonical_design(planned.design))
         posterior = fitter.collapsed(planned)
         checks = check_posterior(posterior, ())
         named = [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in checks]
         scores = _scores(planned, posterior, fitter)
         return ScoredModel(
-            ml=fitter.mixed(planned.design, planned.rows, model_id=planned.model.id),
+            ml=fitter.mixed(original.design, planned.rows, model_id=planned.model.id),
             scores=scores,
             checks=(*named, *check_scores(scores)),
         )
@@ -52,7 +59,7 @@ def _score_model(name: str, planned: PlannedModel, run: _RunKey) -> ScoredModel:
 def _scores(planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter) -> dict[Target, Score]:
     """Score one model for every target; patients whom PSIS cannot leave out are refitted without."""
     design, settings = planned.design, fitter.settings
-    seed = derive_seed(settings.seed, "scores", posterior.model_id)
+    seed = derive_seed(settings.seed, "scores", design_digest(design))
     scores = {target: score_model(posterior, design, target, seed=seed) for target in TARGETS}
     scores["new_patient"] = refit_patients(
         scores["new_patient"], design, fitter.priors(planned), seed=seed, everyone=settings.exact

@@ -19,8 +19,9 @@ from bayes_alliance.assess.loo import (
     psis_loo,
     refit_patients,
     score_model,
+    sum_error,
 )
-from bayes_alliance.assess.loo_compare import ComparedModel, compare_models
+from bayes_alliance.assess.loo_compare import ComparedModel, clear_winner, compare_models
 from bayes_alliance.errors import RowsDifferError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.inference.design import Design
@@ -170,7 +171,12 @@ def test_scores_are_those_of_arvizs_loo(design: Design, posterior: PosteriorFit,
     found = score_model(posterior, design, target, seed=1)
     np.testing.assert_allclose(found.elpd_i, expected.elpd_i.values, atol=1e-8)
     np.testing.assert_allclose(found.pareto_k, expected.pareto_k.values, atol=1e-6)
-    assert (found.elpd, found.se, found.p_loo) == pytest.approx((expected.elpd, expected.se, expected.p))
+    assert (found.elpd, found.p_loo) == pytest.approx((expected.elpd, expected.p))
+    if target == "new_patient":
+        assert found.se == pytest.approx(expected.se)
+    batch = psis_loo(posterior, design, target, seed=1)
+    np.testing.assert_allclose(batch.elpd_i, expected.elpd_i.values, atol=1e-8)
+    np.testing.assert_allclose(batch.pareto_k, expected.pareto_k.values, atol=1e-6)
     assert found.elpd_data.good_k == expected.good_k
     assert found.elpd_data.warning == expected.warning
 
@@ -202,6 +208,60 @@ def test_the_model_with_the_true_effect_is_preferred_by_aic_and_by_the_new_patie
     assert small.elpd_diff["new_patient"] == pytest.approx(difference.sum())
     assert small.se_diff["new_patient"] == pytest.approx(np.sqrt(40 * np.var(difference)))
     assert small.elpd["new_patient"] == scores[0]["new_patient"].elpd
+
+
+def test_errors_of_scores_of_visits_are_those_of_sums_by_patient() -> None:
+    """Score and difference: the SE of a sum over 40 patients, each with the sum of its visits."""
+    (small, _), scores = _compare((SMALL, LARGE))
+    index = scores[0]["new_visit"].patient
+    assert index is not None
+    sums = np.bincount(index, scores[0]["new_visit"].elpd_i)
+    assert scores[0]["new_visit"].se == pytest.approx(np.sqrt(40 * np.var(sums, ddof=1)))
+    difference = scores[0]["new_visit"].elpd_i - scores[1]["new_visit"].elpd_i
+    by_patient = np.bincount(index, difference)
+    assert small.se_diff["new_visit"] == pytest.approx(np.sqrt(40 * np.var(by_patient, ddof=1)))
+    z = -small.elpd_diff["new_visit"] / small.se_diff["new_visit"]
+    assert small.p_worse["new_visit"] == pytest.approx(distributions.norm.cdf(z))
+
+
+def test_errors_by_patient_are_larger_where_visits_of_a_patient_agree() -> None:
+    """Four visits with the same score each count as one: the SE doubles; independent visits leave it alone."""
+    rng = np.random.default_rng(1)
+    once, index = rng.normal(size=4000), np.repeat(np.arange(4000), 4)
+    alike = np.repeat(once, 4)
+    assert sum_error(alike, index) == pytest.approx(2.0 * sum_error(alike), rel=0.01)
+    apart = rng.normal(size=16000)
+    assert sum_error(apart, index) == pytest.approx(sum_error(apart), rel=0.03)
+
+
+def test_a_lead_of_few_points_or_of_few_errors_is_not_clear() -> None:
+    """Below four points, or below two SEs, nobody wins."""
+    (small, large), _ = _compare((SMALL, LARGE))
+
+    def winner(lead: float, error: float) -> str | None:
+        other = dataclasses.replace(
+            small,
+            elpd={"new_patient": -100.0 - lead},
+            elpd_diff={"new_patient": -lead},
+            se_diff={"new_patient": error},
+        )
+        best = dataclasses.replace(large, elpd={"new_patient": -100.0}, elpd_diff={"new_patient": 0.0})
+        return clear_winner([other, best], "new_patient")
+
+    assert winner(10.0, 4.0) == large.model_id
+    assert winner(10.0, 6.0) is None
+    assert winner(3.9, 0.5) is None
+    assert clear_winner([small], "new_patient") is None
+
+
+def test_the_monte_carlo_error_is_how_far_other_draws_move_the_score() -> None:
+    """Over forty posteriors of other seeds the score's SD is the error that each tells."""
+    design = make_design(make_rows(20))
+    scores = [
+        score_model(conjugate_posterior(design, seed=s), design, "new_patient", seed=1) for s in range(40)
+    ]
+    spread = float(np.std([score.elpd for score in scores], ddof=1))
+    assert 0.6 * spread < np.median([score.mcse for score in scores]) < 1.7 * spread
 
 
 def test_aic_is_that_of_the_ml_fit() -> None:

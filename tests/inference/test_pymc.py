@@ -11,6 +11,7 @@ from bayes_alliance.errors import FitError
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.priors import whiten
+from bayes_alliance.inference.pymc.bambi_model import bambi_priors
 from bayes_alliance.inference.pymc.model import (
     build_pymc_model,
     compiled_width,
@@ -18,7 +19,7 @@ from bayes_alliance.inference.pymc.model import (
     marginal_data,
     used_data,
 )
-from bayes_alliance.inference.pymc.sample import SamplerSettings, _compiled, bambi_priors, fit_bambi, fit_pymc
+from bayes_alliance.inference.pymc.sample import SamplerSettings, _compiled, fit_bambi, fit_pymc
 from bayes_alliance.inference.statistics import summarise
 from tests.inference.test_collapsed import (
     brms_priors,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bayes_alliance.assess.checks import failed_gates
+from bayes_alliance.assess.loo_compare import clear_winner
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.data.rows import read_data
 from bayes_alliance.errors import InputError
@@ -100,6 +101,28 @@ def test_comparisons_rest_on_shared_rows_and_list_every_member(results: StudyRes
     best = max(goals.models, key=lambda m: m.elpd["new_patient"])
     assert best.elpd_diff["new_patient"] == 0.0
     assert {s.rows.digest for scores in goals.scores.values() for s in scores.values()} == {goals.rows.digest}
+
+
+def test_the_same_model_in_another_spelling_ties_exactly() -> None:
+    """Terms in another order, products the other way round: not a digit of any score differs, and nobody wins."""
+    named = {model.id: model for model in MODELS}
+    twin = dataclasses.replace(
+        named["paranoid"],
+        id="twin",
+        formula="goals ~ paranoid + months + paranoid:months + (months | patient)",
+    )
+    twin = dataclasses.replace(twin, estimands=())
+    models = (named["growth"], named["paranoid"], twin)
+    study = small_study(models)
+    found = run_study(study, small_data(study), small_settings())
+    (comparison,) = found.comparisons
+    first, second = comparison.scores["paranoid"], comparison.scores["twin"]
+    for target in first:
+        assert first[target].elpd_i.tolist() == second[target].elpd_i.tolist()
+        assert first[target].mcse == second[target].mcse
+    lines = {model.model_id: model for model in comparison.models}
+    assert lines["paranoid"].elpd_diff == lines["twin"].elpd_diff
+    assert clear_winner(comparison.models, "new_patient") is None
 
 
 def test_exact_refits_without_every_patient() -> None:

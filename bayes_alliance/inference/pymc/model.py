@@ -299,6 +299,20 @@ def _effects_at_zero(sd: Any, correlation: Any, origin: Any) -> tuple[Any, Any]:
     return pt.stack([at_zero, sd[1]]), along / at_zero
 
 
+def build_marginal_model(design: Design, priors: CoefficientPriors, covariance: Covariance) -> Any:
+    """Write the model of a design with the patients' effects integrated out, as NUTS samples it.
+
+    Returns
+    -------
+    pymc.Model
+        ``beta`` holds the coefficients and, behind them, spare ones without data (:func:`compiled_width`).
+    """
+    q = len(design.z_names)
+    kind: Covariance = covariance if q > 1 else "ID"
+    held = used_data(marginal_data(design, priors, kind), kind, priors.scale_family)
+    return build_pymc_model(compiled_width(len(design.x_names)), q, kind, held, family=priors.scale_family)
+
+
 def _plain_parameters(
     held: Mapping[str, Any], p: int, q: int, family: ScaleFamily, spread: str
 ) -> tuple[Any, Any, Any]:

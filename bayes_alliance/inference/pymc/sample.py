@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bayes_alliance.errors import FitError
-from bayes_alliance.inference.design import Design, order_categories
+from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.pymc.model import (
@@ -271,33 +271,31 @@ def fit_bambi(
     *,
     seed: int,
     model_id: str = "",
+    covariance: Covariance = "VC",
     settings: SamplerSettings | None = None,
 ) -> PosteriorFit:
-    """Fit the formula with plain Bambi: independent random effects, sampled with the fixed ones.
+    """Fit the formula with Bambi: random effects sampled with the fixed ones.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         The frozen rows behind ``design``.
+    covariance : {"VC", "UN"}
+        Independent effects, as plain Bambi has them, or correlated ones.
     design, rows, priors, seed, model_id, settings
         As in :func:`fit_pymc`; ``settings.marginal`` has no meaning here: Bambi samples the effects.
 
     Returns
     -------
     PosteriorFit
-        With covariance type ``VC`` (``ID`` for a random intercept only).
+        Covariance type ``ID`` for a random intercept only.
     """
-    import bambi
+    from bayes_alliance.inference.pymc.bambi_model import build_bambi_model, rename_posterior
 
     how = dataclasses.replace(settings or SamplerSettings(), marginal=False)
     started = time.perf_counter()
-    model = bambi.Model(
-        design.formula.text,
-        order_categories(frame),
-        priors=bambi_priors(design, priors),
-        center_predictors=False,
-        auto_scale=False,
-    )
+    kind: Covariance = covariance if len(design.z_names) > 1 else "ID"
+    model = build_bambi_model(design, priors, frame, kind)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("pymc").setLevel(logging.ERROR)
@@ -312,71 +310,14 @@ def fit_bambi(
             progressbar=False,
         )
     return _record(
-        _rename(trace, design),
+        rename_posterior(trace, design),
         design,
         rows,
         priors,
         seed=seed,
         model_id=model_id,
-        kind="VC" if len(design.z_names) > 1 else "ID",
+        kind=kind,
         engine="bambi",
         how=how,
         started=started,
     )
-
-
-def bambi_priors(design: Design, priors: CoefficientPriors) -> dict[str, Any]:
-    """State the priors in Bambi's terms; those of the coefficients are one joint Normal over all terms."""
-    import bambi
-
-    from bayes_alliance.inference.pymc.correlated_effects import joint_normal
-
-    by_term: dict[str, list[int]] = {}
-    for index, name in enumerate(design.x_names):
-        by_term.setdefault(_term(name), []).append(index)
-    stated: dict[str, Any] = joint_normal(by_term, priors.mean, priors.root)
-    group = design.formula.group
-    for name, scale in zip(design.z_names, priors.sd_scale, strict=True):
-        key = f"{'1' if name == 'Intercept' else name}|{group}"
-        stated[key] = bambi.Prior("Normal", mu=0, sigma=_bambi_scale(float(scale), priors))
-    stated["sigma"] = _bambi_scale(priors.sigma_scale, priors)
-    return stated
-
-
-def _bambi_scale(scale: float, priors: CoefficientPriors) -> Any:
-    import bambi
-
-    if priors.scale_family == "half_t":
-        return bambi.Prior("HalfStudentT", nu=priors.scale_df, sigma=scale)
-    if priors.scale_family == "exponential":
-        return bambi.Prior("Exponential", lam=1.0 / scale)
-    return bambi.Prior("HalfNormal", sigma=scale)
-
-
-def _term(column: str) -> str:
-    """Name of the Bambi term that a column belongs to: the column without its levels."""
-    return ":".join(part.split("[")[0] for part in column.split(":"))
-
-
-def _rename(trace: xr.DataTree, design: Design) -> xr.DataTree:
-    """Give Bambi's posterior the names of the PyMC model."""
-    import xarray as xr
-
-    posterior = trace["posterior"]
-    columns: dict[str, list[Array]] = {}
-    for term in dict.fromkeys(_term(name) for name in design.x_names):
-        values = _values(posterior[term])
-        columns[term] = [values] if values.ndim == 2 else [values[..., i] for i in range(values.shape[-1])]
-    beta = np.stack([columns[_term(name)].pop(0) for name in design.x_names], axis=-1)
-    group = design.formula.group
-    sds = [
-        _values(posterior[f"{'1' if name == 'Intercept' else name}|{group}_sigma"]) for name in design.z_names
-    ]
-    named = xr.Dataset(
-        {
-            "beta": (("chain", "draw", "coefficient"), beta),
-            "sd": (("chain", "draw", "random"), np.stack(sds, axis=-1)),
-            "sigma": (("chain", "draw"), _values(posterior["sigma"])),
-        }
-    )
-    return xr.DataTree.from_dict({"posterior": named, "sample_stats": trace["sample_stats"].to_dataset()})

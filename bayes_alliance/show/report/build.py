@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bayes_alliance.assess.loo_compare import clear_winner
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.results import StudyResults
@@ -129,10 +130,15 @@ def _headline(results: StudyResults) -> list[str]:
                 if best.model_id == lowest.model_id
                 else (f"AIC prefers {label(lowest.model_id).label}")
             )
+            winner = clear_winner(comparison.models, "new_patient")
+            found = (
+                f"a new patient is predicted best by {label(best.model_id).label}"
+                if winner
+                else f"no clear winner for a new patient ({label(best.model_id).label} leads)"
+            )
             said.append(
                 f"Comparison {comparison.name}, {len(comparison.models)} models on "
-                f"{comparison.rows.n_patients} patients: "
-                f"a new patient is predicted best by {label(best.model_id).label}; {same}."
+                f"{comparison.rows.n_patients} patients: {found}; {same}."
             )
     return [use_minus_sign(text) for text in said]
 

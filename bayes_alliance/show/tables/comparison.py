@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bayes_alliance.assess.loo import TARGETS, Target
-from bayes_alliance.assess.loo_compare import ComparedModel
+from bayes_alliance.assess.loo_compare import ComparedModel, clear_winner
 from bayes_alliance.run.results import ComparisonSet, StudyResults
 from bayes_alliance.show.numbers import format_estimate_se, format_fixed
 from bayes_alliance.show.tables.checks import _MODEL, _table
@@ -42,10 +42,19 @@ def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
         shown_column("diff_shown", "elpd difference(SE)"),
         shown_column("weight_shown", "Stacking weight"),
         shown_column("p_worse_shown", "P(worse)"),
+        shown_column("mcse_shown", "MCSE"),
         number_column("n_bad_k", "k > 0.7"),
         text_column("remark", "Remarks"),
         *exact_columns(
-            "aic", "aic_diff", "elpd", "elpd_se", "elpd_diff", "elpd_diff_se", "weight", "p_worse"
+            "aic",
+            "aic_diff",
+            "elpd",
+            "elpd_se",
+            "elpd_diff",
+            "elpd_diff_se",
+            "weight",
+            "p_worse",
+            "elpd_mcse",
         ),
         Column(name="gate_failed", heading="gate_failed", shown="csv"),
     )
@@ -58,8 +67,14 @@ def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
     notes = (
         "Models of one comparison rest on the same rows, all fitted by the collapsed engine. AIC "
         "difference: from the smallest. elpd difference: from the best, 0 or negative; P(worse): normal "
-        "approximation to that difference (ArviZ). elpd by PSIS-LOO (Vehtari, Gelman & "
-        "Gabry 2017, doi:10.1007/s11222-016-9696-4) on the marginal likelihood.",
+        "approximation to that difference. elpd by PSIS-LOO (ArviZ's loo and compare; Vehtari, Gelman & "
+        "Gabry 2017, doi:10.1007/s11222-016-9696-4) on the marginal likelihood. Visits of a patient are not "
+        "independent, so SEs of scores of visits are those of sums by patient. MCSE: how far another seed might move "
+        "elpd.",
+        "No clear winner: the best model leads another by fewer than 4 points, or by fewer than two SEs.",
+        "Stacking weights (Yao et al. 2018, doi:10.1214/17-BA1091) are those of the mixture of the models' predictions "
+        "that predicts best, not probabilities of the models: a small model keeps weight where it predicts some "
+        "patients better, and of two models that predict alike one may get all of it.",
         "Remarks of ArviZ: N < 100, too few units for the normal approximation to the difference; |elpd_diff| < 4, "
         "a difference too small to tell the models apart, whatever its SE.",
         "What each predicts. New patient: all visits of a patient not seen. New visit: a visit of a patient seen "
@@ -84,6 +99,11 @@ def _compared(
     p_worse = model.p_worse[target]
     count = comparison.scores[model.model_id][target].n_refitted
     refitted = f"{count} refitted without the patient" if count else ""
+    lead = ""
+    if is_best and len(comparison.models) > 1:
+        lead = (
+            "clearly best" if clear_winner(comparison.models, target) == model.model_id else "no clear winner"
+        )
     difference = format_estimate_se(model.elpd_diff[target], model.se_diff[target])
     return {
         "comparison": comparison.name,
@@ -101,7 +121,9 @@ def _compared(
         "weight_shown": format_fixed(model.weight[target], 2),
         "p_worse_shown": "" if is_best or math.isnan(p_worse) else format_fixed(p_worse, 2),
         "n_bad_k": model.n_bad_k[target],
-        "remark": "; ".join(part for part in (refitted, model.remark[target]) if part),
+        "mcse_shown": format_fixed(model.mcse.get(target, math.nan), 2),
+        "elpd_mcse": model.mcse.get(target, math.nan),
+        "remark": "; ".join(part for part in (refitted, lead, model.remark[target]) if part),
         "aic": model.aic,
         "aic_diff": model.aic_diff,
         "elpd": model.elpd[target],
