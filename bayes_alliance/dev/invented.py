@@ -24,7 +24,7 @@ from bayes_alliance.dev.invented_study import (
     build_study,
     crossed_estimands,
 )
-from bayes_alliance.inference.design import Design
+from bayes_alliance.inference.design import Design, find_reference
 from bayes_alliance.inference.fits import Array, Effect, MixedFit, RowsUsed
 from bayes_alliance.inference.ml import compare_means, compare_shares, estimate_effect, fit_mixed, score_aic
 from bayes_alliance.inference.statistics import summarise
@@ -207,6 +207,7 @@ def _designs(rng: np.random.Generator, patients: _Patients) -> dict[str, Design]
         predictors = {
             key: columns[key][index] for key in columns if name == f"by_{key.removesuffix('_centred')}"
         }
+        reference = find_reference({"months": t, **predictors}, index)
         if name == "crossed":
             predictors = {
                 f"cell[{c}]": (cell[index] == k).astype(float) for k, c in enumerate(CATEGORIES) if k
@@ -221,6 +222,7 @@ def _designs(rng: np.random.Generator, patients: _Patients) -> dict[str, Design]
             x_names=tuple(x),
             z_names=("Intercept", "months"),
             formula=parse_formula(text),
+            reference=reference,
         )
     return found
 

@@ -53,8 +53,8 @@ class Design:
     x_names, z_names : tuple of str
         Column names as Bambi spells them.
     reference : mapping of str to (float, float)
-        For each numeric variable of the fixed part where its middle lies (the mean over patients, midway between two
-        values where it has no others) and its smallest value.
+        For each numeric variable of the fixed part, and each with a random slope: its middle (the mean over patients of
+        their means; midway between the two values of a variable that has only two) and its least value.
     """
 
     y: NDArray[np.float64]
@@ -153,29 +153,51 @@ def _assemble(
     _check_rank(x, names)
     y = np.asarray(columns[formula.response], dtype=float)
     patient_index = _number_patients(columns[formula.group], formula.group)
-    numeric = dict.fromkeys(name for term in formula.terms for name in term)
+    variables = dict.fromkeys(chain(chain.from_iterable(formula.terms), formula.random))
     return Design(
         y=y,
         x=x,
         z=np.column_stack([np.ones(len(y)), *(np.asarray(columns[v], float) for v in formula.random)]),
         patient_index=patient_index,
-        reference={
-            name: _middle_and_least(np.asarray(columns[name], dtype=float), patient_index)
-            for name in numeric
-            if columns[name].dtype.kind in _NUMBERS
-        },
+        reference=find_reference(
+            {name: columns[name] for name in variables if columns[name].dtype.kind in _NUMBERS}, patient_index
+        ),
         x_names=names,
         z_names=("Intercept", *formula.random),
         formula=formula,
     )
 
 
-def _middle_and_least(values: NDArray[np.float64], patient_index: NDArray[np.int64]) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    if np.all((values == low) | (values == high)):
-        return 0.5 * (low + high), low
+def find_reference(
+    columns: Mapping[str, NDArray[Any]], patient_index: NDArray[np.int64]
+) -> dict[str, tuple[float, float]]:
+    """Return the middle and the least value of numeric variables, as :class:`Design` states them.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (n_rows,)
+        Numbers.
+    patient_index : ndarray of int, shape (n_rows,)
+        0..n_patients-1.
+
+    Returns
+    -------
+    dict of str to (float, float)
+    """
     counts = np.bincount(patient_index)
-    return float(np.mean(np.bincount(patient_index, values) / counts)), low
+    found = {}
+    for name, column in columns.items():
+        values = np.asarray(column, dtype=float)
+        low, high = float(values.min()), float(values.max())
+        has_others = bool(np.any((values > low) & (values < high)))
+        mean = float(np.mean(np.bincount(patient_index, values) / counts))
+        found[name] = (choose_middle(low, high, mean, has_others=has_others), low)
+    return found
+
+
+def choose_middle(low: float, high: float, mean: float, *, has_others: bool) -> float:
+    """Return the middle of a variable: the mean over patients, or midway between two values if it has no others."""
+    return mean if has_others else 0.5 * (low + high)
 
 
 def _number_patients(patients: NDArray[Any], group: str) -> NDArray[np.int64]:

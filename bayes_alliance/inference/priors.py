@@ -244,10 +244,7 @@ def _origin(study: Study, design: Design) -> float:
     """Return the time at which levels are spoken of: as stated, else the earliest visit of the rows."""
     if study.reference_time is not None:
         return study.reference_time
-    known = design.reference.get(study.time)
-    if known is not None or not len(design.z):
-        return known[1] if known is not None else 0.0
-    return float(design.z[:, design.z_names.index(study.time)].min())
+    return reference_values(design, study.time)[study.time]
 
 
 def reference_values(design: Design, time: str) -> dict[str, float]:

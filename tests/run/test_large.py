@@ -21,9 +21,9 @@ from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.priors import coefficient_priors
 from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.run.large import reduction, source, sums
-from bayes_alliance.run.large.fit import fit_large
+from bayes_alliance.run.large.fit import _columns_only, fit_large
 from bayes_alliance.run.large.gather import LargeData, reduce_file
-from bayes_alliance.run.large.sums import number_patterns
+from bayes_alliance.run.large.sums import measure_extent, merge_extents, number_patterns
 from bayes_alliance.run.plan import PlannedModel, plan_model
 from bayes_alliance.runtime.task_store import Workers
 from bayes_alliance.study.formula import parse_formula
@@ -32,6 +32,10 @@ from tests.builders import build_variable
 from tests.corpus_study import LEAN, write_study
 from tests.small_study import VARIABLES, small_study
 
+ONLY_IN_PRODUCTS = {
+    "tasks_in_product": "goals ~ months + months:tasks + (months | patient)",
+    "time_in_product": "goals ~ 0 + paranoid + months:age + (months | patient)",
+}
 SETTING = build_variable("setting", "patient", "category", categories=("ward", "day", "home"))
 
 
@@ -48,9 +52,12 @@ def large_study() -> Study:
     no_intercept = dataclasses.replace(
         study.model("growth"), id="through_zero", formula="goals ~ 0 + months + (1 | patient)"
     )
-    return dataclasses.replace(
-        study, variables=(*VARIABLES, SETTING), models=(*study.models, setting, where, no_intercept)
+    found = (setting, where, no_intercept)
+    found += tuple(
+        dataclasses.replace(study.model("growth"), id=name, formula=formula)
+        for name, formula in ONLY_IN_PRODUCTS.items()
     )
+    return dataclasses.replace(study, variables=(*VARIABLES, SETTING), models=(*study.models, *found))
 
 
 def large_frame(n: int = 300, *, seed: int = 1) -> pd.DataFrame:
@@ -126,19 +133,88 @@ def assert_same(large: LargeData, ordinary: PlannedModel) -> None:
         np.testing.assert_allclose(mine.sd, theirs.sd, rtol=1e-4)
 
 
+def lay(frame: pd.DataFrame, order: str) -> pd.DataFrame:
+    """Put the rows in another order."""
+    if order == "shuffled":
+        return frame.sample(frac=1.0, random_state=2)
+    return frame.sort_values("months", kind="stable") if order == "by month" else frame
+
+
 @pytest.mark.parametrize("model_id", ["paranoid", "setting", "unconditional", "where", "through_zero"])
 @pytest.mark.parametrize("order", ["sorted", "by month", "shuffled"])
 def test_statistics_from_pieces_are_those_from_rows(model_id: str, order: str, tmp_path: Path) -> None:
     """Sorted or not, with patients across row groups, whatever the predictors: the likelihood is the same."""
     study, frame = large_study(), large_frame()
-    lying = {
-        "sorted": frame,
-        "by month": frame.sort_values("months", kind="stable"),
-        "shuffled": frame.sample(frac=1.0, random_state=2),
-    }[order]
-    large = reduce_file(study, study.model(model_id), write(lying, tmp_path / "rows.parquet"))
+    large = reduce_file(study, study.model(model_id), write(lay(frame, order), tmp_path / "rows.parquet"))
     assert large.n_pieces == 4 and large.n_read == len(frame)
     assert_same(large, planned(study, frame, study.model(model_id)))
+
+
+@pytest.mark.parametrize(
+    "model_id", ["paranoid", "age", "setting", "unconditional", "where", "through_zero", *ONLY_IN_PRODUCTS]
+)
+@pytest.mark.parametrize("order", ["sorted", "shuffled"])
+def test_priors_are_those_of_the_rows(model_id: str, order: str, tmp_path: Path) -> None:
+    """Middle and least value of every numeric variable, and with them the priors, agree with rows in memory.
+
+    Patients straddle pieces and have unequal numbers of visits, so that the mean over patients is not that over rows;
+    time starts at 2; a binary predictor, and predictors without a column of their own, are among the models.
+    """
+    study, frame = large_study(), large_frame().assign(months=lambda rows: rows["months"] + 2.0)
+    frame["age"] += 40.0
+    frame["tasks"] = 1.0 + 0.25 * ((7 * frame["patient"] + np.arange(len(frame))) % 20)
+    model = study.model(model_id)
+    data = reduce_file(study, model, write(lay(frame, order), tmp_path / "rows.parquet"))
+    assert data.n_pieces == 4
+    design = planned(study, frame, model).design
+    assert list(data.reference) == list(design.reference)
+    for name, expected in design.reference.items():
+        np.testing.assert_allclose(data.reference[name], expected, rtol=1e-12, err_msg=name)
+    found = coefficient_priors(study, _columns_only(model, data), "neutral")
+    expected_priors = coefficient_priors(study, design, "neutral")
+    assert found.origin == expected_priors.origin == (2.0 if "(months | patient)" in model.formula else 0.0)
+    np.testing.assert_allclose(found.mean, expected_priors.mean, rtol=1e-10)
+    np.testing.assert_allclose(found.covariance, expected_priors.covariance, rtol=1e-10)
+
+
+def test_the_middle_is_the_mean_over_patients_unless_there_are_two_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: patients at (0, 6), (3) and (0, 12, 24) months have the means 3, 3 and 12; paranoid is 0 or 1."""
+    study = large_study()
+    model = dataclasses.replace(
+        study.model("growth"), formula="goals ~ months + paranoid + (months | patient)"
+    )
+    frame = pd.DataFrame(
+        {
+            "patient": [0, 0, 1, 2, 2, 2],
+            "months": [0.0, 6.0, 3.0, 0.0, 12.0, 24.0],
+            "goals": [4.0, 5.0, 3.0, 2.0, 6.0, 5.0],
+            "paranoid": [0.0, 0.0, 1.0, 0.0, 0.0, 0.0],
+        }
+    )
+    monkeypatch.setattr(source, "PIECE_ROWS", 1)
+    for group in (1, 2, 6):
+        data = reduce_file(study, model, write(frame, tmp_path / "rows.parquet", group=group))
+        assert data.n_pieces == 6 // group
+        assert data.reference == {"months": (pytest.approx(6.0), 0.0), "paranoid": (0.5, 0.0)}
+
+
+def test_two_values_are_noticed_however_they_lie_in_pieces() -> None:
+    """A third value counts wherever it stands: inside a piece, or as an end of one piece within those of another."""
+    cases = {
+        ((0.0, 1.0), (1.0,), ()): False,
+        ((0.0,), (1.0,), (0.0,)): False,
+        ((0.0, 1.0), (0.5,), ()): True,
+        ((0.0, 0.5, 1.0), (0.0,), ()): True,
+        ((0.0,), (0.5,), (1.0,)): True,
+        ((5.0,), (), ()): False,
+    }
+    for pieces, expected in cases.items():
+        parts = [measure_extent(np.array(values, dtype=float).reshape(-1, 1)) for values in pieces]
+        merged, whole = merge_extents(parts), measure_extent(np.concatenate(pieces).reshape(-1, 1))
+        assert merged.has_others.item() is whole.has_others.item() is expected, pieces
+        assert (merged.low, merged.high) == (whole.low, whole.high)
 
 
 def test_sorted_patients_are_reduced_before_they_are_gathered(tmp_path: Path) -> None:
@@ -162,6 +238,7 @@ def test_pieces_read_elsewhere_give_the_same_bits(tmp_path: Path, monkeypatch: p
     first, second = (reduce_file(study, study.model("paranoid"), path, workers=place) for place in places)
     for field in dataclasses.fields(first.stats):
         np.testing.assert_array_equal(getattr(first.stats, field.name), getattr(second.stats, field.name))
+    assert first.reference == second.reference
 
 
 def test_a_folder_of_files_and_patients_named_by_text(tmp_path: Path) -> None:

@@ -121,21 +121,5 @@ def _columns_only(model: Model, data: LargeData) -> Design:
         x_names=data.x_names,
         z_names=data.z_names,
         formula=parse_formula(model.formula),
-        reference=_means(data),
+        reference=data.reference,
     )
-
-
-def _means(data: LargeData) -> dict[str, tuple[float, float]]:
-    """Return where the middle of each numeric predictor lies, for priors that hold there: its mean over the rows.
-
-    The first row of the triangular basis is the constant's share of every column. The earliest visit is not in the
-    statistics: time counts from zero unless the study states a reference time.
-    """
-    if not data.x_names or data.x_names[0] != "Intercept":
-        return {}
-    first = data.stats.basis[0] / data.stats.basis[0, 0]
-    return {
-        name: (float(mean), 0.0)
-        for name, mean in zip(data.x_names[1:], first[1:], strict=True)
-        if ":" not in name and "[" not in name
-    }

@@ -7,7 +7,7 @@ With the Cholesky factor of :math:`R'R` for :math:`R = [X, y]` in shifted and sc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,17 @@ import numpy as np
 from bayes_alliance.errors import AllianceError, FitError, InputError, Problem
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.statistics import Statistics
-from bayes_alliance.run.large.reduction import (
-    Reduced,
-    ScalingFrame,
-    find_frame,
-    raise_wrong,
-    reduce_piece,
-    unpack,
-)
+from bayes_alliance.run.large.reduced import Reduced, ScalingFrame, unpack
+from bayes_alliance.run.large.reduction import find_frame, raise_wrong, reduce_piece
+from bayes_alliance.run.large.reference import average_patients, state_reference
 from bayes_alliance.run.large.source import LargeSource, open_source
-from bayes_alliance.run.large.sums import Patterns, find_patterns, merge_patients, merge_patterns
+from bayes_alliance.run.large.sums import (
+    Patterns,
+    find_patterns,
+    merge_extents,
+    merge_patients,
+    merge_patterns,
+)
 from bayes_alliance.runtime.task_store import Task, Workers
 from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Model, Study
@@ -45,6 +46,8 @@ class LargeData:
         Without anything of single patients: arrays by patient are empty.
     x_names, z_names : tuple of str
         Columns.
+    reference : mapping of str to (float, float)
+        As in :class:`bayes_alliance.inference.design.Design`.
     n_read : int
         Rows in the files.
     set_aside : mapping of str to int
@@ -56,6 +59,7 @@ class LargeData:
     stats: Statistics
     x_names: tuple[str, ...]
     z_names: tuple[str, ...]
+    reference: Mapping[str, tuple[float, float]]
     n_read: int
     set_aside: dict[str, int]
     n_pieces: int
@@ -106,6 +110,7 @@ def reduce_file(
         stats=build_statistics(reduced, frame, n_patients),
         x_names=frame.x_names,
         z_names=("Intercept", *source.formula.random),
+        reference=state_reference(reduced, source, n_patients),
         n_read=sum(piece.n_rows for piece in pieces),
         set_aside=dict(reduced.set_aside),
         n_pieces=len(pieces),
@@ -126,15 +131,21 @@ def add_up(parts: Sequence[Reduced], source: LargeSource, frame: ScalingFrame) -
     if not sum(part.n_rows for part in parts):
         raise InputError("large data", [Problem(what="no row has every variable of the model")])
     p, q = len(frame.x_names), len(source.formula.random) + 1
-    patients = merge_patients([part.open for part in parts], p, q)
+    n_others = len(source.not_columns)
+    patients = merge_patients([part.open for part in parts], p, q, n_others)
     patterns = [part.closed for part in parts if len(part.closed.counts)]
     if len(patients.ids):
         patterns.append(find_patterns(patients))
     return Reduced(
         n_rows=sum(part.n_rows for part in parts),
         rr=np.sum([part.rr for part in parts], axis=0),
-        open=merge_patients([], p, q),
+        open=merge_patients([], p, q, n_others),
         closed=merge_patterns(patterns),
+        extent=merge_extents([part.extent for part in parts]),
+        mean_sums=np.sum(
+            [part.mean_sums for part in parts] + [average_patients(patients, source, frame).sum(axis=0)],
+            axis=0,
+        ),
         set_aside=set_aside,
         wrong={},
     )

@@ -10,7 +10,6 @@ of the second are kept, summed over all with the same first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,15 @@ from numpy.typing import NDArray
 
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.fits import Array
+from bayes_alliance.run.large.reduced import Reduced, ScalingFrame, pack
+from bayes_alliance.run.large.reference import average_patients
 from bayes_alliance.run.large.source import LargeColumn, LargeSource, Piece
 from bayes_alliance.run.large.sums import (
     Patients,
-    Patterns,
     _pick,
     find_patterns,
+    measure_extent,
+    merge_extents,
     merge_patients,
     sum_by_patient,
 )
@@ -32,54 +34,8 @@ from bayes_alliance.study.formula import Formula
 BATCH_ROWS = 250_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScalingFrame:
-    """Shift and scale of the columns, the same for all pieces.
-
-    Parameters
-    ----------
-    x_shift, x_scale : ndarray, shape (p,)
-        Of the fixed columns; shifts are zero without an intercept.
-    z_shift, z_scale : ndarray, shape (q,)
-        Of the random columns.
-    y_shift : float
-        Of the outcome.
-    """
-
-    x_names: tuple[str, ...]
-    x_shift: Array
-    x_scale: Array
-    z_shift: Array
-    z_scale: Array
-    y_shift: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reduced:
-    """What one piece, or all of them, contribute.
-
-    Parameters
-    ----------
-    n_rows : int
-        Used.
-    rr : ndarray, shape (m,)
-        Upper pairs of ``R'R``.
-    set_aside : mapping of str to int
-        Rows left out, by the words that say why.
-    wrong : mapping of str to int
-        Rows with an impossible value, by the words that say which.
-    """
-
-    n_rows: int
-    rr: Array
-    open: Patients
-    closed: Patterns
-    set_aside: Mapping[str, int]
-    wrong: Mapping[str, int]
-
-
 def reduce_piece(source: LargeSource, frame: ScalingFrame, piece: Piece) -> dict[str, list[Any]]:
-    """Read and reduce one piece; the result is packed into columns for :func:`unpack`."""
+    """Read and reduce one piece; the result is packed into columns for :func:`~.reduced.unpack`."""
     return pack(reduce_rows(source, frame, piece))
 
 
@@ -89,6 +45,7 @@ def reduce_rows(source: LargeSource, frame: ScalingFrame, piece: Piece) -> Reduc
     pairs = np.triu_indices(p + 1)
     rr, n_rows = np.zeros(len(pairs[0])), 0
     parts: list[Patients] = []
+    extents = [measure_extent(np.empty((0, len(source.numeric))))]
     set_aside: dict[str, int] = {}
     wrong: dict[str, int] = {}
     for batch in read_batches(source, piece):
@@ -98,17 +55,26 @@ def reduce_rows(source: LargeSource, frame: ScalingFrame, piece: Piece) -> Reduc
         r, z = scaled_columns(source, frame, columns)
         n_rows += len(r)
         rr += (r.T @ r)[pairs]
-        parts.append(sum_by_patient(ids, z, r))
-    whole = merge_patients(parts, p, q)
+        extents.append(measure_extent(_side_by_side(columns, source.numeric, len(r))))
+        parts.append(sum_by_patient(ids, z, r, _side_by_side(columns, source.not_columns, len(r))))
+    whole = merge_patients(parts, p, q, len(source.not_columns))
     complete = _is_complete(whole.ids, piece)
+    closed = _pick(whole, complete)
     return Reduced(
         n_rows=n_rows,
         rr=rr,
         open=_pick(whole, ~complete),
-        closed=find_patterns(_pick(whole, complete)),
+        closed=find_patterns(closed),
+        extent=merge_extents(extents),
+        mean_sums=average_patients(closed, source, frame).sum(axis=0),
         set_aside=set_aside,
         wrong=wrong,
     )
+
+
+def _side_by_side(columns: Mapping[str, NDArray[Any]], names: Sequence[str], n_rows: int) -> Array:
+    """Return some variables as the columns of one array, which has n_rows rows also if there are none."""
+    return np.array([columns[name] for name in names], dtype=float).reshape(len(names), n_rows).T
 
 
 def read_batches(source: LargeSource, piece: Piece) -> Any:
@@ -307,48 +273,3 @@ def _is_complete(ids: NDArray[Any], piece: Piece) -> NDArray[np.bool_]:
     for low, high in piece.shared:
         complete &= (ids < low) | (ids > high)
     return complete
-
-
-def pack(reduced: Reduced) -> dict[str, list[Any]]:
-    """Turn what a piece gives into two columns: names and arrays as bytes."""
-    import io
-    import json
-
-    arrays = {
-        "rr": reduced.rr,
-        "ids": reduced.open.ids,
-        "open_zz": reduced.open.zz,
-        "open_zr": reduced.open.zr,
-        "zz": reduced.closed.zz,
-        "counts": reduced.closed.counts,
-        "moments": reduced.closed.moments,
-    }
-    packed = []
-    for array in arrays.values():
-        stream = io.BytesIO()
-        np.save(stream, array, allow_pickle=False)
-        packed.append(stream.getvalue())
-    facts = {
-        "n_rows": reduced.n_rows,
-        "set_aside": dict(reduced.set_aside),
-        "wrong": dict(reduced.wrong),
-    }
-    return {"name": [*arrays, "facts"], "bytes": [*packed, json.dumps(facts).encode()]}
-
-
-def unpack(columns: Mapping[str, Sequence[Any]]) -> Reduced:
-    """Undo :func:`pack`."""
-    import io
-    import json
-
-    found = dict(zip(columns["name"], columns["bytes"], strict=True))
-    facts = json.loads(found.pop("facts"))
-    arrays = {name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in found.items()}
-    return Reduced(
-        n_rows=facts["n_rows"],
-        rr=arrays["rr"],
-        open=Patients(ids=arrays["ids"], zz=arrays["open_zz"], zr=arrays["open_zr"]),
-        closed=Patterns(zz=arrays["zz"], counts=arrays["counts"], moments=arrays["moments"]),
-        set_aside=facts["set_aside"],
-        wrong=facts["wrong"],
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,18 @@ class LargeSource:
     outcome: str
     columns: tuple[LargeColumn, ...]
     where: tuple[tuple[str, float], ...]
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Numeric variables of the fixed part, and those with a random slope."""
+        categories = {column.name for column in self.columns if column.kind == "category"}
+        names = dict.fromkeys(chain(chain.from_iterable(self.formula.terms), self.formula.random))
+        return tuple(name for name in names if name not in categories)
+
+    @property
+    def not_columns(self) -> tuple[str, ...]:
+        """Those of them that are not fixed columns of their own, such as one that occurs only in an interaction."""
+        return tuple(name for name in self.numeric if (name,) not in self.formula.terms)
 
     def header(self, name: str) -> str:
         """Give the header of a variable."""

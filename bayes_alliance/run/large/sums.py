@@ -27,11 +27,14 @@ class Patients:
         Upper pairs of ``Z'Z``.
     zr : ndarray, shape (k, q, p + 1)
         ``Z'R``.
+    others : ndarray, shape (k, e)
+        Sums of the numeric variables that are not columns of their own.
     """
 
     ids: NDArray[Any]
     zz: Array
     zr: Array
+    others: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +56,55 @@ class Patterns:
     moments: Array
 
 
-def sum_by_patient(ids: NDArray[Any], z: Array, r: Array) -> Patients:
-    """Sum the products of the rows of each patient."""
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """The values of some variables: least and greatest, and whether there are others.
+
+    Parameters
+    ----------
+    low, high : ndarray, shape (v,)
+        Infinite where there are no rows.
+    has_others : ndarray of bool, shape (v,)
+        Whether some value lies between the two.
+    """
+
+    low: Array
+    high: Array
+    has_others: NDArray[np.bool_]
+
+
+def measure_extent(values: Array) -> Extent:
+    """Measure the columns of an array of shape (n, v)."""
+    low, high = values.min(axis=0, initial=np.inf), values.max(axis=0, initial=-np.inf)
+    return Extent(low=low, high=high, has_others=np.any((values > low) & (values < high), axis=0))
+
+
+def merge_extents(parts: Sequence[Extent]) -> Extent:
+    """Put the extents of several batches or pieces together."""
+    lows, highs = np.stack([part.low for part in parts]), np.stack([part.high for part in parts])
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    # Where a part has no value between its ends, its ends are all it has; those of an empty one are outside.
+    inside = ((lows > low) & (lows < high)) | ((highs > low) & (highs < high))
+    has_others = np.any([part.has_others for part in parts], axis=0) | np.any(inside, axis=0)
+    return Extent(low=low, high=high, has_others=has_others)
+
+
+def sum_by_patient(ids: NDArray[Any], z: Array, r: Array, others: Array) -> Patients:
+    """Sum the products of the rows of each patient, and other values as they are."""
     k, l = np.triu_indices(z.shape[1])
     products = np.concatenate(
-        [z[:, k] * z[:, l], (z[:, :, None] * r[:, None, :]).reshape(len(r), -1)], axis=1
+        [z[:, k] * z[:, l], (z[:, :, None] * r[:, None, :]).reshape(len(r), -1), others], axis=1
     )
-    unique, sums = sum_by_id(ids, products)
-    return Patients(ids=unique, zz=sums[:, : len(k)], zr=sums[:, len(k) :].reshape(len(sums), *_shape(z, r)))
+    return _split(*sum_by_id(ids, products), p=r.shape[1] - 1, q=z.shape[1])
 
 
-def _shape(z: Array, r: Array) -> tuple[int, int]:
-    return z.shape[1], r.shape[1]
+def _split(ids: NDArray[Any], sums: Array, *, p: int, q: int) -> Patients:
+    """Undo the putting side by side of what belongs to a patient."""
+    u = q * (q + 1) // 2
+    end = u + q * (p + 1)
+    return Patients(
+        ids=ids, zz=sums[:, :u], zr=sums[:, u:end].reshape(len(ids), q, p + 1), others=sums[:, end:]
+    )
 
 
 def sum_by_id(ids: NDArray[Any], values: Array) -> tuple[NDArray[Any], Array]:
@@ -76,23 +116,27 @@ def sum_by_id(ids: NDArray[Any], values: Array) -> tuple[NDArray[Any], Array]:
     return ids[starts], np.add.reduceat(values, starts)
 
 
-def merge_patients(parts: Sequence[Patients], p: int, q: int) -> Patients:
+def merge_patients(parts: Sequence[Patients], p: int, q: int, n_others: int) -> Patients:
     """Put patients of several batches or pieces together."""
     parts = [part for part in parts if len(part.ids)]
-    u = q * (q + 1) // 2
     if not parts:
-        return Patients(ids=np.empty(0, dtype=np.int64), zz=np.empty((0, u)), zr=np.empty((0, q, p + 1)))
+        width = q * (q + 1) // 2 + q * (p + 1) + n_others
+        return _split(np.empty(0, dtype=np.int64), np.empty((0, width)), p=p, q=q)
     if len(parts) == 1:
         return parts[0]
     values = np.concatenate(
-        [np.concatenate([part.zz, part.zr.reshape(len(part.ids), -1)], axis=1) for part in parts]
+        [np.concatenate([part.zz, part.zr.reshape(len(part.ids), -1), part.others], axis=1) for part in parts]
     )
-    ids, sums = sum_by_id(np.concatenate([part.ids for part in parts]), values)
-    return Patients(ids=ids, zz=sums[:, :u], zr=sums[:, u:].reshape(len(ids), q, p + 1))
+    return _split(*sum_by_id(np.concatenate([part.ids for part in parts]), values), p=p, q=q)
 
 
 def _pick(patients: Patients, which: NDArray[np.bool_]) -> Patients:
-    return Patients(ids=patients.ids[which], zz=patients.zz[which], zr=patients.zr[which])
+    return Patients(
+        ids=patients.ids[which],
+        zz=patients.zz[which],
+        zr=patients.zr[which],
+        others=patients.others[which],
+    )
 
 
 def find_patterns(patients: Patients) -> Patterns:
