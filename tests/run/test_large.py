@@ -32,8 +32,9 @@ from tests.builders import build_variable
 from tests.corpus_study import LEAN, write_study
 from tests.small_study import VARIABLES, small_study
 
-ONLY_IN_PRODUCTS = {
+WITHOUT_COLUMNS = {
     "tasks_in_product": "goals ~ months + months:tasks + (months | patient)",
+    "time_in_random_part": "goals ~ paranoid + (months | patient)",
     "time_in_product": "goals ~ 0 + paranoid + months:age + (months | patient)",
 }
 SETTING = build_variable("setting", "patient", "category", categories=("ward", "day", "home"))
@@ -55,7 +56,7 @@ def large_study() -> Study:
     found = (setting, where, no_intercept)
     found += tuple(
         dataclasses.replace(study.model("growth"), id=name, formula=formula)
-        for name, formula in ONLY_IN_PRODUCTS.items()
+        for name, formula in WITHOUT_COLUMNS.items()
     )
     return dataclasses.replace(study, variables=(*VARIABLES, SETTING), models=(*study.models, *found))
 
@@ -151,7 +152,7 @@ def test_statistics_from_pieces_are_those_from_rows(model_id: str, order: str, t
 
 
 @pytest.mark.parametrize(
-    "model_id", ["paranoid", "age", "setting", "unconditional", "where", "through_zero", *ONLY_IN_PRODUCTS]
+    "model_id", ["paranoid", "age", "setting", "unconditional", "where", "through_zero", *WITHOUT_COLUMNS]
 )
 @pytest.mark.parametrize("order", ["sorted", "shuffled"])
 def test_priors_are_those_of_the_rows(model_id: str, order: str, tmp_path: Path) -> None:
