@@ -205,7 +205,7 @@ CASES = [
     text_case(
         "thousands.csv",
         join(spoil({(3, "goals"): "4,5", (4, "weight"): "1.060"}), ";"),
-        "line 4, column 'weight'",
+        "column 'weight'",
         "with a decimal comma",
     ),
     cell_case("above", (3, "goals"), "7.5", "a number from 1 up to 7"),
@@ -305,7 +305,7 @@ CASES = [
     Case(
         name="formula_not_computed.xlsx",
         write=sheet(typed_rows({(3, "month"): "=1+2"})),
-        said=("row 3, column 'month'", "the time is missing"),
+        said=("row 3, column 'month'", "1 formula has no stored value"),
     ),
     Case(
         name="same_header.xlsx",
@@ -447,11 +447,6 @@ WARNINGS = [
         column("weight", lambda i, c: "-99" if i == 4 else c),
         "column 'weight'",
         "stand far above",
-    ),
-    text_case(
-        "separated.csv",
-        column("relapse", lambda i, c: str(int(float(sound_rows()[i + 1][HEADER.index("weight")]) > 66))),
-        "weight separates the outcome relapse perfectly",
     ),
     Case(
         name="thin_cell.csv",

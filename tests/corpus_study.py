@@ -94,10 +94,10 @@ estimands = [
 ]
 
 [[models]]
-id = "relapse"
-label = "Relapse"
-family = "relapse"
-formula = "relapse ~ months + weight + (1 | patient)"
+id = "weight"
+label = "Weight"
+family = "weight"
+formula = "weight ~ months + relapse + (1 | patient)"
 
 [[priors]]
 name = "neutral"
@@ -113,14 +113,14 @@ sd_slope = 1
 sigma = 0.75
 lkj_eta = 2
 
-[priors.outcomes.relapse]
-intercept = [0, 1]
-slope = [0, 1]
-effect_intercept = [0, 1]
-effect_slope = [0, 1]
-sd_intercept = 1
-sd_slope = 1
-sigma = 1
+[priors.outcomes.weight]
+intercept = [70, 20]
+slope = [0, 10]
+effect_intercept = [0, 5]
+effect_slope = [0, 5]
+sd_intercept = 5
+sd_slope = 5
+sigma = 5
 lkj_eta = 2
 
 [[figures]]

@@ -21,6 +21,7 @@ from bayes_alliance.study.formula import FormulaError, parse_formula
 from bayes_alliance.study.load_study import read_toml
 from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Model, Study
+from bayes_alliance.study.spelling import spell_coefficient
 from bayes_alliance.study.toml_reader import TableReader
 from bayes_alliance.study.validate_cells import coefficient_fault
 
@@ -222,6 +223,8 @@ def _completed(study: Study, part: Part, defaults: Mapping[str, float], reader: 
             )
         others = (model.reference,) if model.reference else ()
     weights = part.weights
+    if model is not None and weights:
+        weights = tuple((_spelled(name, model), weight) for name, weight in weights)
     if model is not None and not weights and part.quantity in ("effect", "largest"):
         weights = _weights(model, part.estimand)
     return dataclasses.replace(
@@ -235,11 +238,19 @@ def _completed(study: Study, part: Part, defaults: Mapping[str, float], reader: 
     )
 
 
+def _spelled(name: str, model: Model) -> str:
+    """Spell a coefficient as the formula of its model does."""
+    try:
+        return spell_coefficient(name, parse_formula(model.formula))
+    except FormulaError:
+        return name  # the study file complains of it
+
+
 def _weights(model: Model, name: str) -> tuple[tuple[str, float], ...]:
     for estimand in model.estimands:
         if estimand.name == name:
             return estimand.weights
-    return ((name, 1.0),)
+    return ((_spelled(name, model), 1.0),)
 
 
 def _unit(study: Study, part: Part, outcome: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bayes_alliance.data.guess_roles import Roles
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.data.text_table import TextTable
-    from bayes_alliance.study.records import Study
+    from bayes_alliance.study.records import ReadOptions, Study
 
 
 def add_commands(commands: Any) -> None:
@@ -115,44 +116,58 @@ def _check_data(options: argparse.Namespace) -> int:
 
 
 def _new_study(options: argparse.Namespace) -> int:
-    from bayes_alliance.data.new_study import format_study, write_study_folder
+    from bayes_alliance.data.dictionary import format_new_study
+    from bayes_alliance.data.new_study import (
+        format_cells_template,
+        format_claims_template,
+        format_study,
+        write_study_folder,
+    )
     from bayes_alliance.data.readers import read_table
-    from bayes_alliance.data.reshape import blank_missing, lengthen
-    from bayes_alliance.data.text_table import Findings
     from bayes_alliance.study.load_study import load_study
     from bayes_alliance.study.records import ReadOptions
 
     stated = reading_options(options, ReadOptions())
-    table = read_table(options.file, stated)
-    table = blank_missing(dataclasses.replace(table, decimal=stated.decimal), stated.missing)
-    if stated.wide:
-        findings = Findings()
-        options.time = options.time or "time"
-        table = lengthen(table, stated, findings, time=options.time)
-        findings.raise_any(table.name)
+    table = _shaped(options, read_table(options.file, stated), stated)
     roles = _ask_roles(options, table)
     folder: Path = options.out or options.file.with_suffix("")
     study_id = _identifier(folder.name)
-    path = write_study_folder(
-        folder, format_study(table, roles, study_id=study_id, options=stated), options.file
-    )
-    study = load_study(folder)
-    predictors = ", ".join(p.header for p in roles.predictors) or "none"
-    lines = (
-        f"patient: {roles.patient}; time: {roles.time} ({roles.time_unit}); outcome: {', '.join(roles.outcomes)}",
-        f"predictors: {predictors}; {len(study.models)} models",
-        f"wrote {path}, with a copy of the data beside it; look it through, then:",
+    beside = {"cells.csv": format_cells_template(), "claims.toml": format_claims_template(table, roles)}
+    text = format_study(table, roles, study_id=study_id, options=stated)
+    path = write_study_folder(folder, text, options.file, beside=beside)
+    lines = format_new_study(table, roles, load_study(folder))
+    lines += [
+        f"wrote {path}, with a copy of the data and templates of cells.csv and claims.toml beside it; look it through:",
         f"  bayes-alliance check-data {folder} {folder / options.file.name}",
         f"  bayes-alliance reanalyse {folder}",
-    )
+    ]
     print(printable("\n".join(lines)))
     return 0
 
 
+def _shaped(options: argparse.Namespace, table: TextTable, stated: ReadOptions) -> TextTable:
+    """Bring the table into the long form, with declared codes blanked, as far as that goes without a study."""
+    from bayes_alliance.data.declared_codes import blank_missing
+    from bayes_alliance.data.guess_roles import guess_patient
+    from bayes_alliance.data.reshape import lengthen
+    from bayes_alliance.data.text_table import Findings
+
+    findings = Findings()
+    table = dataclasses.replace(table, decimal=stated.decimal)
+    exempt = {options.patient or guess_patient(table), options.time}
+    table = blank_missing(table, stated.missing, findings, exempt=exempt)
+    if stated.wide:
+        options.time = options.time or "time"
+        table = lengthen(table, stated, findings, time=options.time)
+        findings.raise_any(table.name)
+        options.outcome = options.outcome or [head for head, _ in stated.wide if "{item}" not in head]
+    for warning in (*table.warnings, *findings.warned):
+        print(printable(f"warning: {warning.format()}"), file=sys.stderr)
+    return table
+
+
 def _ask_roles(options: argparse.Namespace, table: TextTable) -> Roles:
     """Guess, and on a terminal ask whether the guess is right."""
-    import sys
-
     from bayes_alliance.data.guess_roles import candidate_outcomes, guess_roles
 
     stated = {"patient": options.patient, "time": options.time, "time_unit": options.time_unit}
@@ -164,7 +179,8 @@ def _ask_roles(options: argparse.Namespace, table: TextTable) -> Roles:
     roles = guess_roles(table, patient=patient, time=time, time_unit=options.time_unit)
     unit = options.time_unit or _ask("unit of time", roles.time_unit)
     candidates = ", ".join(candidate_outcomes(table, roles))
-    outcome = options.outcome or _ask(f"outcome ({candidates})", roles.outcomes[0]).split(",")
+    guess = ", ".join(roles.outcomes)
+    outcome = options.outcome or _ask(f"outcomes, apart by commas ({candidates})", guess).split(",")
     chosen = tuple(part.strip() for part in outcome if part.strip())
     return guess_roles(table, patient=patient, time=time, time_unit=unit, outcomes=chosen)
 

@@ -362,6 +362,8 @@ def reading_options(options: argparse.Namespace, stated: ReadOptions) -> ReadOpt
         parts = [part for part in options.visits.split(",") if part.strip()]
         pairs = _pairs(parts, "--visits", "NAME=TIME,...", problems)
         given["visits"] = tuple(_times(pairs, problems))
+    if "date" in given:
+        given["date_required"] = True
     merged = dataclasses.replace(stated, **given)
     problems += check_reading(merged, "option ")
     if problems:
@@ -376,7 +378,10 @@ def _pairs(texts: Sequence[str], option: str, allowed: str, problems: list[Probl
         if name and sign and value:
             pairs.append((name, value))
         else:
-            problems.append(Problem(what="no pair", where=option, got=repr(text[:80]), allowed=allowed))
+            fix = "numbers of visits a patient are --n-visits of simulate" if text.strip().isdecimal() else ""
+            problems.append(
+                Problem(what="no pair", where=option, got=repr(text[:80]), allowed=allowed, fix=fix)
+            )
     return pairs
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bayes_alliance.data.guess_roles import Roles, candidate_outcomes
 from bayes_alliance.data.rows import StudyData
+from bayes_alliance.data.text_table import TextTable
 from bayes_alliance.study.records import Derived, Study, Variable
 
 MIN_FOR_PERCENTILES = 10
@@ -149,4 +151,17 @@ def format_dictionary(entries: list[Entry]) -> list[str]:
             f"  {entry.name}: {source}{label}, {entry.kind}{unit}; {entry.counted} {present}, "
             f"missing {missing}; {entry.summary}"
         )
+    return lines
+
+
+def format_new_study(table: TextTable, roles: Roles, study: Study) -> list[str]:
+    """Say which column was taken for what, and which could be outcomes and were not."""
+    predictors = ", ".join(p.header for p in roles.predictors) or "none"
+    others = [head for head in candidate_outcomes(table, roles) if head not in roles.outcomes]
+    lines = [
+        f"patient: {roles.patient}; time: {roles.time} ({roles.time_unit}); outcomes: {', '.join(roles.outcomes)}",
+        f"predictors: {predictors}; {len(study.models)} models",
+    ]
+    if others:
+        lines.append(f"not modelled, though they could be outcomes (--outcome): {', '.join(others)}")
     return lines

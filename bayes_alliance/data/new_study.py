@@ -7,20 +7,22 @@ data.
 from __future__ import annotations
 
 import json
-import keyword
 import math
 import re
 import shutil
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from bayes_alliance.data.guess_roles import Roles, column_texts, numeric_columns
+from bayes_alliance.data.guess_roles import Predictor, Roles, column_texts, numeric_columns
 from bayes_alliance.data.text_table import TextTable
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.runtime.files import write_whole
+from bayes_alliance.study.load_study import CELL_COLUMNS
 from bayes_alliance.study.records import ReadOptions
+from bayes_alliance.study.validate import name_fault
 
 MIN_FOR_SLOPE = 5
 _LETTERS = str.maketrans({"æ": "ae", "ø": "o", "å": "aa", "Æ": "Ae", "Ø": "O", "Å": "Aa", "ß": "ss"})
@@ -47,16 +49,17 @@ def format_study(table: TextTable, roles: Roles, *, study_id: str, options: Read
     """
     numbers = numeric_columns(table)
     names = _names([roles.patient, roles.time, *roles.outcomes, *(p.header for p in roles.predictors)])
-    longest = float(numbers[roles.time].max())
-    horizon = _round_up(longest) if longest > 0 else 1.0
+    first, last = float(numbers[roles.time].min()), float(numbers[roles.time].max())
+    horizon = _round_up(last - first) if last > first else 1.0
     texts = column_texts(table, roles.patient)
     repeated = pd.Series(1, index=texts.index).groupby(texts).sum()
-    slope = int((repeated >= 2).sum()) >= MIN_FOR_SLOPE
+    slope = int((repeated >= 3).sum()) >= MIN_FOR_SLOPE
     parts = [
-        _head(table, roles, names, study_id=study_id, horizon=horizon, options=options),
-        *_variables(table, roles, names),
+        _head(table, roles, names, study_id=study_id, times=(first, horizon), options=options),
+        *_variables(table, roles, names, first=first),
         *_models(roles, names, slope=slope),
         _priors(roles, names, numbers, horizon),
+        *_figures(roles, names),
     ]
     return "\n".join(parts)
 
@@ -67,9 +70,10 @@ def _head(
     names: dict[str, str],
     *,
     study_id: str,
-    horizon: float,
+    times: tuple[float, float],
     options: ReadOptions,
 ) -> str:
+    first, horizon = times
     group = next((names[p.header] for p in roles.predictors if p.kind == "binary"), "")
     lines = [
         f"# A study file made from {_text(table.name)}. Every line is a guess to be looked at: roles, labels, priors.",
@@ -78,7 +82,7 @@ def _head(
         "",
         "[study]",
         f"id = {_text(study_id)}",
-        f"title = {_text(f'Course of {roles.outcomes[0]}')}",
+        f"title = {_text(f'Course of {", ".join(roles.outcomes)}')}",
         'citation = "not published"  # what the study is to be cited as',
         f"patient = {_text(names[roles.patient])}",
         f"time = {_text(names[roles.time])}",
@@ -98,6 +102,8 @@ def _head(
         lines.append(f"missing = [{', '.join(map(_text, options.missing))}]")
     else:
         lines.append('# missing = ["99", "999"]  # codes that stand for a missing value in every column')
+    if first > 0:
+        lines.append(f"time_zero = {first!r}  # time counts from here, the first visit; horizon is the span")
     if options.wide:
         lines += ["", "# The file is wide: headers of the long form, and the patterns of its own."]
         lines += ["[data.wide]", *(f"{_text(head)} = {_text(pattern)}" for head, pattern in options.wide)]
@@ -110,7 +116,7 @@ def _head(
     return "\n".join([*lines, ""])
 
 
-def _variables(table: TextTable, roles: Roles, names: dict[str, str]) -> list[str]:
+def _variables(table: TextTable, roles: Roles, names: dict[str, str], *, first: float) -> list[str]:
     def block(header: str, level: str, kind: str, *more: str) -> str:
         label = table.column_labels.get(header, header)
         lines = [f"[variables.{names[header]}]", f"column = {_text(header)}", f"label = {_text(label)}"]
@@ -121,13 +127,15 @@ def _variables(table: TextTable, roles: Roles, names: dict[str, str]) -> list[st
     ]
     parts.append(block(roles.patient, "patient", "category", "required = true"))
     unit = f"unit = {_text(roles.time_unit)}"
-    parts.append(block(roles.time, "visit", "numeric", unit, "minimum = 0", "required = true"))
+    earliest = f"minimum = {math.floor(min(first, 0.0))}"
+    parts.append(block(roles.time, "visit", "numeric", unit, earliest, "required = true"))
     parts += [block(header, "visit", "numeric") for header in roles.outcomes]
     for predictor in roles.predictors:
         more = []
         if predictor.categories:
             more.append(f"categories = [{', '.join(map(_text, predictor.categories))}]")
         if predictor.kind == "numeric" and predictor.spread > 0:
+            more.append(f"reference = {predictor.centre:.3g}  # priors speak of a patient with this value")
             more.append(
                 f"contrast = {_two(predictor.spread):g}  # a prior on its effect is for this difference"
             )
@@ -156,15 +164,105 @@ def _models(roles: Roles, names: dict[str, str], *, slope: bool) -> list[str]:
             name = names[predictor.header]
             formula = f"{time} + {name} + {time}:{name} + {random}"
             more = [f"reference = {_text(f'{outcome}_growth'[:64])}"]
-            levels = [f"[{c}]" for c in predictor.categories[1:]] if predictor.kind == "category" else [""]
             items = [
-                f'  {{ name = "deviation_{number}", label = {_text(f"Slope by {predictor.header} {level}".strip())}, '
+                f'  {{ name = "deviation_{number}", label = {_text(f"Slope, {difference}")}, '
                 f'kind = "slope_deviation", weights = {{ {_text(f"{time}:{name}{level}")} = 1 }} }},'
-                for number, level in enumerate(levels, start=1)
+                for number, (level, difference) in enumerate(_differences(predictor), start=1)
             ]
             more.append("\n".join(["estimands = [", *items, "]"]))
             parts.append(model(f"by_{name}", f"Growth by {predictor.header}", formula, *more))
     return parts
+
+
+def _differences(predictor: Predictor) -> list[tuple[str, str]]:
+    """Return, for each coefficient of a predictor, how it is marked and whose difference it is: "A minus B"."""
+    header, groups = predictor.header, group_labels(predictor)
+    if predictor.kind == "category":
+        return [(f"[{group}]", f"{group} minus {groups[0]}") for group in groups[1:]]
+    return [("", f"{groups[1]} minus {groups[0]}" if groups else f"per unit of {header}")]
+
+
+def group_labels(predictor: Predictor) -> tuple[str, ...]:
+    """Return the names of a predictor's groups, the reference first; none for a number.
+
+    Examples
+    --------
+    >>> group_labels(Predictor(header="arm", kind="binary"))
+    ('arm 0', 'arm 1')
+    """
+    if predictor.kind == "binary" and not predictor.categories:
+        values = [found for found, _ in predictor.recode] or ["0", "1"]
+        return tuple(f"{predictor.header} {value}" for value in values)
+    return predictor.categories
+
+
+def _figures(roles: Roles, names: dict[str, str]) -> list[str]:
+    """Write one figure of trajectories an outcome: by its first factor, or of the mean course."""
+    factor = next((p for p in roles.predictors if p.kind != "numeric"), None)
+    parts = []
+    for header in roles.outcomes:
+        outcome = names[header]
+        key = "growth" if factor is None else f"by_{names[factor.header]}"
+        lines = ['{ label = "All", values = {} }']
+        if factor is not None:
+            name = names[factor.header]
+            values = factor.categories if factor.kind == "category" else (0, 1)
+            shown = [_text(value) if isinstance(value, str) else str(value) for value in values]
+            lines = [
+                f"{{ label = {_text(label)}, values = {{ {name} = {value} }} }}"
+                for label, value in zip(group_labels(factor), shown, strict=True)
+            ]
+        parts.append(
+            "\n".join(
+                [
+                    "[[figures]]",
+                    f"id = {_text(f'course_{outcome}'[:64])}",
+                    f"title = {_text(f'Course of {header}')}",
+                    f"models = [{_text(f'{outcome}_{key}'[:64])}]",
+                    f"lines = [{', '.join(lines)}]",
+                    "",
+                ]
+            )
+        )
+    return parts
+
+
+def format_cells_template() -> str:
+    """Return ``cells.csv`` without a cell: its header, to be filled in with the numbers of a published table."""
+    return ",".join(CELL_COLUMNS) + "\n"
+
+
+def format_claims_template(table: TextTable, roles: Roles) -> str:
+    """Return ``claims.toml`` with one claim an outcome, to be put into the words of a publication.
+
+    Parameters
+    ----------
+    table : TextTable
+        The data, of which the spread of the outcomes gives the smallest difference that matters to begin with.
+    roles : Roles
+        Which column is what.
+    """
+    numbers = numeric_columns(table)
+    names = _names([roles.patient, roles.time, *roles.outcomes, *(p.header for p in roles.predictors)])
+    parts = [
+        "# Claims that  bayes-alliance claims FOLDER  judges. Each is a guess to be put right: what is said, where,",
+        "# the relation (above, below, same) and the smallest difference that matters, here 0.2 SD of the outcome.",
+        "",
+    ]
+    for header in roles.outcomes:
+        outcome = names[header]
+        smallest = _two(0.2 * float(numbers[header].std())) or 1.0
+        parts += [
+            "[[claims]]",
+            f"id = {_text(f'{outcome}_rises'[:64])}",
+            'place = "not published"',
+            f"says = {_text(f'{header} rises over time')}",
+            'published = "not published"',
+            f"parts = [{{ name = {_text(outcome)}, model = {_text(f'{outcome}_growth'[:64])}, "
+            f'estimand = "mean_slope", relation = "above", smallest = {smallest:g} }}]',
+            "",
+        ]
+    return "\n".join(parts)
 
 
 def _priors(roles: Roles, names: dict[str, str], numbers: dict[str, pd.Series], horizon: float) -> str:
@@ -199,7 +297,7 @@ def _names(headers: list[str]) -> dict[str, str]:
         plain = unicodedata.normalize("NFKD", header.translate(_LETTERS)).encode("ascii", "ignore").decode()
         name = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:24] or "column"
         name = name if name[0].isalpha() else f"v_{name}"
-        if name in ("sigma", "icc", "correlation") or name.startswith("sd_") or keyword.iskeyword(name):
+        if name_fault(name):
             name = f"v_{name}"
         number = 2
         unique = name
@@ -225,8 +323,10 @@ def _round_up(value: float) -> float:
     return float(f"{math.ceil(round(value / step, 9)) * step:.2g}")
 
 
-def write_study_folder(folder: Path, text: str, data: Path) -> Path:
-    """Write ``study.toml`` into a folder, with a copy of the data beside it.
+def write_study_folder(
+    folder: Path, text: str, data: Path, *, beside: Mapping[str, str] | None = None
+) -> Path:
+    """Write ``study.toml`` into a folder, with a copy of the data and other files beside it.
 
     Parameters
     ----------
@@ -236,6 +336,8 @@ def write_study_folder(folder: Path, text: str, data: Path) -> Path:
         Of the study file.
     data : Path
         The data file.
+    beside : mapping of str to str
+        Names and texts of files that are written where they do not exist yet.
 
     Returns
     -------
@@ -259,5 +361,8 @@ def write_study_folder(folder: Path, text: str, data: Path) -> Path:
             what="another file of that name is there", got=data.name, fix="choose another --out"
         )
         raise InputError("option --out", [problem])
+    for name, content in (beside or {}).items():
+        if not (folder / name).exists():
+            write_whole(folder / name, content)
     write_whole(path, text)
     return path

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_alliance.data.text_table import Findings
-from bayes_alliance.data.typed_columns import TypedTable, looks_like_missing_code
+from bayes_alliance.data.typed_columns import TypedTable, item_variables, looks_like_missing_code
 from bayes_alliance.study.formula import Formula, parse_formula
 from bayes_alliance.study.records import Model, Study
 
@@ -33,15 +33,10 @@ def warn_of_columns(study: Study, visits: TypedTable, findings: Findings) -> Non
         Collects the warnings.
     """
     if study.patient in visits.frame.columns:
-        ids = visits.frame[study.patient].dropna().drop_duplicates().astype(str)
-        alike = ids.str.casefold().str.lstrip("0").duplicated().sum()
-        if alike:
-            findings.warn(
-                f"{alike} identifiers differ from others in leading zeros or capitals only",
-                where=visits.table.name,
-                fix="are they the same patients? Spreadsheets drop leading zeros",
-            )
-    for variable in study.variables:
+        _warn_of_identifiers(
+            visits.frame[study.patient].dropna().drop_duplicates().astype(str), visits, findings
+        )
+    for variable in (*study.variables, *item_variables(study)):
         if variable.name not in visits.frame.columns or variable.name == study.patient:
             continue
         column = visits.frame[variable.name]
@@ -65,6 +60,29 @@ def warn_of_columns(study: Study, visits: TypedTable, findings: Findings) -> Non
                 allowed=f"mostly up to {study.horizon:g} {study.time_unit}",
                 fix="is the unit of time right?",
             )
+
+
+def _warn_of_identifiers(ids: pd.Series, visits: TypedTable, findings: Findings) -> None:
+    """Warn of identifiers that a spreadsheet has spoilt, or that are probably those of the same patients."""
+    folded = ids.map(lambda text: text.casefold().lstrip("0"))
+    if alike := int(folded.duplicated().sum()):
+        findings.warn(
+            f"{alike} identifiers differ from others in leading zeros or capitals only",
+            where=visits.table.name,
+            fix="are they the same patients? Spreadsheets drop leading zeros",
+        )
+    if alike := int(folded.str.replace(r"[\s_.-]+", "", regex=True).duplicated().sum()) - alike:
+        findings.warn(
+            f"{alike} identifiers differ from others in blanks, dashes or points only",
+            where=visits.table.name,
+            fix="are they the same patients?",
+        )
+    if shortened := int(ids.str.fullmatch(r"\d[.,]\d+[eE]\+?\d+").sum()):
+        findings.warn(
+            f"{shortened} identifiers are in scientific notation, as spreadsheets shorten long numbers",
+            where=visits.table.name,
+            fix="format the column as text in the file that they come from, and export again",
+        )
 
 
 def _has_codes(column: pd.Series) -> bool:
@@ -114,13 +132,23 @@ def _model_warnings(study: Study, model: Model, rows: pd.DataFrame) -> Iterator[
     if own.empty:
         return
     several = own.groupby(study.patient)[study.time].nunique() >= 2 if study.time in own else pd.Series()
+    visits = own.groupby(study.patient)[study.time].nunique() if study.time in own else several
+    if formula.random and int(several.sum()) >= MIN_FOR_SLOPE and int((visits >= 3).sum()) < MIN_FOR_SLOPE:
+        yield (
+            f"fewer than {MIN_FOR_SLOPE} patients have three or more visits",
+            "with two visits a patient the residual cannot be told from the random slope; use a random intercept",
+        )
+    if not formula.random and int(several.sum()) < MIN_FOR_SLOPE:
+        yield (
+            f"fewer than {MIN_FOR_SLOPE} patients have two or more visits",
+            "the residual can hardly be told from the differences between patients",
+        )
     if formula.random and int(several.sum()) < MIN_FOR_SLOPE:
         yield (
             f"fewer than {MIN_FOR_SLOPE} patients have two or more visits",
             "the random slope rests on too few; use a random intercept or gather more",
         )
     yield from _thin_cells(study, formula, own, several)
-    yield from _separation(study, formula, own)
 
 
 def _thin_cells(
@@ -141,19 +169,3 @@ def _thin_cells(
                     f"fewer than {MIN_IN_CELL} patients with two visits have {name} = {called}",
                     "its slope rests on almost nothing; merge cells or leave the model out",
                 )
-
-
-def _separation(study: Study, formula: Formula, own: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Find predictors that tell a binary outcome without error."""
-    names = study.every_variable
-    if names[formula.response].kind != "binary":
-        return
-    hit = own[formula.response] == 1.0
-    for name in sorted({name for term in formula.terms for name in term}):
-        values = own[name].cat.codes if names[name].kind == "category" else own[name]
-        zero, one = values[~hit], values[hit]
-        if len(zero) and len(one) and (zero.max() < one.min() or one.max() < zero.min()):
-            yield (
-                f"{name} separates the outcome {formula.response} perfectly",
-                "its effect has no finite estimate; is one computed from the other?",
-            )

@@ -25,6 +25,7 @@ from bayes_alliance.data.row_checks import (
     check_columns,
     check_keys,
     count_oddities,
+    drop_planned,
     fill_patient_level,
     merge_patients,
 )
@@ -137,9 +138,9 @@ def read_data(
 ) -> StudyData:
     """Read a study's data from a file of any kind in :mod:`bayes_alliance.data.readers`, long or wide.
 
-    What a file does not state is found out and reported in the notes. An empty cell, ``NA``, ``NaN`` and
-    ``.`` are missing, as is what the file or the study declares to be. Patient-level columns are repeated on
-    a patient's rows (gaps are filled from the others) or stand in a second file with one row a patient.
+    What a file does not state is found out and reported in the notes. An empty cell, ``NA``, ``N/A``, ``NaN``,
+    ``NULL`` and ``.`` are missing, as is what the file or the study declares to be. Patient-level columns are
+    repeated on a patient's rows (gaps are filled from the others) or stand in a second file with one row a patient.
 
     Parameters
     ----------
@@ -345,6 +346,8 @@ def _build_data(
         unused += patients.unused
         notes += merge_patients(study, visits, patients, findings)
     check_columns(study, visits, findings)
+    visits, left_out = drop_planned(study, visits)
+    notes += left_out
     if {study.patient, study.time} <= set(visits.frame.columns):
         check_keys(study, visits, findings)
         notes += fill_patient_level(study, visits, findings)

@@ -1,6 +1,6 @@
-"""Turning a table of text into the study's typed columns, one message for each cell that does not fit.
+"""Turning a table of text into the study's typed columns; what does not fit is said once for each cause.
 
-A message names line, column and what is allowed, and never shows the cell.
+A message names lines, column and what is allowed, and never shows the cell.
 """
 
 from __future__ import annotations
@@ -13,15 +13,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_alliance.data.text_table import Findings, TextTable
+from bayes_alliance.data.codes import (
+    LIKELY_MISSING,
+    canonical_code,
+    canonical_identifiers,
+    clean_text,
+    names_missing,
+)
+from bayes_alliance.data.numbers import cell_or_none, decimal_mark, looks_like_thousands, read_numbers
+from bayes_alliance.data.stray_rows import complain_of_header_rows, find_summary_rows
+from bayes_alliance.data.text_table import Findings, TextTable, complain_of_cells
 from bayes_alliance.data.wai import HIGHEST, LOWEST, N_ITEMS
 from bayes_alliance.study.records import Study, Variable
 
-MISSING = frozenset({"", "na", "nan", "."})
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _TWO_DECIMALS = 0.005
 _MISSING_CODES = np.array([float(digit * n) for digit in "98" for n in range(1, 6)] + [77.0, 777.0])
+_GROUPED = re.compile(r"[+-]?\d{1,3}([.,]\d{3})+", re.ASCII)
+_OTHER_MARK = {
+    ".": re.compile(r"[+-]?\d*,\d+", re.ASCII),
+    ",": re.compile(r"[+-]?\d*\.\d+", re.ASCII),
+}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}m\d{1,2}$", re.ASCII)
 RECODE = "correct the cell, or declare what it means in [data.recode] of the study file"
 
 
@@ -64,18 +76,8 @@ class TypedTable:
         allowed: str = "",
         fix: str = "",
     ) -> None:
-        """Record one problem for each marked row of a column."""
-        header = self.headers[name]
-        cells = self.table.frame[header] if header in self.table.frame.columns else None
-        for row in np.flatnonzero(rows):
-            findings.add(
-                what,
-                where=self.table.place(int(row), header),
-                line=int(self.table.lines[row]),
-                got="" if cells is None else str(cells.iloc[row]),
-                allowed=allowed,
-                fix=fix,
-            )
+        """Record what is wrong with the marked rows of a column."""
+        complain_of_cells(self.table, self.headers[name], rows, findings, what, allowed=allowed, fix=fix)
 
 
 def type_columns(
@@ -110,7 +112,12 @@ def type_columns(
                 fix="put it into the file of assessments",
             )
     is_text = {v.name: v.kind == "category" or v.name == study.patient for v in known}
-    decimal = decimal_mark(table, [v.column for v in known if not is_text[v.name]])
+    numeric = [v.column for v in known if not is_text[v.name]]
+    table = complain_of_header_rows(
+        table, [v.column for v in known if v.kind in ("numeric", "integer")], findings
+    )
+    decimal = decimal_mark(table, numeric)
+    _warn_of_labels(table, known, findings)
     typed = TypedTable(
         table=table,
         frame=pd.DataFrame(index=table.frame.index),
@@ -120,7 +127,9 @@ def type_columns(
         notes=(f"{table.name}: decimal commas",) if decimal == "," else (),
     )
     for variable in known:
-        if is_text[variable.name]:
+        if variable.name == study.patient:
+            _add_identifiers(typed, variable, findings)
+        elif is_text[variable.name]:
             _add_texts(typed, variable, findings)
         else:
             _add_numbers(typed, variable, decimal, findings)
@@ -187,11 +196,33 @@ def off_grid(variable: Variable, values: NDArray[np.float64]) -> NDArray[np.bool
     return marked
 
 
+def _add_identifiers(typed: TypedTable, variable: Variable, findings: Findings) -> None:
+    cells = typed.table.frame[variable.column]
+    texts = [cell_or_none(text) for text in canonical_identifiers(map(str, cells))]
+    summary = find_summary_rows([text or "" for text in texts])
+    typed.complain(
+        summary,
+        variable.name,
+        findings,
+        "a row of summaries, not of a patient",
+        allowed="rows of patients",
+        fix="delete the row; if it is a patient, rename the identifier",
+    )
+    typed.frame[variable.name] = pd.Series(texts, dtype=object, index=typed.frame.index)
+    typed.faulty[variable.name] = summary
+
+
 def _add_texts(typed: TypedTable, variable: Variable, findings: Findings) -> None:
     permitted = set(variable.categories)
+    spelled = {canonical_code(category): category for category in variable.categories}
     named = _names_of_codes(typed.table, variable)
-    texts = [_text(cell, permitted) for cell in typed.table.frame[variable.column]]
+    comma = typed.table.decimal == ","
+    texts = [cell_or_none(cell, permitted) for cell in typed.table.frame[variable.column]]
     texts = [text if text is None or text in permitted else named.get(text, text) for text in texts]
+    texts = [
+        text if text is None or text in permitted else spelled.get(canonical_code(text, comma=comma), text)
+        for text in texts
+    ]
     faulty = np.array([text is not None and bool(permitted) and text not in permitted for text in texts])
     typed.complain(
         faulty,
@@ -209,39 +240,58 @@ def _add_texts(typed: TypedTable, variable: Variable, findings: Findings) -> Non
 def _names_of_codes(table: TextTable, variable: Variable) -> dict[str, str]:
     """Give the declared category for each code that the file labels with it."""
     labels = table.value_labels.get(variable.column, {})
-    by_spelling = {category.casefold(): category for category in variable.categories}
+    by_spelling = {clean_text(category).casefold(): category for category in variable.categories}
     return {
-        code: by_spelling[label.casefold()]
+        canonical_code(code): by_spelling[clean_text(label).casefold()]
         for code, label in labels.items()
-        if label.casefold() in by_spelling
+        if clean_text(label).casefold() in by_spelling
     }
 
 
+def _warn_of_labels(table: TextTable, known: Iterable[Variable], findings: Findings) -> None:
+    """Warn of codes that the file labels as missing and that neither it nor the study declares to be."""
+    for variable in known:
+        labels = table.value_labels.get(variable.column, {})
+        codes = {canonical_code(code) for code, label in labels.items() if names_missing(label)}
+        codes -= {canonical_code(category) for category in variable.categories}
+        hit = sum(canonical_code(cell) in codes for cell in table.frame[variable.column]) if codes else 0
+        if hit:
+            findings.warn(
+                f"{hit} cells hold a code that the file labels as missing ({', '.join(sorted(codes))})",
+                where=f"{table.name}, column {variable.column!r}",
+                fix=f'declare it: missing = ["{variable.column}={sorted(codes)[0]}"] in [data], or --missing',
+            )
+
+
 def _binary_codes(typed: TypedTable, variable: Variable, findings: Findings) -> pd.Series:
-    """Give the cells of a binary column as 0 and 1 where the file says it in the declared words.
+    """Give the cells of a binary column as 0 and 1 where the file says it in the declared words, or as true and false.
 
     A file whose labels give 0 and 1 the other way round than the study does is complained of.
     """
     cells = typed.table.frame[variable.column]
-    if variable.kind != "binary" or len(variable.categories) != 2 or pd.api.types.is_numeric_dtype(cells):
+    if variable.kind != "binary" or pd.api.types.is_numeric_dtype(cells):
         return cells
-    named = _names_of_codes(typed.table, variable)
-    zero, one = variable.categories
-    if set(named) <= {"0", "1"} and (named.get("0") == one or named.get("1") == zero):
-        findings.add(
-            f"column {variable.column!r} labels 0 and 1 the other way round",
-            where=typed.table.name,
-            allowed=f"0 = {zero}, 1 = {one}",
-            fix="turn 'categories' of the variable round, or the codes by [data.recode]",
-        )
-        return cells
-    meaning = {zero.casefold(): "0", one.casefold(): "1"}
-    meaning |= {code: meaning[category.casefold()] for code, category in named.items()}
-    return cells.map(lambda cell: meaning.get(str(cell).strip().casefold(), cell))
+    meaning = {"false": "0", "true": "1"}
+    if len(variable.categories) == 2:
+        named = _names_of_codes(typed.table, variable)
+        zero, one = variable.categories
+        if set(named) <= {"0", "1"} and (named.get("0") == one or named.get("1") == zero):
+            findings.add(
+                f"column {variable.column!r} labels 0 and 1 the other way round",
+                where=typed.table.name,
+                allowed=f"0 = {zero}, 1 = {one}",
+                fix="turn 'categories' of the variable round, or the codes by [data.recode]",
+            )
+            return cells
+        words = {clean_text(zero).casefold(): "0", clean_text(one).casefold(): "1"}
+        meaning |= words | {code: words[clean_text(name).casefold()] for code, name in named.items()}
+    return cells.map(lambda cell: meaning.get(canonical_code(cell).casefold(), cell))
 
 
 def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: Findings) -> None:
-    values, unreadable = read_numbers(_binary_codes(typed, variable, findings), decimal)
+    table = typed.table
+    cells = _binary_codes(typed, variable, findings)
+    values, unreadable = read_numbers(cells, decimal, stated=bool(table.decimal))
     example = "a number" if decimal == "." else "a number with a decimal comma"
     if variable.kind == "binary":
         example = " or ".join(("0", "1", *variable.categories))
@@ -251,21 +301,56 @@ def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: 
         findings,
         "not a number",
         allowed=example,
-        fix="" if variable.kind != "binary" else RECODE,
+        fix=_advise(cells[unreadable], decimal, variable),
     )
+    if table.noun == "line" and not table.decimal and looks_like_thousands(cells, decimal):
+        mark, other = ("point", "comma") if decimal == "." else ("comma", "point")
+        findings.warn(
+            f"every number has exactly three digits after its {mark}, if it has one: are they thousands?",
+            where=f"{table.name}, column {variable.column!r}",
+            fix=f"if they are, state the decimal mark, which is then the other: --decimal {other}; "
+            f"if not, --decimal {mark}",
+        )
     outside, allowed = _not_permitted(variable, values)
     coded = outside & looks_like_missing_code(values)
-    typed.complain(outside & ~coded, variable.name, findings, "not a permitted value", allowed=allowed)
+    typed.complain(
+        outside & ~coded,
+        variable.name,
+        findings,
+        "not a permitted value",
+        allowed=allowed,
+        fix=RECODE if variable.kind == "binary" else "",
+    )
     typed.complain(
         coded,
         variable.name,
         findings,
         "not a permitted value, and it looks like a code for a missing one",
         allowed=allowed,
-        fix='if it is one, declare it: missing = ["..."] in [data] of the study file, or --missing',
+        fix=f'if it is one, declare it: missing = ["{variable.column}=CODE"] in [data] of the study file, or --missing',
     )
     typed.frame[variable.name] = np.where(outside, np.nan, values)
     typed.faulty[variable.name] = unreadable | outside
+
+
+def _advise(cells: pd.Series, decimal: str, variable: Variable) -> str:
+    """Say what to do about cells that are no numbers, by what all of them have in common."""
+    texts = {text for cell in cells if (text := cell_or_none(cell)) is not None}
+    if not texts:
+        return ""
+    if all(text.casefold() in LIKELY_MISSING for text in texts):
+        words = ", ".join(f'"{word}"' for word in sorted(texts))
+        return f"if they stand for missing values, declare it: missing = [{words}] in [data], or --missing"
+    if all(_GROUPED.fullmatch(text) for text in texts):
+        other = "point" if decimal == "." else "comma"
+        return f"if the marks group thousands, state the decimal mark: --decimal {other}"
+    if variable.kind == "binary":
+        return RECODE
+    if all(_OTHER_MARK[decimal].fullmatch(text) for text in texts):
+        return f"if it is the decimal mark, state it: --decimal {'comma' if decimal == '.' else 'point'}"
+    if all(_DATE.match(text) for text in texts):
+        return "dates? Time is computed from them with --date COLUMN, or date = in [data]"
+    return ""
 
 
 def looks_like_missing_code(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -289,40 +374,3 @@ def _not_permitted(variable: Variable, values: NDArray[np.float64]) -> tuple[NDA
     if variable.maximum is not None:
         allowed += f" up to {variable.maximum:g}"
     return bad, allowed
-
-
-def read_numbers(column: pd.Series, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Give the values (NaN where missing or unreadable) and mark the unreadable."""
-    if pd.api.types.is_numeric_dtype(column):
-        values = column.to_numpy(dtype=float, na_value=np.nan)
-        infinite = np.isinf(values)
-        return np.where(infinite, np.nan, values), infinite
-    texts = [_text(cell) for cell in column]
-    values = np.array([np.nan if text is None else _number(text, decimal) for text in texts], dtype=float)
-    return values, np.array([text is not None for text in texts], dtype=bool) & np.isnan(values)
-
-
-def _number(text: str, decimal: str) -> float:
-    """Read one number; NaN if it is none. A point in a file of decimal commas would be a thousands mark."""
-    if decimal == ",":
-        text = text.replace(".", "?").replace(",", ".")
-    value = float(text) if _NUMBER.fullmatch(text) else np.nan
-    return value if np.isfinite(value) else np.nan
-
-
-def _text(cell: object, permitted: Iterable[str] = ()) -> str | None:
-    """Strip a cell; None where it is missing, unless the very word is a permitted category."""
-    if cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)):
-        return None
-    text = str(cell).strip()
-    return None if text.lower() in MISSING and text not in permitted else text
-
-
-def decimal_mark(table: TextTable, headers: list[str]) -> str:
-    """Find out whether the numbers of a file are written with a comma."""
-    if table.decimal:
-        return table.decimal
-    if not table.may_use_decimal_comma:
-        return "."
-    cells = (str(cell).strip() for header in headers for cell in table.frame[header])
-    return "," if any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells) else "."

@@ -200,6 +200,54 @@ def choose_middle(low: float, high: float, mean: float, *, has_others: bool) -> 
     return mean if has_others else 0.5 * (low + high)
 
 
+def variance_fault(design: Design) -> str:
+    """Say why the variance parameters of a model cannot be told apart on these rows; empty where they can.
+
+    The covariance of a patient's visits is linear in the variances and covariances of the random effects and in the
+    residual variance. These are identified if and only if the matrices that they multiply, stacked over the patients'
+    visit patterns, are linearly independent (Demidenko 2013, Mixed Models, section 3.2, doi:10.1002/9781118651537).
+    Two visits at the same two times give three moments for four parameters.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    str
+    """
+    starts = np.flatnonzero(np.diff(design.patient_index, prepend=-1))
+    patterns = {z.tobytes(): z for z in np.split(design.z / np.max(np.abs(design.z), axis=0), starts[1:])}
+    q = design.z.shape[1]
+    triangle = np.empty((0, q * (q + 1) // 2 + 1))
+    for z in patterns.values():
+        basis = [
+            np.outer(z[:, i], z[:, j]) + (0.0 if i == j else np.outer(z[:, j], z[:, i]))
+            for i in range(q)
+            for j in range(i, q)
+        ]
+        upper = np.triu_indices(len(z))
+        rows = np.stack([part[upper] for part in (*basis, np.eye(len(z)))], axis=1)
+        # The triangle of a QR decomposition has the rank of all rows so far.
+        triangle = np.linalg.qr(np.concatenate([triangle, rows]), mode="r")
+        if _independent(triangle):
+            return ""
+    most = int(np.max(np.bincount(design.patient_index)))
+    called = (
+        "intercept SD and residual SD" if q == 1 else "intercept SD, slope SD, correlation and residual SD"
+    )
+    visits = f"{most} visit{'s' if most > 1 else ''} a patient" if most <= q else "these visit times"
+    advice = (
+        "gather more visits" if q == 1 else "use a random intercept, such as (1 | patient), or more visits"
+    )
+    return f"with {visits} the {called} cannot be told apart (singular); {advice}"
+
+
+def _independent(columns: NDArray[np.float64]) -> bool:
+    norms = np.linalg.norm(columns, axis=0)
+    return bool(norms.all()) and int(np.linalg.matrix_rank(columns / norms, tol=1e-7)) == columns.shape[1]
+
+
 def _number_patients(patients: NDArray[Any], group: str) -> NDArray[np.int64]:
     """Give each patient a number from 0, in the order of their first rows; each must stand in one block."""
     starts = np.append(True, patients[1:] != patients[:-1])

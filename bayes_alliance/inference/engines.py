@@ -31,6 +31,10 @@ class EngineSettings:
     collapsed: CollapsedSettings = field(default_factory=CollapsedSettings)
 
 
+# Key of a posterior's facts that says why another engine made it.
+HANDED_OVER = "handed_over"
+
+
 def fit_posterior(
     engine: Engine,
     design: Design,
@@ -89,7 +93,7 @@ def fit_posterior(
         design, rows, priors, seed=seed, model_id=model_id, covariance=covariance, settings=how.sampler
     )
     reason = f"collapsed: Pareto k {pareto_k:.2f} above {PARETO_K_LIMIT}; sampled by pymc instead"
-    return dataclasses.replace(sampled, facts={**sampled.facts, "handed_over": reason})
+    return dataclasses.replace(sampled, facts={**sampled.facts, HANDED_OVER: reason})
 
 
 def engine_covariance(engine: Engine) -> Covariance:

@@ -8,11 +8,13 @@ silence. Fits nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import pandas as pd
 
 from bayes_alliance.data.rows import FrozenRows, StudyData, freeze_rows
 from bayes_alliance.errors import InputError, Problem, no_such
-from bayes_alliance.inference.design import Design, build_design
+from bayes_alliance.inference.design import Design, build_design, variance_fault
 from bayes_alliance.inference.fits import RowsUsed
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Study
@@ -136,6 +138,13 @@ def plan_model(
         frozen = freeze_rows(data, [model.outcome, *sorted({*needed} - {model.outcome})], where=model.where)
         if frozen.n_patients < MIN_PATIENTS:
             return skip(f"only {frozen.n_patients} patients carry it; at least {MIN_PATIENTS} are needed")
+        if fault := _outcome_fault(frozen, model.outcome):
+            return skip(fault)
+        frozen, unused = _without_unused_levels(frozen)
+        if constant := [name for name, levels in unused.items() if len(levels[1]) == 1]:
+            return skip(
+                f"{', '.join(constant)} has one category only on these rows: no effect of it can be estimated"
+            )
         design = build_design(parse_formula(model.formula), frozen.rows)
     except InputError as error:
         return skip("; ".join(problem.format() for problem in error.problems))
@@ -143,10 +152,51 @@ def plan_model(
         return skip(str(error))
     if design.n_rows <= len(design.x_names):
         return skip(f"{design.n_rows} rows cannot carry {len(design.x_names)} fixed coefficients")
+    if fault := variance_fault(design):
+        return skip(fault)
     rows = RowsUsed(
         n_rows=frozen.n_rows, n_patients=frozen.n_patients, digest=frozen.digest, source=frozen.source
     )
-    return PlannedModel(model=model, frozen=frozen, design=design, rows=rows, left_out=_left_out(frozen))
+    lost = [e.name for e in model.estimands if not {name for name, _ in e.weights} <= set(design.x_names)]
+    model = replace(model, estimands=tuple(e for e in model.estimands if e.name not in lost))
+    left_out = (*_left_out(frozen), *_say_unused(unused, lost))
+    return PlannedModel(model=model, frozen=frozen, design=design, rows=rows, left_out=left_out)
+
+
+def _outcome_fault(frozen: FrozenRows, outcome: str) -> str:
+    """Say why an outcome is none for a Gaussian model; empty where it may be one."""
+    if frozen.rows[outcome].nunique() == 2:
+        return (
+            f"the outcome {outcome!r} is binary (two values), and only Gaussian models are fitted here; "
+            "use a logistic mixed model, such as glmer of lme4 or family='bernoulli' of Bambi"
+        )
+    return ""
+
+
+_Levels = dict[str, tuple[list[str], list[str]]]
+
+
+def _without_unused_levels(frozen: FrozenRows) -> tuple[FrozenRows, _Levels]:
+    """Drop the levels of categories that no row has, as lme4 does; give those dropped and those kept by variable."""
+    unused: _Levels = {}
+    rows = frozen.rows
+    for name in rows.columns:
+        column = rows[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            kept = column.cat.remove_unused_categories()
+            gone = [str(level) for level in column.cat.categories if level not in set(kept.cat.categories)]
+            if gone:
+                unused[str(name)] = gone, [str(level) for level in kept.cat.categories]
+                rows = rows.assign(**{str(name): kept})
+    return (replace(frozen, rows=rows), unused) if unused else (frozen, unused)
+
+
+def _say_unused(unused: _Levels, lost: Sequence[str]) -> list[str]:
+    said = [
+        f"no row has {name} = {', '.join(gone)}: left out of the categories; {kept[0]} is the reference"
+        for name, (gone, kept) in unused.items()
+    ]
+    return said + ([f"not estimated without them: {', '.join(lost)}"] if lost else [])
 
 
 def _left_out(frozen: FrozenRows) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from bayes_alliance.data.dictionary import Entry, describe_data, format_dictiona
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.run.manifest import json_ready
 from bayes_alliance.run.plan import plan_study
+from bayes_alliance.run.remarks import model_remarks, sampling_quality
 from bayes_alliance.run.results import ModelRun, StudyResults
 from bayes_alliance.show.privacy import mask_texts
 from bayes_alliance.study.records import Study
@@ -45,6 +46,8 @@ def _run_json(run: ModelRun) -> dict[str, Any]:
         "deviance_ml": run.ml.deviance,
         "deviance_reml": run.reml.deviance,
         "singular": run.ml.singular,
+        "remarks": list(model_remarks(run)),
+        "sampling": json_ready(sampling_quality(run)),
         "engine_facts": json_ready(dict(run.posterior.facts)) if run.posterior else None,
         "bayes_factors": [json_ready(dataclasses.asdict(curve)) for curve in run.bayes_factors],
         "quantities": [json_ready(dataclasses.asdict(quantity)) for quantity in run.quantities],
@@ -84,6 +87,12 @@ def format_quantities(results: StudyResults) -> str:
             f"  {'quantity':<{width}}{'ML (SE)':>22}{'p':>9}{'Bayes median [interval]':>36}{'P(<0)':>8}",
         ]
         lines += [_quantity_line(quantity, width) for quantity in run.quantities]
+        if quality := sampling_quality(run):
+            lines.append(
+                f"  sampling: R-hat at most {quality['r_hat']:.3f}, effective draws at least "
+                f"{quality['ess_bulk']:.0f} (bulk) and {quality['ess_tail']:.0f} (tail)"
+            )
+        lines += [f"  note: {remark}" for remark in model_remarks(run)]
     return "\n".join(lines)
 
 

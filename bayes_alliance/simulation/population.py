@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem
-from bayes_alliance.inference.design import Design, build_design
+from bayes_alliance.inference.design import Design, build_design, variance_fault
 from bayes_alliance.inference.fits import Array, RowsUsed
 from bayes_alliance.run.plan import PlannedModel
 from bayes_alliance.study.formula import Formula
@@ -99,7 +99,7 @@ def build_pool(
     if mark:
         known = marks.notna().to_numpy()
         rows, marks = rows.loc[known].reset_index(drop=True), marks.loc[known]
-    design = build_design(planned.design.formula, rows)
+    design = _design(planned, rows, visits)
     starts = np.flatnonzero(np.diff(design.patient_index, prepend=-1))
     return CovariatePool(
         formula=design.formula,
@@ -115,15 +115,35 @@ def build_pool(
     )
 
 
+def _design(planned: PlannedModel, rows: pd.DataFrame, visits: int | None) -> Design:
+    """Build the design, or say that so few visits, or patients with the mark, cannot carry the model."""
+    if rows.empty:
+        raise InputError("option --marked", [Problem(what="no patient of the design has a value of it")])
+    try:
+        design = build_design(planned.design.formula, rows)
+        fault = variance_fault(design)
+    except ValueError as error:
+        fault = str(error)
+    if not fault:
+        return design
+    option = "--marked" if visits is None else "--n-visits"
+    problem = Problem(
+        what=f"model {planned.model.id!r} cannot be fitted to such data: {fault}",
+        got="" if visits is None else str(visits),
+        allowed="" if visits is None else "three or more visits for a random slope, two or more without one",
+    )
+    raise InputError(f"option {option}", [problem])
+
+
 def _at_equal_visits(study: Study, planned: PlannedModel, rows: pd.DataFrame, visits: int) -> pd.DataFrame:
     """Give every patient visits at equal distances; what belongs to the patient is repeated."""
     names = planned.design.formula.names - {study.patient, study.time, planned.model.outcome}
     measured = sorted(name for name in names if study.every_variable[name].level == "visit")
     if measured:
         what = f"the visits of a model with predictors measured at visits cannot be changed: {', '.join(measured)}"
-        raise InputError("option --visits", [Problem(what=what)])
+        raise InputError("option --n-visits", [Problem(what=what)])
     if visits < 1 or study.time not in planned.frozen.names:
-        raise InputError("option --visits", [Problem(what="at least one visit", got=str(visits))])
+        raise InputError("option --n-visits", [Problem(what="at least one visit", got=str(visits))])
     first = rows.loc[~rows[study.patient].duplicated()]
     times = np.linspace(float(rows[study.time].min()), float(rows[study.time].max()), visits)
     repeated = first.loc[first.index.repeat(visits)].reset_index(drop=True)

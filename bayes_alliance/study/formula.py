@@ -29,6 +29,10 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<number>[0-9]+)|(?P<op>[-~+*:/^|()])|(?P<bad>\S))"
 )
 Term = tuple[str, ...]
+_ONE_GROUP = (
+    "three levels, such as patients within therapists or clinics, are not supported; group by the patient alone and "
+    "enter the therapist as a fixed effect, or fit lmer of lme4, brms or Bambi"
+)
 
 
 class FormulaError(ValueError):
@@ -129,7 +133,7 @@ class _Parser:
         while True:
             if self._at_random():
                 if random is not None:
-                    raise FormulaError("two random parts; one grouping factor is supported")
+                    raise FormulaError(f"two random parts: {_ONE_GROUP}")
                 if sign == "-":
                     raise FormulaError("the random part cannot be taken out")
                 random = self._random()
@@ -221,8 +225,19 @@ class _Parser:
             if self._peek() != "+":
                 break
             self._next()
+        if self._peek() in (":", "*", "^", "(", "-"):
+            raise FormulaError(
+                f"{self._peek()!r} in a random part is not supported: it holds 1 and the time, as in (months | patient)"
+            )
         self._expect("|")
+        if self._peek() == "|":
+            raise FormulaError(
+                "'||' (uncorrelated random effects) is not supported: write '|', which estimates the correlation, or "
+                "run engine bambi, whose random effects are independent"
+            )
         group = self._name("the grouping variable")
+        if self._peek() in ("/", ":", "+"):
+            raise FormulaError(f"grouping by {group!r} and another variable: {_ONE_GROUP}")
         self._expect(")")
         if len(set(slopes)) < len(slopes):
             raise FormulaError("the same random slope stands twice")

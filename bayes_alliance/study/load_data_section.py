@@ -83,12 +83,13 @@ def _reading(reader: TableReader) -> ReadOptions:
         encoding=reader.text("encoding", default=""),
         delimiter=DELIMITERS.get(delimiter, ""),
         decimal=reader.text("decimal", default="", choices=("", *DECIMALS)),
-        missing=reader.texts("missing"),
+        missing=reader.codes("missing"),
         wide=reader.texts_by_name("wide"),
         visits=reader.numbers_by_name("visits"),
         date=reader.text("date", default=""),
         baseline=reader.text("baseline", default=""),
         date_format=reader.text("date_format", default=""),
+        time_zero=reader.number("time_zero", default=0.0),
         recode=tuple((head, sub.every_text()) for head, sub in reader.named_subtables("recode")),
     )
     for problem in check_reading(options, f"{reader.where}, key "):
@@ -132,6 +133,14 @@ def check_reading(options: ReadOptions, where: str) -> list[Problem]:
             )
     if options.visits and not options.wide:
         problems.append(Problem(what="visits without a wide pattern", where=f"{where}'visits'"))
+    if options.time_zero and options.date:
+        problems.append(
+            Problem(
+                what="time is computed from dates, so that no value of it counts as 0",
+                where=f"{where}'time_zero'",
+                fix="leave it out, or leave 'date' out",
+            )
+        )
     if options.baseline and not options.date:
         problems.append(
             Problem(what="a baseline without the date of the assessments", where=f"{where}'baseline'")

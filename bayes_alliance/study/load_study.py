@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import tomllib
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -35,6 +36,7 @@ from bayes_alliance.study.records import (
     TrajectoryFigure,
     Variable,
 )
+from bayes_alliance.study.spelling import spell_coefficients
 from bayes_alliance.study.table_reading import follow_heading, settle_decimal
 from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
 from bayes_alliance.study.validate import check_study
@@ -96,7 +98,9 @@ def load_study(study: str | Path) -> Study:
     facts_raw = _read_bytes(facts_path, problems) if facts_path.exists() else b""
     facts = read_facts(facts_raw, problems)
     digest = hashlib.sha256(b"\0".join([raw, cells_raw] + ([facts_raw] if facts_raw else []))).hexdigest()
-    built = build_study(TableReader(table, path.name, problems), cells, facts, path.parent, digest)
+    built = spell_coefficients(
+        build_study(TableReader(table, path.name, problems), cells, facts, path.parent, digest)
+    )
     problems += check_study(built, path.name)
     if problems:
         raise InputError(str(path), problems)
@@ -220,7 +224,7 @@ def _variable(name: str, reader: TableReader) -> Variable:
         reader.complain_of_name(name)
     variable = Variable(
         name=name,
-        column=reader.text("column", default=name),
+        column=unicodedata.normalize("NFC", reader.text("column", default=name)).strip(),
         label=reader.text("label", default=name),
         unit=reader.text("unit", default=""),
         level=reader.text("level", choices=get_args(Level)),  # type: ignore[arg-type]

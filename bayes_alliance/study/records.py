@@ -276,10 +276,9 @@ class ReadOptions:
     delimiter, decimal : str
         Separator and decimal mark of a CSV file.
     missing : tuple of str
-        Cells that stand for a missing value in every column, besides an empty one, NA, NaN and a point.
+        Codes for a missing value in all columns but those of patient, time and dates; ``COLUMN=CODE`` for one.
     wide : tuple of (str, str)
-        Header of a long file and the pattern of its headers in a wide one, with ``{visit}`` once, and
-        ``{item}`` in both where there are several: ``("wai{item}", "wai{visit}_{item}")``.
+        Header of a long file and the pattern of its headers in a wide one: ``("wai{item}", "wai{visit}_{item}")``.
     visits : tuple of (str, float)
         Visits as the headers spell them, and their times in the study's unit; empty where the spelling is
         the time.
@@ -287,7 +286,11 @@ class ReadOptions:
         Headers of the date of an assessment and of the date from which time counts; without the second,
         time counts from a patient's first date.
     date_format : str
-        In the directives of ``strptime``; empty to find it out.
+        Directives of ``strptime``, or ``excel``, ``stata``, ``sas``, ``r`` for serial days; empty to find out.
+    date_required : bool
+        Whether a file without the column of dates is refused.
+    time_zero : float
+        Value of the column of time that counts as 0.
     recode : tuple of (str, tuple of (str, str))
         For a header (of the long form), cells as found and what they are to be read as.
     """
@@ -302,6 +305,8 @@ class ReadOptions:
     date: str = ""
     baseline: str = ""
     date_format: str = ""
+    date_required: bool = False
+    time_zero: float = 0.0
     recode: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 

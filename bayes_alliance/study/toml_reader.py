@@ -116,6 +116,16 @@ class TableReader:
             self.complain("is empty", key, allowed="at least one string")
         return tuple(value)
 
+    def codes(self, key: str) -> tuple[str, ...]:
+        """Take a list of strings and finite numbers, which become text with a decimal point."""
+        value = self.take(key, (list,), "a list of codes", [], False)
+        if not all(
+            isinstance(item, str) or (_is_number(item) and math.isfinite(_as_float(item))) for item in value
+        ):
+            self.complain("wrong type", key, got=_short(value), allowed="a list of strings or numbers")
+            return ()
+        return tuple(item if isinstance(item, str) else f"{_as_float(item):.15g}" for item in value)
+
     def pair(self, key: str) -> tuple[float, float]:
         """Take ``[mean, sd]``, finite and with sd > 0."""
         value = self.take(key, (list,), "[mean, sd]", None, True)
@@ -161,14 +171,16 @@ class TableReader:
         ).every_text()
 
     def every_text(self) -> tuple[tuple[str, str], ...]:
-        """Take every key of this table as a string or a whole number, which becomes text."""
+        """Take every key of this table as a string or a number, which becomes text with a decimal point."""
         pairs = []
         for name, value in self.table.items():
             self.known.add(name)
-            if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            if isinstance(value, float) and math.isfinite(value):
+                pairs.append((name, repr(value)))
+            elif isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
                 pairs.append((name, _digits(value)))
             else:
-                self.complain("wrong type", name, got=_short(value), allowed="a string or a whole number")
+                self.complain("wrong type", name, got=_short(value), allowed="a string or a finite number")
         return tuple(pairs)
 
     def tables(self, key: str) -> list[TableReader]:

@@ -6,6 +6,7 @@ first problem.
 
 from __future__ import annotations
 
+import keyword
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -16,7 +17,25 @@ from bayes_alliance.study.records import Derived, Model, Study, TrajectoryFigure
 from bayes_alliance.study.validate_cells import _check_cells, _estimand_names, coefficient_fault
 from bayes_alliance.study.validate_priors import check_priors
 
-_RESERVED = ("sigma", "icc", "correlation")
+_VARIANCES = ("sigma", "icc", "correlation")
+# Names that the engines give to parts of a model, or that a language of formulas reads as something else.
+_ENGINE_NAMES = frozenset(
+    {
+        "Intercept",
+        "intercept",
+        "mu",
+        "obs",
+        "chain",
+        "draw",
+        "chol",
+        "chol_corr",
+        "chol_stds",
+        "inf",
+        "nan",
+        "NA",
+        "NaN",
+    }
+)
 # (number of variables in 'of', number of categories, whether 'value' is needed); None for any number.
 _RULES: Mapping[str, tuple[int | None, int | None, bool]] = {
     "below": (1, None, True),
@@ -76,7 +95,8 @@ def check_study(study: Study, file: str) -> list[Problem]:
         problems += _check_estimands(study, model, formulas[model.id], where)
     for model in study.models:
         problems += _check_place(study, model, f"{file}, [[models]] {model.id}")
-    problems += check_priors(study, formulas, file)
+    if not problems:  # what a prior means follows from names and formulas
+        problems += check_priors(study, formulas, file)
     for figure in study.figures:
         problems += _check_figure(study, figure, f"{file}, [[figures]] {figure.id}")
     problems += _check_facts(study, formulas, file)
@@ -122,15 +142,31 @@ def _check_head(study: Study, file: str) -> Iterator[Problem]:
             yield Problem(what=f"no [[{table}]]", where=file, allowed="at least one")
 
 
+def name_fault(name: str) -> str:
+    """Say why a variable cannot bear a name; empty where it can.
+
+    Examples
+    --------
+    >>> name_fault("None"), name_fault("arm")
+    ("the name is a word of Python's", '')
+    """
+    if name in _VARIANCES or name.startswith("sd_"):
+        return "the name is used for a variance quantity of every model"
+    if name in _ENGINE_NAMES or name.endswith("__"):
+        return "the name is used for a part of every model"
+    return "the name is a word of Python's" if keyword.iskeyword(name) else ""
+
+
 def _check_reserved(study: Study, file: str) -> Iterator[Problem]:
-    """Refuse names that reports use for variance quantities."""
+    """Refuse names that reports and engines use for something else."""
     for name in study.every_variable:
-        if name in _RESERVED or name.startswith("sd_"):
+        if fault := name_fault(name):
             yield Problem(
-                what="the name is used for a variance quantity of every model",
+                what=fault,
                 where=f"{file}, variable {name!r}",
-                allowed=f"any name but {', '.join(_RESERVED)} and those that begin with sd_",
-                fix="rename the variable; its column in the data may keep its header by 'column'",
+                allowed=f"any name but {', '.join(_VARIANCES)}, Intercept, mu, obs, words of Python such as None, and "
+                "those that begin with sd_",
+                fix=f"rename the variable, here and in formulas, and keep its header by column = {name!r}",
             )
 
 

@@ -102,9 +102,9 @@ def test_labels_of_spss_become_labels_and_categories(tmp_path: Path) -> None:
 def test_stated_roles_win_and_wrong_ones_are_answered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Options overrule the guesses; a column that is not there is answered with those that are."""
+    """Options overrule the guesses; waves 1 to 21 span 20; a column that is not there gets those that are."""
     study, _ = make(MEDICATION, tmp_path / "a", "--time", "wave", "--time-unit", "reports")
-    assert (study.time, study.time_unit, study.horizon) == ("wave", "reports", 21)
+    assert (study.time, study.time_unit, study.horizon) == ("wave", "reports", 20)
     assert main(["new-study", str(MEDICATION), "--out", str(tmp_path / "b"), "--outcome", "mood"]) == 2
     assert "no column 'mood'; allowed: id, treat, wave" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
@@ -150,7 +150,7 @@ def test_a_terminal_is_asked_and_enter_takes_the_guess(
         "column of the patient [id]: ",
         "column of the time [time]: ",
         "unit of time [units]: ",
-        "outcome (pos) [pos]: ",
+        "outcomes, apart by commas (pos) [pos]: ",
     ]
     assert load_study(tmp_path / "mine").time_unit == "days"
 

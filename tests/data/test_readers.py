@@ -270,8 +270,8 @@ def test_a_data_frame_saved_by_r_itself() -> None:
     """Leading zeros, labels of factors, dates, gaps and letters outside ASCII come back as R shows them."""
     table = read_table(Path(__file__).parents[1] / "reference" / "data" / "frame.rds", OPTIONS)
     assert table.frame.to_numpy().tolist() == [
-        ["007", "drug", "2020-01-31", "50", "5.25", "Ålesund", "1"],
+        ["007", "drug", "2020-01-31", "50", "5.25", "Ålesund", "TRUE"],
         ["007", "", "2020-07-31", "", "", "", ""],
-        ["08", "placebo", "", "65", "4", "Bodø", "0"],
+        ["08", "placebo", "", "65", "4", "Bodø", "FALSE"],
     ]
     assert table.notes == ("frame.rds: R data frame, 3 rows",)

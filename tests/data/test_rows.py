@@ -17,6 +17,7 @@ from bayes_alliance.data.rows import (
     freeze_rows,
     read_data,
 )
+from bayes_alliance.data.text_table import Findings
 from bayes_alliance.data.typed_columns import off_grid
 from bayes_alliance.errors import InputError, RowsDifferError
 from bayes_alliance.study.load_study import load_study
@@ -102,15 +103,27 @@ def test_all_problems_at_once_by_line_and_column(tmp_path: Path) -> None:
     assert not any(value in line for line in text for value in ("secret", "9.75", "50.5", "WAI-T", "33"))
 
 
-def test_long_lists_of_problems_are_cut_and_counted(tmp_path: Path) -> None:
-    """Of 60 bad cells 50 are listed and the other 10 counted."""
-    text = problems_of(tmp_path, tuple(f"{n},3,,x,,,," for n in range(60)))
-    assert len(text) == 51
-    assert text[-1].startswith("and 10 more")
+def test_one_cause_in_many_cells_is_said_once(tmp_path: Path) -> None:
+    """Three cells of a column are named one by one; of sixty, three lines and the count."""
+    few = problems_of(tmp_path, tuple(f"{n},3,,{'x' if n < 3 else 4},,,," for n in range(60)))
+    assert [line.split(", ")[1] for line in few] == ["line 2", "line 3", "line 4"]
+    (text,) = problems_of(tmp_path, tuple(f"{n},3,,x,,,," for n in range(60)))
+    assert text.startswith("d.csv, lines 2, 3, 4 and 57 more, column 'goals': not a number (60 of 60 cells)")
+
+
+def test_long_lists_of_problems_are_cut_and_counted() -> None:
+    """Of 60 problems with different causes 50 are listed and the other 10 counted."""
+    findings = Findings()
+    for line in range(60):
+        findings.add(f"problem {line}", where="d.csv", line=line)
+    with pytest.raises(InputError) as caught:
+        findings.raise_any("d.csv")
+    assert len(caught.value.problems) == 51
+    assert caught.value.problems[-1].what == "and 10 more"
 
 
 def test_required_columns(tmp_path: Path) -> None:
-    """Patient, time and required columns must be there; the headers found are not repeated."""
+    """Patient, time and required columns must be there; the headers found are listed."""
     variables = [replace(v, required=v.name == "gaf") for v in VARIABLES]
     path = write_csv(tmp_path / "d.csv", ("12345,3",) * 5, "who,when")
     with pytest.raises(InputError) as caught:
@@ -120,7 +133,7 @@ def test_required_columns(tmp_path: Path) -> None:
         "no column 'month'",
         "no column 'gaf'",
     ]
-    assert "who" not in str(caught.value)
+    assert {p.allowed for p in caught.value.problems} == {"one of the headers found: who, when"}
 
 
 def test_other_absent_columns_are_recorded(tmp_path: Path) -> None:
@@ -276,7 +289,8 @@ def test_a_given_end_value_is_checked_like_its_source(tmp_path: Path) -> None:
     """A file's own column for a variable of rule ``last`` has the limits of the variable it stands for."""
     assert any(d.name == "end_gaf" and d.rule == "last" for d in DERIVED)
     text = problems_of(tmp_path, tuple(f"{row},101" for row in ROWS), HEADER + ",end_gaf")
-    assert len(text) == len(ROWS) and "column 'end_gaf'" in text[0] and "up to 100" in text[0]
+    assert len(text) == 1 and "column 'end_gaf'" in text[0] and "up to 100" in text[0]
+    assert f"({len(ROWS)} of {len(ROWS)} cells)" in text[0]
 
 
 def test_a_point_among_decimal_commas_is_refused(tmp_path: Path) -> None:

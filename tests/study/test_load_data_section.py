@@ -79,7 +79,7 @@ def test_patterns_of_wide_headers(header: str, pattern: str, fault: str) -> None
         ({"baseline": "start"}, "a baseline without the date"),
         ({"patients": "absent.csv"}, "no such file"),
         ({"patients": "../d.csv"}, "the path leaves the study's folder"),
-        ({"recode": {"x": {"ja": 0.5}}}, "wrong type"),
+        ({"recode": {"x": {"ja": True}}}, "wrong type"),
         ({"wide": {"goals": 3}}, "{visit} once"),
     ],
 )

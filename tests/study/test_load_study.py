@@ -594,7 +594,7 @@ DEFECTS = [
     ('reference = "growth"', 'reference = "grow"', ["[[models]] effect, key 'reference'", "'grow'"]),
     ('comparison = "y"\nestimands', 'comparison = "z"\nestimands', ["key 'reference'", "other rows"]),
     ('comparison = "y"\nestimands', 'where = { site = 1 }\ncomparison = "y"\nestimands', ["key 'where'"]),
-    ('"months:treated" = 1', '"treated:months" = 1', ["[[estimands]] deviation", "not a term"]),
+    ('"months:treated" = 1', '"treated:weeks" = 1', ["[[estimands]] deviation", "not a term"]),
     ('"months:treated" = 1', '"months:site[north]" = 1', ["reference category", "months:site[north]"]),
     ('"months:treated" = 1', '"months:site[west]" = 1', ["category that the variable does not have"]),
     ('"months:treated" = 1', '"months:treated" = nan', ["weights.months:treated", "a finite number"]),

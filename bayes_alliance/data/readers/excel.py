@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bayes_alliance.data.cell_text import cell_text
+from bayes_alliance.data.readers.excel_sheet import SheetFacts, column_letters, read_sheet_facts
 from bayes_alliance.data.text_table import TextTable, table_from_cells
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions
@@ -15,13 +17,16 @@ from bayes_alliance.study.records import ReadOptions
 MAX_UNPACKED = 1_000_000_000
 MAX_COLUMNS = 5_000
 MAX_ROWS = 2_000_000
+MIN_ZEROS = 3
+# How files of Office begin that are encrypted or older than 2007.
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ONLY_ZEROS = re.compile(r"0{2,20}")
 # What a spreadsheet shows where a formula could not be computed.
 _ERRORS = frozenset({"#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"})
 
 
 def read_excel_table(path: Path, options: ReadOptions) -> TextTable:
-    """Read a sheet: the one asked for, else the only one with content, else the first.
+    """Read a sheet: the one asked for, else the first that is not hidden.
 
     Formulas give the values that the spreadsheet stored. A number that a format of zeros shows with leading
     zeros keeps them, as the identifier ``007`` does. Rows without any content are left out.
@@ -40,35 +45,108 @@ def read_excel_table(path: Path, options: ReadOptions) -> TextTable:
     Raises
     ------
     InputError
-        If it is no workbook, has no such sheet, or holds errors of formulas.
+        If it is no workbook, has no such sheet, or holds merged cells, or formulas that gave an error or nothing.
     """
     import openpyxl
 
     _check_unpacked(path)
     book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
     try:
-        names = list(book.sheetnames)
-        if options.sheet and options.sheet not in names:
-            problem = Problem(what="no such sheet", got=repr(options.sheet[:80]), allowed=", ".join(names))
+        sheets = {sheet.title: sheet for sheet in book.worksheets}
+        if options.sheet and options.sheet not in sheets:
+            problem = Problem(
+                what="no such sheet", got=repr(options.sheet[:80]), allowed=", ".join(sheets) or "none"
+            )
             raise InputError(path.name, [problem])
-        sheet = options.sheet or names[0]
-        rows = _rows(book[sheet], path.name)
+        if not sheets:
+            raise InputError(path.name, [Problem(what="the workbook has no sheet of cells", allowed="one")])
+        hidden = [name for name, sheet in sheets.items() if sheet.sheet_state != "visible"]
+        shown = [name for name in sheets if name not in hidden] or list(sheets)
+        sheet = options.sheet or shown[0]
+        rows = _rows(sheets[sheet], path.name)
+        member = str(sheets[sheet]._worksheet_path).lstrip("/")
     finally:
         book.close()
     start = next((i for i, (_, cells) in enumerate(rows) if any(cell.strip() for cell in cells)), None)
-    if start is None:
-        problem = Problem(what=f"sheet {sheet!r} is empty", allowed=f"one of {', '.join(names)}")
+    facts = read_sheet_facts(path, member)
+    if start is None and not facts.uncomputed:
+        problem = Problem(what=f"sheet {sheet!r} is empty", allowed=f"one of {', '.join(sheets)}")
         raise InputError(path.name, [problem])
+    header = [cell.strip() for cell in rows[start][1]] if start is not None else []
+    _check_facts(path.name, facts, header, rows[start][0] if start is not None else 0)
+    assert start is not None
     _check_errors(path.name, rows)
-    header = [cell.strip() for cell in rows[start][1]]
-    others = f" of {len(names)} ({', '.join(names)})" if len(names) > 1 else ""
-    return table_from_cells(
+    others = f" of {len(sheets)} ({', '.join(sheets)})" if len(sheets) > 1 else ""
+    if hidden:
+        others += f"; hidden: {', '.join(hidden)}"
+    table = table_from_cells(
         path.name,
         header,
         rows[start + 1 :],
         noun="row",
         notes=(f"{path.name}: Excel, sheet {sheet!r}{others}",),
     )
+    return replace(table, warnings=_warnings(path.name, sheet, hidden, facts, header))
+
+
+def _check_facts(name: str, facts: SheetFacts, header: list[str], top: int) -> None:
+    """Refuse formulas that were never computed and merged cells, each column once."""
+    problems = []
+    empty: dict[int, list[int]] = {}
+    for row, column in facts.uncomputed:
+        if row >= top:
+            empty.setdefault(column, []).append(row)
+    for column, rows in sorted(empty.items()):
+        shown = ", ".join(map(str, rows[:3])) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+        problems.append(
+            Problem(
+                what=f"{len(rows)} formula{'s have' if len(rows) > 1 else ' has'} no stored value",
+                where=f"{name}, row{'s' if len(rows) > 1 else ''} {shown}, column {_called(header, column)!r}",
+                allowed="formulas that a spreadsheet has computed, or plain values",
+                fix="open the workbook in Excel or LibreOffice, save it, and read it again",
+            )
+        )
+    merged: dict[int, list[str]] = {}
+    for first, left, last, right in facts.merged:
+        if last > top and (last > first or right > left):
+            area = f"{column_letters(left)}{first}:{column_letters(right)}{last}"
+            merged.setdefault(left, []).append(area)
+    for column, areas in sorted(merged.items()):
+        shown = ", ".join(areas[:3]) + (f" and {len(areas) - 3} more" if len(areas) > 3 else "")
+        problems.append(
+            Problem(
+                what=f"merged cells ({shown}), of which only the first holds a value",
+                where=f"{name}, column {_called(header, column)!r}",
+                allowed="one cell a row and column",
+                fix="unmerge them in the spreadsheet and write the value into every row (fill down)",
+            )
+        )
+    if problems:
+        raise InputError(name, problems[:50])
+
+
+def _warnings(
+    name: str, sheet: str, hidden: list[str], facts: SheetFacts, header: list[str]
+) -> tuple[Problem, ...]:
+    """Warn of a hidden sheet that is read, and of columns whose formulas all give 0."""
+    found = []
+    if sheet in hidden:
+        found.append(Problem(what=f"sheet {sheet!r} is hidden, and it is what was read", where=name))
+    for column, count in sorted(facts.formulas.items()):
+        if count >= MIN_ZEROS and facts.zeros.get(column, 0) == count:
+            found.append(
+                Problem(
+                    what=f"all {count} formulas have the stored value 0: were they ever computed?",
+                    where=f"{name}, column {_called(header, column)!r}",
+                    fix="open the workbook in Excel or LibreOffice, save it, and read it again",
+                )
+            )
+    return tuple(found)
+
+
+def _called(header: list[str], column: int) -> str:
+    """Return the header of a column, or its letters where it has none."""
+    return header[column - 1] if column <= len(header) and header[column - 1] else column_letters(column)
 
 
 def _check_unpacked(path: Path) -> None:
@@ -77,8 +155,12 @@ def _check_unpacked(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             size = sum(item.file_size for item in archive.infolist())
     except zipfile.BadZipFile as error:
+        locked = path.open("rb").read(8) == _COMPOUND
         problem = Problem(
-            what="not an Excel workbook", allowed=".xlsx", fix="open it in Excel and save it as .xlsx"
+            what="not an Excel workbook"
+            + (" (protected by a password, or of the old kind .xls)" if locked else ""),
+            allowed=".xlsx without a password",
+            fix="open it in Excel and save it as .xlsx, without a password",
         )
         raise InputError(path.name, [problem]) from error
     if size > MAX_UNPACKED:

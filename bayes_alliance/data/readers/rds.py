@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import gzip
 import warnings
+from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from bayes_alliance.data.cell_text import cell_text
 from bayes_alliance.data.text_table import MAX_BYTES, TextTable, table_from_frame
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions
@@ -20,7 +24,7 @@ _GZIP = b"\x1f\x8b"
 
 
 def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
-    """Read one data frame; factors give their labels.
+    """Read one data frame; factors give their labels, labelled columns their codes with the labels beside them.
 
     Parameters
     ----------
@@ -41,13 +45,26 @@ def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
     import pandas as pd
     import rdata
 
-    classes = {**rdata.conversion.DEFAULT_CLASS_MAP, "Date": _dates, "POSIXct": _moments}
+    columns = _Columns()
+    classes = {
+        **rdata.conversion.DEFAULT_CLASS_MAP,
+        **dict.fromkeys(("haven_labelled_spss", "haven_labelled", "labelled", "labelled_spss"), columns.keep),
+        **dict.fromkeys(("vctrs_vctr", "difftime", "integer64", "noquote", "AsIs"), columns.keep),
+        **dict.fromkeys(
+            ("grouped_df", "spec_tbl_df", "data.table", "tbl_df", "tbl", "data.frame"), columns.frame
+        ),
+        "Date": _dates,
+        "POSIXct": _moments,
+        "integer64": _long_integers,
+    }
     raw = _unpack(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         parsed = rdata.parser.parse_data(raw, extension=".rds")
         found: Any = rdata.conversion.convert(
-            parsed, constructor_dict=classes, default_encoding=options.encoding or "utf-8"
+            parsed,
+            constructor_dict={**classes, "data.frame": columns.frame},
+            default_encoding=options.encoding or "utf-8",
         )
     if not isinstance(found, pd.DataFrame):
         problem = Problem(
@@ -55,8 +72,99 @@ def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
         )
         raise InputError(path.name, [problem])
     unknown = [f"{path.name}: {str(item.message).splitlines()[0][:120]}" for item in caught]
-    notes = (f"{path.name}: R data frame", *dict.fromkeys(unknown))
-    return table_from_frame(path.name, found, notes=notes)
+    declared = (
+        [f"{path.name}: declared missing in the file: {'; '.join(columns.declared)}"]
+        if columns.declared
+        else []
+    )
+    notes = (f"{path.name}: R data frame", *declared, *dict.fromkeys(unknown))
+    return table_from_frame(
+        path.name, found, notes=notes, column_labels=columns.labels, value_labels=columns.value_labels
+    )
+
+
+class _Columns:
+    """Keeps what R knows of its columns besides their values: labels, and codes declared missing (package haven)."""
+
+    def __init__(self) -> None:
+        self.attributes: dict[int, Mapping[str, Any]] = {}
+        self.kept: list[Any] = []
+        self.labels: dict[str, str] = {}
+        self.value_labels: dict[str, dict[str, str]] = {}
+        self.declared: list[str] = []
+
+    def keep(self, values: Any, attributes: Mapping[str, Any]) -> Any:
+        """Remember the attributes of a column under the values, which stay as they are."""
+        self.attributes[id(values)] = attributes
+        self.kept.append(values)  # so that no other object gets the same id
+        return values
+
+    def frame(self, values: Any, attributes: Mapping[str, Any]) -> Any:
+        """Build the data frame, with declared codes missing."""
+        import pandas as pd
+        import rdata
+
+        if isinstance(values, Mapping):
+            values = {name: self._column(str(name), column) for name, column in values.items()}
+        frame = rdata.conversion.DEFAULT_CLASS_MAP["data.frame"](values, attributes)
+        return frame if isinstance(frame, pd.DataFrame) else NotImplemented
+
+    def _column(self, name: str, values: Any) -> Any:
+        attributes = self.attributes.get(id(values), {})
+        if label := _texts(attributes.get("label")):
+            self.labels[name] = label[0]
+        labels = attributes.get("labels")
+        codes = getattr(labels, "values", labels)
+        names = _names_of(labels)
+        if names and codes is not None:
+            pairs = zip(
+                (cell_text(code) for code in np.ma.filled(np.ma.asarray(codes), np.nan).tolist()),
+                names,
+                strict=True,
+            )
+            self.value_labels[name] = {code: text for code, text in pairs if code}
+        return self._without_missing(name, values, attributes)
+
+    def _without_missing(self, name: str, values: Any, attributes: Mapping[str, Any]) -> Any:
+        """Blank the codes and the range of codes that the column declares as missing."""
+        single, ends = attributes.get("na_values"), attributes.get("na_range")
+        if single is None and ends is None:
+            return values
+        cells = np.ma.asarray(values)
+        gone = np.zeros(len(cells), dtype=bool)
+        said = []
+        if single is not None:
+            listed = np.ma.asarray(single).tolist()
+            gone |= np.isin(np.ma.getdata(cells), listed)
+            said += [cell_text(code) for code in listed]
+        if ends is not None:
+            low, high = np.ma.asarray(ends).tolist()
+            gone |= np.array([low <= cell <= high for cell in np.ma.getdata(cells).tolist()])
+            said.append(f"{cell_text(float(low))} to {cell_text(float(high))}")
+        self.declared.append(f"{name} {', '.join(said)}")
+        if np.ma.getdata(cells).dtype.kind in "iuf":
+            filled = np.ma.filled(cells.astype(float), np.nan)
+            filled[gone] = np.nan
+            return filled
+        return np.array(
+            [None if bad else cell for cell, bad in zip(cells.tolist(), gone, strict=True)], dtype=object
+        )
+
+
+def _names_of(labels: Any) -> list[str]:
+    """Give the names of a named vector of R, as rdata converts it: a dictionary, a labelled array or a Series."""
+    for attribute in ("index", "keys"):
+        names = getattr(labels, attribute, None)
+        if names is not None:
+            return [str(name) for name in (names() if callable(names) else names)]
+    coords = getattr(labels, "coords", None)
+    if coords:
+        return [str(name) for name in next(iter(coords.values())).values]
+    return []
+
+
+def _texts(value: Any) -> list[str]:
+    return [] if value is None else [str(item).strip() for item in np.ravel(value) if str(item).strip()]
 
 
 def _dates(values: Any, attributes: Any) -> Any:
@@ -64,9 +172,31 @@ def _dates(values: Any, attributes: Any) -> Any:
     return _since_1970(values, 86400.0)
 
 
+def _long_integers(values: Any, attributes: Any) -> Any:
+    """Turn the integers of package bit64, which are stored in the bits of doubles, into numbers."""
+    bits = np.ma.getdata(np.ma.asarray(values, dtype=float)).view("int64")
+    return np.array(
+        [None if bit == np.iinfo("int64").min else int(bit) for bit in bits.tolist()], dtype=object
+    )
+
+
 def _moments(values: Any, attributes: Any) -> Any:
-    """Turn R's seconds since 1970 (UTC) into moments."""
-    return _since_1970(values, 1.0)
+    """Turn R's seconds since 1970 (UTC) into moments, as the clock of the stated time zone shows them."""
+    moments = _since_1970(values, 1.0)
+    zone = next(iter(_texts(attributes.get("tzone") if attributes else None)), "")
+    if zone in ("", "UTC", "GMT"):
+        return moments
+    try:
+        place = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return moments
+    shown = [
+        None
+        if np.isnat(moment)
+        else moment.astype("datetime64[us]").item().replace(tzinfo=UTC).astimezone(place)
+        for moment in moments
+    ]
+    return np.array(shown, dtype=object)
 
 
 def _since_1970(values: Any, seconds: float) -> Any:

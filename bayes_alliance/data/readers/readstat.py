@@ -19,6 +19,7 @@ from bayes_alliance.data.cell_text import cell_text
 
 KINDS = ("sav", "dta")
 MEMORY = 16 * 2**30
+_PERIOD = re.compile(r"%-?t([mwqhy])", re.ASCII)
 _ZERO_PADDED = re.compile(r"N(\d{1,2})(\.0)?")
 
 
@@ -61,10 +62,33 @@ def parse_file(kind: str, path: Path, encoding: str = "") -> dict[str, Any]:
 
 
 def _cells(cells: Any, shown: str) -> list[str]:
-    """Give a column as text; numbers of SPSS's format N with the leading zeros that it shows."""
+    """Give a column as text; numbers of SPSS's format N with the leading zeros that it shows.
+
+    Stata's months, weeks, quarters, half-years and years since 1960 are written as Stata shows them (``2020m3``).
+    """
     texts = [cell_text(cell) for cell in cells]
+    if period := _PERIOD.match(shown):
+        return [_period(text, period[1]) for text in texts]
     match = _ZERO_PADDED.fullmatch(shown)
     return [text.zfill(int(match[1])) if text else "" for text in texts] if match else texts
+
+
+def _period(text: str, kind: str) -> str:
+    """Write a count of periods since 1960 as Stata shows it.
+
+    Examples
+    --------
+    >>> _period("722", "m"), _period("-1", "q")
+    ('2020m3', '1959q4')
+    """
+    try:
+        count = int(text)
+    except ValueError:
+        return text
+    if kind == "y":
+        return text
+    length = {"m": 12, "w": 52, "q": 4, "h": 2}[kind]
+    return f"{1960 + count // length}{kind}{count % length + 1}"
 
 
 def _declared(ranges: Mapping[str, list[dict[str, Any]]]) -> list[str]:

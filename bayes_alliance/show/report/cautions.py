@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bayes_alliance.assess.checks import Check
+from bayes_alliance.run.remarks import model_remarks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.report.record import Caution, Level
@@ -16,6 +17,7 @@ def list_cautions(results: StudyResults) -> tuple[Caution, ...]:
     found = [
         *(caution for check in results.checks for caution in _from_check(check)),
         *_skipped(results),
+        *_fit_remarks(results),
         *_comparisons(results),
         *_bayes_factors(results),
         *_notes(results),
@@ -43,6 +45,16 @@ def _skipped(results: StudyResults) -> list[Caution]:
             advice=item.reason,
         )
         for item in results.skipped
+    ]
+
+
+def _fit_remarks(results: StudyResults) -> list[Caution]:
+    """Name fits that another engine made and categories that no row has; checks say the rest of the remarks."""
+    return [
+        Caution(level="remark", where=run.model.id, what=remark, advice="")
+        for run in results.runs
+        for remark in model_remarks(run)
+        if remark.startswith(("handed over", "left out: no row has"))
     ]
 
 
