@@ -15,6 +15,7 @@ Imports nothing of this package.
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -132,6 +133,30 @@ class FitError(AllianceError):
 
 class MissingPackageError(AllianceError):
     """An optional package is needed; the message names the command that installs it."""
+
+
+def require_package(name: str, *, extra: str, purpose: str) -> None:
+    """Refuse to go on without an optional package, with the command that installs it.
+
+    Parameters
+    ----------
+    name : str
+        Of the module to import.
+    extra : str
+        Of this package's extras that brings it.
+    purpose : str
+        What needs it, as the subject of a sentence.
+
+    Raises
+    ------
+    MissingPackageError
+        If it is not installed.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise MissingPackageError(
+            f"{purpose} needs the package {name}, which is not installed; to do: "
+            f"pip install 'bayes-alliance[{extra}]'"
+        )
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from bayes_alliance.errors import AllianceError, InputError, MissingPackageError, Problem
+from bayes_alliance.errors import AllianceError, InputError, Problem, require_package
 from bayes_alliance.runtime.task_store import Function, Task, Workers, _Outcome
 
 MAX_LOSSES = 3
@@ -156,14 +156,11 @@ def _begin_worker() -> None:
 
 def _with_dask(function: Function, tasks: Sequence[Task], workers: Workers) -> _Outcomes:
     """Run tasks on a Dask cluster, which itself redoes those of lost workers, ``MAX_LOSSES`` times at most."""
-    try:
-        import dask
-        import distributed
-    except ImportError as error:
-        raise MissingPackageError(
-            "a scheduler needs Dask, which is not installed; to do: pip install 'bayes-alliance[dask]', or leave "
-            "--scheduler out and use processes with --jobs"
-        ) from error
+    for name in ("dask", "distributed"):
+        require_package(name, extra="dask", purpose="--scheduler")
+    import dask
+    import distributed
+
     if not tasks:
         return
     settings = {

@@ -6,18 +6,14 @@ import csv
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib import _text_helpers
-from matplotlib.backends import _backend_pdf_ps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
 from scipy import stats
 
@@ -29,7 +25,7 @@ from bayes_alliance.published.cell_posterior import cell_posteriors
 from bayes_alliance.run.results import EnsembleFacts, Spread, StudyResults
 from bayes_alliance.runtime.pool import Pool
 from bayes_alliance.show.numbers import format_number
-from bayes_alliance.show.plots import pdf_fonts, style
+from bayes_alliance.show.plots import style
 from bayes_alliance.show.plots.bayes_factors import tabulate_bayes_factors
 from bayes_alliance.show.plots.chains import plot_chains, rank_shares, tabulate_chains
 from bayes_alliance.show.plots.cohorts import (
@@ -324,28 +320,6 @@ def test_the_last_bits_of_a_layout_do_not_matter(tmp_path: Path) -> None:
         )
         written.append(paths[0].read_bytes())
     assert written[0] == written[1] != written[2]
-
-
-def _glyphs(font: Any, index: int) -> Any:
-    return font["glyf"][font.getGlyphOrder()[index]], font["hmtx"][font.getGlyphOrder()[index]]
-
-
-@pytest.mark.parametrize("text", ["Tasks − ≥ 0.5 of §, ρ = σ²", "fi ffl", "with Ж, which takes the long way"])
-def test_fonts_in_pdf_files_hold_the_glyphs_that_matplotlib_would_embed(text: str) -> None:
-    """The same outlines and widths, each at the place that the record says; and no others but what they need."""
-    path = findfont(FontProperties(family="DejaVu Sans"))
-    layout = _text_helpers.layout(text, get_font(path))
-    glyphs = {item.glyph_index for item in layout}
-    with _backend_pdf_ps.get_glyphs_subset(path, glyphs) as whole:
-        expected = {glyph: _glyphs(whole.font, whole.glyph_index_map[glyph]) for glyph in glyphs}
-        size = len(whole.font.getGlyphOrder())
-        with pdf_fonts.quick_fonts(), _backend_pdf_ps.get_glyphs_subset(path, glyphs) as quick:
-            assert len(quick.font.getGlyphOrder()) <= size
-            for glyph in glyphs:
-                outline, width = _glyphs(quick.font, quick.glyph_index_map[glyph])
-                assert width == expected[glyph][1]
-                assert outline == expected[glyph][0]
-    assert _backend_pdf_ps.get_glyphs_subset is pdf_fonts._cut
 
 
 def test_labels_and_titles_stand_where_matplotlib_puts_them(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from bayes_alliance.data.readers.rds import read_rds_table
 from bayes_alliance.data.readers.spss import read_spss_table
 from bayes_alliance.data.readers.stata import read_stata_table
 from bayes_alliance.data.text_table import TextTable, check_size
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.errors import AllianceError, InputError, Problem, require_package
 from bayes_alliance.study.records import ReadOptions
 
 Reader = Callable[[Path, ReadOptions], TextTable]
@@ -31,8 +31,10 @@ READERS: dict[str, Reader] = {
     ".parquet": read_parquet_table,
     ".rds": read_rds_table,
 }
+# Libraries that come with the extra ``readers``.
+_LIBRARIES = {".sav": "pyreadstat", ".zsav": "pyreadstat", ".dta": "pyreadstat", ".rds": "rdata"}
 # What the libraries of binary formats raise on a damaged file is not bounded, but these are no bug of a file's.
-_NOT_THE_FILE = (InputError, ImportError)
+_NOT_THE_FILE = (AllianceError, ImportError)
 
 
 def read_table(path: Path, options: ReadOptions) -> TextTable:
@@ -53,6 +55,8 @@ def read_table(path: Path, options: ReadOptions) -> TextTable:
     ------
     InputError
         If it cannot be read as a table.
+    MissingPackageError
+        If an optional library is needed for this kind of file.
     """
     suffix = path.suffix.lower()
     try:
@@ -63,6 +67,8 @@ def read_table(path: Path, options: ReadOptions) -> TextTable:
         if reader is None:
             raise InputError(path.name, [_unknown_kind(suffix)])
         check_size(path.name, size)
+        if suffix in _LIBRARIES:
+            require_package(_LIBRARIES[suffix], extra="readers", purpose=f"reading {suffix} files")
         return reader(path, options)
     except OSError as error:
         problem = Problem(what=f"cannot be read ({error.strerror or 'damaged'})", fix="check the path")

@@ -14,7 +14,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bayes_alliance.runtime.files import write_whole, write_whole_bytes
-from bayes_alliance.show.plots.pdf_fonts import quick_fonts
 from bayes_alliance.show.plots.style import _SAID, _STYLE, KINDS, PNG_DPI, PlotRow, fit_style, use_style
 from bayes_alliance.show.tables.text import format_csv_rows
 
@@ -69,7 +68,7 @@ def save_figure(
             continue
         path = path_stem.with_name(f"{path_stem.name}.{ending}")
         # By way of memory: on a full disk matplotlib's writer of PDF files falls over its own traces.
-        with use_style(), quick_fonts():
+        with use_style():
             write_whole_bytes(path, _draw(figure, ending, facts))
         written.append(path)
     table = path_stem.with_name(f"{path_stem.name}.csv")
