@@ -20,7 +20,7 @@ from bayes_alliance.claims.patient_claims import CannotTell, draw_printed_patien
 from bayes_alliance.claims.results import ClaimResult, PartResult, Trace, combine
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.priors import combination_prior
-from bayes_alliance.published.cell_posterior import NormalMixture, update
+from bayes_alliance.published.cell_posterior import NormalMixture, log_normal, pair_weights, update
 from bayes_alliance.published.interaction import Contrast, subgroup_contrasts
 from bayes_alliance.published.printed_effects import BORROWED_FACTOR, PrintedEffect, printed_effects
 from bayes_alliance.runtime.seeds import derive_seed
@@ -144,7 +144,7 @@ class PrintedEvaluator:
         mean, sd = effect.prior(self.study, self.prior)
         prior = NormalMixture(weight=np.ones(1), mean=np.array([mean]), sd=np.array([sd]))
         parts = update(prior, region.estimate, region.se)
-        chosen = rng.choice(len(region.weight), size=DRAWS, p=region.weight)
+        chosen = rng.choice(len(region.weight), size=DRAWS, p=pair_weights(region, parts))
         spread = np.broadcast_to(parts.sd, parts.mean.shape)
         drawn: Array = parts.mean[chosen, 0] + spread[chosen, 0] * rng.standard_normal(DRAWS)
         return drawn
@@ -165,6 +165,10 @@ class PrintedEvaluator:
         sign = _orientation(contrast)
         formula = parse_formula(contrast.model.formula)
         mean, sd = combination_prior(self.study, formula, self.prior, dict(contrast.estimand.weights))
+        # Each pair of cells weighs as much as the prior expects it.
+        expected = np.exp(log_normal(sign * difference - mean, error**2 + sd**2))
+        kept = rng.choice(DRAWS, size=DRAWS, p=expected / expected.sum())
+        difference, error = difference[kept], error[kept]
         precision = 1.0 / error**2 + 1.0 / sd**2
         centre = (sign * difference / error**2 + mean / sd**2) / precision
         drawn: Array = centre + rng.standard_normal(DRAWS) / np.sqrt(precision)

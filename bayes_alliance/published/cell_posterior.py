@@ -1,12 +1,14 @@
 r"""The posterior of an effect from its printed cell alone.
 
 Given the pair :math:`(b, s)` that stood before rounding, the likelihood of the effect is Normal and every
-prior here is a mixture of Normals, so the posterior is one too, in closed form. The pair is not known: by
-convention it is uniform over its region, and the posterior is the mixture over that; the range over the
-region, and over what else is not printed (:mod:`bayes_alliance.published.unprinted`), stands beside every
-number as its band and depends on no convention. Bayes factors compare the probability of the
-whole region under either hypothesis, :math:`\iint N(b; m, s^2+\tau^2) / \iint N(b; 0, s^2)`. All integrals
-are Gauss-Legendre quadrature; nothing is drawn at random. The robust prior mixes the study's priors in equal
+prior here is a mixture of Normals, so the posterior is one too, in closed form. The pair is not known, only
+that it lies in its region: with standard errors equally likely a priori, the posterior is the mixture over all
+pairs, each weighing as much as the prior expects it, :math:`N(b; m, s^2 + \tau^2)`
+(:func:`pair_weights`). The same weights make the Bayes factor, the probability of the whole region under either
+hypothesis, :math:`\iint N(b; m, s^2+\tau^2) / \iint N(b; 0, s^2)`, and what uses no prior, such as reverse-Bayes,
+weighs all pairs alike, as a flat prior does. The range over the region, and over what else is not printed
+(:mod:`bayes_alliance.published.unprinted`), stands beside every number as its band and depends on no weights. All
+integrals are Gauss-Legendre quadrature; nothing is drawn at random. The robust prior mixes the study's priors in equal
 parts (in the manner of Schmidli et al. 2014, doi:10.1111/biom.12242), and the data weigh the parts.
 """
 
@@ -91,8 +93,8 @@ class CellPosterior:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """Posterior mixtures at many pairs: weight, mean and sd of shape (pairs, parts)."""
+class PosteriorParts:
+    """Posterior mixtures at many pairs: weight, mean and sd of shape (pairs, parts), evidence and null of (pairs,)."""
 
     weight: Array
     mean: Array
@@ -192,11 +194,11 @@ def posterior_of(
     mixed = _mix(inside, region)
     sign = _direction(effect, mixed)
 
-    def banded(of: Callable[[_Parts], Array], over: _Parts = every) -> Banded:
+    def banded(of: Callable[[PosteriorParts], Array], over: PosteriorParts = every) -> Banded:
         values = of(over)
         return Banded(value=float(of(mixed)[0]), low=float(values.min()), high=float(values.max()))
 
-    def beyond(parts: _Parts, limit: float) -> Array:
+    def beyond(parts: PosteriorParts, limit: float) -> Array:
         return 1.0 - parts.below(limit) if sign > 0 else parts.below(-limit)
 
     factors = every.evidence - every.null
@@ -218,29 +220,30 @@ def posterior_of(
     )
 
 
-def update(prior: NormalMixture, estimate: Array, se: Array) -> _Parts:
+def update(prior: NormalMixture, estimate: Array, se: Array) -> PosteriorParts:
     """Update a mixture of Normals by Normal likelihoods, pair by pair."""
     b, s2 = estimate[:, None], se[:, None] ** 2
     t2 = prior.sd**2
-    log_part = np.log(prior.weight) + _log_normal(b - prior.mean, s2 + t2)
+    log_part = np.log(prior.weight) + log_normal(b - prior.mean, s2 + t2)
     evidence = special.logsumexp(log_part, axis=1)
     precision = 1.0 / s2 + 1.0 / t2
-    return _Parts(
+    return PosteriorParts(
         weight=np.exp(log_part - evidence[:, None]),
         mean=(b / s2 + prior.mean / t2) / precision,
         sd=np.sqrt(1.0 / precision),
         evidence=evidence,
-        null=_log_normal(estimate, se**2),
+        null=log_normal(estimate, se**2),
     )
 
 
-def _log_normal(residual: Array, variance: Array) -> Array:
+def log_normal(residual: Array, variance: Array) -> Array:
+    """Give the log density of a Normal about zero."""
     result: Array = -0.5 * (np.log(2.0 * np.pi * variance) + residual**2 / variance)
     return result
 
 
-def _join(first: _Parts, second: _Parts) -> _Parts:
-    return _Parts(
+def _join(first: PosteriorParts, second: PosteriorParts) -> PosteriorParts:
+    return PosteriorParts(
         weight=np.concatenate([first.weight, second.weight]),
         mean=np.concatenate([first.mean, second.mean]),
         sd=np.concatenate([first.sd, second.sd]),
@@ -249,10 +252,16 @@ def _join(first: _Parts, second: _Parts) -> _Parts:
     )
 
 
-def _mix(parts: _Parts, region: Region) -> _Parts:
+def pair_weights(region: Region, parts: PosteriorParts) -> Array:
+    """Give the weight of every pair of a region: as much as the prior expects it; they sum to one."""
+    found: Array = region.weight * np.exp(parts.evidence - parts.evidence.max())
+    return found / found.sum()
+
+
+def _mix(parts: PosteriorParts, region: Region) -> PosteriorParts:
     """Lay the mixtures of all nodes together as one mixture."""
-    return _Parts(
-        weight=(region.weight[:, None] * parts.weight).reshape(1, -1),
+    return PosteriorParts(
+        weight=(pair_weights(region, parts)[:, None] * parts.weight).reshape(1, -1),
         mean=parts.mean.reshape(1, -1),
         sd=np.broadcast_to(parts.sd, parts.weight.shape).reshape(1, -1),
         evidence=parts.evidence[:1],
@@ -260,18 +269,18 @@ def _mix(parts: _Parts, region: Region) -> _Parts:
     )
 
 
-def _mean(parts: _Parts) -> Array:
+def _mean(parts: PosteriorParts) -> Array:
     result: Array = (parts.weight * parts.mean).sum(axis=1)
     return result
 
 
-def _sd(parts: _Parts) -> Array:
+def _sd(parts: PosteriorParts) -> Array:
     centred = parts.mean - _mean(parts)[:, None]
     result: Array = np.sqrt((parts.weight * (parts.sd**2 + centred**2)).sum(axis=1))
     return result
 
 
-def _quantile(parts: _Parts, share: float) -> Array:
+def _quantile(parts: PosteriorParts, share: float) -> Array:
     """Quantile of each mixture, by bisection between those of its outermost parts."""
     z = float(special.ndtri(share))
     ends = parts.mean + z * parts.sd
@@ -288,14 +297,14 @@ def _quantile(parts: _Parts, share: float) -> Array:
     return result
 
 
-def _direction(effect: PrintedEffect, mixed: _Parts) -> int:
+def _direction(effect: PrintedEffect, mixed: PosteriorParts) -> int:
     value = effect.parsed.value
     if value is not None and value.value != 0:
         return 1 if value.value > 0 else -1
     return -1 if float(mixed.below(0.0)[0]) >= 0.5 - 1e-9 else 1
 
 
-def _log_bayes_factor(parts: _Parts, region: Region) -> float:
+def _log_bayes_factor(parts: PosteriorParts, region: Region) -> float:
     log_weight = np.log(region.weight)
     against = special.logsumexp(log_weight + parts.null)
     return float(special.logsumexp(log_weight + parts.evidence) - against)

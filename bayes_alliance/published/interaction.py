@@ -18,7 +18,7 @@ from scipy import special
 
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.priors import combination_prior
-from bayes_alliance.published.cell_posterior import Banded
+from bayes_alliance.published.cell_posterior import Banded, log_normal
 from bayes_alliance.published.patient_counts import precision
 from bayes_alliance.published.printed_effects import BORROWED_FACTOR, PrintedEffect, printed_effects
 from bayes_alliance.published.reverse_bayes import Z95
@@ -134,12 +134,18 @@ def _contrast(
         mean, sd = combination_prior(
             study, parse_formula(first.model.formula), prior.name, dict(estimand.weights)
         )
+        # Each pair of cells weighs as much as the prior expects it.
+        expected = weight * np.exp(log_normal(inside[0] - sign * mean, inside[1] ** 2 + sd**2))
         same = _same_sign(first, inside[0], inside[1], sign * mean, sd)
         everywhere = _same_sign(first, estimates, ses, sign * mean, sd)
         priors.append(
             (
                 prior.name,
-                Banded(value=float(weight @ same), low=float(everywhere.min()), high=float(everywhere.max())),
+                Banded(
+                    value=float(expected @ same / expected.sum()),
+                    low=float(everywhere.min()),
+                    high=float(everywhere.max()),
+                ),
             )
         )
     return Contrast(

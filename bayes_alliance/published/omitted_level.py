@@ -28,7 +28,7 @@ import numpy as np
 from scipy import optimize, special
 
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.published.cell_posterior import NormalMixture, update
+from bayes_alliance.published.cell_posterior import NormalMixture, pair_weights, update
 from bayes_alliance.published.rounding_region import Region
 from bayes_alliance.published.stars import TBounds
 
@@ -104,8 +104,7 @@ def inflate(region: Region, factor: float) -> Region:
 def direction_probability(region: Region, prior: NormalMixture, sign: int) -> float:
     """Posterior probability of a sign, over the region: each pair weighs as much as the prior expects it."""
     parts = update(prior, region.estimate, region.se)
-    weight = region.weight * np.exp(parts.evidence - parts.evidence.max())
-    below = float(weight @ parts.below(0.0)) / float(weight.sum())
+    below = float(pair_weights(region, parts) @ parts.below(0.0))
     return 1.0 - below if sign > 0 else below
 
 

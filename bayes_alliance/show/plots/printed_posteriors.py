@@ -9,7 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.published.cell_posterior import CellPosterior, NormalMixture, prior_mixtures, update
+from bayes_alliance.published.cell_posterior import (
+    CellPosterior,
+    NormalMixture,
+    pair_weights,
+    prior_mixtures,
+    update,
+)
 from bayes_alliance.published.printed_effects import PrintedEffect
 from bayes_alliance.published.reverse_bayes import Z95
 from bayes_alliance.run.printed_side import PrintedClaim
@@ -67,10 +73,11 @@ def density_rows(study: Study, effect: PrintedEffect, prior: str) -> list[PlotRo
     sign = 1.0 if effect.unit > 0 else -1.0
     reach = 1.15 * float(np.max(np.abs(effect.region.rim_estimate) + 3.0 * effect.region.rim_se))
     at = np.linspace(-reach, reach, _POINTS)
+    parts = update(mixture, effect.region.estimate, effect.region.se)
     inside = _densities(mixture, effect.region.estimate, effect.region.se, at)
     rim = _densities(mixture, effect.region.rim_estimate, effect.region.rim_se, at)
     before = (mixture.weight * _normal(at[:, None], mixture.mean, mixture.sd)).sum(axis=1)
-    mixed = effect.region.weight @ inside
+    mixed = pair_weights(effect.region, parts) @ inside
     return [
         {
             "cell": effect.name,
@@ -120,7 +127,7 @@ def plot_prior_to_posterior(
     rows = [density_rows(study, effect, prior) for effect in effects]
     height = -(-len(effects) // _COLUMNS)
     note = (
-        f"Dashed: {prior} prior. Line: posterior, uniform over the rounding region by convention. Shaded: range over "
+        f"Dashed: {prior} prior. Line: posterior over the rounding region. Shaded: range over "
         f"that region; the table's bands allow for more than rounding. {provenance(study)}"
     )
     with use_style():
