@@ -43,6 +43,13 @@ def add_commands(commands: Any) -> None:
     )
     _add_common(printed)
     add_prior(printed, default=ALL)
+    printed.add_argument(
+        "--clusters",
+        type=float,
+        default=0.0,
+        metavar="K",
+        help="therapists or groups that the models leave out (default: those of the study file)",
+    )
     add_figure_style(printed)
     printed.set_defaults(run=_printed)
 
@@ -97,7 +104,9 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _printed(options: argparse.Namespace) -> int:
+    from bayes_alliance.published.left_out import left_out
     from bayes_alliance.run.printed_side import posterior_from_print, printed_priors
+    from bayes_alliance.show.tables.left_out import tabulate_left_out
     from bayes_alliance.show.tables.printed_posteriors import (
         tabulate_contrasts,
         tabulate_posteriors,
@@ -114,6 +123,11 @@ def _printed(options: argparse.Namespace) -> int:
         tabulate_slopes(study, printed.posteriors),
         tabulate_reverse_bayes(study, printed.claims),
         tabulate_contrasts(study, printed.contrasts),
+        *(
+            tabulate_left_out(study, left_out(study, options.prior, clusters=options.clusters))
+            if study.priors
+            else ()
+        ),
     )
     written = _write_tables(tables, options.out)
     if options.out is not None:

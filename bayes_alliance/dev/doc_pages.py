@@ -18,7 +18,7 @@ import bayes_alliance
 from bayes_alliance.dev.spellings import tabulate_spellings
 from bayes_alliance.study import prior_records, records
 from bayes_alliance.study.load_study import CELL_COLUMNS, build_study
-from bayes_alliance.study.publication import Publication, Sample, StarRule, SumRule
+from bayes_alliance.study.publication import Publication, Sample, StarRule, StatedLevel, SumRule
 from bayes_alliance.study.table_legend import TableLegend
 from bayes_alliance.study.toml_reader import TableReader
 
@@ -40,6 +40,7 @@ _RECORDS: dict[str, tuple[type, ...]] = {
     "sums": (SumRule,),
     "samples": (Sample,),
     "tables": (TableLegend,),
+    "levels": (StatedLevel,),
 }
 
 

@@ -25,6 +25,7 @@ from bayes_alliance.study.publication import (
     Sample,
     StarRule,
     StarStyle,
+    StatedLevel,
     SumRule,
 )
 from bayes_alliance.study.table_legend import Brackets, DecimalMark, PlusMinus, TableLegend
@@ -147,6 +148,8 @@ def read_publication(top: TableReader) -> Publication:
         assessments=table.text("assessments", default=""),
         assessed=table.texts("assessed"),
         smallest_difference=top.numbers_by_name("smallest_difference"),
+        tests=table.integer("tests", default=0, least=0, most=100_000),
+        levels=tuple(_level(reader) for reader in table.tables("levels")),
         legends=tuple(_legend(reader) for reader in table.tables("tables")),
     )
     table.finish()
@@ -171,6 +174,21 @@ def _star_rule(reader: TableReader) -> StarRule:
         reader.complain("malformed", "unmarked", got=repr(rule.unmarked[:40]), allowed=rule.fault)
     reader.finish()
     return rule
+
+
+def _level(reader: TableReader) -> StatedLevel:
+    level = StatedLevel(
+        label=reader.text("label"),
+        clusters=reader.number("clusters", above=1.0),
+        predictor_icc=reader.number("predictor_icc", default=1.0, above=-1e-12),
+        size_variation=reader.number("size_variation", default=0.0, above=-1e-12),
+        reliability=reader.number("reliability", default=1.0, above=0.0),
+    )
+    for key, value in (("predictor_icc", level.predictor_icc), ("reliability", level.reliability)):
+        if value > 1.0:
+            reader.complain("not permitted", key, got=f"{value:g}", allowed="a number between 0 and 1")
+    reader.finish()
+    return level
 
 
 def _legend(reader: TableReader) -> TableLegend:

@@ -150,6 +150,32 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatedLevel:
+    """A level above patients that the printed models leave out, such as therapists or groups.
+
+    Parameters
+    ----------
+    label : str
+        What it is.
+    clusters : float
+        How many there are.
+    predictor_icc : float
+        Intraclass correlation of the predictors within it: 1 where a cluster shares them, the worst case; 0 where
+        patients are dealt at random.
+    size_variation : float
+        SD of the clusters' sizes over their mean.
+    reliability : float
+        Of a patient's estimated intercept or slope; 1 for the worst case.
+    """
+
+    label: str
+    clusters: float
+    predictor_icc: float = 1.0
+    size_variation: float = 0.0
+    reliability: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Publication:
     """How the tables of a publication are to be read.
 
@@ -175,6 +201,10 @@ class Publication:
         Outcomes that this number speaks of.
     smallest_difference : tuple of (str, float)
         Outcome, and the smallest difference that matters in its points (over the horizon, for slopes).
+    tests : int
+        Effects that the publication says it tested; 0 for as many as its cells print.
+    levels : tuple of StatedLevel
+        Levels that the printed models leave out.
     legends : tuple of TableLegend
         How the cells of some tables are to be read; the facts' table is called ``text``.
     """
@@ -189,6 +219,8 @@ class Publication:
     assessments: str = ""
     assessed: tuple[str, ...] = ()
     smallest_difference: tuple[tuple[str, float], ...] = ()
+    tests: int = 0
+    levels: tuple[StatedLevel, ...] = ()
     legends: tuple[TableLegend, ...] = ()
 
     def legend(self, table: str) -> TableLegend:

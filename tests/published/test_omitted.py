@@ -1,12 +1,16 @@
 """What was left out of a printed model: a level, a confounder, the other tests."""
 
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from bayes_alliance.errors import InputError
 from bayes_alliance.published.cell_posterior import NormalMixture
+from bayes_alliance.published.left_out import left_out
 from bayes_alliance.published.multiplicity import (
     bonferroni,
     effect_probability,
@@ -29,6 +33,7 @@ from bayes_alliance.published.omitted_level import (
     tipping_significance,
 )
 from bayes_alliance.published.rounding_region import Region, build_region
+from bayes_alliance.study.load_study import load_study, models_folder
 
 FLAT = NormalMixture(weight=np.ones(1), mean=np.zeros(1), sd=np.array([1e4]))
 LEVEL = OmittedLevel(label="therapists", clusters=10, patients=150)
@@ -205,3 +210,33 @@ def test_multiplicity() -> None:
     assert most_tests(math.log(2.0)) == 0.0
     shares = [effect_probability(3.0, m) for m in (1, 5, 50)]
     assert shares == sorted(shares, reverse=True)
+
+
+def test_claims_of_the_built_in_study() -> None:
+    """Every printed deviation of the built-in study is put under all three, and a larger ICC never helps it."""
+    study = load_study("folmo2020")
+    found = left_out(study)
+    assert len(found.levels) == len(found.confounders) == len(found.tests) >= 8
+    for one in found.levels:
+        shares = [at.p_direction for at in one.at]
+        assert shares == sorted(shares, reverse=True)
+        assert one.at[0].inflation == pytest.approx(1.0)
+        low, high = sorted((one.significance.low, one.significance.high))
+        assert low <= one.significance.middle <= high
+    tasks = next(one for one in found.levels if one.effect.model.id == "tasks_outcome")
+    more = next(one for one in left_out(study, clusters=40).levels if one.effect.model.id == "tasks_outcome")
+    assert more.significance.middle > tasks.significance.middle
+    for test in found.tests:
+        assert test.adjusted[0] == pytest.approx(min(1.0, test.tests * test.p[0]))
+
+
+def test_levels_are_read_from_a_study_file(tmp_path: Path) -> None:
+    """A level needs a label and more than one cluster; shares lie between 0 and 1."""
+    folder = tmp_path / "study"
+    shutil.copytree(models_folder() / "folmo2020", folder, ignore=shutil.ignore_patterns("cohorts"))
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    (folder / "study.toml").write_text(
+        text.replace("predictor_icc = 1 ", "predictor_icc = 2 "), encoding="utf-8"
+    )
+    with pytest.raises(InputError, match="predictor_icc"):
+        load_study(folder)

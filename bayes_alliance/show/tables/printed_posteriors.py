@@ -25,8 +25,8 @@ BAND_NOTE = (
     "In brackets: the band, that is the range over every estimate and standard error that print like the "
     "cell and satisfy its stars, the text and the AIC, over any correlation from -0.9 to 0.5 with the level "
     "(or slope) beside it, and over what estimating the variances may add to the SD. The number before it is "
-    "the mixture over the pairs of estimate and standard error, each weighed by its prior predictive density. Intervals are 95 %, "
-    "equal-tailed."
+    "the mixture over the pairs of estimate and standard error, each weighed by its prior predictive density. "
+    "Intervals are 95 %, equal-tailed."
 )
 
 
