@@ -210,7 +210,7 @@ def test_heavy_packages_stay_where_they_are_used() -> None:
 
 
 # Functions of these rooms that tables, figures and the report may call: they evaluate a density or name a thing.
-SHOWN_BY = {"prior_mixtures", "update"}
+SHOWN_BY = {"pair_weights", "prior_mixtures", "update"}
 COMPUTING = (
     "cohorts",
     "published",

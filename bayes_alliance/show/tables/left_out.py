@@ -80,8 +80,10 @@ def _tabulate_levels(study: Study, found: Sequence[LevelLeftOut], prior: str) ->
         "ICC of the predictor within the level as stated in the study file (1, the worst case, by default)."
     )
     note = (
-        f"Prior {prior}. The level's share of the variance of patients' levels or slopes (ICC) at which a claim "
-        "falls: the test statistic to 1.96, or the posterior below sure of the direction. 'None' where no ICC overturns it. "
+        f"Prior {prior}. The level's share of the variance of patients' levels or slopes (ICC) "
+        "at which a claim "
+        "falls: the test statistic to 1.96, or the posterior below sure of the direction. "
+        "'None' where no ICC overturns it. "
         "The SE grows by the root of the design effect (Scott & Holt 1982, "
         f"doi:10.1080/01621459.1982.10477910), checked by three-level simulation. {worst}"
     )
@@ -128,9 +130,12 @@ def _tabulate_confounders(study: Study, found: Sequence[ConfounderLeftOut], prio
             }
         )
     note = (
-        f"Prior {prior}. The share (partial R²) that an unmeasured patient characteristic would have to explain of "
-        "both the predictor and the patients' levels or slopes to bring the estimate to zero, or the posterior below sure "
-        "of the direction (Cinelli & Hazlett 2020, doi:10.1111/rssb.12348). Beside it the share that the strongest "
+        f"Prior {prior}. The share (partial R²) that an unmeasured patient characteristic "
+        "would have to explain of "
+        "both the predictor and the patients' levels or slopes to bring the estimate to zero, "
+        "or the posterior below sure "
+        "of the direction (Cinelli & Hazlett 2020, doi:10.1111/rssb.12348). Beside it the "
+        "share that the strongest "
         "printed covariate of the same outcome explains."
     )
     return make_table(study, "omitted_confounder", "An unmeasured confounder", columns, rows, note)
@@ -170,8 +175,10 @@ def _tabulate_tests(study: Study, found: Sequence[TestsLeftOut], prior: str) -> 
         )
     count = found[0].tests if found else 0
     note = (
-        f"Prior {prior}. Each claim as one of {count} effects of predictors that were tested: its p value times that "
-        "number (Bonferroni), and the probability of an effect where all of them together are null with probability one half "
+        f"Prior {prior}. Each claim as one of {count} effects of predictors that were tested: "
+        "its p value times that "
+        "number (Bonferroni), and the probability of an effect where all of them together are "
+        "null with probability one half "
         "(Westfall, Johnson & Utts 1997, doi:10.1093/biomet/84.2.419), by the Bayes factor against zero."
     )
     return make_table(study, "multiplicity", "One of several tests", columns, rows, note)
