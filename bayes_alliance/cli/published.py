@@ -124,7 +124,9 @@ def _printed(options: argparse.Namespace) -> int:
         tabulate_reverse_bayes(study, printed.claims),
         tabulate_contrasts(study, printed.contrasts),
         *(
-            tabulate_left_out(study, left_out(study, options.prior, clusters=options.clusters))
+            tabulate_left_out(
+                study, left_out(study, next(iter(options.prior), ""), clusters=options.clusters)
+            )
             if study.priors
             else ()
         ),
