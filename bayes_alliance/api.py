@@ -21,7 +21,7 @@ from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.run.settings import EngineChoice, RunSettings, choose_prior
-from bayes_alliance.runtime.seeds import DEFAULT_SEED
+from bayes_alliance.runtime.seeds import DEFAULT_SEED, derive_seed
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Study
 
@@ -73,19 +73,25 @@ class Reanalysis(StudyResults):
         return {planned.name: planned for planned in plan_figures(self)}[name].draw()
 
     def posterior(self, model_id: str) -> xr.DataTree:
-        """Give the posterior of a model as a DataTree, which the functions of ArviZ take as it is.
+        """Return a model's posterior as a DataTree of all groups that ArviZ knows, which its functions take as it is.
+
+        The tree holds the rows of patients, in memory: what a run stores does not
+        (:mod:`bayes_alliance.assess.arviz_groups`).
 
         Raises
         ------
         KeyError
             If the model was not run, or without a posterior.
         """
-        from bayes_alliance.inference.arviz_tree import posterior_tree
+        from bayes_alliance.assess.arviz_groups import arviz_groups
 
         run = self.run(model_id)
         if run is None or run.posterior is None:
             raise KeyError(model_id)
-        return posterior_tree(run.posterior)
+        priors = coefficient_priors(self.study, run.design, self.prior)
+        return arviz_groups(
+            run.posterior, run.design, priors, seed=derive_seed(self.seed, "arviz groups", model_id)
+        )
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write tables, figures, the report and the manifest into a folder, which is made; give the files."""

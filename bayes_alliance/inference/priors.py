@@ -17,7 +17,7 @@ import numpy as np
 
 from bayes_alliance.errors import InputError, Problem, no_such
 from bayes_alliance.inference.design import Design
-from bayes_alliance.inference.fits import Array
+from bayes_alliance.inference.fits import Array, Covariance
 from bayes_alliance.study.formula import Formula
 from bayes_alliance.study.mean_prior import MeanPrior, PriorError, mean_prior, restate
 from bayes_alliance.study.prior_records import ScaleFamily
@@ -187,6 +187,56 @@ def log_scale_prior(value: Array, scale: Array, family: ScaleFamily, df: float) 
     else:
         result = -np.log(scale) - ratio
     return result
+
+
+def log_correlation_prior(correlation: Array, eta: float) -> Array:
+    """Log density of the LKJ prior on the correlation of two effects: Beta(eta, eta) on (1 + rho) / 2."""
+    constant = math.lgamma(2.0 * eta) - 2.0 * math.lgamma(eta) - (2.0 * eta - 1.0) * math.log(2.0)
+    density: Array = (eta - 1.0) * np.log1p(-(correlation**2)) + constant
+    return density
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorDraws:
+    """Draws from the prior of one model: ``s`` of them, SDs and correlation at :attr:`CoefficientPriors.origin`."""
+
+    beta: Array
+    sd: Array
+    correlation: Array
+    sigma: Array
+
+
+def draw_prior(
+    priors: CoefficientPriors, covariance: Covariance, count: int, rng: np.random.Generator
+) -> PriorDraws:
+    """Draw parameters from a prior.
+
+    Parameters
+    ----------
+    covariance : {"UN", "VC", "ID"}
+        Only with ``UN`` and two effects is there a correlation.
+    count : int
+        Draws.
+    """
+    root = priors.root
+    q = len(priors.sd_scale)
+    scales = _draw_scales(priors, (count, q + 1), rng)
+    share = rng.beta(priors.lkj_eta, priors.lkj_eta, count)
+    correlated = covariance == "UN" and q == 2
+    return PriorDraws(
+        beta=priors.mean + rng.standard_normal((count, root.shape[1])) @ root.T,
+        sd=priors.sd_scale * scales[:, :q],
+        correlation=2.0 * share - 1.0 if correlated else np.zeros(count),
+        sigma=priors.sigma_scale * scales[:, q],
+    )
+
+
+def _draw_scales(priors: CoefficientPriors, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    if priors.scale_family == "half_t":
+        return np.abs(rng.standard_t(priors.scale_df, shape))
+    if priors.scale_family == "exponential":
+        return rng.exponential(size=shape)
+    return np.abs(rng.standard_normal(shape))
 
 
 def coefficient_priors(

@@ -331,6 +331,25 @@ def test_what_changed_is_fitted_again_and_said(tmp_path: Path) -> None:
     assert "changed since it was stored: rows, seed)" in tasks
 
 
+@pytest.mark.slow
+def test_a_whole_run_holds_one_model_of_each_shape_to_bambi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Effects sampled against effects integrated out, correlated, independent and a single one; all agree."""
+    monkeypatch.setattr("bayes_alliance.run.fitter.BAMBI_DRAWS", 500)
+    study = small_study(MODELS[:3])
+    sampler = SamplerSettings(draws=500, tune=500)
+    found = run_study(
+        study, small_data(study), small_settings(engine="pymc", sampler=sampler), fits_only=True
+    )
+    engines = {run.model.id: {(item.first, item.second) for item in run.agreement} for run in found.runs}
+    assert engines == {
+        "unconditional": {("pymc", "collapsed"), ("pymc", "bambi")},
+        "growth": {("pymc", "collapsed"), ("pymc", "bambi"), ("bambi", "collapsed")},
+        "age": {("pymc", "collapsed")},
+    }
+    checks = [check for check in found.checks if "agreement" in check.name]
+    assert len(checks) == 5 and all(check.status == "pass" for check in checks)
+
+
 def test_a_damaged_stored_fit_is_made_again_with_a_word(tmp_path: Path) -> None:
     """The run goes on and the file is whole again."""
     settings = small_settings(models=("tasks_growth",))
