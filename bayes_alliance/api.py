@@ -94,12 +94,20 @@ class Reanalysis(StudyResults):
         )
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write tables, figures, the report and the manifest into a folder, which is made; give the files."""
+        """Write tables, figures, the report and the manifest into a folder, which is made; give the files.
+
+        Of real data, what describes fewer than five patients is withheld, as the command does by default.
+        """
+        from bayes_alliance.run.manifest import Presentation
+        from bayes_alliance.runtime.own_files import own_folder
+        from bayes_alliance.show.disclosure import smallest_group
+        from bayes_alliance.show.privacy import mask_small_cells
         from bayes_alliance.show.run_folder import write_run
 
         place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        return write_run(self, self.settings, place)
+        k = smallest_group(self.source)
+        with own_folder(place):
+            return write_run(mask_small_cells(self, k), self.settings, place, shown=Presentation(min_cell=k))
 
     def __repr__(self) -> str:
         """Give the run in a few lines."""

@@ -43,8 +43,8 @@ class PredictiveStatistic:
         Which statistic.
     group, bin : str
         Subgroup and visit window, empty for all rows.
-    n_rows : int
-        Rows it is computed from.
+    n_rows, n_patients : int
+        Rows it is computed from, and patients whom the observed value tells of (for a share: those who have it).
     observed, median, lower, upper : float
         The data's value; replicates' median and 95 % interval.
     p_value : float
@@ -55,6 +55,7 @@ class PredictiveStatistic:
     group: str
     bin: str
     n_rows: int
+    n_patients: int
     observed: float
     median: float
     lower: float
@@ -127,14 +128,22 @@ def check_predictions(
         for window in dict.fromkeys(bins.tolist()):
             mask = (groups == group) & (bins == window)
             if mask.sum() >= 2:
-                found.append(_statistic("mean", both[:, mask].mean(axis=1), mask, group, window))
-                found.append(_statistic("sd", both[:, mask].std(axis=1, ddof=1), mask, group, window))
-    overall = _spread(both, design.patient_index) | _ends(both, scale)
-    return found + [_statistic(name, values, everyone) for name, values in overall.items()]
+                count = len(np.unique(design.patient_index[mask]))
+                for name, values in (
+                    ("mean", both[:, mask].mean(axis=1)),
+                    ("sd", both[:, mask].std(axis=1, ddof=1)),
+                ):
+                    found.append(_statistic(name, values, mask, count, group=group, window=window))
+    for name, values in _spread(both, design.patient_index).items():
+        found.append(_statistic(name, values, everyone, design.n_patients))
+    for name, hits in _ends(both, scale).items():
+        count = len(np.unique(design.patient_index[hits[0]]))
+        found.append(_statistic(name, hits.mean(axis=1), everyone, count))
+    return found
 
 
 def _statistic(
-    name: str, values: Array, mask: NDArray[np.bool_], group: str = "", window: str = ""
+    name: str, values: Array, mask: NDArray[np.bool_], n_patients: int, *, group: str = "", window: str = ""
 ) -> PredictiveStatistic:
     observed, simulated = float(values[0]), values[1:]
     lower, median, upper = np.quantile(simulated, [0.025, 0.5, 0.975])
@@ -144,6 +153,7 @@ def _statistic(
         group=group,
         bin=window,
         n_rows=int(mask.sum()),
+        n_patients=n_patients,
         observed=observed,
         median=float(median),
         lower=float(lower),
@@ -152,15 +162,15 @@ def _statistic(
     )
 
 
-def _ends(values: Array, scale: OutcomeScale) -> dict[str, Array]:
-    """Share of each row of ``values`` on the floor and on the ceiling of the scale."""
+def _ends(values: Array, scale: OutcomeScale) -> dict[str, NDArray[np.bool_]]:
+    """Mark the ``values`` on the floor and on the ceiling of the scale, under the name of their share."""
     half = (scale.step or 0.0) / 2.0
-    shares: dict[str, Array] = {}
+    hits: dict[str, NDArray[np.bool_]] = {}
     if scale.minimum is not None:
-        shares["share at or below the floor"] = np.mean(values <= scale.minimum + half, axis=1)
+        hits["share at or below the floor"] = values <= scale.minimum + half
     if scale.maximum is not None:
-        shares["share at or above the ceiling"] = np.mean(values >= scale.maximum - half, axis=1)
-    return shares
+        hits["share at or above the ceiling"] = values >= scale.maximum - half
+    return hits
 
 
 def _spread(values: Array, patient_index: NDArray[np.int64]) -> dict[str, Array]:

@@ -22,6 +22,7 @@ from bayes_alliance.cli.options import (
     whole_number,
 )
 from bayes_alliance.cli.progress import ProgressReporter
+from bayes_alliance.errors import InputError, Problem
 
 MAX_COHORTS = 10_000
 
@@ -53,15 +54,33 @@ def add_commands(commands: Any) -> None:
         help="take patients, visits and predictors from this data file; its outcomes are ignored "
         "(default: generate the design from cohort.toml)",
     )
+    command.add_argument(
+        "--keep-design",
+        action="store_true",
+        help="with --design: let the cohorts hold the visit times and predictors of real patients",
+    )
     add_reading_options(command)
     add_quiet(command)
     add_json(command)
     command.set_defaults(run=_cohort)
 
 
+def _check_design(options: argparse.Namespace) -> None:
+    """Refuse to write real patients' visit times and predictors into cohorts unless that was said."""
+    if options.keep_design and options.design is None:
+        raise InputError("option --keep-design", [Problem(what="it requires --design")])
+    if options.design is not None and not options.keep_design:
+        problem = Problem(
+            what="cohorts on this design would hold the visit times and predictors of its patients",
+            got=options.design.name,
+            fix="if they may, add --keep-design; such cohorts are stamped and are no less confidential than the data",
+        )
+        raise InputError("option --design", [problem])
+
+
 def _cohort(options: argparse.Namespace) -> int:
-    from bayes_alliance.cohorts.ensemble import build_ensemble, spread_estimates
-    from bayes_alliance.cohorts.store import read_cohort
+    from bayes_alliance.cohorts.ensemble import build_ensemble, check_printed, spread_estimates
+    from bayes_alliance.cohorts.store import DESIGN_STAMP, read_cohort
     from bayes_alliance.data.rows import read_data
     from bayes_alliance.show.tables.cohorts import LIMITS, tabulate_scorecard, tabulate_spread
     from bayes_alliance.show.tables.write import write_table
@@ -71,10 +90,12 @@ def _cohort(options: argparse.Namespace) -> int:
     check_json(options)
     study = load_study(options.study)
     design = None
+    _check_design(options)
     if options.design is not None:
         stated = reading_options(options, study.data.reading)
         design = read_data(study, options.design, source=Source.REAL, options=stated)
 
+    check_printed(study, design)
     folder = make_folder(options.out or Path("results") / study.id / "cohorts")
     with ProgressReporter(quiet=options.quiet) as report:
         paths = build_ensemble(
@@ -95,7 +116,7 @@ def _cohort(options: argparse.Namespace) -> int:
         write_table(table, folder)
     summary = {
         "study": study.id,
-        "source": "synthetic",
+        "source": "synthetic" if design is None else DESIGN_STAMP,
         "seed": options.seed,
         "folder": str(folder),
         "cohorts": [
@@ -113,6 +134,8 @@ def _cohort(options: argparse.Namespace) -> int:
     if not give_json(options, summary):
         _print_cohorts(facts)
         print(LIMITS)
+        if design is not None:
+            print(f"stamped: {DESIGN_STAMP} ({design.origin})")
         print(f"{study.id}: {len(paths)} synthetic cohorts, scorecard and spread in {folder}")
     unexplained = any(not line[8] and not line[9] for fact in facts for line in fact["lines"])
     return EXIT_CHECK_FAILED if unexplained or any(fact["implausible"] for fact in facts) else 0

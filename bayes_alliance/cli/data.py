@@ -92,7 +92,7 @@ def _check_data(options: argparse.Namespace) -> int:
 
     check_json(options)
     study = load_study(options.study)
-    shown = {"min_cell": options.min_cell, "show_values": options.show_values}
+    shown = {"min_cell": options.min_cell or 0, "show_values": options.show_values}
     try:
         data = read_data(
             study,

@@ -19,12 +19,14 @@ from bayes_alliance.cli.data import add_commands as add_data_commands
 from bayes_alliance.cli.large import add_commands as add_large_commands
 from bayes_alliance.cli.lists import add_commands as add_list_commands
 from bayes_alliance.cli.options import EXIT_INTERRUPTED, Parser
+from bayes_alliance.cli.outputs import check_outputs
 from bayes_alliance.cli.published import add_commands as add_published_commands
 from bayes_alliance.cli.reanalyse import _add_fit, _add_reanalyse
 from bayes_alliance.cli.simulation import add_commands as add_simulate_commands
 from bayes_alliance.cli.stress import add_commands as add_stress_commands
 from bayes_alliance.errors import AllianceError, printable
 from bayes_alliance.runtime.interrupts import no_interrupt_lost
+from bayes_alliance.runtime.own_files import forget_claimed, record_claimed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with no_interrupt_lost(), _drawing_as(getattr(options, "figure_style", "journal")):
+            check_outputs(options)
             code: int = options.run(options)
+            record_claimed()
         sys.stdout.flush()
     except AllianceError as error:
         print(printable(f"bayes-alliance: {error}"), file=sys.stderr)
@@ -48,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f": {error.filename}" if error.filename else ""
         print(f"bayes-alliance: {error.strerror or error}{place}", file=sys.stderr)
         return 1
+    finally:
+        forget_claimed()
     return code
 
 

@@ -312,7 +312,10 @@ def add_figure_style(command: argparse.ArgumentParser) -> None:
 def add_min_cell(command: argparse.ArgumentParser) -> None:
     """Add the option that masks small cells."""
     command.add_argument(
-        "--min-cell", type=_min_cell, default=0, metavar="N", help="mask counts of patients below N"
+        "--min-cell",
+        type=_min_cell,
+        metavar="N",
+        help="withhold what describes fewer than N patients (default: 5 in results of real data, else 0)",
     )
 
 
@@ -454,15 +457,23 @@ def _refuse_ignored(options: argparse.Namespace) -> None:
         raise InputError("options", problems)
 
 
-def make_folder(folder: Path) -> Path:
+def make_folder(folder: Path, *, store: bool = False) -> Path:
     """Make an output folder, and find out whether it can be written into.
+
+    Parameters
+    ----------
+    folder : Path
+        To make.
+    store : bool
+        Whether it only holds what is kept between runs, which is checked by its own digests.
 
     Raises
     ------
     InputError
-        If it cannot.
+        If it cannot, or if a file there was not made by this package or was changed since.
     """
     from bayes_alliance.runtime.files import clear_parts
+    from bayes_alliance.runtime.own_files import claim_folder
 
     if folder.exists() and not folder.is_dir():
         raise InputError("option --out", [Problem(what="there is a file of this name", got=str(folder))])
@@ -479,4 +490,6 @@ def make_folder(folder: Path) -> Path:
         )
         raise InputError("output folder", [problem]) from error
     clear_parts(folder)
+    if not store:
+        claim_folder(folder)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,10 +25,15 @@ class ProgressReporter:
         Show warnings only.
     bar : bool, optional
         Whether to draw bars; by default where stderr is a terminal.
+    say : callable
+        Changes each line before it is shown, to mask small counts in it.
     """
 
-    def __init__(self, *, quiet: bool, bar: bool | None = None) -> None:
+    def __init__(
+        self, *, quiet: bool, bar: bool | None = None, say: Callable[[str], str] = lambda line: line
+    ) -> None:
         self.quiet = quiet
+        self._say = say
         self._bar = not quiet and (sys.stderr.isatty() if bar is None else bar)
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -51,7 +57,7 @@ class ProgressReporter:
         """Show a line, above the bars where there are any."""
         if self.quiet and not line.startswith(_WARNING):
             return
-        text = printable(line)
+        text = printable(self._say(line))
         if self._progress is not None:
             self._progress.console.print(text, markup=False, highlight=False)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from bayes_alliance.cli.options import (
     whole_number,
 )
 from bayes_alliance.cli.progress import ProgressReporter
-from bayes_alliance.errors import AllianceError
+from bayes_alliance.errors import AllianceError, InputError, Problem
 
 if TYPE_CHECKING:
     from bayes_alliance.data.rows import StudyData
@@ -66,7 +67,13 @@ def _add_reanalyse(commands: Any) -> None:
         "--share",
         type=Path,
         metavar="ZIP",
-        help="also write a bundle without patient-level data, to give away",
+        help="also write a bundle without patient-level data, to give away (docs/disclosure.md)",
+    )
+    command.add_argument(
+        "--no-share-draws",
+        dest="share_draws",
+        action="store_false",
+        help="leave posterior draws out of the bundle",
     )
     command.add_argument(
         "--figures",
@@ -111,7 +118,9 @@ def _add_fit(commands: Any) -> None:
 def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.run.manifest import end_run
     from bayes_alliance.run.plan import plan_study
-    from bayes_alliance.show.share import write_share
+    from bayes_alliance.show.disclosure import smallest_group
+    from bayes_alliance.show.privacy import mask_text
+    from bayes_alliance.show.share import contents_of, write_share
     from bayes_alliance.study.load_study import load_study
 
     started = time.perf_counter()
@@ -119,7 +128,10 @@ def _reanalyse(options: argparse.Namespace) -> int:
     study = load_study(options.study)
     settings = run_settings(options, study, options.models)
     data = load_data(options, study)
-    with ProgressReporter(quiet=options.quiet) as report:
+    options.min_cell = smallest_group(data.source, options.min_cell)
+    _check_share(options, data)
+    said = partial(mask_text, min_cell=options.min_cell)
+    with ProgressReporter(quiet=options.quiet, say=said) as report:
         report(f"{study.title}: {data.source.value}, {data.origin}")
         for note in data.notes:
             report(f"  {note}")
@@ -127,8 +139,6 @@ def _reanalyse(options: argparse.Namespace) -> int:
             report(f"warning: {warning.format()}")
         plan = plan_study(study, data, models=options.models)
         folder = options.out or Path("results") / study.id
-        make_folder(folder)
-        make_folder(folder / "posteriors")
         finished = (
             None if options.again or options.share else _find_finished(options, study, data, settings, folder)
         )
@@ -137,9 +147,19 @@ def _reanalyse(options: argparse.Namespace) -> int:
             report("nothing has changed since the run that left these files; --again makes them anew")
             report.close()
             return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
+        make_folder(folder)
+        make_folder(folder / "posteriors", store=True)
         results, written = _run(options, study, data, settings, plan, folder, report)
         if options.share is not None:
-            for removed in write_share(written, folder, options.share):
+            bundled = write_share(
+                written,
+                folder,
+                options.share,
+                contents_of(results),
+                draws=options.share_draws,
+                min_cell=options.min_cell,
+            )
+            for removed in bundled:
                 report(f"left out of {options.share}: {removed}")
     end = end_run(results)
     return _print_end(options, end, folder, files=len(written), seconds=time.perf_counter() - started)
@@ -176,6 +196,21 @@ def _run(
         results = mask_small_cells(results, options.min_cell)
         written = write_run(results, settings, folder, shown=_presentation(options), workers=workers)
     return results, written
+
+
+def _check_share(options: argparse.Namespace, data: StudyData) -> None:
+    """Refuse to share real data of groups that are too small."""
+    from bayes_alliance.show.disclosure import smallest_group
+
+    needed = smallest_group(data.source)
+    if options.share is not None and options.min_cell < needed:
+        problem = Problem(
+            what="a bundle of real data describes no fewer patients",
+            got=f"--min-cell {options.min_cell}",
+            allowed=f"{needed} or more",
+            fix="leave --min-cell or --share out",
+        )
+        raise InputError("option --share", [problem])
 
 
 def _presentation(options: argparse.Namespace) -> Presentation:

@@ -26,10 +26,17 @@ from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.cohorts.places import Places
 from bayes_alliance.cohorts.plan import CohortPlan
 from bayes_alliance.cohorts.plausibility import Trait, judge_cohort
-from bayes_alliance.cohorts.rebuild import check_design, rebuild_cohort
+from bayes_alliance.cohorts.rebuild import check_design, hide_patients, rebuild_cohort
 from bayes_alliance.cohorts.scorecard import Line, Scorecard, score_cohort
 from bayes_alliance.cohorts.solver.targets import list_targets
-from bayes_alliance.cohorts.store import StoredCohort, cohort_key, read_cohort, write_cohort
+from bayes_alliance.cohorts.store import (
+    DESIGN_STAMP,
+    STAMP,
+    StoredCohort,
+    cohort_key,
+    read_cohort,
+    write_cohort,
+)
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.collapsed import fit_collapsed
@@ -85,8 +92,8 @@ def build_ensemble(
         If the study prints nothing of its models, has neither plan nor design, or an outcome decides a predictor
         of a given design.
     """
+    check_printed(study, design)
     key = _key(study, design)
-    _check_printed(study, design)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"cohort_{index:03d}.parquet" for index in range(count)]
     missing = [index for index, path in enumerate(paths) if not _is_done(path, key, seed)]
@@ -154,8 +161,9 @@ def _key(study: Study, design: StudyData | None) -> str:
     return cohort_key(study, load_cohort_plan(study))
 
 
-def _check_printed(study: Study, design: StudyData | None) -> None:
-    """Refuse a study that asks for nothing, or whose design cannot be known without its outcomes."""
+def check_printed(study: Study, design: StudyData | None) -> None:
+    """Refuse a study that asks for nothing, has neither plan nor design, or whose design its outcomes decide."""
+    _key(study, design)
     if not list_targets(study):
         problem = Problem(
             what="the study prints no number of its models",
@@ -197,7 +205,7 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         built = (
             build_cohort(study, plan, own, places)
             if plan
-            else rebuild_cohort(study, _need(design), own, places)
+            else hide_patients(study, rebuild_cohort(study, _need(design), own, places))
         )
         data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
         card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
@@ -224,12 +232,12 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "implausible": [trait.name for trait in traits if not trait.plausible],
         "assumptions": assumptions(study, plan, data)
         if plan
-        else [_need(design).origin + ": its design as it is"],
+        else [f"visit times and predictors are those of {_need(design).origin}: {DESIGN_STAMP}"],
         "estimates": _estimates(study, data, own_seed=built.seed),
         "prior": study.priors[0].name,
         "seconds": time.perf_counter() - started,
     }
-    write_cohort(path, built.frame, facts)
+    write_cohort(path, built.frame, facts, stamp=STAMP if plan else DESIGN_STAMP)
     return facts
 
 

@@ -102,6 +102,45 @@ def rebuild_cohort(study: Study, data: StudyData, seed: int, places: Places) -> 
     return BuiltCohort(seed=seed, frame=frame, solutions=tuple(solutions))
 
 
+def hide_patients(study: Study, built: BuiltCohort) -> BuiltCohort:
+    """Take out of a cohort on a given design what its models do not need of the patients.
+
+    Identifiers are replaced by numbers in random order, and columns go that no model of a rebuilt outcome uses. Visit
+    times and predictors stay: they are the design.
+
+    Parameters
+    ----------
+    study : Study
+        Of the cohort.
+    built : BuiltCohort
+        With the identifiers and columns of the data whose design it has.
+
+    Returns
+    -------
+    BuiltCohort
+        Its rows sorted by the new identifiers, and by time.
+    """
+    outcomes = _printed_outcomes(study)
+    needed = {study.patient, study.time, *outcomes}
+    for model in study.models:
+        if model.outcome in outcomes:
+            needed |= parse_formula(model.formula).names | {name for name, _ in model.where}
+    parts = {derived.name: set(derived.of) for derived in study.derived}
+    for _ in parts:
+        needed |= {part for name in needed & set(parts) for part in parts[name]}
+    columns = [v.column for v in study.variables if v.required or v.name in needed]
+    frame = built.frame[[column for column in columns if column in built.frame]].copy()
+    header = {v.name: v.column for v in study.variables}
+    patient, time = header[study.patient], header[study.time]
+    ids = frame[patient].unique()
+    order = np.random.default_rng([built.seed, len(ids)]).permutation(len(ids))
+    width = max(len(str(len(ids))), 3)
+    names = {old: f"S{new + 1:0{width}d}" for old, new in zip(ids, order, strict=True)}
+    frame[patient] = frame[patient].map(names)
+    frame = frame.sort_values([patient, time], kind="stable", ignore_index=True)
+    return dataclasses.replace(built, frame=frame)
+
+
 def _printed_outcomes(study: Study) -> list[str]:
     printed = {study.model(target.model).outcome for target in list_targets(study)}
     return [outcome for outcome in study.outcomes if outcome in printed]

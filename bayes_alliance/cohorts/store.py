@@ -29,6 +29,7 @@ _KEY = b"bayes_alliance"
 _PACKED = b"bayes_alliance.packed"
 _LONG = ("lines", "estimates", "traits")
 STAMP = "synthetic: simulated to agree with printed tables; no patient's data"
+DESIGN_STAMP = "synthetic outcomes; visit times and predictors are real patients'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class StoredCohort:
     def data(self, study: Study) -> StudyData:
         """Give the rows as the models read them, marked as synthetic."""
         origin = f"synthetic cohort {self.path.stem}, seed {self.facts['seed']}"
+        if self.facts.get("stamp") == DESIGN_STAMP:
+            origin += f": {DESIGN_STAMP}"
         return data_from_frame(study, self.frame, source=Source.SYNTHETIC, origin=origin)
 
 
@@ -78,7 +81,7 @@ def cohort_key(study: Study, plan: CohortPlan | None, design: str = "") -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
-def write_cohort(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+def write_cohort(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any], *, stamp: str = STAMP) -> None:
     """Write a cohort with its facts; the file appears when it is whole.
 
     Parameters
@@ -89,12 +92,14 @@ def write_cohort(path: Path, frame: pd.DataFrame, facts: Mapping[str, Any]) -> N
         Its data file.
     facts : mapping of str to object
         JSON-ready; scorecard and estimates are packed.
+    stamp : str
+        What the rows are.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    plain = {"stamp": STAMP, "version": __version__} | {k: v for k, v in facts.items() if k not in _LONG}
+    plain = {"stamp": stamp, "version": __version__} | {k: v for k, v in facts.items() if k not in _LONG}
     packed = {name: facts[name] for name in _LONG if name in facts}
     metadata = {
         _KEY: json.dumps(plain, sort_keys=True).encode(),

@@ -6,6 +6,7 @@ request. Cells below a smallest size can be masked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,8 +79,12 @@ def describe_data(
             continue
         of_patient = variable.level == "patient"
         column = (patients if of_patient else data.rows)[name]
-        counts = [int(column.notna().sum()), int(column.isna().sum())]
-        masked = [None if 0 < count < min_cell else count for count in counts]
+        who = (patients if of_patient else data.rows)[study.patient]
+        present = column.notna()
+        counts: list[int | None] = [int(present.sum()), int((~present).sum())]
+        # Either tells the other, as their sum is known.
+        if any(0 < who[part].nunique() < min_cell for part in (present, ~present)):
+            counts = [None, None]
         header = variable.column if isinstance(variable, Variable) else ""
         entries.append(
             Entry(
@@ -91,39 +96,85 @@ def describe_data(
                 unit=variable.unit,
                 file_label=data.column_labels.get(header, ""),
                 counted="patients" if of_patient else "assessments",
-                present=masked[0],
-                missing=masked[1],
-                summary=_summary(study, variable, column.dropna(), min_cell, show_values=show_values),
+                present=counts[0],
+                missing=counts[1],
+                summary=_summary(
+                    study, variable, column[present], who[present], min_cell, show_values=show_values
+                ),
             )
         )
     return entries
 
 
 def _summary(
-    study: Study, variable: Variable | Derived, values: pd.Series, min_cell: int, *, show_values: bool
+    study: Study,
+    variable: Variable | Derived,
+    values: pd.Series,
+    who: pd.Series,
+    min_cell: int,
+    *,
+    show_values: bool,
 ) -> str:
     if variable.name == study.patient:
         return f"{values.nunique()} different, kept as text"
     if not len(values):
         return "nothing"
     if variable.kind == "category":
-        counts = {str(level): int((values == level).sum()) for level in variable.categories}
+        levels: dict[str, object] = {str(level): level for level in variable.categories}
     elif variable.kind == "binary":
         named = variable.categories or ("", "")
-        counts = {
-            f"{code:g}{f' ({text})' if text else ''}": int((values == code).sum())
+        levels = {
+            f"{code:g}{f' ({text})' if text else ''}": code
             for code, text in zip((0.0, 1.0), named, strict=True)
         }
     else:
-        return _numbers(values.to_numpy(dtype=float), show_values=show_values)
-    return ", ".join(f"{level}: {mask_count(count, min_cell)}" for level, count in counts.items())
+        return _numbers(values.to_numpy(dtype=float), who.nunique(), min_cell, show_values=show_values)
+    counts = {name: int((values == level).sum()) for name, level in levels.items()}
+    patients = {name: int(who[(values == level).to_numpy()].nunique()) for name, level in levels.items()}
+    small = [name for name, count in patients.items() if 0 < count < min_cell]
+    hidden = hide_parts(patients, min_cell)
+    return ", ".join(
+        f"{name}: {f'<{min_cell}' if name in small else 'not shown' if name in hidden else counts[name]}"
+        for name in levels
+    )
 
 
-def _numbers(values: np.ndarray, *, show_values: bool) -> str:
+def hide_parts(patients: Mapping[str, int], min_cell: int) -> set[str]:
+    """Choose the parts of a whole to hide, so that none of fewer patients can be had, not by subtraction either.
+
+    Parameters
+    ----------
+    patients : mapping of str to int
+        Patients in each part.
+    min_cell : int
+        The fewest that may be told of.
+
+    Returns
+    -------
+    set of str
+        Parts that are too small and, where these are together, the next smallest.
+
+    Examples
+    --------
+    >>> sorted(hide_parts({"a": 37, "b": 3}, 5)), hide_parts({"a": 35, "b": 5, "c": 0}, 5)
+    (['a', 'b'], set())
+    """
+    hidden: set[str] = set()
+    total = 0
+    for name, count in sorted(patients.items(), key=lambda item: item[1]):
+        if 0 < count < min_cell or 0 < total < min_cell:
+            hidden.add(name)
+            total += count
+    return hidden
+
+
+def _numbers(values: np.ndarray, n_patients: int, min_cell: int, *, show_values: bool) -> str:
+    if n_patients < min_cell:
+        return f"values of fewer than {min_cell} patients"
     if show_values:
         return f"{values.min():g} to {values.max():g}, mean {values.mean():.4g}"
-    if len(values) < MIN_FOR_PERCENTILES:
-        return "too few values to show a range"
+    if n_patients < MIN_FOR_PERCENTILES:
+        return "too few patients to show a range"
     low, high = np.percentile(values, [5, 95])
     return f"mean {values.mean():.4g}, 90 % from {low:.4g} to {high:.4g}"
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from bayes_alliance.runtime.own_files import refuse_foreign
+
 _PART = re.compile(r"\..+\.(\d+)\.part")
 
 
@@ -29,7 +31,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     ------
     OSError
         If it cannot be written; nothing is left in its place.
+    InputError
+        If it would replace a file of somebody else's in a folder of results.
     """
+    refuse_foreign(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from bayes_alliance.assess.descriptives import Descriptive, GroupValue
+from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
 from bayes_alliance.data.dictionary import mask_count
+from bayes_alliance.inference.design import Design
+from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.ml import GroupTest
 from bayes_alliance.run.plan import SkippedModel
-from bayes_alliance.run.results import ModelRun, StudyResults
+from bayes_alliance.run.results import ComparisonSet, ModelRun, PredictiveResult, StudyResults
+from bayes_alliance.study.records import Study
 
-_COUNT = re.compile(r"\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells|values|times|scores)\b)")
+_COUNT = re.compile(
+    r"\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells|values|times|scores|identifiers)\b)"
+)
+# Rows of a few patients are as telling as the patients, however many rows these have.
+_ROWS_OF = re.compile(r"\b(\d+) rows \((\d+) whole patients\)")
 
 
 def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
     """Withhold descriptive numbers of fewer than ``min_cell`` patients, and small counts in words.
 
-    A share is withheld too where the patients with or without it are too few. A model or a comparison that
-    rests on fewer patients is withheld as a whole, with its reason; estimates of the others stay: they are not
-    descriptions of a cell.
+    A share is withheld too where the patients with or without it are too few, and what is withheld cannot be had
+    by subtraction: where one group of a window goes, so does the next smallest, and of means over nearly the same
+    patients only one stays. A model or a comparison that rests on fewer patients, or has fewer with one of the values
+    of a factor, is withheld as a whole, with its reason; estimates of the others stay: they are not descriptions of a
+    cell.
 
     Parameters
     ----------
@@ -47,9 +59,13 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
     def skipped(found: SkippedModel) -> SkippedModel:
         return dataclasses.replace(found, reason=mask_text(found.reason, min_cell))
 
-    withheld = {found.model.id for found in results.runs if found.rows.n_patients < min_cell}
+    withheld = {
+        found.model.id
+        for found in results.runs
+        if found.rows.n_patients < min_cell or smallest_level(results.study, found) < min_cell
+    }
     few = {found.name: found for found in results.comparisons if found.rows.n_patients < min_cell}
-    why = f"withheld: fewer than {min_cell} patients (--min-cell)"
+    why = f"withheld: fewer than {min_cell} patients, in all or with one value of a factor (--min-cell)"
     return dataclasses.replace(
         results,
         notes=mask(results.notes),
@@ -69,11 +85,13 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
             ),
         ),
         comparisons=tuple(
-            dataclasses.replace(found, left_out=mask(found.left_out))
+            _without(dataclasses.replace(found, left_out=mask(found.left_out)), withheld)
             for found in results.comparisons
-            if found.name not in few
+            if found.name not in few and not {model.model_id for model in found.models} <= withheld
         ),
-        predictive=tuple(found for found in results.predictive if found.model_id not in withheld),
+        predictive=_mask_predictive(
+            [found for found in results.predictive if found.model_id not in withheld], min_cell
+        ),
         checks=tuple(check for check in results.checks if check.model_id not in withheld),
         descriptives=tuple(_mask_descriptive(found, min_cell) for found in results.descriptives),
     )
@@ -85,9 +103,18 @@ def mask_text(text: str, min_cell: int) -> str:
     Examples
     --------
     >>> mask_text("7 rows (2 whole patients) without age", 5)
-    '7 rows (<5 whole patients) without age'
+    'some rows (<5 whole patients) without age'
     """
+    if min_cell <= 1:
+        return text
+    text = _ROWS_OF.sub(lambda match: _mask_rows(match, min_cell), text)
     return _COUNT.sub(lambda match: mask_count(int(match[1]), min_cell), text)
+
+
+def _mask_rows(match: re.Match[str], min_cell: int) -> str:
+    if 0 < int(match[2]) < min_cell:
+        return f"some rows (<{min_cell} whole patients)"
+    return match[0]
 
 
 def mask_texts(value: Any, min_cell: int) -> Any:
@@ -114,3 +141,93 @@ def _mask_descriptive(found: Descriptive, min_cell: int) -> Descriptive:
 def _is_small(found: Descriptive, group: GroupValue, min_cell: int) -> bool:
     counts = [group.n] if found.kind == "mean" else [group.n, group.count, group.n - group.count]
     return any(0 < count < min_cell for count in counts)
+
+
+def smallest_level(study: Study, run: ModelRun) -> int:
+    """Count the patients with the rarest value, or combination of values, of the factors of a term.
+
+    Parameters
+    ----------
+    study : Study
+        Says which variables are factors.
+    run : ModelRun
+        Its rows.
+
+    Returns
+    -------
+    int
+        All patients where no term has a factor.
+    """
+    design, fewest = run.design, run.design.n_patients
+    for term in design.formula.terms:
+        factors = [name for name in term if study.variable(name).kind in ("binary", "category")]
+        columns = [column for name in factors for column in _columns_of(design, name)]
+        if columns:
+            patterns, members = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
+            pairs = np.unique(np.column_stack([members.ravel(), design.patient_index]), axis=0)
+            fewest = min(fewest, int(np.bincount(pairs[:, 0], minlength=len(patterns)).min()))
+    return fewest
+
+
+def _columns_of(design: Design, name: str) -> list[Array]:
+    """List the columns of a factor, each row by row; where it is in products only, where the product is not zero."""
+    own = [i for i, column in enumerate(design.x_names) if column.partition("[")[0] == name]
+    if own:
+        return [design.x[:, i] for i in own]
+    columns = []
+    for i, column in enumerate(design.x_names):
+        if name in (part.partition("[")[0] for part in column.split(":")):
+            hit = np.zeros(design.n_patients, dtype=bool)
+            np.logical_or.at(hit, design.patient_index, design.x[:, i] != 0.0)
+            columns.append(hit[design.patient_index].astype(float))
+    return columns
+
+
+def _without(comparison: ComparisonSet, withheld: Collection[str]) -> ComparisonSet:
+    """Take models out of a comparison."""
+    return dataclasses.replace(
+        comparison,
+        models=tuple(model for model in comparison.models if model.model_id not in withheld),
+        scores={name: score for name, score in comparison.scores.items() if name not in withheld},
+    )
+
+
+def _mask_predictive(found: Sequence[PredictiveResult], min_cell: int) -> tuple[PredictiveResult, ...]:
+    """Leave out statistics that tell of too few patients, by themselves or by subtraction.
+
+    Models with more rows come first: their windows are kept, and those of others only where they are of the very same
+    rows or of at least ``min_cell`` patients fewer.
+    """
+    shown: dict[tuple[str, str, str, str], list[PredictiveStatistic]] = {}
+    kept: dict[str, PredictiveResult] = {}
+    for one in sorted(found, key=lambda one: -len(one.pit)):
+        own = _mask_parts(one.statistics, min_cell)
+        fit = []
+        for statistic in own:
+            earlier = shown.setdefault((one.outcome, statistic.name, statistic.group, statistic.bin), [])
+            if all(_is_apart(statistic, other, min_cell) for other in earlier):
+                earlier.append(statistic)
+                fit.append(statistic)
+        kept[one.model_id] = dataclasses.replace(one, statistics=tuple(fit))
+    return tuple(kept[one.model_id] for one in found)
+
+
+def _is_apart(one: PredictiveStatistic, other: PredictiveStatistic, min_cell: int) -> bool:
+    """Whether the difference of two sums is of no patient, or of enough of them."""
+    same = one.n_rows == other.n_rows and math.isclose(
+        one.observed, other.observed, rel_tol=1e-9, abs_tol=1e-12
+    )
+    return same or abs(one.n_patients - other.n_patients) >= min_cell
+
+
+def _mask_parts(statistics: Sequence[PredictiveStatistic], min_cell: int) -> list[PredictiveStatistic]:
+    """Leave out small groups of a window and, until what is left out is of enough patients, the next smallest."""
+    kept: list[PredictiveStatistic] = []
+    for name, window in dict.fromkeys((one.name, one.bin) for one in statistics):
+        parts = [one for one in statistics if (one.name, one.bin) == (name, window)]
+        parts.sort(key=lambda one: one.n_patients)
+        hidden = 0
+        while parts and (0 < parts[0].n_patients < min_cell or 0 < hidden < min_cell):
+            hidden += parts.pop(0).n_patients
+        kept += parts
+    return [one for one in statistics if one in kept]

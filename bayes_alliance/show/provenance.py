@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.disclosure import SIGNIFICANT_DIGITS
 from bayes_alliance.show.numbers import INTERVAL_NAME
 from bayes_alliance.stress.run import StressResults
 from bayes_alliance.study.records import Source, Study
@@ -66,7 +67,8 @@ def describe_inference(results: StudyResults) -> tuple[str, ...]:
         )
     else:
         notes.append("No posterior was asked for: the columns for Bayes are empty.")
-    notes.append("Rounded so that the SE or posterior SD shows two digits; the CSV file is not rounded.")
+    digits = f"holds {SIGNIFICANT_DIGITS} digits" if results.source is Source.REAL else "is not rounded"
+    notes.append(f"Rounded so that the SE or posterior SD shows two digits; the CSV file {digits}.")
     return tuple(notes)
 
 

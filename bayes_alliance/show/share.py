@@ -1,29 +1,82 @@
-"""A bundle of a run's results that can be given away: nothing of single patients, and a list of what was removed."""
+"""A bundle of a run's results that can be given away: what is on the list of docs/disclosure.md, and nothing else."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bayes_alliance.runtime.files import whole_file
+from bayes_alliance.show.disclosure import ALLOWED, Content
 
-# What a shared posterior may hold: parameters of the model and statistics of the sampler.
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayes_alliance.run.results import StudyResults
+
+# What a shared posterior may hold: parameters of the model and statistics of the sampler that no rows enter.
 PARAMETERS = frozenset({"beta", "sd", "correlation", "sigma"})
+STATISTICS = frozenset({"diverging", "n_steps", "reached_max_treedepth"})
 GROUPS = ("posterior", "sample_stats")
+# Draws are rounded to this share of their SD: a hundredth adds nothing to the Monte-Carlo error that could be seen.
+ROUNDED_TO = 0.01
 _DIMENSIONS = frozenset({"chain", "draw", "coefficient", "random_coefficient"})
 _DIGESTS = "digests of the data, by which a guess at them could be confirmed"
-_OPEN = (".csv", ".md", ".html", ".pdf", ".svg", ".png", ".tex", ".docx")
+# What the manifest of a bundle may say; the rest, digests and file names among it, stays.
+_MANIFEST = ("schema", "study", "presentation", "python", "versions", "checks")
+_SETTINGS = ("engine", "prior", "models", "exact")
+_NOTICE = """What this bundle is
+
+Tables, figures and the report of a reanalysis: quantities of models, printed numbers, and aggregates over at least
+{k} patients. No identifier, row, date or score of a patient is in it. docs/disclosure.md of bayes_alliance says what
+somebody could still learn from it.
+{draws}
+"""
+_WITH_DRAWS = """
+Posterior draws are those of the models' parameters, in random order within each chain and rounded to a hundredth of
+their standard deviation. They tell about the patients what estimates and standard errors with four digits tell. As
+the order is lost, effective sample sizes and R-hat cannot be computed from them: see table checks.
+"""
 
 
-def write_share(files: Sequence[Path], folder: Path, bundle: Path) -> list[str]:
+def contents_of(results: StudyResults) -> dict[str, Content]:
+    """Say what kind of content each table and figure of a run has.
+
+    Returns
+    -------
+    dict of str to Content
+        By path below the folder of the run, without its ending. What is made of several of them (the report, all
+        tables in one file) is listed where all of these may be shared.
+    """
+    from bayes_alliance.show.plots.plan import plan_figures
+    from bayes_alliance.show.tables import build_tables
+
+    found = {f"tables/{table.id}": table.content for table in build_tables(results)}
+    found |= {f"figures/{figure.name}": figure.content for figure in plan_figures(results)}
+    if set(found.values()) <= ALLOWED:
+        found |= dict.fromkeys(("tables/tables", "report"), Content.MODEL)
+    return found
+
+
+def write_share(
+    files: Sequence[Path],
+    folder: Path,
+    bundle: Path,
+    contents: Mapping[str, Content],
+    *,
+    draws: bool = True,
+    min_cell: int = 0,
+) -> list[str]:
     """Write the bundle.
 
-    Tables and figures hold nothing of single patients and go in as they are; of posteriors only the draws of
-    the model's parameters and the sampler's statistics; of the manifest everything but the digests of the
-    data. Any other kind of file stays out.
+    Only what the list of contents allows goes in: tables, figures and the report by what they hold; of posteriors the
+    draws of the model's parameters, rounded and in random order; of the manifest versions and settings.
 
     Parameters
     ----------
@@ -33,6 +86,12 @@ def write_share(files: Sequence[Path], folder: Path, bundle: Path) -> list[str]:
         Under which they lie.
     bundle : Path
         ``.zip`` file to write, by rename.
+    contents : mapping of str to Content
+        From :func:`contents_of`.
+    draws : bool
+        Whether posterior draws go in.
+    min_cell : int
+        Smallest number of patients that the tables describe, for the notice in the bundle.
 
     Returns
     -------
@@ -43,42 +102,47 @@ def write_share(files: Sequence[Path], folder: Path, bundle: Path) -> list[str]:
     with whole_file(bundle) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(files):
             name = path.relative_to(folder).as_posix()
-            if path.name == "manifest.json":
+            if name == "manifest.json":
                 archive.writestr(name, _manifest(path, removed))
-            elif path.suffix == ".nc":
+            elif path.suffix == ".nc" and draws:
                 archive.writestr(name, _posterior(path, name, removed))
-            elif path.suffix in _OPEN:
+            elif path.suffix == ".nc":
+                removed[f"{name}: posterior draws"] = None
+            elif contents.get(name.removesuffix(path.suffix)) in ALLOWED:
                 archive.write(path, name)
             else:
-                removed[f"{name}: not a table, figure, posterior or manifest"] = None
+                removed[f"{name}: not on the list of what may be shared"] = None
         lines = list(removed)
         archive.writestr("REMOVED.txt", "\n".join(["Left out of this bundle:", *lines, ""]))
+        archive.writestr("README.txt", _NOTICE.format(k=max(min_cell, 1), draws=_WITH_DRAWS if draws else ""))
     return lines
 
 
 def _manifest(path: Path, removed: dict[str, None]) -> str:
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                key: strip(item) for key, item in value.items() if key not in ("rows_digest", "data_digest")
-            }
-        return [strip(item) for item in value] if isinstance(value, list) else value
-
-    manifest = strip(json.loads(path.read_text(encoding="utf-8")))
-    manifest["data"].pop("digest", None)
-    # Digests of the files of the run: those of the posteriors are not the ones in the bundle.
-    manifest.pop("files", None)
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    kept: dict[str, Any] = {name: manifest[name] for name in _MANIFEST if name in manifest}
+    data = manifest.get("data", {})
+    kept["data"] = {name: data[name] for name in ("source", "origin") if name in data}
+    settings = manifest.get("settings", {})
+    kept["settings"] = {name: settings[name] for name in _SETTINGS if name in settings}
+    kept["fits"] = [
+        {name: fit[name] for name in ("model", "formula", "n_patients", "n_rows") if name in fit}
+        for fit in manifest.get("fits", ())
+    ]
     removed[f"{path.name}: {_DIGESTS}"] = None
-    return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    removed[f"{path.name}: seeds of the samplers, notes on the data, timings, list of files"] = None
+    return json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
 
 
 def _posterior(path: Path, name: str, removed: dict[str, None]) -> bytes:
     """Give the file anew with what may be shared; what is deleted inside an HDF5 file stays in its bytes."""
     import xarray as xr
 
+    rng = np.random.default_rng(secrets.randbits(128))
     with xr.open_datatree(path, engine="h5netcdf") as tree:
         kept: dict[str, xr.Dataset] = {}
-        for node in tree.subtree:
+        order: NDArray[np.int64] | None = None
+        for node in sorted(tree.subtree, key=lambda node: node.path):
             group = node.path.strip("/")
             dataset = node.to_dataset(inherit=False)
             if group and group not in GROUPS:
@@ -86,10 +150,42 @@ def _posterior(path: Path, name: str, removed: dict[str, None]) -> bytes:
                 continue
             names = [str(v) for v in dataset.data_vars]
             open_names = [v for v in names if set(map(str, dataset[v].dims)) <= _DIMENSIONS]
-            open_names = [v for v in open_names if group != "posterior" or v in PARAMETERS]
+            allowed = PARAMETERS if group == "posterior" else STATISTICS
+            open_names = [v for v in open_names if v in allowed]
             for variable in sorted(set(names) - set(open_names)):
                 removed[f"{name}: {variable}"] = None
-            if group:
-                kept[group] = dataset[open_names].load()
+            if group and open_names:
+                if order is None:
+                    shape = dataset.sizes["chain"], dataset.sizes["draw"]
+                    order = np.argsort(rng.random(shape), axis=1).astype(np.int64)
+                found = dataset[open_names].load()
+                kept[group] = _coarsen(found, order, rounded=group == "posterior")
         removed[f"{name}: {_DIGESTS}"] = None
+        removed[f"{name}: order of the draws, digits beyond a hundredth of their SD"] = None
     return bytes(xr.DataTree.from_dict(kept).to_netcdf(None, engine="h5netcdf"))
+
+
+def _coarsen(dataset: xr.Dataset, order: NDArray[np.int64], *, rounded: bool) -> xr.Dataset:
+    """Put the draws of each chain into another order and round them.
+
+    Exact draws can be solved for sums over patients: given the variances of a draw, its effects are the
+    least-squares estimate plus noise that the seed gives away.
+    """
+    import xarray as xr
+
+    variables = {}
+    for name, variable in dataset.data_vars.items():
+        values = variable.transpose("chain", "draw", ...)
+        array = np.asarray(values.values)
+        index = order.reshape(order.shape + (1,) * (array.ndim - 2))
+        array = np.take_along_axis(array, np.broadcast_to(index, array.shape), axis=1)
+        if rounded:
+            step = ROUNDED_TO * array.std(axis=(0, 1))
+            # A power of ten, so that the step itself tells nothing exact.
+            step = np.power(10.0, np.floor(np.log10(np.where(step > 0.0, step, 1.0))))
+            array = np.where(step > 0.0, np.round(array / step) * step, array)
+        variables[str(name)] = xr.Variable(values.dims, array)
+    wanted = {
+        name: dataset[name].variable for name in ("coefficient", "random_coefficient") if name in dataset
+    }
+    return xr.Dataset(variables, coords=wanted)

@@ -28,6 +28,7 @@ import numpy as np
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import Array
+from bayes_alliance.inference.pymc.private_cache import keep_sources_private
 from bayes_alliance.stress.grid_mass import Grid
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.sampled_model import Family, build_sampled
@@ -219,6 +220,7 @@ def _compiled(family: Family, columns: int, patients: int, categories: int, scal
     """Compile the model of one family and size with nutpie, over placeholder data."""
     import nutpie
 
+    keep_sources_private()
     data: dict[str, Array] = {
         "x": np.zeros((3, columns)),
         "z": np.ones((3, 2)),

@@ -25,6 +25,7 @@ from bayes_alliance.cli.main import main
 from bayes_alliance.inference.engines import fit_posterior
 from bayes_alliance.inference.fits import PosteriorFit
 from bayes_alliance.run import fitter, score_model
+from bayes_alliance.runtime.own_files import LEDGER
 from bayes_alliance.study.load_study import models_folder
 
 MEDICATION = models_folder() / "medication"
@@ -154,6 +155,7 @@ def test_reanalyse_leaves_everything_and_ends_with_one_line(
         "posteriors",
         "report.html",
         "manifest.json",
+        LEDGER,
     }
     assert out.count("\n") == 1
     assert out.startswith("medication: 2 models on real data, no check failed")

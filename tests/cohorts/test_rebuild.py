@@ -105,13 +105,15 @@ def test_an_ensemble_on_a_design_is_scored_kept_and_bound_to_it(
     cohorts = [read_cohort(path) for path in paths]
     item = planned(study, data, "treatment")
     priors = coefficient_priors(study, item.design, study.priors[0].name)
-    real = fit_collapsed(item.design, item.rows, priors, seed=1)
+    # Patients stand in another order in the cohorts, so draws of the same seed are others.
+    many = CollapsedSettings(draws=40_000)
+    real = fit_collapsed(item.design, item.rows, priors, seed=1, settings=many)
     for cohort in cohorts:
         card = score_cohort(study, cohort.data(study))
         assert card.missed == ()
         assert len(card.lines) == 2 * (2 + 4) + 2
         mine = planned(study, cohort.data(study), "treatment")
-        ours = fit_collapsed(mine.design, mine.rows, priors, seed=1)
+        ours = fit_collapsed(mine.design, mine.rows, priors, seed=1, settings=many)
         # Rounding to one decimal hides at most 0.05 of an estimate and of its standard error.
         gap = np.abs(real.beta.mean(axis=(0, 1)) - ours.beta.mean(axis=(0, 1)))
         assert np.all(gap < 0.1 + 0.05 * real.beta.std(axis=(0, 1)))
@@ -215,6 +217,43 @@ def test_the_command_takes_a_design(tmp_path: Path, study: Study, capsys: pytest
     assert main(["cohort", "medication", "--out", str(tmp_path / "a")]) == 2
     assert "cohort --design FILE" in capsys.readouterr().err
     file = load_study("medication").folder / "medication_pp.csv"
-    assert main(["cohort", "medication", "--design", str(file), "--out", str(tmp_path / "b"), "--json"]) == 2
+    options = ["--design", str(file), "--keep-design", "--out", str(tmp_path / "b"), "--json"]
+    assert main(["cohort", "medication", *options]) == 2
     assert "prints no number" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
+
+
+def test_a_cohort_on_real_patients_says_so_and_holds_no_more_of_them_than_it_needs(
+    tmp_path: Path, study: Study, data: StudyData
+) -> None:
+    """Identifiers are new and in another order; unused columns are gone; the design is the same; the stamp tells."""
+    (path,) = build_ensemble(study, tmp_path, count=1, seed=3, jobs=1, report=lambda line: None, design=data)
+    cohort = read_cohort(path)
+    header = {v.name: v.column for v in study.variables}
+    old, new = data.rows[study.patient].astype(str), cohort.frame[header[study.patient]]
+    assert not set(old) & set(new)
+    assert new.str.fullmatch(r"S\d{3,}").all()
+    names = parse_formula(study.model("treatment").formula).names
+    assert set(cohort.frame.columns) <= {header.get(name, name) for name in names | {study.time}} | {
+        v.column for v in study.variables if v.required
+    }
+    times = [sorted(rows.tolist()) for _, rows in data.rows.groupby(old)[study.time]]
+    kept = [sorted(rows.tolist()) for _, rows in cohort.frame.groupby(new)[header[study.time]]]
+    assert sorted(times) == sorted(kept)
+    assert times != kept
+    assert "real patients" in cohort.facts["stamp"]
+    assert "real patients" in cohort.data(study).origin
+
+
+def test_real_patients_enter_a_cohort_only_where_that_was_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--design alone is refused, as is --keep-design alone; nothing is written."""
+    from bayes_alliance.cli.main import main
+
+    file = load_study("medication").folder / "medication_pp.csv"
+    assert main(["cohort", "medication", "--design", str(file), "--out", str(tmp_path / "a")]) == 2
+    assert "--keep-design" in capsys.readouterr().err
+    assert main(["cohort", "medication", "--keep-design", "--out", str(tmp_path / "a")]) == 2
+    assert "it requires --design" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()

@@ -19,6 +19,7 @@ import xarray as xr
 from bayes_alliance.cli.main import main
 from bayes_alliance.data.dictionary import describe_data
 from bayes_alliance.run.pipeline import run_study
+from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.privacy import mask_small_cells, mask_text
 from bayes_alliance.show.share import write_share
 from bayes_alliance.show.tables import build_tables
@@ -158,12 +159,13 @@ def test_a_bundle_leaves_out_what_belongs_to_patients(tmp_path: Path) -> None:
     tree.to_netcdf(folder / "m.nc", engine="h5netcdf")
     (folder / "rows.parquet").write_bytes(b"x")
     (folder / "manifest.json").write_text('{"data": {"digest": "abc"}, "fits": [{"rows_digest": "abc"}]}')
-    files = [folder / name for name in ("m.nc", "rows.parquet", "manifest.json")]
-    removed = write_share(files, folder, tmp_path / "b.zip")
+    (folder / "scores.csv").write_text("1")
+    files = [folder / name for name in ("m.nc", "rows.parquet", "manifest.json", "scores.csv")]
+    removed = write_share(files, folder, tmp_path / "b.zip", {"scores": Content.UNSTATED})
     assert {"m.nc: patient_effects", "m.nc: group observed_data"} <= set(removed)
     assert any(line.startswith("rows.parquet") for line in removed)
     with zipfile.ZipFile(tmp_path / "b.zip") as archive:
-        assert sorted(archive.namelist()) == ["REMOVED.txt", "m.nc", "manifest.json"]
+        assert sorted(archive.namelist()) == ["README.txt", "REMOVED.txt", "m.nc", "manifest.json"]
         assert not any(holds_marker(archive.read(name)) for name in archive.namelist())
         archive.extract("m.nc", tmp_path)
     with xr.open_datatree(tmp_path / "m.nc", engine="h5netcdf") as back:
@@ -189,18 +191,29 @@ def test_small_cells_are_withheld() -> None:
 
 
 def test_models_of_too_few_patients_are_withheld_with_their_reason() -> None:
-    """Age is known of 22 of 24 patients: above 22, its model and the comparison on its rows go, and say why."""
+    """Age is known of 22 of 24 patients, and few are paranoid: what rests on fewer goes and says why."""
     study = small_study()
-    results = run_study(study, small_data(study), small_settings())
+    data = small_data(study)
+    results = run_study(study, data, small_settings())
+    rarest = int(data.rows.groupby("patient")["paranoid"].first().value_counts().min())
     assert {run.model.id: run.rows.n_patients for run in results.runs}["age"] == 22
     masked = mask_small_cells(results, 23)
-    assert {run.model.id for run in results.runs} - {run.model.id for run in masked.runs} == {"age"}
+    assert {run.model.id for run in results.runs} - {run.model.id for run in masked.runs} == {
+        "age",
+        "paranoid",
+    }
+    assert {run.model.id for run in mask_small_cells(results, rarest + 1).runs} == {
+        "unconditional",
+        "growth",
+        "age",
+        "tasks_growth",
+    }
     reasons = {(s.comparison, s.model_id): s.reason for s in masked.skipped}
     assert "fewer than 23 patients" in reasons["", "age"]
     assert ("goals", "growth") in reasons
     assert [found.name for found in masked.comparisons] == ["tasks"]
     assert not any(check.model_id == "age" for check in masked.checks)
-    assert len(mask_small_cells(results, 22).runs) == len(results.runs)
+    assert len(mask_small_cells(results, rarest).runs) == len(results.runs)
     for table in build_tables(masked):
         if table.id != "rows" and "model" in {column.name for column in table.columns}:
             assert "age" not in table.column("model"), table.id
@@ -221,7 +234,7 @@ def test_masking_a_larger_cell_withholds_no_less() -> None:
 def test_masked_counts_in_sentences() -> None:
     """Counts of patients and rows, and nothing else that is a number."""
     text = "3 rows (1 whole patients) without age; version 2, line 3, 12 patients"
-    assert mask_text(text, 5) == "<5 rows (<5 whole patients) without age; version 2, line 3, 12 patients"
+    assert mask_text(text, 5) == "some rows (<5 whole patients) without age; version 2, line 3, 12 patients"
 
 
 def test_the_dictionary_shows_no_extreme_unless_asked() -> None:

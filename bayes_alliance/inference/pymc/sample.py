@@ -36,6 +36,7 @@ from bayes_alliance.inference.pymc.model import (
     placeholder_data,
     used_data,
 )
+from bayes_alliance.inference.pymc.private_cache import keep_sources_private, nothing_cached
 from bayes_alliance.study.prior_records import ScaleFamily
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _compiled(p: int, q: int, covariance: Covariance, family: ScaleFamily, patie
     """Compile the model of one shape with nutpie, over placeholder data."""
     import nutpie
 
+    keep_sources_private()
     data = used_data(placeholder_data(p, q, patients), covariance, family)
     return nutpie.compile_pymc_model(
         build_pymc_model(p, q, covariance, data, family=family, patients=patients)
@@ -175,7 +177,7 @@ def _sample(
         import pymc as pm
 
         logging.getLogger("pymc").setLevel(logging.ERROR)
-        with build_pymc_model(p, q, covariance, data, family=family, patients=patients):
+        with nothing_cached(), build_pymc_model(p, q, covariance, data, family=family, patients=patients):
             # PyMC 6 hands over to nutpie by itself where that is installed; here its own NUTS is what was asked for.
             sampled: xr.DataTree = pm.sample(
                 nuts_sampler="pymc",
@@ -296,7 +298,7 @@ def fit_bambi(
     started = time.perf_counter()
     kind: Covariance = covariance if len(design.z_names) > 1 else "ID"
     model = build_bambi_model(design, priors, frame, kind)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), nothing_cached():
         warnings.simplefilter("ignore")
         logging.getLogger("pymc").setLevel(logging.ERROR)
         trace = model.fit(

@@ -154,15 +154,18 @@ def describe_variation(rows: Sequence[PlotRow]) -> str:
 
 def describe_patient_scores(rows: Sequence[PlotRow]) -> str:
     """Say for how many patients each model gains."""
+    grouped = any("n_patients" in row for row in rows)
+    unit = "groups of patients" if grouped else "patients"
     parts = [
-        "Steps: difference in predictive score of each patient between a model and its reference, sorted."
+        f"Steps: difference in predictive score {'over groups of patients' if grouped else 'of each patient'} between "
+        "a model and its reference, sorted."
     ]
     for model, reference in dict.fromkeys((row["model"], row["reference"]) for row in rows):
         mine = [row for row in rows if row["model"] == model]
         gains = sum(float(row["elpd_diff"] or 0.0) > 0.0 for row in mine)
         total = _number(mine[-1], "cumulated")
         parts.append(
-            f"{model} against {reference}: better for {gains} of {len(mine)} patients, in all {total}."
+            f"{model} against {reference}: better for {gains} of {len(mine)} {unit}, in all {total}."
         )
     return use_minus_sign(" ".join(parts))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.disclosure import Content, round_significant
 from bayes_alliance.show.labels import name_file
 from bayes_alliance.show.plots.alt_text import (
     describe_bayes_factors,
@@ -60,6 +62,7 @@ from bayes_alliance.show.plots.scores import (
 from bayes_alliance.show.plots.style import PlotRow
 from bayes_alliance.show.plots.trajectories import plot_trajectories, tabulate_trajectories
 from bayes_alliance.show.provenance import STAMP, stamp_provenance
+from bayes_alliance.study.records import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,8 @@ class PlannedFigure:
         Provenance of the rows.
     title, alt : str
         What it is called, and what it shows in words.
+    content : Content
+        What kind of content it has; unless it says so, it is in no bundle to be shared.
     """
 
     name: str
@@ -86,6 +91,7 @@ class PlannedFigure:
     stamp: str
     title: str = ""
     alt: str = ""
+    content: Content = Content.UNSTATED
 
 
 def plan_figures(results: StudyResults) -> list[PlannedFigure]:
@@ -102,16 +108,31 @@ def plan_figures(results: StudyResults) -> list[PlannedFigure]:
         Trajectories of the study file, forests, what the data added, comparisons, predictive checks, cohorts.
     """
     planned = [
-        *_trajectories(results),
-        *_forests(results),
-        *_learnt(results),
-        *_comparisons(results),
-        *_scores(results),
-        *_predictive(results),
-        *_chains(results),
-        *_cohorts(results),
+        *_holding(Content.MODEL, _trajectories(results)),
+        *_holding(Content.MODEL, _forests(results)),
+        *_holding(Content.MODEL, _learnt(results)),
+        *_holding(Content.MODEL, _comparisons(results)),
+        *_holding(Content.AGGREGATE, _scores(results)),
+        *_holding(Content.AGGREGATE, _predictive(results)),
+        *_holding(Content.MODEL, _chains(results)),
+        *_holding(Content.MODEL, _cohorts(results)),
     ]
-    return [figure for figure in planned if figure.rows]
+    return [_published(figure, results.source) for figure in planned if figure.rows]
+
+
+def _holding(content: Content, figures: Iterable[PlannedFigure]) -> Iterator[PlannedFigure]:
+    return (dataclasses.replace(figure, content=content) for figure in figures)
+
+
+def _published(figure: PlannedFigure, source: Source) -> PlannedFigure:
+    """Round numbers that were computed from patients' data."""
+    if source is not Source.REAL:
+        return figure
+    rows: list[PlotRow] = [
+        {name: round_significant(value) if isinstance(value, float) else value for name, value in row.items()}
+        for row in figure.rows
+    ]
+    return dataclasses.replace(figure, rows=rows)
 
 
 def _trajectories(results: StudyResults) -> Iterator[PlannedFigure]:

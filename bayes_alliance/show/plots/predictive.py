@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from bayes_alliance.assess.uniformity import ecdf_difference, simultaneous_band
 from bayes_alliance.run.results import PredictiveResult, StudyResults
+from bayes_alliance.show.disclosure import ROWS_PER_STEP
 from bayes_alliance.show.labels import label_group
 from bayes_alliance.show.plots.style import (
     BLACK,
@@ -33,6 +34,7 @@ from bayes_alliance.show.plots.style import (
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
 from bayes_alliance.show.tables.predictive import MIN_ROWS_SHOWN
+from bayes_alliance.study.records import Source
 
 N_GRID = 101
 _PANEL_MM = 48.0
@@ -146,9 +148,9 @@ def _draw_means(axes: Axes, rows: Sequence[PlotRow], groups: Sequence[str], wind
 
 def tabulate_pit(results: StudyResults, outcome: str) -> list[PlotRow]:
     """Compute the plotted calibration curves on a grid (never the values of single rows)."""
-    grid = np.linspace(0.0, 1.0, N_GRID)
     rows: list[PlotRow] = []
     for found in _of(results, outcome):
+        grid = np.linspace(0.0, 1.0, _grid_size(results, len(found.pit)))
         band = simultaneous_band(len(found.pit))
         difference = ecdf_difference(found.pit, grid)
         rows += [
@@ -162,6 +164,13 @@ def tabulate_pit(results: StudyResults, outcome: str) -> list[PlotRow]:
             for z, d in zip(grid, difference, strict=True)
         ]
     return rows
+
+
+def _grid_size(results: StudyResults, n_rows: int) -> int:
+    """Return the points of the grid: of real data so few that a step holds 25 rows or so."""
+    if results.source is not Source.REAL:
+        return N_GRID
+    return int(np.clip(n_rows // ROWS_PER_STEP, 5, N_GRID - 1)) + 1
 
 
 def plot_pit(results: StudyResults, outcome: str) -> Figure:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from bayes_alliance.assess.loo import PARETO_K_THRESHOLD, Target
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.run.results import ComparisonSet, StudyResults
+from bayes_alliance.show.disclosure import SCORE_GROUP
 from bayes_alliance.show.numbers import format_fixed, use_minus_sign
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
@@ -39,6 +40,8 @@ from bayes_alliance.show.plots.style import (
 )
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates, name_model
+from bayes_alliance.show.tables.record import Value
+from bayes_alliance.study.records import Source
 
 _PANEL_MM, _LINE_MM = 42.0, 5.4
 MAX_PANELS = 6
@@ -86,7 +89,10 @@ def tabulate_patient_scores(
     Returns
     -------
     list of mapping
-        ``rank`` 1 is the patient for whom the model loses most; ``cumulated`` sums up to the elpd difference.
+        ``rank`` 1 is the patient for whom the model loses most; ``cumulated`` sums up to the elpd difference. Of
+        real data each row is the mean of ten patients or more who follow each other in that order, rounded to two
+        decimals: what is known of one patient to many digits gives that patient's ratings away. With fewer than
+        twenty patients there is no row.
     """
     rows: list[PlotRow] = []
     for model_id, reference in pairs:
@@ -94,12 +100,14 @@ def tabulate_patient_scores(
             comparison.scores[model_id]["new_patient"].elpd_i
             - comparison.scores[reference]["new_patient"].elpd_i
         )
+        named: dict[str, Value] = {"comparison": comparison.name, "model": model_id, "reference": reference}
+        if results.source is Source.REAL:
+            rows += [{**named, **row} for row in _grouped(difference)]
+            continue
         total = np.cumsum(difference)
         rows += [
             {
-                "comparison": comparison.name,
-                "model": model_id,
-                "reference": reference,
+                **named,
                 "rank": rank + 1,
                 "elpd_diff": float(difference[rank]),
                 "cumulated": float(total[rank]),
@@ -107,6 +115,25 @@ def tabulate_patient_scores(
             for rank in range(len(difference))
         ]
     return rows
+
+
+def _grouped(difference: Array) -> list[PlotRow]:
+    """Average sorted differences over groups of nearly equal size, of ten or more."""
+    count = len(difference) // SCORE_GROUP
+    if count < 2:
+        return []
+    parts = np.array_split(difference, count)
+    ends = np.cumsum([len(part) for part in parts])
+    total = np.cumsum([part.sum() for part in parts])
+    return [
+        {
+            "rank": int(end),
+            "n_patients": len(part),
+            "elpd_diff": round(float(part.mean()), 2),
+            "cumulated": round(float(summed), 2),
+        }
+        for part, end, summed in zip(parts, ends, total, strict=True)
+    ]
 
 
 def pages_of_pairs(results: StudyResults, comparison: ComparisonSet) -> list[list[tuple[str, str]]]:
@@ -120,8 +147,13 @@ def plot_patient_scores(
 ) -> Figure:
     """Plot the sorted differences of each pair: a panel a model."""
     rows = tabulate_patient_scores(results, comparison, pairs)
+    step = (
+        "Each step is the mean of ten patients or more, sorted by the difference; above zero the model predicts their "
+        if results.source is Source.REAL
+        else "Each step is a patient, sorted by the difference; above zero the model predicts that patient's "
+    )
     note = (
-        "Each step is a patient, sorted by the difference; above zero the model predicts that patient's visits better "
+        f"{step}visits better "
         "than its reference does. The sum of all is the elpd difference, with its standard error. A difference that "
         f"rests on a few patients at one end is fragile. {_tail(results, [m for pair in pairs for m in pair])}"
     )
@@ -135,7 +167,10 @@ def plot_patient_scores(
             spare.set_axis_off()
         for panel, (model_id, reference) in zip(axes, pairs, strict=False):
             mine = [row for row in rows if row["model"] == model_id]
-            _draw_scores(panel, [float(row["elpd_diff"] or 0.0) for row in mine])
+            shown = [
+                float(row["elpd_diff"] or 0.0) for row in mine for _ in range(int(row.get("n_patients") or 1))
+            ]
+            _draw_scores(panel, shown, _total(comparison, model_id, reference))
             against = results.study.model(reference).label
             title = f"{name_model(results, collect_gates(results), model_id)}\nagainst {against}"
             panel.set_title(
@@ -150,7 +185,14 @@ def plot_patient_scores(
     return figure
 
 
-def _draw_scores(axes: Axes, difference: Sequence[float]) -> None:
+def _total(comparison: ComparisonSet, model_id: str, reference: str) -> tuple[float, float]:
+    """Return the elpd difference and its standard error over patients."""
+    one, other = (comparison.scores[name]["new_patient"].elpd_i for name in (model_id, reference))
+    values = np.sort(one - other)
+    return float(values.sum()), float(np.sqrt(len(values) * values.var(ddof=1)))
+
+
+def _draw_scores(axes: Axes, difference: Sequence[float], summed: tuple[float, float]) -> None:
     values = np.array(difference)
     ranks = np.arange(1, len(values) + 1)
     axes.axhline(0.0, color=GREY, linewidth=0.6)
@@ -161,14 +203,17 @@ def _draw_scores(axes: Axes, difference: Sequence[float]) -> None:
         ranks, 0.0, values, where=list(values >= 0.0), step="mid", color=BLUE, alpha=0.5, linewidth=0.0
     )
     axes.step(ranks, values, where="mid", color=BLACK, linewidth=0.7)
-    total, se = float(values.sum()), float(np.sqrt(len(values) * values.var(ddof=1)))
+    total, se = summed
     text = use_minus_sign(f"{format_fixed(total, 1)} (SE {format_fixed(se, 1)})")
     axes.text(0.04, 0.94, text, transform=axes.transAxes, fontsize=SMALL_PT, va="top")
 
 
 def tabulate_pareto_k(results: StudyResults, comparison: ComparisonSet) -> list[PlotRow]:
-    """List the Pareto k of every patient (visit) of each model, sorted."""
-    return list(_pareto_rows(comparison))
+    """List the Pareto k of every patient (visit) of each model, sorted; nothing of real data.
+
+    The table of checks says how many are too large, whatever the data.
+    """
+    return [] if results.source is Source.REAL else list(_pareto_rows(comparison))
 
 
 def _pareto_rows(comparison: ComparisonSet) -> Iterator[PlotRow]:

@@ -188,9 +188,11 @@ def _command(results: StudyResults) -> str:
 
 
 def _run_facts(results: StudyResults) -> list[tuple[str, str]]:
+    # A digest of patients' data would confirm a guess at them.
+    digest = "" if results.source is Source.REAL else f", digest {results.data_digest[:12]}"
     return [
         ("Study file", f"{results.study.id}, digest {results.study.digest[:12]}"),
-        ("Data", f"{results.source.value}: {results.origin}, digest {results.data_digest[:12]}"),
+        ("Data", f"{results.source.value}: {results.origin}{digest}"),
         ("Engine, prior, seed", f"{results.engine}, {results.prior or 'none'}, {results.seed}"),
         ("Models", format_number(float(len(results.runs)))),
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.runtime.files import write_whole, write_whole_bytes
+from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.tables.bayes_factors import tabulate_agreement, tabulate_bayes_factors
 from bayes_alliance.show.tables.checks import tabulate_check_summary, tabulate_checks
 from bayes_alliance.show.tables.cohorts import tabulate_spread
@@ -25,7 +26,7 @@ from bayes_alliance.show.tables.html import format_html, html_fragment
 from bayes_alliance.show.tables.latex import format_document, format_latex
 from bayes_alliance.show.tables.predictive import tabulate_predictive
 from bayes_alliance.show.tables.printed_cells import tabulate_cells
-from bayes_alliance.show.tables.record import Column, Table
+from bayes_alliance.show.tables.record import Column, Table, publish
 from bayes_alliance.show.tables.rows import tabulate_rows
 from bayes_alliance.show.tables.text import format_csv, format_markdown
 from bayes_alliance.show.tables.word import format_word
@@ -60,8 +61,7 @@ def build_tables(results: StudyResults) -> list[Table]:
     list of Table
     """
     gates = collect_gates(results)
-    tables = [
-        *tabulate_descriptives(results),
+    of_models = [
         *tabulate_cells(results, gates),
         tabulate_estimands(results, gates),
         tabulate_variances(results, gates),
@@ -72,11 +72,15 @@ def build_tables(results: StudyResults) -> list[Table]:
         tabulate_check_summary(results, gates),
         tabulate_checks(results, gates),
         tabulate_agreement(results, gates),
-        tabulate_predictive(results, gates),
-        tabulate_rows(results),
-        tabulate_spread(results.study, results.ensemble.spread),
     ]
-    return [table for table in tables if table.rows]
+    tables = [
+        *((Content.AGGREGATE, table) for table in tabulate_descriptives(results)),
+        *((Content.MODEL, table) for table in of_models),
+        (Content.AGGREGATE, tabulate_predictive(results, gates)),
+        (Content.AGGREGATE, tabulate_rows(results)),
+        (Content.MODEL, tabulate_spread(results.study, results.ensemble.spread)),
+    ]
+    return [publish(table, content, results.source) for content, table in tables if table.rows]
 
 
 def write_tables(results: StudyResults, folder: Path) -> list[Path]:

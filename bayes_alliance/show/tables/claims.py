@@ -9,8 +9,10 @@ import math
 
 from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.change import FAMILY_LABELS
+from bayes_alliance.claims.leave_out_tasks import PatientsResult
 from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.run import ClaimsRun
+from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.claim_parts import tabulate_parts
 from bayes_alliance.show.tables.claim_table import (
@@ -30,9 +32,11 @@ from bayes_alliance.show.tables.record import (
     Value,
     exact_columns,
     number_column,
+    publish,
     shown_column,
     text_column,
 )
+from bayes_alliance.study.records import Source
 
 RULES = (
     "Supported: sure (as a 95 % interval would be) of the direction, and more likely than not beyond the smallest "
@@ -55,7 +59,7 @@ def build_claim_tables(run: ClaimsRun) -> list[Table]:
         tabulate_changes(run),
         tabulate_approaches(run),
     ]
-    return [table for table in tables if table.rows]
+    return [publish(table, Content.MODEL, run.source) for table in tables if table.rows]
 
 
 def tabulate_claims(run: ClaimsRun) -> Table:
@@ -194,11 +198,8 @@ def tabulate_patients(run: ClaimsRun) -> Table:
             "verdict": one.verdict.value,
             "n_patients": one.n_patients,
             "n_changing": one.n_changing,
-            "range": f"{format_fixed(one.lowest, 3)} to {format_fixed(one.highest, 3)}",
             "fewest": _say_fewest(one.n_removed, one.n_tried, one.becomes),
-            "lowest": one.lowest,
-            "highest": one.highest,
-            "largest_shift": one.largest_shift,
+            **({} if run.source is Source.REAL else _extremes(one)),
             "n_refitted": one.n_refitted,
             "n_failed": one.n_failed,
             "n_removed": one.n_removed,
@@ -211,7 +212,19 @@ def tabulate_patients(run: ClaimsRun) -> Table:
         "The fewest are found greedily and confirmed by a refit: an upper bound, a smaller set may exist. Nobody is "
         "named. Not sought where the change of this part alone would not change the claim."
     )
+    if run.source is Source.REAL:
+        note += " Of real data the probabilities without one patient are withheld: they tell of that patient."
     return _table(run, ("claim_patients", f"{run.study.id}: patients left out"), columns, rows, note)
+
+
+def _extremes(one: PatientsResult) -> dict[str, Value]:
+    """Say what the most telling patients do; of real data this would give their ratings away."""
+    return {
+        "range": f"{format_fixed(one.lowest, 3)} to {format_fixed(one.highest, 3)}",
+        "lowest": one.lowest,
+        "highest": one.highest,
+        "largest_shift": one.largest_shift,
+    }
 
 
 def _say_fewest(n_removed: int, n_tried: int, becomes: Verdict) -> str:

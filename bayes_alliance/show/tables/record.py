@@ -6,12 +6,15 @@ and full-precision columns for CSV.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bayes_alliance.show.disclosure import Content, round_significant
 from bayes_alliance.show.numbers import format_number
+from bayes_alliance.study.records import Source
 
 Value = str | float | int | bool | None
 Shown = Literal["both", "markdown", "csv"]
@@ -59,6 +62,8 @@ class Table:
         Where the numbers come from.
     stamp : str
         The same as one short cell, the first of every CSV row.
+    content : Content
+        What kind of content it has; unless it says so, it is in no bundle to be shared.
     """
 
     id: str
@@ -68,6 +73,7 @@ class Table:
     notes: tuple[str, ...]
     provenance: str
     stamp: str
+    content: Content = Content.UNSTATED
 
     def column(self, name: str) -> list[Value]:
         """Give the values of one column."""
@@ -104,6 +110,17 @@ def shown_column(name: str, heading: str) -> Column:
 def exact_columns(*names: str) -> tuple[Column, ...]:
     """Make columns of full-precision numbers, for CSV only."""
     return tuple(number_column(name, name, shown="csv") for name in names)
+
+
+def publish(table: Table, content: Content, source: Source) -> Table:
+    """State what kind of content a table has, and round numbers that were computed from patients' data."""
+    if source is not Source.REAL:
+        return dataclasses.replace(table, content=content)
+    rows = tuple(
+        tuple(round_significant(value) if isinstance(value, float) else value for value in row)
+        for row in table.rows
+    )
+    return dataclasses.replace(table, content=content, rows=rows)
 
 
 def pick_rows(

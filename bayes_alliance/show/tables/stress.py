@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_number, format_p, format_summary
 from bayes_alliance.show.provenance import describe_stress, stamp_stress
 from bayes_alliance.show.tables.record import (
@@ -16,6 +17,7 @@ from bayes_alliance.show.tables.record import (
     exact_columns,
     number_column,
     pick_rows,
+    publish,
     shown_column,
     text_column,
 )
@@ -38,7 +40,7 @@ def build_stress_tables(results: StressResults) -> list[Table]:
         tabulate_likelihoods(results),
         tabulate_skipped(results),
     ]
-    return [table for table in tables if table.rows]
+    return [publish(table, Content.MODEL, results.source) for table in tables if table.rows]
 
 
 def _table(

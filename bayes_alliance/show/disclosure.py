@@ -1,0 +1,65 @@
+"""What may be given away: kinds of content, the smallest group described, and how far numbers are rounded.
+
+docs/disclosure.md states the rules in words. Every table and figure says which kind of content it has; what says
+nothing is not given away.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from bayes_alliance.study.records import Source
+
+# Smallest number of patients that a published number may describe, unless a run says otherwise.
+MIN_PATIENTS = 5
+# Patients whose scores are averaged where scores are shown in the order of their size.
+SCORE_GROUP = 10
+# Digits of numbers computed from patients' data. Sums known to 16 digits can be solved for ratings on a grid.
+SIGNIFICANT_DIGITS = 5
+# Rows for each step of a curve that sorts rows, so that no step is a single patient's.
+ROWS_PER_STEP = 25
+
+
+class Content(StrEnum):
+    """What a table or figure holds."""
+
+    PRINTED = "printed numbers"
+    MODEL = "quantities of models"
+    AGGREGATE = "aggregates over patients"
+    UNSTATED = "unstated"
+
+
+# What may leave the results folder. Nothing else may, whatever its file is called.
+ALLOWED = frozenset({Content.PRINTED, Content.MODEL, Content.AGGREGATE})
+
+
+def smallest_group(source: Source, asked: int | None = None) -> int:
+    """Return the smallest number of patients that outputs may describe.
+
+    Parameters
+    ----------
+    source : Source
+        Of the rows.
+    asked : int, optional
+        What the user asked for; by default 5 for real data, and no limit for synthetic rows.
+
+    Examples
+    --------
+    >>> smallest_group(Source.REAL), smallest_group(Source.SYNTHETIC), smallest_group(Source.REAL, 10)
+    (5, 0, 10)
+    """
+    if asked is not None:
+        return asked
+    return MIN_PATIENTS if source is Source.REAL else 0
+
+
+def round_significant(value: float, digits: int = SIGNIFICANT_DIGITS) -> float:
+    """Round a number to significant digits; what is not finite stays.
+
+    Examples
+    --------
+    >>> round_significant(1234.5678), round_significant(-0.000123456), round_significant(0.0)
+    (1234.6, -0.00012346, 0.0)
+    """
+    return float(f"{value:.{digits - 1}e}") if math.isfinite(value) else value
