@@ -121,6 +121,7 @@ def _new_study(options: argparse.Namespace) -> int:
         format_cells_template,
         format_claims_template,
         format_study,
+        study_identifier,
         write_study_folder,
     )
     from bayes_alliance.data.readers import read_table
@@ -131,7 +132,7 @@ def _new_study(options: argparse.Namespace) -> int:
     table = _shaped(options, read_table(options.file, stated), stated)
     roles = _ask_roles(options, table)
     folder: Path = options.out or options.file.with_suffix("")
-    study_id = _identifier(folder.name)
+    study_id = study_identifier(folder.name)
     beside = {"cells.csv": format_cells_template(), "claims.toml": format_claims_template(table, roles)}
     text = format_study(table, roles, study_id=study_id, options=stated)
     path = write_study_folder(folder, text, options.file, beside=beside)
@@ -191,10 +192,3 @@ def _ask(question: str, guess: str) -> str:
         return input(f"{question} [{guess}]: ").strip() or guess
     except EOFError:
         return guess
-
-
-def _identifier(name: str) -> str:
-    import re
-
-    text = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:60]
-    return text if text and text[0].isalpha() else f"study_{text}".rstrip("_")

@@ -104,33 +104,14 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _printed(options: argparse.Namespace) -> int:
-    from bayes_alliance.published.left_out import left_out
     from bayes_alliance.run.printed_side import posterior_from_print, printed_priors
-    from bayes_alliance.show.tables.left_out import tabulate_left_out
-    from bayes_alliance.show.tables.printed_posteriors import (
-        tabulate_contrasts,
-        tabulate_posteriors,
-        tabulate_reverse_bayes,
-        tabulate_slopes,
-    )
+    from bayes_alliance.show.tables.printed_posteriors import tabulate_printed
     from bayes_alliance.show.tables.text import format_markdown
 
     check_json(options)
     study = _load(options.study)
     printed = posterior_from_print(study, options.prior)
-    tables = (
-        tabulate_posteriors(study, printed.posteriors),
-        tabulate_slopes(study, printed.posteriors),
-        tabulate_reverse_bayes(study, printed.claims),
-        tabulate_contrasts(study, printed.contrasts),
-        *(
-            tabulate_left_out(
-                study, left_out(study, next(iter(options.prior), ""), clusters=options.clusters)
-            )
-            if study.priors
-            else ()
-        ),
-    )
+    tables = tabulate_printed(printed)
     written = _write_tables(tables, options.out)
     if options.out is not None:
         shown = (options.prior or printed_priors(study))[-1]

@@ -323,6 +323,18 @@ def _round_up(value: float) -> float:
     return float(f"{math.ceil(round(value / step, 9)) * step:.2g}")
 
 
+def study_identifier(name: str) -> str:
+    """Make the id of a study from the name of its folder.
+
+    Examples
+    --------
+    >>> study_identifier("my data-2024")
+    'my_data_2024'
+    """
+    text = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:60]
+    return text if text and text[0].isalpha() else f"study_{text}".rstrip("_")
+
+
 def write_study_folder(
     folder: Path, text: str, data: Path, *, beside: Mapping[str, str] | None = None
 ) -> Path:

@@ -28,6 +28,8 @@ class Printed:
 
     Parameters
     ----------
+    study : Study
+        Whose.
     posteriors : tuple of CellPosterior
         Of every printed effect under every prior set and the robust mixture; empty for a study without priors.
     claims : tuple of PrintedClaim
@@ -38,6 +40,7 @@ class Printed:
         Checks of the printed numbers against each other.
     """
 
+    study: Study
     posteriors: tuple[CellPosterior, ...]
     claims: tuple[PrintedClaim, ...]
     contrasts: tuple[Contrast, ...]
@@ -66,6 +69,7 @@ def analyse_printed(study: Study, priors: Sequence[str] = ()) -> Printed | None:
     if not study.cells:
         return None
     return Printed(
+        study=study,
         posteriors=tuple(cell_posteriors(study, priors)) if study.priors else (),
         claims=tuple(
             PrintedClaim(effect=effect, reverse=reverse_bayes(effect.region))

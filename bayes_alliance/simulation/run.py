@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -105,6 +106,8 @@ class TrialsRun:
 
     Parameters
     ----------
+    kind : {"power", "comparison"}
+        What was asked.
     conditions : tuple of Condition
         Under which studies were simulated.
     performances : tuple of Performance
@@ -119,6 +122,7 @@ class TrialsRun:
         What failed, in words.
     """
 
+    kind: Literal["power", "comparison"]
     setting: Setting
     conditions: tuple[Condition, ...]
     performances: tuple[Performance, ...]
@@ -238,6 +242,7 @@ def simulate_power(
     approaches = _approaches(setting, [engine] if names else [], names)
     table, n_failed, remarks = _trials(setting, settings, conditions, approaches, engine=engine)
     return TrialsRun(
+        kind="power",
         setting=setting,
         conditions=tuple(conditions),
         performances=tuple(measure_performance(table, smallest=setting.smallest)),
@@ -308,6 +313,7 @@ def simulate_comparison(
         else []
     )
     return TrialsRun(
+        kind="comparison",
         setting=setting,
         conditions=tuple(conditions),
         performances=tuple(measure_performance(table, smallest=setting.smallest)),

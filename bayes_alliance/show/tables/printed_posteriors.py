@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from bayes_alliance.published.cell_posterior import Banded, CellPosterior
 from bayes_alliance.published.interaction import Contrast
 from bayes_alliance.published.printed_effects import PrintedEffect
-from bayes_alliance.run.printed_side import PrintedClaim
+from bayes_alliance.run.printed_side import Printed, PrintedClaim
 from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.tables.audit import make_table
 from bayes_alliance.show.tables.record import (
@@ -263,3 +263,13 @@ def tabulate_contrasts(study: Study, contrasts: Sequence[Contrast]) -> Table:
     )
     title = "Significant in one subgroup, not in the other"
     return make_table(study, "interaction", title, columns, rows, note)
+
+
+def tabulate_printed(printed: Printed) -> list[Table]:
+    """Build the tables of posteriors, slope deviations, sceptical limits and contrasts from print alone."""
+    return [
+        tabulate_posteriors(printed.study, printed.posteriors),
+        tabulate_slopes(printed.study, printed.posteriors),
+        tabulate_reverse_bayes(printed.study, printed.claims),
+        tabulate_contrasts(printed.study, printed.contrasts),
+    ]

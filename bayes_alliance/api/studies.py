@@ -1,0 +1,541 @@
+"""What the commands do, in one call each: audit, print, cohorts, claims, stress tests, simulations, new studies.
+
+Each takes a study as it is, or the id or folder of one.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayes_alliance.cohorts.study_rows import load_data
+from bayes_alliance.data.rows import StudyData
+from bayes_alliance.runtime.pool import default_jobs
+from bayes_alliance.runtime.progress import Reporter
+from bayes_alliance.runtime.seeds import DEFAULT_SEED
+from bayes_alliance.study.load_study import load_study
+from bayes_alliance.study.records import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayes_alliance.claims.run import ClaimsRun
+    from bayes_alliance.cohorts.store import StoredCohort
+    from bayes_alliance.published.audit import Audit
+    from bayes_alliance.run.printed_side import Printed
+    from bayes_alliance.simulation.run import SbcRun, SimulationSettings, TrialsRun
+    from bayes_alliance.simulation.setting import Variations
+    from bayes_alliance.stress.run import StressResults
+
+AnyStudy = Study | str | Path
+
+
+def _silent(line: str) -> None:
+    """Report nothing."""
+
+
+def _study(study: AnyStudy) -> Study:
+    return study if isinstance(study, Study) else load_study(study)
+
+
+def _rows(study: Study, data: Any, seed: int) -> StudyData:
+    return data if isinstance(data, StudyData) else load_data(study, data, seed=seed)
+
+
+def audit(study: AnyStudy) -> Audit:
+    """Check the printed numbers of a study against each other.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        With printed cells.
+
+    Returns
+    -------
+    Audit
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> found = ba.audit("folmo2020")
+    >>> len(found.findings) > 100
+    True
+    """
+    from bayes_alliance.published.audit import audit_study
+
+    return audit_study(_study(study))
+
+
+def posterior_from_print(study: AnyStudy, priors: Sequence[str] = ()) -> Printed:
+    """Compute posteriors, sceptical limits and subgroup contrasts from the printed cells alone.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        With printed cells.
+    priors : sequence of str
+        Prior sets, ``robust`` among them; empty for all.
+
+    Returns
+    -------
+    Printed
+
+    Raises
+    ------
+    InputError
+        If the study has no printed cells, or lacks a prior set.
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> printed = ba.posterior_from_print("folmo2020", ["neutral"])
+    >>> {one.prior for one in printed.posteriors}
+    {'neutral'}
+    """
+    from bayes_alliance.run.printed_side import posterior_from_print as compute
+
+    return compute(_study(study), priors)
+
+
+def build_cohorts(
+    study: AnyStudy,
+    folder: str | Path,
+    *,
+    count: int = 1,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    design: StudyData | None = None,
+    report: Reporter = _silent,
+) -> list[StoredCohort]:
+    """Build synthetic cohorts on which the models of a study print its tables again.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        With printed cells, and a cohort plan or a design.
+    folder : str or Path
+        Where they are kept; finished ones are not built again.
+    count : int
+        How many.
+    seed : int
+        The number that all randomness comes from.
+    jobs : int, optional
+        Processes; all available CPUs if omitted. Results do not depend on it.
+    design : StudyData, optional
+        Patients, visits and predictors of every cohort; its outcomes are ignored.
+    report : callable
+        Gets lines of progress.
+
+    Returns
+    -------
+    list of StoredCohort
+        ``frame`` holds the rows, ``facts`` the scorecard.
+
+    Raises
+    ------
+    InputError
+        If the study prints nothing of its models, or has neither plan nor design.
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> ba.build_cohorts("medication", "cohorts")  # prints nothing of its models  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    bayes_alliance.errors.InputError: medication: 1 problem
+    ...
+    """
+    from bayes_alliance.cohorts.ensemble import build_ensemble
+    from bayes_alliance.cohorts.store import read_cohort
+
+    paths = build_ensemble(
+        _study(study),
+        Path(folder),
+        count=count,
+        seed=seed,
+        jobs=jobs or default_jobs(),
+        report=report,
+        design=design,
+    )
+    return [read_cohort(path) for path in paths]
+
+
+def judge_claims(
+    study: AnyStudy,
+    data: Any = None,
+    *,
+    quick: bool = False,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    store: str | Path | None = None,
+    report: Reporter = _silent,
+) -> ClaimsRun:
+    """Judge every claim of a study from print, from synthetic cohorts and from data, and challenge the verdicts.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        With ``claims.toml`` and prior sets.
+    data : path, DataFrame or StudyData, optional
+        Real data; what the study ships with if omitted.
+    quick : bool
+        Verdicts and priors only: no multiverse, no removal of patients.
+    seed : int
+        The number that all randomness comes from.
+    jobs : int, optional
+        Processes; all available CPUs if omitted.
+    store : str or Path, optional
+        Folder in which finished tasks are kept.
+    report : callable
+        Gets lines of progress.
+
+    Returns
+    -------
+    ClaimsRun
+
+    Raises
+    ------
+    InputError
+        If the study has no claims or no priors, or the data are wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayes_alliance as ba
+    >>> rows = ba.load_data(ba.load_study("medication")).rows
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = ba.new_study(rows, f"{folder}/mood", patient="patient", time="days", outcomes=["pos"])
+    ...     run = ba.judge_claims(study, quick=True, jobs=1)
+    >>> [claim.id for claim in run.ledger.claims]
+    ['pos_rises']
+    """
+    from bayes_alliance.claims.choices_file import load_choices
+    from bayes_alliance.claims.ledger_file import load_claims
+    from bayes_alliance.claims.run import run_claims
+    from bayes_alliance.claims.settings import ClaimsSettings
+    from bayes_alliance.cohorts.study_rows import shipped_cohorts
+
+    found = _study(study)
+    choices = load_choices(found)
+    cohorts = {cohort.path.stem: cohort.path for cohort in shipped_cohorts(found)}
+    own = data is None and not found.data.file and cohorts
+    return run_claims(
+        found,
+        next(iter(cohorts.values())) if own else _rows(found, data, seed),
+        cohorts,
+        load_claims(found, choices),
+        choices,
+        ClaimsSettings(seed=seed, jobs=jobs or default_jobs(), quick=quick),
+        store=None if store is None else Path(store),
+        report=report,
+    )
+
+
+def stress_test(
+    study: AnyStudy,
+    data: Any = None,
+    *,
+    what: Sequence[str] = ("missing", "joint", "conditioning"),
+    models: Sequence[str] = (),
+    prior: str = "",
+    seed: int = DEFAULT_SEED,
+    report: Reporter = _silent,
+) -> StressResults:
+    """Change one assumption at a time and see what becomes of every slope difference.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        Whose models.
+    data : path, DataFrame or StudyData, optional
+        Real data; what the study ships with if omitted.
+    what : sequence of {"missing", "joint", "conditioning", "likelihoods"}
+        Stress tests; ``likelihoods`` samples by NUTS and takes longest.
+    models : sequence of str
+        Ids; empty for those whose slope differences are printed or in a figure.
+    prior : str
+        Prior set; the first of the study if omitted.
+    seed : int
+        The number that all randomness comes from.
+    report : callable
+        Gets lines of progress.
+
+    Returns
+    -------
+    StressResults
+
+    Raises
+    ------
+    InputError
+        If the study lacks what is asked for, or the data are wrong.
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> found = ba.stress_test("medication", what=["missing"], models=["treatment"])
+    >>> {draws.model_id for draws in found.base}
+    {'treatment'}
+    """
+    from bayes_alliance.run.settings import RunSettings, choose_prior
+    from bayes_alliance.stress.run import StressSettings, check_what, run_stress
+
+    found = _study(study)
+    chosen = choose_prior(found, RunSettings(engine="collapsed", prior=prior))
+    settings = StressSettings(prior=chosen, seed=seed, models=tuple(models), what=tuple(what))
+    check_what(found, settings)
+    return run_stress(found, _rows(found, data, seed), settings, report=report)
+
+
+def _simulation(
+    studies: int,
+    model: str,
+    priors: Sequence[str],
+    seed: int,
+    jobs: int | None,
+    store: str | Path | None,
+    report: Reporter,
+    estimand: str = "",
+) -> SimulationSettings:
+    from bayes_alliance.runtime.task_store import Workers
+    from bayes_alliance.simulation.run import SimulationSettings
+
+    return SimulationSettings(
+        studies=studies,
+        model=model,
+        estimand=estimand,
+        priors=tuple(priors),
+        seed=seed,
+        workers=Workers(jobs=jobs or default_jobs()),
+        store=None if store is None else Path(store),
+        report=report,
+    )
+
+
+def simulate_sbc(
+    study: AnyStudy,
+    data: Any = None,
+    *,
+    studies: int = 1000,
+    model: str = "",
+    engine: str = "collapsed",
+    priors: Sequence[str] = (),
+    n_patients: int | None = None,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    store: str | Path | None = None,
+    report: Reporter = _silent,
+) -> SbcRun:
+    """Calibrate an engine by simulation: rank the truth among posterior draws.
+
+    Parameters
+    ----------
+    study : Study, str or Path
+        Whose model, design and priors.
+    data : path, DataFrame or StudyData, optional
+        Rows whose design is taken; what the study ships with if omitted.
+    studies : int
+        Simulated for each prior set.
+    model : str
+        Id; the first of a figure with a difference of slopes if omitted.
+    engine : {"collapsed", "pymc", "bambi"}
+        Which is calibrated.
+    priors : sequence of str
+        Prior sets; empty for all.
+    n_patients : int, optional
+        Patients of each simulated study.
+    seed : int
+        The number that all randomness comes from.
+    jobs : int, optional
+        Processes; all available CPUs if omitted. Results do not depend on it.
+    store : str or Path, optional
+        Folder in which finished studies are kept, so that an interrupted run resumes.
+    report : callable
+        Gets lines of progress.
+
+    Returns
+    -------
+    SbcRun
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> run = ba.simulate_sbc("medication", studies=4, model="treatment", priors=["neutral"], jobs=1)
+    >>> run.results[0].n_studies
+    4
+    """
+    from bayes_alliance.simulation.run import simulate_sbc as simulate
+
+    found = _study(study)
+    settings = _simulation(studies, model, priors, seed, jobs, store, report)
+    return simulate(found, settings, data=_rows(found, data, seed), engine=engine, n_patients=n_patients)
+
+
+def simulate_power(
+    study: AnyStudy,
+    data: Any = None,
+    *,
+    studies: int = 500,
+    model: str = "",
+    estimand: str = "",
+    engine: str = "collapsed",
+    priors: Sequence[str] = (),
+    variations: Variations | None = None,
+    mark: str = "",
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    store: str | Path | None = None,
+    report: Reporter = _silent,
+) -> TrialsRun:
+    """Simulate a design with parameters as fitted: power, type S and M errors, widths, verdicts.
+
+    Parameters
+    ----------
+    study, data, model, priors, seed, jobs, store, report
+        As of :func:`simulate_sbc`.
+    studies : int
+        Simulated for each condition.
+    estimand : str
+        Whose size is varied; the first difference of slopes if omitted.
+    engine : {"collapsed", "pymc", "none"}
+        Of the posterior beside ML and REML.
+    variations : Variations, optional
+        Numbers of patients, of marked patients and of visits, and sizes of the effect to try.
+    mark : str
+        Binary variable of patients whose number is varied.
+
+    Returns
+    -------
+    TrialsRun
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> from bayes_alliance.simulation.setting import Variations
+    >>> few = Variations(patients=(40,))
+    >>> run = ba.simulate_power("medication", studies=2, model="treatment", engine="none", variations=few, jobs=1)
+    >>> [condition.name for condition in run.conditions]
+    ['patients=40']
+    """
+    from bayes_alliance.simulation.run import simulate_power as simulate
+
+    found = _study(study)
+    settings = _simulation(studies, model, priors, seed, jobs, store, report, estimand)
+    return simulate(
+        found, settings, data=_rows(found, data, seed), engine=engine, variations=variations, mark=mark
+    )
+
+
+def simulate_comparison(
+    study: AnyStudy,
+    data: Any = None,
+    *,
+    studies: int = 1000,
+    model: str = "",
+    engines: Sequence[str] = ("collapsed",),
+    priors: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    n_patients: int | None = None,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    store: str | Path | None = None,
+    report: Reporter = _silent,
+) -> TrialsRun:
+    """Compare ML, REML and Bayes over simulated studies, and over the synthetic cohorts that a study ships.
+
+    Parameters
+    ----------
+    study, data, model, priors, n_patients, seed, jobs, store, report
+        As of :func:`simulate_sbc`; cohorts are compared where no data are given.
+    studies : int
+        Simulated for each scenario.
+    engines : sequence of {"collapsed", "pymc"}
+        Of the posteriors.
+    scenarios : sequence of str
+        Names; empty for all.
+
+    Returns
+    -------
+    TrialsRun
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> run = ba.simulate_comparison(
+    ...     "medication", studies=2, model="treatment", priors=["neutral"], scenarios=["as_modelled"], jobs=1
+    ... )
+    >>> sorted({one.approach for one in run.performances})
+    ['ML', 'REML', 'collapsed, neutral prior']
+    """
+    from bayes_alliance.simulation.run import simulate_comparison as simulate
+
+    found = _study(study)
+    settings = _simulation(studies, model, priors, seed, jobs, store, report)
+    rows = None if data is None else _rows(found, data, seed)
+    return simulate(found, settings, data=rows, engines=engines, scenarios=scenarios, n_patients=n_patients)
+
+
+def new_study(
+    frame: pd.DataFrame,
+    folder: str | Path,
+    *,
+    patient: str = "",
+    time: str = "",
+    time_unit: str = "",
+    outcomes: Sequence[str] = (),
+) -> Study:
+    """Write a commented study file for a data frame, with the rows beside it, and load it.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row per assessment.
+    folder : str or Path
+        Made; must not hold a study yet.
+    patient, time, time_unit : str
+        Columns and unit; guessed where omitted.
+    outcomes : sequence of str
+        Columns; guessed if empty.
+
+    Returns
+    -------
+    Study
+        Models, figures and priors are guesses to be looked at, in ``folder/study.toml``.
+
+    Raises
+    ------
+    InputError
+        If a role cannot be guessed, or the folder holds a study already.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayes_alliance as ba
+    >>> rows = ba.load_data(ba.load_study("medication")).rows
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = ba.new_study(rows, f"{folder}/mood", patient="patient", time="days", outcomes=["pos"])
+    >>> study.outcomes
+    ('pos',)
+    """
+    from bayes_alliance.data.guess_roles import guess_roles
+    from bayes_alliance.data.new_study import (
+        format_cells_template,
+        format_claims_template,
+        format_study,
+        study_identifier,
+        write_study_folder,
+    )
+    from bayes_alliance.data.readers import read_table
+    from bayes_alliance.study.records import ReadOptions
+
+    place = Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "data.csv"
+        frame.to_csv(path, index=False)
+        table = read_table(path, ReadOptions())
+        roles = guess_roles(table, patient=patient, time=time, time_unit=time_unit, outcomes=tuple(outcomes))
+        text = format_study(table, roles, study_id=study_identifier(place.name), options=ReadOptions())
+        beside = {"cells.csv": format_cells_template(), "claims.toml": format_claims_template(table, roles)}
+        write_study_folder(place, text, path, beside=beside)
+    return load_study(place)
