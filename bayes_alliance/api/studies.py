@@ -107,7 +107,7 @@ def build_cohorts(
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     design: StudyData | None = None,
-    report: Reporter = _silent,
+    report: Reporter | None = None,
 ) -> list[StoredCohort]:
     """Build synthetic cohorts on which the models of a study print its tables again.
 
@@ -125,7 +125,7 @@ def build_cohorts(
         Processes; all available CPUs if omitted. Results do not depend on it.
     design : StudyData, optional
         Patients, visits and predictors of every cohort; its outcomes are ignored.
-    report : callable
+    report : callable, optional
         Gets lines of progress.
 
     Returns
@@ -156,7 +156,7 @@ def build_cohorts(
         count=count,
         seed=seed,
         jobs=jobs or default_jobs(),
-        report=report,
+        report=report or _silent,
         design=design,
     )
     return [read_cohort(path) for path in paths]
@@ -170,7 +170,7 @@ def judge_claims(
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
-    report: Reporter = _silent,
+    report: Reporter | None = None,
 ) -> ClaimsRun:
     """Judge every claim of a study from print, from synthetic cohorts and from data, and challenge the verdicts.
 
@@ -188,7 +188,7 @@ def judge_claims(
         Processes; all available CPUs if omitted.
     store : str or Path, optional
         Folder in which finished tasks are kept.
-    report : callable
+    report : callable, optional
         Gets lines of progress.
 
     Returns
@@ -229,7 +229,7 @@ def judge_claims(
         choices,
         ClaimsSettings(seed=seed, jobs=jobs or default_jobs(), quick=quick),
         store=None if store is None else Path(store),
-        report=report,
+        report=report or _silent,
     )
 
 
@@ -241,7 +241,7 @@ def stress_test(
     models: Sequence[str] = (),
     prior: str = "",
     seed: int = DEFAULT_SEED,
-    report: Reporter = _silent,
+    report: Reporter | None = None,
 ) -> StressResults:
     """Change one assumption at a time and see what becomes of every slope difference.
 
@@ -259,7 +259,7 @@ def stress_test(
         Prior set; the first of the study if omitted.
     seed : int
         The number that all randomness comes from.
-    report : callable
+    report : callable, optional
         Gets lines of progress.
 
     Returns
@@ -285,7 +285,7 @@ def stress_test(
     chosen = choose_prior(found, RunSettings(engine="collapsed", prior=prior))
     settings = StressSettings(prior=chosen, seed=seed, models=tuple(models), what=tuple(what))
     check_what(found, settings)
-    return run_stress(found, _rows(found, data, seed), settings, report=report)
+    return run_stress(found, _rows(found, data, seed), settings, report=report or _silent)
 
 
 def _simulation(
@@ -295,7 +295,7 @@ def _simulation(
     seed: int,
     jobs: int | None,
     store: str | Path | None,
-    report: Reporter,
+    report: Reporter | None,
     estimand: str = "",
 ) -> SimulationSettings:
     from bayes_alliance.runtime.task_store import Workers
@@ -309,7 +309,7 @@ def _simulation(
         seed=seed,
         workers=Workers(jobs=jobs or default_jobs()),
         store=None if store is None else Path(store),
-        report=report,
+        report=report or _silent,
     )
 
 
@@ -325,7 +325,7 @@ def simulate_sbc(
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
-    report: Reporter = _silent,
+    report: Reporter | None = None,
 ) -> SbcRun:
     """Calibrate an engine by simulation: rank the truth among posterior draws.
 
@@ -351,7 +351,7 @@ def simulate_sbc(
         Processes; all available CPUs if omitted. Results do not depend on it.
     store : str or Path, optional
         Folder in which finished studies are kept, so that an interrupted run resumes.
-    report : callable
+    report : callable, optional
         Gets lines of progress.
 
     Returns
@@ -386,7 +386,7 @@ def simulate_power(
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
-    report: Reporter = _silent,
+    report: Reporter | None = None,
 ) -> TrialsRun:
     """Simulate a design with parameters as fitted: power, type S and M errors, widths, verdicts.
 
@@ -440,7 +440,7 @@ def simulate_comparison(
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
-    report: Reporter = _silent,
+    report: Reporter | None = None,
 ) -> TrialsRun:
     """Compare ML, REML and Bayes over simulated studies, and over the synthetic cohorts that a study ships.
 
