@@ -133,7 +133,8 @@ def predicted_columns(design: Design, time: str) -> tuple[Array, Array]:
     """Columns that give each patient's predicted intercept and predicted slope.
 
     The predicted intercept is the fixed part at time zero, the predicted slope its derivative by time.
-    Predictors other than time are taken to be constant within a patient; the first row is used.
+    A predictor that varies within a patient enters with the patient's mean: its deviations from there carry variance
+    within patients and none between them.
 
     Parameters
     ----------
@@ -147,34 +148,47 @@ def predicted_columns(design: Design, time: str) -> tuple[Array, Array]:
     intercept, slope : ndarray, shape (n_patients, p)
         NaN in the slope of a patient seen at time zero only, where no other column of the model tells it.
     """
-    first = np.searchsorted(design.patient_index, np.arange(design.n_patients))
     slope = np.zeros((design.n_patients, len(design.x_names)))
-    intercept = design.x[first].copy()
+    intercept = _patient_means(design.x, design.patient_index)
     for index, name in enumerate(design.x_names):
         parts = name.split(":")
         if time in parts:
             intercept[:, index] = 0.0
-            slope[:, index] = _without_time(design, index, parts, time, first)
+            slope[:, index] = _without_time(design, index, parts, time)
     return intercept, slope
 
 
-def _without_time(design: Design, index: int, parts: list[str], time: str, first: NDArray[np.int64]) -> Array:
+def _patient_means(values: Array, patient_index: NDArray[np.int64]) -> Array:
+    """Means of rows by patient, shape (n_patients, k); a column that is constant within a patient keeps its value."""
+    first = np.searchsorted(patient_index, np.arange(int(patient_index[-1]) + 1))
+    counts = np.bincount(patient_index)
+    off = values - values[first][patient_index]
+    sums = np.column_stack([np.bincount(patient_index, column) for column in off.T])
+    means: Array = values[first] + sums / counts[:, None]
+    return means
+
+
+def _without_time(design: Design, index: int, parts: list[str], time: str) -> Array:
     """Give a time column's value per unit of time for each patient.
 
     The column without time (``poor`` for ``months:poor``) where the model has it; else the column over time
-    on a row with time other than zero.
+    on the rows with time other than zero.
     """
     others = frozenset(part for part in parts if part != time)
     if not others:
-        return np.ones(len(first))
+        return np.ones(design.n_patients)
     for position, name in enumerate(design.x_names):
         if frozenset(name.split(":")) == others:
-            column: Array = design.x[first, position]
+            column: Array = _patient_means(design.x[:, [position]], design.patient_index)[:, 0]
             return column
     times = _times(design, time)
-    value = np.full(len(first), np.nan)
-    rows = np.flatnonzero(times != 0.0)[::-1]
-    value[design.patient_index[rows]] = design.x[rows, index] / times[rows]
+    value = np.full(design.n_patients, np.nan)
+    rows = np.flatnonzero((times != 0.0) & np.isfinite(times))
+    seen = np.unique(design.patient_index[rows])
+    numbered = np.searchsorted(seen, design.patient_index[rows])
+    ratio = design.x[rows, index] / times[rows]
+    if len(rows):
+        value[seen] = _patient_means(ratio[:, None], numbered)[:, 0]
     return value
 
 

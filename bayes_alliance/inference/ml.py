@@ -225,10 +225,15 @@ def _parameter_covariance(
     """Asymptotic covariance of (theta, sigma), and the Jacobian of beta_cov by them.
 
     The Hessian is the central difference of the analytic gradient; directions in which it is not positive
-    (a variance at its bound) carry no information and are left out, as lmerTest does.
+    (a variance at its bound) carry no information and are left out, as lmerTest does. Steps, and what counts as no
+    information, are relative to the size of each parameter, so that neither the unit of the outcome nor that of time
+    matters: sigma in mol per litre is 1e-8, and its curvature 1e16 times that of the others.
     """
     point = np.append(theta, best.sigma)
-    steps = 1e-5 * np.maximum(np.abs(point), 0.1 * np.append(np.ones_like(theta), best.sigma))
+    spread = np.linalg.norm(stats.z_basis, axis=0) / np.sqrt(stats.n_rows)
+    usual = np.append(0.1 / spread[np.nonzero(shape.mask)[0]], 0.1 * best.sigma)
+    size = np.maximum(np.abs(point), usual)
+    steps = 1e-5 * size
 
     def gradient(at: Array) -> Array:
         derivatives = differentiate(stats, shape.factor(at[:-1]), reml=reml, sigma=float(at[-1]))
@@ -237,9 +242,10 @@ def _parameter_covariance(
     hessian = np.array(
         [(gradient(point + h) - gradient(point - h)) / (2.0 * h.sum()) for h in np.diag(steps)]
     )
-    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2.0)
+    relative = (hessian + hessian.T) / 2.0 * np.outer(size, size)
+    values, vectors = np.linalg.eigh(relative)
     kept = values > 1e-8 * max(float(values.max()), 1e-300)
-    covariance = 2.0 * (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    covariance = 2.0 * (vectors[:, kept] / values[kept]) @ vectors[:, kept].T * np.outer(size, size)
     derivatives = differentiate(stats, shape.factor(theta), reml=reml, sigma=best.sigma)
     by_sigma = 2.0 * best.beta_cov / best.sigma
     return covariance, np.concatenate([shape.by_theta(derivatives.beta_cov), by_sigma[None]])

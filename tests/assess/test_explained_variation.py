@@ -12,6 +12,7 @@ from bayes_alliance.assess.explained_variation import (
     explain,
     explained_percent,
     predicted_columns,
+    share_draws,
     within_shares,
 )
 from bayes_alliance.errors import RowsDifferError
@@ -169,6 +170,28 @@ def test_predicted_columns_for_a_numeric_predictor() -> None:
     )
     np.testing.assert_allclose(intercept, [2.0, 0.5, 1.0, 1.3])
     np.testing.assert_allclose(slope, [2.1, 1.95, 2.0, 2.03])
+
+
+def test_a_predictor_centred_within_patients_carries_no_variance_between_them() -> None:
+    """It varies from visit to visit around zero, so the share of the intercept variance is zero, of a raw one not."""
+    rng = np.random.default_rng(2)
+    rows = make_rows(40)
+    stress = rng.normal(size=len(rows)) + np.repeat(rng.normal(0.0, 2.0, 40), len(rows) // 40)
+    patient = rows["patient"].to_numpy()
+    mean = pd.Series(stress).groupby(patient).transform("mean").to_numpy()
+    for column, carries in ((stress - mean, False), (stress, True)):
+        design = make_design(rows, "y ~ time + stress + (time | patient)", stress=column)
+        beta = np.broadcast_to([4.0, 0.1, 2.0], (4, 50, 3)).copy()
+        fit = made_up_posterior(
+            design,
+            beta=beta,
+            sd=np.full((4, 50, 2), 0.5),
+            correlation=np.zeros((4, 50)),
+            sigma=np.full((4, 50), 0.4),
+        )
+        share = share_draws(design, fit, time="time")[0]
+        assert share is not None
+        assert (share.mean() > 50.0) if carries else (share.max() < 1e-6)
 
 
 def test_predicted_columns_for_a_categorical_predictor() -> None:
