@@ -119,7 +119,9 @@ def check_predictions(
     list of PredictiveStatistic
         Mean and SD by subgroup and window where it has two rows or more; over all rows the share on the floor
         and on the ceiling, and the SD between patients' means and (where any patient has two rows) within
-        patients.
+        patients. With a random slope, over patients seen at three times or more: the SD of their own least-squares
+        slopes, and the correlation of these with the time of the last visit, which is off where patients leave because
+        of their course.
     """
     both = np.vstack([design.y, replicates])
     everyone = np.ones(len(design.y), dtype=bool)
@@ -139,6 +141,9 @@ def check_predictions(
     for name, hits in _ends(both, scale).items():
         count = len(np.unique(design.patient_index[hits[0]]))
         found.append(_statistic(name, hits.mean(axis=1), everyone, count))
+    if len(design.z_names) > 1:
+        for name, values in _slopes(both, design.z[:, 1], design.patient_index).items():
+            found.append(_statistic(name, values, everyone, design.n_patients))
     return found
 
 
@@ -184,16 +189,55 @@ def _spread(values: Array, patient_index: NDArray[np.int64]) -> dict[str, Array]
     return within | {"sd between patients' means": means.std(axis=1, ddof=1)}
 
 
-def loo_pit(fit: PosteriorFit, design: Design, *, seed: int) -> Array:
+def _slopes(values: Array, times: Array, patient_index: NDArray[np.int64]) -> dict[str, Array]:
+    """Spread of patients' own slopes, and how they go with the last visit, for each row of ``values``."""
+    slopes, last = [], []
+    for patient in range(int(patient_index[-1]) + 1):
+        mine = patient_index == patient
+        seen = times[mine]
+        if len(np.unique(seen)) >= 3:
+            centred = seen - seen.mean()
+            slopes.append(values[:, mine] @ centred / (centred @ centred))
+            last.append(seen.max())
+    if len(slopes) < 3:
+        return {}
+    own, end = np.column_stack(slopes), np.array(last)
+    found = {"sd of patients' slopes": own.std(axis=1, ddof=1)}
+    if np.ptp(end) > 0.0:
+        deviations = own - own.mean(axis=1, keepdims=True)
+        along = end - end.mean()
+        scale = np.linalg.norm(deviations, axis=1) * np.linalg.norm(along)
+        found["correlation of slope and last visit"] = (
+            deviations @ along / np.where(scale > 0.0, scale, np.inf)
+        )
+    return found
+
+
+def uniformity_p(pit: Array) -> float:
+    """Return the p value of ArviZ's test that PIT values are uniform, which allows for their dependence.
+
+    LOO-PIT values of one data set depend on each other; a band for independent values rejects too rarely or too often
+    (Tesso & Vehtari 2026, arXiv:2603.02928).
+    """
+    from arviz_stats.base import array_stats
+
+    return float(np.asarray(array_stats.uniformity_test(pit, method="pot_c")[0]))
+
+
+def loo_pit(fit: PosteriorFit, design: Design, *, seed: int, step: float = 0.0) -> Array:
     """Leave-one-visit-out probability integral transform of each row; uniform for a calibrated model.
 
     The predictive distribution of a visit given the patient's other visits, averaged over the posterior with
-    PSIS weights that leave the visit out. A coarse grid of measurement makes the values lumpy, not biased.
+    PSIS weights that leave the visit out. On a grid of measurement the values are lumpy; a value drawn at random
+    between the probabilities of the ends of the grid cell is uniform again (randomised PIT; Czado, Gneiting & Held
+    2009, doi:10.1111/j.1541-0420.2009.01191.x).
 
     Parameters
     ----------
     fit, design, seed
         As in :func:`bayes_alliance.assess.loo.pointwise_density`.
+    step : float
+        Width of the measurement grid; 0 for none.
 
     Returns
     -------
@@ -206,4 +250,13 @@ def loo_pit(fit: PosteriorFit, design: Design, *, seed: int) -> Array:
     stats = summarise(design.y, design.x, design.z, design.patient_index)
     factor = relative_factor(sd, correlation, sigma)
     residual, variance = predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma)
-    return np.clip(np.sum(weights.T * special.ndtr(residual / np.sqrt(variance)), axis=0), 0.0, 1.0)
+    spread = np.sqrt(variance)
+
+    def below(offset: float) -> Array:
+        share: Array = np.sum(weights.T * special.ndtr((residual + offset) / spread), axis=0)
+        return np.clip(share, 0.0, 1.0)
+
+    if step <= 0.0:
+        return below(0.0)
+    low, high = below(-step / 2.0), below(step / 2.0)
+    return low + np.random.default_rng(seed).random(len(low)) * (high - low)

@@ -135,12 +135,15 @@ class PredictiveResult:
     ----------
     pit : ndarray, shape (n_rows,)
         LOO-PIT values.
+    pit_p : float
+        That they are uniform, by a test that allows for their dependence.
     """
 
     model_id: str
     outcome: str
     statistics: tuple[PredictiveStatistic, ...]
     pit: Array
+    pit_p: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from bayes_alliance.assess.posterior_predictive import (
     check_predictions,
     loo_pit,
     simulate_replicates,
+    uniformity_p,
 )
 from bayes_alliance.data.rows import StudyData, freeze_rows
 from bayes_alliance.inference.design import canonical_design
@@ -77,14 +78,18 @@ def _predict(study: Study, data: StudyData, run: ModelRun, settings: RunSettings
         replicates,
         run.design,
         _scale(study, run.model.outcome),
-        groups=_groups(study, data, frozen.rows),
+        groups=_groups(study, data, frozen.rows)
+        if _tells_groups(study, run)
+        else np.full(len(frozen.rows), "all"),
         bins=time_windows(frozen.rows[study.time].to_numpy(dtype=float), study.horizon),
     )
+    pit = loo_pit(run.posterior, run.design, seed=seed, step=_scale(study, run.model.outcome).step or 0.0)
     return PredictiveResult(
         model_id=run.model.id,
         outcome=run.model.outcome,
         statistics=tuple(statistics),
-        pit=loo_pit(run.posterior, run.design, seed=seed),
+        pit=pit,
+        pit_p=uniformity_p(pit),
     )
 
 
@@ -93,6 +98,13 @@ def _scale(study: Study, outcome: str) -> OutcomeScale:
     if isinstance(variable, Variable):
         return OutcomeScale(minimum=variable.minimum, maximum=variable.maximum, step=variable.step)
     return OutcomeScale(minimum=None, maximum=None, step=None)
+
+
+def _tells_groups(study: Study, run: ModelRun) -> bool:
+    """Whether a model tells the study's descriptive groups apart; one that does not must miss their courses."""
+    used = set(parse_formula(run.model.formula).names)
+    used |= {name for derived in study.derived if derived.name in used for name in derived.of}
+    return study.descriptive_group in used
 
 
 def _groups(study: Study, data: StudyData, rows: pd.DataFrame) -> NDArray[np.str_]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats as distributions
@@ -12,6 +14,7 @@ from bayes_alliance.assess.posterior_predictive import (
     check_predictions,
     loo_pit,
     simulate_replicates,
+    uniformity_p,
 )
 from bayes_alliance.inference.design import Design
 from tests.known_posteriors import (
@@ -22,6 +25,7 @@ from tests.known_posteriors import (
     made_up_posterior,
     make_design,
     make_rows,
+    posterior_around_ml,
 )
 
 OPEN = OutcomeScale(minimum=None, maximum=None, step=None)
@@ -149,6 +153,48 @@ def test_pit_piles_up_in_the_middle_where_sigma_is_too_large(calibrated: Design)
     fit = conjugate_posterior(calibrated, draws=250)
     pit = loo_pit(made_up_posterior(calibrated, beta=fit.beta, sigma=2 * SIGMA), calibrated, seed=1)
     assert np.mean((pit > 0.25) & (pit < 0.75)) > 0.62
+
+
+def test_uniformity_is_judged_by_arviz(calibrated: Design) -> None:
+    """A calibrated model passes, one with half the residual SD does not."""
+    fit = conjugate_posterior(calibrated, draws=250)
+    assert uniformity_p(loo_pit(fit, calibrated, seed=1)) > 0.05
+    narrow = made_up_posterior(calibrated, beta=fit.beta, sigma=SIGMA / 2)
+    assert uniformity_p(loo_pit(narrow, calibrated, seed=1)) < 1e-3
+
+
+def test_values_on_a_grid_are_uniform_within_their_cells(calibrated: Design) -> None:
+    """Outcomes rounded to whole points: lumpy as they are, uniform when drawn within the cell."""
+    rounded = dataclasses.replace(calibrated, y=np.round(calibrated.y))
+    fit = conjugate_posterior(calibrated, draws=250)
+    assert uniformity_p(loo_pit(fit, rounded, seed=1)) < 0.01
+    within = loo_pit(fit, rounded, seed=1, step=1.0)
+    assert np.all((within >= 0.0) & (within <= 1.0))
+    assert abs(float(np.mean(within)) - 0.5) < 0.03
+
+
+def test_slopes_and_dropout_by_course_are_looked_at() -> None:
+    """Patients leave where they decline: the correlation of slope and last visit is off; without that it is not."""
+    rows = make_rows(150, 8, seed=5, beta=(4.0, 0.0, 0.0))
+    patient = rows["patient"].to_numpy()
+    own = {p: np.polyfit(r["time"], r["y"], 1)[0] for p, r in rows.groupby("patient")}
+    slope = np.array([own[p] for p in patient])
+    latest = {
+        "by course": np.where(slope < 0.0, 3.5, 9.0),
+        "by chance": np.where(np.arange(1200) // 8 % 2, 3.5, 9.0),
+    }
+    for name, last in latest.items():
+        design = make_design(rows[rows["time"].to_numpy() <= last], "y ~ time + (time | patient)")
+        fit = posterior_around_ml(design)
+        replicates = simulate_replicates(fit, design, count=400, seed=1)
+        everyone = np.full(design.n_rows, "all")
+        found = {
+            one.name: one
+            for one in check_predictions(replicates, design, OPEN, groups=everyone, bins=everyone)
+        }
+        p = found["correlation of slope and last visit"].p_value
+        assert (min(p, 1.0 - p) < 0.005) == (name == "by course")
+        assert 0.01 < found["sd of patients' slopes"].p_value < 0.99 or name == "by course"
 
 
 def test_pit_shifts_when_the_level_is_wrong(calibrated: Design) -> None:

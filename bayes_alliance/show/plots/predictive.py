@@ -15,6 +15,7 @@ from bayes_alliance.assess.uniformity import ecdf_difference, simultaneous_band
 from bayes_alliance.run.results import PredictiveResult, StudyResults
 from bayes_alliance.show.disclosure import ROWS_PER_STEP
 from bayes_alliance.show.labels import label_group
+from bayes_alliance.show.numbers import format_p
 from bayes_alliance.show.plots.style import (
     BLACK,
     COLOURS,
@@ -160,6 +161,7 @@ def tabulate_pit(results: StudyResults, outcome: str) -> list[PlotRow]:
                 "pit": float(z),
                 "ecdf_minus_uniform": float(d),
                 "band_95_simultaneous": band,
+                "uniformity_p": found.pit_p,
             }
             for z, d in zip(grid, difference, strict=True)
         ]
@@ -180,8 +182,9 @@ def plot_pit(results: StudyResults, outcome: str) -> Figure:
     tail = _tail(results, models)
     note = (
         "LOO-PIT: where each visit falls in its prediction from the patient's other visits; uniform, so on "
-        "the zero line, for a calibrated model. Grey: simultaneous 95 % band for independent uniform values "
-        "(Dvoretzky-Kiefer-Wolfowitz); visits of a patient are not quite independent. Below zero on "
+        "the zero line, for a calibrated model. Values on the measurement grid are drawn within their cell. p: that "
+        "they are uniform, by ArviZ's test that allows for their dependence (pot_c; arXiv:2603.02928). Grey, for the "
+        "eye only: simultaneous 95 % band for independent values (Dvoretzky-Kiefer-Wolfowitz). Below zero on "
         f"the left and above on the right: predictions too wide; the reverse: too narrow. {tail}"
     )
     with use_style():
@@ -190,7 +193,7 @@ def plot_pit(results: StudyResults, outcome: str) -> Figure:
             mine = [row for row in rows if row["model"] == model_id]
             _draw_pit(panel, mine)
             _title(panel, results, model_id)
-            panel.set_xlabel("LOO-PIT")
+            panel.set_xlabel(f"LOO-PIT (p {format_p(float(mine[0]['uniformity_p'] or 0.0))})")
         _label_rows(axes, "ECDF \N{MINUS SIGN} uniform")
         drawn.suptitle(
             wrap_title(f"Calibration by LOO-PIT: {results.study.variable(outcome).label}"),
