@@ -46,7 +46,7 @@ HEAVY = {
     "jinja2": ("show.report",),
     "docx": ("show.tables",),
     "arviz_stats": ("assess", "claims", "dev.benchmark"),
-    "openpyxl": ("data.readers.excel",),
+    "openpyxl": ("data.readers.excel", "data.readers.printed_grid"),
     "pyreadstat": ("data.readers.readstat",),
     "pyarrow": ("data.readers.parquet", "cohorts.store", "runtime", "run.large"),
     "dask": ("runtime",),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from bayes_alliance import __version__
+from bayes_alliance.cli.cells import add_commands as add_cell_commands
 from bayes_alliance.cli.claims import add_commands as add_claims_commands
 from bayes_alliance.cli.cohorts import add_commands as add_cohort_commands
 from bayes_alliance.cli.data import add_commands as add_data_commands
@@ -78,6 +79,7 @@ def _parser() -> Parser:
     _add_reanalyse(commands)
     _add_fit(commands)
     add_data_commands(commands)
+    add_cell_commands(commands)
     add_published_commands(commands)
     add_cohort_commands(commands)
     add_simulate_commands(commands)

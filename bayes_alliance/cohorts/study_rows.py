@@ -67,6 +67,9 @@ def load_data(
     """
     if data is None and patients is not None:
         raise InputError("patients' table", [Problem(what="--patients is read only together with --data")])
+    if data is None and study.data.source is Source.PRINTED:
+        fix = "use 'audit' and 'printed', or give the patients' data with --data"
+        raise InputError(f"study {study.id}", [Problem(what="it has printed cells and no data", fix=fix)])
     if data is None and not study.data.file:
         return _cohort_data(study, cohort, seed=seed)
     if cohort is not None:

@@ -11,7 +11,7 @@ from bayes_alliance.published.estimate_checks import check_estimates, check_expl
 from bayes_alliance.published.findings import AuditVerdict, Finding
 from bayes_alliance.published.fit_checks import check_fit
 from bayes_alliance.published.group_checks import check_groups
-from bayes_alliance.published.part_checks import check_parts
+from bayes_alliance.published.part_checks import check_omnibus, check_parts
 from bayes_alliance.published.printed_effects import printed_effects
 from bayes_alliance.published.spread_checks import check_spreads
 from bayes_alliance.published.variance_checks import check_variances
@@ -55,6 +55,7 @@ def audit_study(study: Study) -> Audit:
             *check_groups(study),
             *check_estimates(study, effects),
             *check_parts(study),
+            *check_omnibus(study),
             *check_spreads(study),
             *check_fit(study),
             *check_variances(study),

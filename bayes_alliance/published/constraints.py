@@ -8,9 +8,9 @@ leaves the convex set
 .. math:: b - c_1 s \le L_1, \quad b + c_1 s \ge U_0, \quad b - c_0 s \ge L_0, \quad b + c_0 s \le U_1, \quad
           \tfrac{L_0 + U_0}{2} \le b \le \tfrac{L_1 + U_1}{2}.
 
-A signed t or z leaves :math:`t_0 s \le b \le t_1 s`; an F or chi-square on one degree of freedom, a p value,
-stars and ``ns`` leave a wedge of :math:`|b|/s`. All parts of a row bound one region, and parts that cannot
-stand together leave none: the audit asks which.
+A negative t or z leaves :math:`t_0 s \le b \le t_1 s`; a positive one, which may have lost its sign, an F or
+chi-square on one degree of freedom, a p value, stars and ``ns`` leave a wedge of :math:`|b|/s`. All parts of a row
+bound one region, and parts that cannot stand together leave none: the audit asks which.
 """
 
 from __future__ import annotations
@@ -131,10 +131,13 @@ def quantile(level: float, df: float) -> float:
 
 def _test(test: PrintedTest, rounding: Rounding) -> Constraint | None:
     low, high = test.value.interval(rounding).ends
-    if test.kind in ("t", "z"):
+    if test.kind in ("t", "z") and low < 0.0:
         return Constraint(part=test.kind, planes=((1.0, -high, 0.0), (-1.0, low, 0.0)))
     if test.df and not 0.5 < float(test.df[0].value) < 1.5:
         return None
+    if test.kind in ("t", "z"):
+        # Tables often leave the sign of a test out.
+        return Constraint(part=test.kind, t=TBounds(low=low, high=high))
     bounds = TBounds(low=math.sqrt(max(low, 0.0)), high=math.sqrt(max(high, 0.0)))
     return Constraint(part="F" if test.kind == "f" else "chi-square", t=bounds)
 

@@ -166,11 +166,16 @@ def _check_equal_digits(study: Study, effects: list[PrintedEffect]) -> Iterator[
 
 
 def _check_same_coefficient(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
-    """Say whether digits and marking of a coefficient that is printed more than once agree."""
-    same: dict[tuple[str, str], list[PrintedEffect]] = defaultdict(list)
+    """Say whether digits and marking of a coefficient that is printed more than once agree.
+
+    A contrast that is printed again under another coding, the other way round, is the same one.
+    """
+    same: dict[tuple[str, tuple[tuple[str, float], ...]], list[PrintedEffect]] = defaultdict(list)
     for effect in effects:
-        same[(effect.model.id, effect.cell.coefficient)].append(effect)
-    for (model, coefficient), group in same.items():
+        sign = _orientation(effect)
+        same[(effect.model.id, tuple(sorted((n, sign * w) for n, w in effect.weights if w)))].append(effect)
+    for (model, _), group in same.items():
+        coefficient = group[0].cell.coefficient
         for first, second in pairwise(group):
             fault = _disagreement(study, first, second)
             yield Finding(
@@ -181,6 +186,12 @@ def _check_same_coefficient(study: Study, effects: list[PrintedEffect]) -> Itera
                 reasoning=fault or "digits and marking agree",
                 alternatives=("a slip in one of them", "two versions of the model") if fault else (),
             )
+
+
+def _orientation(effect: PrintedEffect) -> float:
+    """Sign of the first weight of an effect, by name of its coefficient."""
+    weights = sorted((name, weight) for name, weight in effect.weights if weight)
+    return -1.0 if weights and weights[0][1] < 0.0 else 1.0
 
 
 def _disagreement(study: Study, first: PrintedEffect, second: PrintedEffect) -> str:
@@ -194,6 +205,8 @@ def _disagreement(study: Study, first: PrintedEffect, second: PrintedEffect) -> 
     ):
         rounding = study.publication.rounding
         intervals = [number.interval(rounding) for number in numbers if number is not None]
+        if name == "estimates" and _orientation(first) != _orientation(second) and len(intervals) == 2:
+            intervals[1] = -intervals[1]
         if len(intervals) == 2 and not intervals[0].meets(intervals[1]):
             return f"no number prints like both {name}"
     return ""

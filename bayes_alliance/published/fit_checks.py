@@ -73,6 +73,9 @@ def counted_parameters(study: Study, model: Model) -> dict[int, str]:
         found.setdefault(fixed + covariances + 1, f"fixed effects and covariance parameters ({structure})")
     for covariances, structure in ((random * (random + 1) // 2, "UN"), (random, "VC")):
         found.setdefault(covariances + 1, f"covariance parameters only, as SPSS under REML ({structure})")
+        found.setdefault(
+            fixed + covariances + 2, f"fixed effects and covariance parameters ({structure}), AR(1) residuals"
+        )
     return found
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from scipy import special
+
 from bayes_alliance.published.constraints import (
     Constraint,
     can_stand_together,
@@ -22,9 +24,9 @@ from bayes_alliance.published.constraints import (
 from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.printed_effects import effect_weights, fewest_df
 from bayes_alliance.published.printed_rows import PrintedRow, printed_rows
-from bayes_alliance.published.stars import p_range
+from bayes_alliance.published.stars import p_range, two_sided
 from bayes_alliance.study.cell_wording import describe_cell
-from bayes_alliance.study.records import Study
+from bayes_alliance.study.records import Cell, Study
 
 TESTS = ("t", "z", "F", "chi-square")
 # Name of the check, and the parts that it needs; of the tests any one.
@@ -61,6 +63,38 @@ def check_parts(study: Study) -> Iterator[Finding]:
                 yield finding
         if made > 1 and not bad:
             yield _judge(study, row, "row as a whole", list(by.values()))
+
+
+def check_omnibus(study: Study) -> Iterator[Finding]:
+    """Hold the p value of a test of several coefficients against its chi-square or F and its degrees of freedom."""
+    rows: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in study.cells:
+        if cell.model and not cell.coefficient and cell.quantity in ("chi2", "f", "df", "p"):
+            rows.setdefault((cell.table, cell.row, cell.model), []).append(cell)
+    for cells in rows.values():
+        tests = [test for cell in cells for test in cell.parsed.tests]
+        ps = [p for cell in cells for p in cell.parsed.p]
+        df = [float(number.value) for test in tests[:1] for number in test.df]
+        df = df or [float(cell.parsed.df.value) for cell in cells if cell.parsed.df is not None]
+        if not tests or not ps or not df or (tests[0].kind == "f" and len(df) < 2):
+            continue
+        low, high = tests[0].value.interval(study.publication.rounding).ends
+        found = (_tail(tests[0].kind, high, df), _tail(tests[0].kind, max(low, 0.0), df))
+        said = two_sided(ps[0])
+        good = found[0] <= said.high + 1e-12 and found[1] >= said.low - 1e-12
+        yield Finding(
+            check="p of a test of several coefficients",
+            where=f"{cells[0].table}: {cells[0].row}",
+            printed=" | ".join(cell.printed for cell in cells),
+            verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
+            reasoning=f"the test on {' and '.join(f'{one:g}' for one in df)} degrees of freedom gives p {span(*found)}",
+            alternatives=() if good else ("other degrees of freedom", _SLIP),
+        )
+
+
+def _tail(kind: str, value: float, df: Sequence[float]) -> float:
+    """Probability of a larger chi-square or F."""
+    return float(special.fdtrc(df[0], df[1], value) if kind == "f" else special.chdtrc(df[0], value))
 
 
 def _df_low(study: Study, row: PrintedRow) -> float:

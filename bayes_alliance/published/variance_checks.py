@@ -10,7 +10,7 @@ print so.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bayes_alliance.published.findings import AuditVerdict, Finding, span
@@ -74,6 +74,7 @@ def check_variances(study: Study) -> Iterator[Finding]:
     for model in study.models:
         parts = components_of(study, model.id)
         yield from _check_pairs(study, model)
+        yield from _check_intervals(study, model)
         yield from _check_covariance(study, parts)
         yield from _check_icc(model, parts)
         yield from _check_explained(study, model, parts)
@@ -107,6 +108,57 @@ def _check_limits(study: Study) -> Iterator[Finding]:
             (),
             ("a covariance or another quantity", "a slip"),
         )
+
+
+# Scales on which programs make intervals of a component, besides its own.
+_SCALES: dict[str, tuple[str, Callable[[float], float], float, float]] = {
+    "variance": ("logarithm", math.log, 0.0, math.inf),
+    "residual": ("logarithm", math.log, 0.0, math.inf),
+    "sd": ("logarithm", math.log, 0.0, math.inf),
+    "residual_sd": ("logarithm", math.log, 0.0, math.inf),
+    "correlation": ("Fisher's z", math.atanh, -1.0, 1.0),
+    "ar1": ("Fisher's z", math.atanh, -1.0, 1.0),
+    "icc": ("logit", lambda share: math.log(share / (1.0 - share)), 0.0, 1.0),
+}
+
+
+def _check_intervals(study: Study, model: Model) -> Iterator[Finding]:
+    """Hold the interval of a component against it: in its middle, on its own scale or on the usual one."""
+    for cell in study.cells:
+        value, ci = cell.parsed.value, cell.parsed.ci
+        if cell.model != model.id or cell.quantity not in _SCALES or value is None or ci is None:
+            continue
+        name, scale, low, high = _SCALES[cell.quantity]
+        rounding = study.publication.rounding
+        own = value.interval(rounding).ends
+        limits = [end.ends for end in ci.ends(rounding)]
+        middles = {"its own scale": _middle(limits, lambda x: x, -math.inf, math.inf)}
+        middles[name] = _middle(limits, scale, low, high)
+        inverse = _within(own, scale, low, high)
+        good = _meets(own, middles["its own scale"]) or _meets(inverse, middles[name])
+        yield _finding(
+            "interval of a component",
+            (cell,),
+            good,
+            "it lies in the middle of its interval, on its own scale or on that of the usual transformation"
+            if good
+            else f"it must lie in the middle of its interval on its own scale or on that of the {name}",
+            (("middle of the interval, own scale", span(*middles["its own scale"])),),
+            ("a slip in the sign or a limit", "a profile-likelihood or bootstrap interval"),
+        )
+
+
+def _middle(limits: list[Range], scale: Callable[[float], float], low: float, high: float) -> Range:
+    """Range of the middle of two limits on a scale."""
+    first, second = (_within(end, scale, low, high) for end in limits)
+    return 0.5 * (first[0] + second[0]), 0.5 * (first[1] + second[1])
+
+
+def _within(ends: Range, scale: Callable[[float], float], low: float, high: float) -> Range:
+    """Bring a range to a scale; ends at or beyond those of the scale are infinite."""
+    bottom = -math.inf if ends[0] <= low else scale(ends[0]) if ends[0] < high else math.inf
+    top = math.inf if ends[1] >= high else scale(ends[1]) if ends[1] > low else -math.inf
+    return bottom, top
 
 
 def _check_pairs(study: Study, model: Model) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def read_data_section(reader: TableReader, folder: Path) -> DataDefault:
     DataDefault
     """
     data = DataDefault(
-        source=Source(reader.text("source", choices=(Source.REAL, Source.SYNTHETIC))),
+        source=Source(reader.text("source", choices=(Source.REAL, Source.SYNTHETIC, Source.PRINTED))),
         file=reader.text("file", default=""),
         patients=reader.text("patients", default=""),
         cohort=reader.text("cohort", default=""),
@@ -66,7 +66,10 @@ def read_data_section(reader: TableReader, folder: Path) -> DataDefault:
         reader.complain("the path leaves the study's folder", "ensemble", got=got, allowed="a folder in it")
     if data.ensemble and not data.cohort:
         reader.complain("it goes with 'cohort'", "ensemble")
-    if bool(data.file) == bool(data.cohort):
+    if data.source is Source.PRINTED:
+        if data.file or data.cohort:
+            reader.complain("a study of printed cells alone has no file", "source")
+    elif bool(data.file) == bool(data.cohort):
         reader.complain("exactly one of 'file' and 'cohort' is needed")
     elif data.cohort and data.source is not Source.SYNTHETIC:
         reader.complain("a cohort is not real data", "source", got=repr(str(data.source)))

@@ -205,14 +205,14 @@ def _legend(reader: TableReader) -> TableLegend:
             reader.complain("malformed", f"marks.{mark}", got=repr(said[:40]), allowed=fault)
     legend = TableLegend(
         tables=reader.texts("tables", required=True),
-        decimal=reader.text("decimal", choices=get_args(DecimalMark)[1:], default=""),  # type: ignore[arg-type]
+        decimal=reader.text("decimal", choices=get_args(DecimalMark), default=""),  # type: ignore[arg-type]
         decimals=None if decimals is None else int(decimals),
-        brackets=reader.text("brackets", choices=get_args(Brackets)[1:], default=""),  # type: ignore[arg-type]
-        plus_minus=reader.text("plus_minus", choices=get_args(PlusMinus)[1:], default=""),  # type: ignore[arg-type]
+        brackets=reader.text("brackets", choices=get_args(Brackets), default=""),  # type: ignore[arg-type]
+        plus_minus=reader.text("plus_minus", choices=get_args(PlusMinus), default=""),  # type: ignore[arg-type]
         ci_level=share,
         ci_rounding=reader.text("ci_rounding", choices=("same", "outward"), default="same"),  # type: ignore[arg-type]
         ci_method=reader.text("ci_method", choices=("wald", "other"), default="wald"),  # type: ignore[arg-type]
-        rounding=reader.text("rounding", choices=get_args(Rounding), default=""),  # type: ignore[arg-type]
+        rounding=reader.text("rounding", choices=("", *get_args(Rounding)), default=""),  # type: ignore[arg-type]
         tails=reader.integer("tails", default=2, least=1, most=2),
         marks=tuple((mark, said) for mark, said in marks if not said or not read_or_fault(said, "p")[1]),
         standardiser=reader.number("standardiser", default=0.0),

@@ -58,6 +58,15 @@ class Interval:
         """Lower and upper end as floats."""
         return float(self.lower), float(self.upper)
 
+    def __neg__(self) -> Interval:
+        """Every member with its sign turned."""
+        return Interval(
+            lower=-self.upper,
+            upper=-self.lower,
+            lower_closed=self.upper_closed,
+            upper_closed=self.lower_closed,
+        )
+
     def __sub__(self, other: Self) -> Interval:
         """Every difference of a member of this and a member of the other."""
         return Interval(

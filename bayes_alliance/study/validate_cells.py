@@ -14,9 +14,9 @@ _PART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]*)(?:\[(?P<level>[^\[\]:,]+)\]
 
 DESCRIPTIVE = ("mean_sd", "median_iqr", "percent", "count_percent", "count")
 # What is printed of one coefficient, and what of a random effect.
-EFFECT = ("estimate", "beta", "cohen_d", "hedges_g", "se", "ci", "t", "z", "df")
+EFFECT = ("estimate", "beta", "cohen_d", "hedges_g", "se", "ci", "t", "z")
 # Of one coefficient or, without one, of a model as a whole.
-EITHER = ("f", "chi2", "p", "mean")
+EITHER = ("f", "chi2", "df", "p", "mean")
 OF_RANDOM = ("variance", "sd")
 
 

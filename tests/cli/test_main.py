@@ -112,9 +112,18 @@ def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     """Both studies, in words and as JSON, with where their default input comes from."""
     code, out, _ = _run(capsys, "studies")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["folmo2020", "medication"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "espel_huynh2024",
+        "folmo2020",
+        "kokkeler2020",
+        "lindqvist2020",
+        "medication",
+        "okeefe2013",
+    ]
     listed = json.loads(_run(capsys, "studies", "--json")[1])
-    assert {s["id"]: s["source"] for s in listed} == {"folmo2020": "synthetic", "medication": "real data"}
+    sources = {s["id"]: s["source"] for s in listed}
+    assert (sources["folmo2020"], sources["medication"]) == ("synthetic", "real data")
+    assert sources["kokkeler2020"] == "printed"
 
 
 def test_fit_prints_the_quantities(capsys: pytest.CaptureFixture[str]) -> None:
