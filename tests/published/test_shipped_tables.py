@@ -19,8 +19,9 @@ from bayes_alliance.study.load_study import load_study, models_folder
 # By hand, from the printed digits:
 # Lindqvist: atanh of the limits -0.29 and 0.38 lie around +0.05, so the printed -0.05 has the wrong sign.
 # O'Keefe: the same contrast, once with SE .08 and once with SE 0.06.
-# Kokkeler: the t of the three interactions with time are the SEs again: 6.3/2.6 = 2.42 and p = 0.017 belong together,
-# not 2.6; 5.6/2.7 = 2.07, p = 0.041, not 2.7; 0.6/4.7 = 0.13, p = 0.902, not 4.7; adjusted, t 2.5 needs p of 0.011 or more.
+# Kokkeler: the t of the three interactions with time are the SEs again. 6.3/2.6 = 2.42 and p = 0.017 belong together,
+# not 2.6; 5.6/2.7 = 2.07 and p = 0.041, not 2.7; 0.6/4.7 = 0.13 and p = 0.902, not 4.7; adjusted, t 2.5 needs a p of
+# 0.011 or more.
 # Espel-Huynh: nothing inconsistent; (808,590.9 - 808,568.9)/2 = 11 parameters, and exp((808,699.6 - 808,568.9)/11) is
 # about 144,500 rows, as the residual degrees of freedom 144,505 + 11 say.
 FOUND = {
