@@ -28,7 +28,7 @@ def add_commands(commands: Any) -> None:
         "--number", type=int, default=1, metavar="N", help="which table of the file (default: the first)"
     )
     new.add_argument(
-        "--out", type=Path, metavar="FILE", help="file to write (default: cells.csv of the study's folder)"
+        "--to", type=Path, metavar="FILE", help="file to write (default: cells.csv of the study's folder)"
     )
     new.set_defaults(run=_new_cells)
 
@@ -39,9 +39,9 @@ def _new_cells(options: argparse.Namespace) -> int:
     from bayes_alliance.study.load_study import load_study
 
     study = load_study(options.study)
-    target = options.out or study.folder / "cells.csv"
+    target = options.to or study.folder / "cells.csv"
     if target.exists():
-        problem = Problem(what="the file exists already", got=str(target), fix="name another one with --out")
+        problem = Problem(what="the file exists already", got=str(target), fix="name another one with --to")
         raise InputError("new-cells", [problem])
     known = [model.id for model in study.models]
     if options.model and options.model not in known:

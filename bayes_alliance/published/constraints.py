@@ -133,11 +133,11 @@ def _test(test: PrintedTest, rounding: Rounding) -> Constraint | None:
     low, high = test.value.interval(rounding).ends
     if test.kind in ("t", "z") and low < 0.0:
         return Constraint(part=test.kind, planes=((1.0, -high, 0.0), (-1.0, low, 0.0)))
-    if test.df and not 0.5 < float(test.df[0].value) < 1.5:
-        return None
     if test.kind in ("t", "z"):
         # Tables often leave the sign of a test out.
         return Constraint(part=test.kind, t=TBounds(low=low, high=high))
+    if test.df and not 0.5 < float(test.df[0].value) < 1.5:
+        return None
     bounds = TBounds(low=math.sqrt(max(low, 0.0)), high=math.sqrt(max(high, 0.0)))
     return Constraint(part="F" if test.kind == "f" else "chi-square", t=bounds)
 

@@ -167,11 +167,11 @@ def test_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert {cell.coefficient for cell in template_cells(study)} >= {"weeks:ipdt"}
     target = tmp_path / "cells.csv"
-    assert main(["new-cells", "lindqvist2020", "--out", str(target)]) == 0
+    assert main(["new-cells", "lindqvist2020", "--to", str(target)]) == 0
     rows = list(csv.reader(io.StringIO(target.read_text(encoding="utf-8"))))
     assert tuple(rows[0]) == CELL_COLUMNS
     before = target.read_bytes()
-    assert main(["new-cells", "lindqvist2020", "--out", str(target)]) == 2
+    assert main(["new-cells", "lindqvist2020", "--to", str(target)]) == 2
     assert target.read_bytes() == before
     assert "exists already" in capsys.readouterr().err
 
@@ -180,7 +180,7 @@ def test_paste_by_command(tmp_path: Path) -> None:
     """The command writes what the table holds, and every cell that it ties can be read."""
     target = tmp_path / "new.csv"
     source = as_word(tmp_path / "t.docx")
-    arguments = ["new-cells", "lindqvist2020", "--paste", str(source), "--table", "2", "--out", str(target)]
+    arguments = ["new-cells", "lindqvist2020", "--paste", str(source), "--table", "2", "--to", str(target)]
     assert main(arguments) == 0
     rows = list(csv.DictReader(io.StringIO(target.read_text(encoding="utf-8"))))
     assert all(
