@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from bayes_alliance.assess.predictive_scores import PredictiveScores
     from bayes_alliance.show.tables.notebook import NotebookTable
 
 
@@ -92,6 +93,23 @@ class Reanalysis(StudyResults):
         return arviz_groups(
             run.posterior, run.design, priors, seed=derive_seed(self.seed, "arviz groups", model_id)
         )
+
+    def predictive_scores(self, model_id: str, *, folds: int = 10) -> PredictiveScores:
+        """Score a model further: RMSE, CRPS, LOO-R2 and Bayesian R2 by ArviZ, K-fold by patient, last visits.
+
+        Raises
+        ------
+        KeyError
+            If the model was not run, or without a posterior.
+        """
+        from bayes_alliance.assess.predictive_scores import predictive_scores
+
+        run = self.run(model_id)
+        if run is None or run.posterior is None:
+            raise KeyError(model_id)
+        priors = coefficient_priors(self.study, run.design, self.prior)
+        seed = derive_seed(self.seed, "predictive scores", model_id)
+        return predictive_scores(run.posterior, run.design, priors, seed=seed, folds=folds)
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write tables, figures, the report and the manifest into a folder, which is made; give the files.

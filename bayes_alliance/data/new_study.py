@@ -135,12 +135,18 @@ def _variables(table: TextTable, roles: Roles, names: dict[str, str], *, first: 
         if predictor.categories:
             more.append(f"categories = [{', '.join(map(_text, predictor.categories))}]")
         if predictor.kind == "numeric" and predictor.spread > 0:
-            more.append(f"reference = {predictor.centre:.3g}  # priors speak of a patient with this value")
+            centre = _near(predictor.centre, predictor.spread)
+            more.append(f"reference = {centre:.12g}  # priors speak of a patient with this value")
             more.append(
                 f"contrast = {_two(predictor.spread):g}  # a prior on its effect is for this difference"
             )
         parts.append(block(predictor.header, "patient", predictor.kind, *more))
     return parts
+
+
+def _near(centre: float, spread: float) -> float:
+    """Round a mean to a tenth of the spread or finer: a calendar year to its own digits."""
+    return round(centre, 1 - math.floor(math.log10(spread)))
 
 
 def _models(roles: Roles, names: dict[str, str], *, slope: bool) -> list[str]:
