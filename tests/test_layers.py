@@ -46,7 +46,7 @@ HEAVY = {
     "jinja2": ("show.report",),
     "docx": ("show.tables",),
     "arviz_stats": ("assess", "claims", "dev.benchmark"),
-    "openpyxl": ("data.readers.excel", "data.readers.printed_grid"),
+    "openpyxl": ("data.readers.excel", "data.readers.printed_grid", "show.tables.workbook"),
     "pyreadstat": ("data.readers.readstat",),
     "pyarrow": ("data.readers.parquet", "cohorts.store", "runtime", "run.large"),
     "dask": ("runtime",),

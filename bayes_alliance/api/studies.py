@@ -227,7 +227,7 @@ def judge_claims(
         cohorts,
         load_claims(found, choices),
         choices,
-        ClaimsSettings(seed=seed, jobs=jobs or default_jobs(), quick=quick),
+        ClaimsSettings(seed=seed, jobs=jobs or default_jobs(), depth="priors" if quick else "full"),
         store=None if store is None else Path(store),
         report=report or _silent,
     )

@@ -29,6 +29,32 @@ from bayes_alliance.study.records import Source, Study
 
 DRAWS = 20_000
 ORIGIN = "printed cells"
+# The set of a study that doubts every effect, where it has one of this name.
+SCEPTICAL = "sceptical"
+
+
+def judge_printed(study: Study, ledger: Ledger, seed: int) -> tuple[tuple[str, tuple[ClaimResult, ...]], ...]:
+    """Judge every claim from printed numbers alone, under the default prior and under the sceptical one.
+
+    Parameters
+    ----------
+    study : Study
+        With priors.
+    ledger : Ledger
+        Its claims.
+    seed : int
+        Of the run.
+
+    Returns
+    -------
+    tuple of (str, tuple of ClaimResult)
+        By the name of the prior set, the default first; without a set named ``sceptical`` the default alone.
+    """
+    names = [study.priors[0].name]
+    names += [prior.name for prior in study.priors[1:] if prior.name == SCEPTICAL]
+    return tuple(
+        (name, PrintedEvaluator(study, seed=seed, prior=name).judge_ledger(ledger)) for name in names
+    )
 
 
 class PrintedEvaluator:

@@ -117,6 +117,8 @@ class Claim:
         Why the synthetic cohorts were not built to meet the statement, and so do not bear on it; empty if they were.
     note : str
         How the sentence was read, where that is a choice.
+    main : bool
+        Whether it is one of the publication's main findings, which a report shows first.
     """
 
     id: str
@@ -128,6 +130,7 @@ class Claim:
     untestable: str = ""
     synthetic_not_asked: str = ""
     note: str = ""
+    main: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +154,11 @@ class Ledger:
     def claim(self, claim_id: str) -> Claim:
         """Give the claim of this id (KeyError where there is none)."""
         return {claim.id: claim for claim in self.claims}[claim_id]
+
+    @property
+    def main(self) -> tuple[Claim, ...]:
+        """The main findings."""
+        return tuple(claim for claim in self.claims if claim.main)
 
     @property
     def parts(self) -> tuple[tuple[Claim, Part], ...]:

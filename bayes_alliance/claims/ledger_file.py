@@ -109,6 +109,7 @@ def _claim(study: Study, reader: TableReader, defaults: Mapping[str, float]) -> 
         untestable=untestable,
         synthetic_not_asked=reader.text("synthetic_not_asked", default=""),
         note=reader.text("note", default=""),
+        main=reader.flag("main", default=False),
         parts=tuple(
             part
             for number, item in enumerate(reader.tables("parts"), start=1)

@@ -7,6 +7,7 @@ store of the multiverse.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +27,10 @@ from bayes_alliance.claims.challenges import (
 from bayes_alliance.claims.change import Challenge, Change, find_changes, from_multiverse
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator, model_quantity
-from bayes_alliance.claims.from_printed import PrintedEvaluator
+from bayes_alliance.claims.from_printed import judge_printed
 from bayes_alliance.claims.leave_out_tasks import PatientsResult, _remove_patients
 from bayes_alliance.claims.ledger import Ledger
+from bayes_alliance.claims.mixture import mix_claims
 from bayes_alliance.claims.ml_beside_bayes import Approaches, compare_approaches
 from bayes_alliance.claims.multiverse import make_record, run_multiverse
 from bayes_alliance.claims.multiverse_results import MultiverseResult
@@ -67,9 +69,13 @@ class ClaimsRun:
     source, origin, data_digest : Source, str, str
         Of the rows at hand.
     printed : tuple of ClaimResult
-        From printed numbers alone.
+        From printed numbers alone, under the first prior of the suite.
+    printed_under : tuple of (str, tuple of ClaimResult)
+        The same under another prior set of the study that readers ask for, by its name.
     synthetic : tuple of (str, tuple of ClaimResult)
         By cohort.
+    mixture : tuple of ClaimResult
+        On the mixture of the cohorts' posteriors; empty without cohorts.
     real : tuple of ClaimResult
         Of the user's file; empty without one.
     base : tuple of ClaimResult
@@ -79,9 +85,9 @@ class ClaimsRun:
     sensitivities : tuple of PartSensitivity
         Power-scaling.
     patients : tuple of PatientsResult
-        Influence and fragility; empty in a quick run.
+        Influence and fragility; of the depths ``main`` and ``full``.
     multiverse : MultiverseResult or None
-        None in a quick run.
+        None but in the depth ``full``.
     changes : tuple of Change
         One a claim.
     approaches : tuple of Approaches
@@ -100,7 +106,9 @@ class ClaimsRun:
     origin: str
     data_digest: str
     printed: tuple[ClaimResult, ...]
+    printed_under: tuple[tuple[str, tuple[ClaimResult, ...]], ...]
     synthetic: tuple[tuple[str, tuple[ClaimResult, ...]], ...]
+    mixture: tuple[ClaimResult, ...]
     real: tuple[ClaimResult, ...]
     base: tuple[ClaimResult, ...]
     suite: tuple[tuple[PriorVariant, tuple[ClaimResult, ...]], ...]
@@ -163,10 +171,10 @@ def run_claims(
     """
     started = time.perf_counter()
     data = load_rows(study, rows)
-    suite = prior_suite(study)
+    suite = prior_suite(study) if settings.depth != "verdicts" else prior_suite(study)[:1]
     remarks: list[str] = []
     report("claims from printed numbers")
-    printed = PrintedEvaluator(study, seed=settings.seed, prior=suite[0].base).judge_ledger(ledger)
+    (_, printed), *printed_under = judge_printed(study, ledger, settings.seed)
     keeping = Keeping(
         folder=store,
         record=make_record(study, [rows, *cohorts.values()], choices, ledger, settings.seed, settings.draws),
@@ -175,16 +183,25 @@ def run_claims(
     base = judged[f"prior_{suite[0].id}"]
     synthetic = tuple((name, judged[f"cohort_{name}"]) for name in cohorts if f"cohort_{name}" in judged)
     by_prior = tuple((v, judged[f"prior_{v.id}"]) for v in suite if f"prior_{v.id}" in judged)
-    report("power-scaling, and ML beside Bayes")
-    evaluator = Evaluator(study, data, choices, seed=settings.seed, variant=suite[0], draws=settings.draws)
-    sensitivities = scale_powers(study, evaluator, ledger)
-    approaches, left = _compare_all(study, evaluator, suite)
+    sensitivities: tuple[PartSensitivity, ...] = ()
+    approaches: tuple[Approaches, ...] = ()
+    left: tuple[tuple[Cell, str], ...] = ()
+    if settings.depth != "verdicts":
+        report("power-scaling, and ML beside Bayes")
+        evaluator = Evaluator(
+            study, data, choices, seed=settings.seed, variant=suite[0], draws=settings.draws
+        )
+        sensitivities = scale_powers(study, evaluator, ledger)
+        beliefs = suite[:1] if settings.depth == "main" else suite
+        approaches, left = _compare_all(study, evaluator, beliefs)
     patients: tuple[PatientsResult, ...] = ()
     multiverse = None
-    if not settings.quick:
+    if settings.depth in ("main", "full"):
+        tried = dataclasses.replace(ledger, claims=ledger.main) if settings.depth == "main" else ledger
         patients = _remove_patients(
-            study, rows, ledger, choices, settings, suite[0], base, keeping, report, remarks
+            study, rows, tried, choices, settings, suite[0], base, keeping, report, remarks
         )
+    if settings.depth == "full":
         multiverse = run_multiverse(
             study,
             _multiverse_rows(rows, cohorts, choices),
@@ -212,7 +229,9 @@ def run_claims(
         origin=data.origin,
         data_digest=data.digest,
         printed=printed,
+        printed_under=tuple(printed_under),
         synthetic=synthetic,
+        mixture=mix_claims(ledger, synthetic),
         real=base if data.source is Source.REAL else (),
         base=base,
         suite=by_prior,
@@ -240,17 +259,19 @@ def _judge_sources(
     remarks: list[str],
 ) -> dict[str, tuple[ClaimResult, ...]]:
     """Judge the rows at hand under every prior, and every other cohort under the default, side by side."""
-    claims = list(ledger.claims)
+    claims, main = list(ledger.claims), dataclasses.replace(ledger, claims=ledger.main)
+    tried = list(main.claims) if settings.depth == "main" else claims
     tasks = []
-    for start in range(0, len(suite), _PRIORS_A_TASK):
-        specifications = [
-            Specification(variant=variant, draws=settings.draws)
-            for variant in suite[start : start + _PRIORS_A_TASK]
-        ]
-        arguments = (study, rows, choices, claims, settings.seed, specifications)
-        tasks.append(
-            Task(key=f"priors_{start}_of_{name_rows(rows)}", arguments=arguments, size=len(specifications))
-        )
+    blocks = [suite[:1], *(suite[i : i + _PRIORS_A_TASK] for i in range(1, len(suite), _PRIORS_A_TASK))]
+    for number, block in enumerate(blocks):
+        specifications = [Specification(variant=variant, draws=settings.draws) for variant in block]
+        asked = tried if number else claims
+        if not asked:
+            continue
+        arguments = (study, rows, choices, asked, settings.seed, specifications)
+        which = "main_priors" if number and settings.depth == "main" else "priors"
+        key = f"{which}_{number}_of_{name_rows(rows)}"
+        tasks.append(Task(key=key, arguments=arguments, size=len(specifications)))
     for name, path in cohorts.items():
         if path != rows:
             specification = Specification(variant=suite[0], draws=settings.draws)
@@ -269,8 +290,8 @@ def _judge_sources(
     found: dict[str, tuple[ClaimResult, ...]] = {}
     for key in done.results:
         for name, columns in _by_prior(done.columns(key)).items():
-            found[f"prior_{name}" if key.startswith("priors_") else key] = combine_parts(
-                ledger, restore(columns)
+            found[key if key.startswith("cohort_") else f"prior_{name}"] = combine_parts(
+                main if key.startswith("main_") else ledger, restore(columns)
             )
     if f"prior_{suite[0].id}" not in found:
         raise FitError("the claims could not be judged: " + "; ".join(format_failures(done.failures)))

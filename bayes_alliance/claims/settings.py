@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bayes_alliance.claims.tasks import Rows
 from bayes_alliance.data.rows import StudyData
+
+Depth = Literal["verdicts", "priors", "main", "full"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +24,16 @@ class ClaimsSettings:
         Processes.
     draws : int
         Of each posterior outside of the multiverse.
-    quick : bool
-        Verdicts, prior suite, power-scaling and approaches only; no multiverse and no removal of patients.
+    depth : {"verdicts", "priors", "main", "full"}
+        *verdicts*: every source under the default prior. *priors*: also the prior suite, power-scaling and ML beside
+        Bayes. *main*: the same for the main findings only, and the removal of patients. *full*: that for every claim,
+        and the multiverse.
     """
 
     seed: int = 2020
     jobs: int = 1
     draws: int = 4000
-    quick: bool = False
+    depth: Depth = "full"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from bayes_alliance.cli.options import (
     check_json,
     give_json,
     make_folder,
+    refresh_page,
     split_names,
 )
 from bayes_alliance.cli.progress import ProgressReporter
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bayes_alliance.claims.ledger import Ledger
     from bayes_alliance.claims.results import ClaimResult
     from bayes_alliance.claims.run import ClaimsRun, OtherTests
+    from bayes_alliance.claims.settings import Depth
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.study.records import Study
 
@@ -77,7 +79,8 @@ def _claims(options: argparse.Namespace) -> int:
     from bayes_alliance.claims.ledger_file import load_claims
     from bayes_alliance.claims.run import run_claims
     from bayes_alliance.claims.settings import ClaimsSettings
-    from bayes_alliance.show.claims_folder import claims_json, write_claims
+    from bayes_alliance.show.claims_folder import write_claims
+    from bayes_alliance.show.claims_json import claims_json
     from bayes_alliance.study.load_study import load_study
 
     check_json(options)
@@ -88,14 +91,17 @@ def _claims(options: argparse.Namespace) -> int:
     ledger = load_claims(study, choices)
     rows, cohorts = _rows(options, study)
     folder = make_folder(options.out or Path("results") / study.id / "claims")
-    settings = ClaimsSettings(seed=options.seed, jobs=options.jobs, quick=options.quick)
+    depth: Depth = "priors" if options.quick else "full"
+    settings = ClaimsSettings(seed=options.seed, jobs=options.jobs, depth=depth)
+    what = () if options.quick or options.stress == ("none",) else tuple(options.stress)
     with ProgressReporter(quiet=options.quiet) as report:
-        more = _stress_tests(options, study, ledger, report)
+        more = stress_challenges(study, ledger, report, what=what, seed=options.seed)
         run = run_claims(
             study, rows, cohorts, ledger, choices, settings, store=folder / "kept", report=report, more=more
         )
         report("writing tables and figures")
         written = write_claims(run, folder)
+        refresh_page(folder.parent, study, report)
     for remark in run.remarks:
         print(printable(f"warning: {remark}"), file=sys.stderr)
     if give_json(options, claims_json(run)):
@@ -105,18 +111,35 @@ def _claims(options: argparse.Namespace) -> int:
     return 0
 
 
-def _stress_tests(
-    options: argparse.Namespace, study: Study, ledger: Ledger, report: Callable[[str], None]
+def stress_challenges(
+    study: Study,
+    ledger: Ledger,
+    report: Callable[[str], None],
+    *,
+    what: tuple[str, ...],
+    seed: int,
+    models: tuple[str, ...] = (),
 ) -> OtherTests | None:
-    """Give the stress tests asked for, as challenges to verdicts; a study without models for them has none."""
+    """Return the stress tests asked for, as challenges to verdicts; a study without models for them has none.
+
+    Parameters
+    ----------
+    study, ledger, report
+        Whose claims are challenged, and where progress is reported.
+    what : tuple of str
+        Names of stress tests; none where empty.
+    seed : int
+        Of the run.
+    models : tuple of str
+        Stress only these; empty for the study's own claims about slopes.
+    """
     from bayes_alliance.claims.change import Challenge, from_draws
     from bayes_alliance.stress.prepare import chosen_models
     from bayes_alliance.stress.run import StressSettings, check_what, run_stress
 
-    what = tuple(options.stress)
-    if what == ("none",) or options.quick:
+    if not what:
         return None
-    settings = StressSettings(prior=study.priors[0].name, seed=options.seed, what=what)
+    settings = StressSettings(prior=study.priors[0].name, seed=seed, what=what, models=models)
     check_what(study, settings)
     if not chosen_models(study):
         return None
@@ -129,7 +152,7 @@ def _stress_tests(
 
 
 def _rows(options: argparse.Namespace, study: Study) -> tuple[Any, dict[str, Path]]:
-    """Give the rows at hand, and the synthetic cohorts by name: all that the study ships."""
+    """Return the rows at hand, and the synthetic cohorts by name: all that the study ships."""
     from bayes_alliance.cohorts.study_rows import shipped_cohorts
 
     cohorts = list(shipped_cohorts(study))

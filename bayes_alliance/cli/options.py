@@ -493,3 +493,23 @@ def make_folder(folder: Path, *, store: bool = False) -> Path:
     if not store:
         claim_folder(folder)
     return folder
+
+
+def refresh_page(folder: Path, study: Study, report: Callable[[str], None]) -> None:
+    """Refresh the page of the run in this folder, after another command left its results beside it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run; it may hold no page, or that of another study, which stays as it is.
+    study : Study
+        Whose results were written.
+    report : callable
+        Gets a line if there was a page.
+    """
+    from bayes_alliance.published.audit import audit_study
+    from bayes_alliance.show.report import refresh_report
+
+    path = refresh_report(folder, study, audit_study(study) if study.cells else None)
+    if path is not None:
+        report(f"refreshed {path}")

@@ -9,6 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes_alliance.cli.answer import (
+    answer_from_print,
+    format_answer,
+    judge_claims,
+    load_question,
+    print_answer,
+)
 from bayes_alliance.cli.data import load_data
 from bayes_alliance.cli.options import (
     EXIT_CHECK_FAILED,
@@ -30,9 +37,13 @@ from bayes_alliance.cli.options import (
     whole_number,
 )
 from bayes_alliance.cli.progress import ProgressReporter
-from bayes_alliance.errors import AllianceError, InputError, Problem
+from bayes_alliance.errors import AllianceError, InputError, Problem, printable
+
+_KINDS = {"svg": ("svg",), "pdf": ("svg", "pdf"), "png": ("svg", "png"), "all": ("pdf", "svg", "png")}
 
 if TYPE_CHECKING:
+    from bayes_alliance.claims.settings import Depth
+    from bayes_alliance.cli.answer import FirstPage
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.run.manifest import Presentation, RunEnd
     from bayes_alliance.run.plan import Plan
@@ -44,12 +55,19 @@ if TYPE_CHECKING:
 def _add_reanalyse(commands: Any) -> None:
     command = commands.add_parser(
         "reanalyse",
-        help="run every model of a study and write tables, figures and posteriors",
-        description="Run every model of a study and write tables, figures, posteriors and manifest.json.",
+        help="judge every claim of a study, fit its models by ML and Bayes, and write one page with the answer",
+        description="Judge every claim of a study from printed numbers, synthetic cohorts or data, say what would "
+        "overturn the main findings, and fit every model by ML and Bayes. Writes report.html (from printed numbers "
+        "within seconds, then refreshed), tables, figures, posteriors and manifest.json.",
     )
     add_study(command)
     add_data(command)
     add_out(command, "results/<study>")
+    much = command.add_mutually_exclusive_group()
+    much.add_argument(
+        "--quick", action="store_true", help="printed numbers, their audit and claims by source only"
+    )
+    much.add_argument("--full", action="store_true", help="add the multiverse and all stress tests")
     add_models(command)
     add_fitting(command)
     command.add_argument(
@@ -67,7 +85,7 @@ def _add_reanalyse(commands: Any) -> None:
         "--share",
         type=Path,
         metavar="ZIP",
-        help="also write a bundle without patient-level data, to give away (docs/disclosure.md)",
+        help="also write a shareable bundle without patient-level data (docs/disclosure.md)",
     )
     command.add_argument(
         "--no-share-draws",
@@ -77,14 +95,25 @@ def _add_reanalyse(commands: Any) -> None:
     )
     command.add_argument(
         "--figures",
-        choices=("all", "svg"),
-        default="all",
-        help="all: PDF, SVG and PNG at 600 dpi; svg: SVG only, in a third of the time (default: all)",
+        choices=("svg", "pdf", "png", "all"),
+        default="svg",
+        help="drawings beside the SVG that the page shows: pdf, png (600 dpi) or all (default: %(default)s alone)",
+    )
+    command.add_argument(
+        "--captions",
+        choices=("file", "inside"),
+        default="file",
+        help="titles and notes of figures in figures/captions.md, or inside the pictures (default: %(default)s)",
+    )
+    command.add_argument(
+        "--everything",
+        action="store_true",
+        help="write every figure of every model, and each table as CSV, Markdown, LaTeX, HTML and Word",
     )
     command.add_argument(
         "--again",
         action="store_true",
-        help="make tables, figures and the report anew even where nothing changed since they were made",
+        help="write tables, figures and the report again even if nothing changed since the last run",
     )
     add_quiet(command)
     add_json(command)
@@ -138,18 +167,33 @@ def _reanalyse(options: argparse.Namespace) -> int:
         for warning in data.warnings:
             report(f"warning: {warning.format()}")
         plan = plan_study(study, data, models=options.models)
+        question = load_question(study)
         folder = options.out or Path("results") / study.id
         finished = (
             None if options.again or options.share else _find_finished(options, study, data, settings, folder)
         )
         if finished is not None:
             end, files = finished
-            report("nothing has changed since the run that left these files; --again makes them anew")
+            report("nothing has changed since the run that left these files; --again writes them again")
             report.close()
-            return _print_end(options, end, folder, files=len(files), seconds=time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            return _print_end(options, study, end, folder, files=len(files), seconds=seconds)
         make_folder(folder)
         make_folder(folder / "posteriors", store=True)
-        results, written = _run(options, study, data, settings, plan, folder, report)
+        page = answer_from_print(
+            question,
+            folder,
+            seed=options.seed,
+            command=_command(options),
+            pending=_pending(options),
+            report=report,
+        )
+        if question.ledger is not None and not options.models and options.engine != "none":
+            judge_claims(options, question, data, page, depth=_depth(options), report=report)
+        if options.quick:
+            report.close()
+            return print_answer(options, study, folder, seconds=time.perf_counter() - started)
+        results, written = _run(options, study, data, settings, plan, page, report)
         if options.share is not None:
             bundled = write_share(
                 written,
@@ -162,7 +206,8 @@ def _reanalyse(options: argparse.Namespace) -> int:
             for removed in bundled:
                 report(f"left out of {options.share}: {removed}")
     end = end_run(results)
-    return _print_end(options, end, folder, files=len(written), seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return _print_end(options, study, end, folder, files=len(written), seconds=seconds)
 
 
 def _run(
@@ -171,7 +216,7 @@ def _run(
     data: StudyData,
     settings: RunSettings,
     plan: Plan,
-    folder: Path,
+    page: FirstPage,
     report: ProgressReporter,
 ) -> tuple[StudyResults, list[Path]]:
     """Fit, judge and write; return the results, as far as they may be shown, and the files."""
@@ -187,14 +232,16 @@ def _run(
             data,
             settings,
             plan=plan,
-            store=folder / "posteriors",
+            store=page.folder / "posteriors",
             report=report,
             workers=workers,
             ensemble=None if options.data is not None else ensemble_facts(study),
         )
         report("writing tables, figures and the report")
         results = mask_small_cells(results, options.min_cell)
-        written = write_run(results, settings, folder, shown=_presentation(options), workers=workers)
+        written = write_run(
+            results, settings, page.folder, shown=_presentation(options), workers=workers, facts=page.facts
+        )
     return results, written
 
 
@@ -216,8 +263,27 @@ def _check_share(options: argparse.Namespace, data: StudyData) -> None:
 def _presentation(options: argparse.Namespace) -> Presentation:
     from bayes_alliance.run.manifest import Presentation
 
-    kinds = {"all": ("pdf", "svg", "png"), "svg": ("svg",)}[options.figures]
-    return Presentation(style=options.style, kinds=kinds, min_cell=options.min_cell)
+    return Presentation(
+        style=options.style,
+        kinds=_KINDS[options.figures],
+        min_cell=options.min_cell,
+        everything=options.everything,
+        captions=options.captions,
+        depth=_depth(options),
+    )
+
+
+def _depth(options: argparse.Namespace) -> Depth:
+    return "verdicts" if options.quick else "full" if options.full else "main"
+
+
+def _command(options: argparse.Namespace) -> str:
+    """Return the command that makes the page of printed numbers and claims again."""
+    return f"bayes-alliance reanalyse {options.study} --quick --seed {options.seed}"
+
+
+def _pending(options: argparse.Namespace) -> str:
+    return "" if options.quick else "The models are being fitted; this page will be replaced."
 
 
 def _find_finished(
@@ -244,8 +310,10 @@ def _find_finished(
     return find_finished(folder, identity)
 
 
-def _print_end(options: argparse.Namespace, end: RunEnd, folder: Path, *, files: int, seconds: float) -> int:
-    """Print the last line of a run, after what failed; give the exit code."""
+def _print_end(
+    options: argparse.Namespace, study: Study, end: RunEnd, folder: Path, *, files: int, seconds: float
+) -> int:
+    """Print the answer and the last line of a run, after what failed; return the exit code."""
     code = _print_failed(end)
     summary = {
         "study": end.study,
@@ -263,9 +331,12 @@ def _print_end(options: argparse.Namespace, end: RunEnd, folder: Path, *, files:
     verdict = f"{len(end.failed)} checks FAILED" if end.failed else "no check failed"
     verdict += f", {len(end.unchecked)} could not be made" if end.unchecked else ""
     could_not = f" ({len(end.models_skipped)} could not be run)" if end.models_skipped else ""
+    if not options.quiet:
+        for line in format_answer(study, folder):
+            print(printable(line))
     print(
         f"{end.study}: {end.models_run} models{could_not} on {end.source}, {verdict}, "
-        f"{seconds:.0f} s; {files} files in {folder}"
+        f"{seconds:.0f} s; {files} files in {folder}; open {folder / 'report.html'}"
     )
     return code
 

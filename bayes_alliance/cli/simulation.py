@@ -29,6 +29,7 @@ from bayes_alliance.cli.options import (
     make_folder,
     one_model,
     prints_json,
+    refresh_page,
     split_names,
     whole_number,
 )
@@ -329,6 +330,7 @@ def _end(
         "folder": str(asked.folder),
         "tables": {table.id: table.as_json() for table in tables},
     }
+    refresh_page(asked.folder.parent.parent, setting.study, ProgressReporter(quiet=asked.options.quiet))
     if not give_json(asked.options, summary):
         print(f"{setting.study.id}, {setting.model.id}: {len(written)} files in {asked.folder}")
     return EXIT_CHECK_FAILED if failed else 0

@@ -23,6 +23,7 @@ from bayes_alliance.cli.options import (
     give_json,
     make_folder,
     one_prior,
+    refresh_page,
     split_names,
 )
 from bayes_alliance.cli.progress import ProgressReporter
@@ -91,9 +92,10 @@ def _stress(options: argparse.Namespace) -> int:
     folder = make_folder(options.out or Path("results") / study.id / "stress")
     with ProgressReporter(quiet=options.quiet) as report:
         results = run_stress(study, data, settings, report=report)
-    tables = build_stress_tables(results)
-    summary = stress_json(results, tables)
-    written = _write(results, tables, summary, folder, figures=not options.no_figures)
+        tables = build_stress_tables(results)
+        summary = stress_json(results, tables)
+        written = _write(results, tables, summary, folder, figures=not options.no_figures)
+        refresh_page(folder.parent, study, report)
     if give_json(options, summary):
         return 0
     for table in tables:

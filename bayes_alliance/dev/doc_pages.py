@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import bayes_alliance
+from bayes_alliance.dev.answer_page import answer_facts, answer_page, glossary_page
 from bayes_alliance.dev.spellings import tabulate_spellings
 from bayes_alliance.study import prior_records, records
 from bayes_alliance.study.load_study import CELL_COLUMNS, build_study
@@ -251,4 +252,10 @@ def pages() -> dict[str, str]:
     """Give every page by its file name."""
     page = "type_in_a_table.md"
     written = (Path(__file__).resolve().parents[2] / "docs" / page).read_text(encoding="utf-8")
-    return {"study_file.md": study_file_page(), "api.md": api_page(), page: printed_table_page(written)}
+    return {
+        "study_file.md": study_file_page(),
+        "api.md": api_page(),
+        page: printed_table_page(written),
+        "answer.md": answer_page(answer_facts()),
+        "glossary.md": glossary_page(),
+    }

@@ -87,11 +87,20 @@ class Presentation:
         Drawings of each figure, of ``pdf``, ``svg`` and ``png``.
     min_cell : int
         Counts of patients below it are masked.
+    everything : bool
+        Whether all figures and every form of each table are written.
+    captions : {"inside", "file"}
+        Whether titles and notes stand in the figures, or in a file beside them.
+    depth : str
+        How far the claims are judged, of :data:`bayes_alliance.claims.settings.Depth`.
     """
 
     style: str = "journal"
     kinds: tuple[str, ...] = ("pdf", "svg", "png")
     min_cell: int = 0
+    everything: bool = False
+    captions: str = "file"
+    depth: str = "main"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +148,11 @@ def identify_run(
         "presentation": dataclasses.asdict(shown),
         "companions": dict(companions),
         "cohorts": {path.name: _sha256(path) for path in cohorts if path.is_file()},
+        "claims": {
+            name: _sha256(study.folder / name)
+            for name in ("claims.toml", "multiverse.toml")
+            if (study.folder / name).is_file()
+        },
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -217,8 +231,8 @@ def clear_superseded(folder: Path, files: Sequence[Path]) -> list[Path]:
 
 
 def _is_shown(name: PurePosixPath) -> bool:
-    """Whether this is a file right in the folder of tables or of figures."""
-    return len(name.parts) == 2 and name.parts[0] in ("figures", "tables") and name.parts[1] != ".."
+    """Whether this is a file right in the folder of tables, of figures or of what goes into the paper."""
+    return len(name.parts) == 2 and name.parts[0] in ("figures", "tables", "paper") and name.parts[1] != ".."
 
 
 def _read_check(entry: Mapping[str, Any]) -> Check:

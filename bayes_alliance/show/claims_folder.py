@@ -8,21 +8,18 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
-from bayes_alliance.claims.run import ClaimsRun, spread_of
-from bayes_alliance.run.manifest import json_ready
+from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.runtime.files import alone_in, whole_file, write_whole
+from bayes_alliance.show.claims_json import FILE, claims_json
 from bayes_alliance.show.labels import name_file
-from bayes_alliance.show.tables.claim_parts import say_predicate
-from bayes_alliance.show.tables.claim_table import say_change
 from bayes_alliance.show.tables.claims import build_claim_tables
-from bayes_alliance.show.tables.write import write_table
+from bayes_alliance.show.tables.write import ENDINGS, write_table
 
 FIGURE = "claims_overview"
 
 
-def write_claims(run: ClaimsRun, folder: Path) -> list[Path]:
+def write_claims(run: ClaimsRun, folder: Path, *, everything: bool = True) -> list[Path]:
     """Write tables (CSV, Markdown), ``claims.json``, the overview, specification curves and all specifications.
 
     Parameters
@@ -31,6 +28,8 @@ def write_claims(run: ClaimsRun, folder: Path) -> list[Path]:
         What was found.
     folder : Path
         Exists.
+    everything : bool
+        Every form of each table and drawing; else CSV and HTML of tables and SVG, which the page of a run shows.
 
     Returns
     -------
@@ -39,15 +38,27 @@ def write_claims(run: ClaimsRun, folder: Path) -> list[Path]:
     """
     from bayes_alliance.show.plots.claims import curve_rows, overview_rows, plot_curve, plot_overview
     from bayes_alliance.show.plots.save import save_figure
+    from bayes_alliance.show.plots.style import KINDS
 
     stamp = f"column printed: printed; column synthetic: synthetic; rows at hand: {run.source.value}, {run.origin}"
+    endings = ENDINGS if everything else ("csv", "html")
+    kinds = KINDS if everything else ("svg",)
     with alone_in(folder):
-        written = [path for table in build_claim_tables(run) for path in write_table(table, folder)]
-        path = folder / "claims.json"
+        written = [
+            path for table in build_claim_tables(run) for path in write_table(table, folder, endings=endings)
+        ]
+        path = folder / FILE
         write_whole(path, json.dumps(claims_json(run), indent=2, ensure_ascii=False) + "\n")
         written.append(path)
         overview = plot_overview(run)
-        written += save_figure(overview, folder / FIGURE, rows=overview_rows(run), provenance=stamp)
+        written += save_figure(
+            overview,
+            folder / FIGURE,
+            rows=overview_rows(run),
+            provenance=stamp,
+            title="Verdict on every claim, by source",
+            kinds=kinds,
+        )
         if run.multiverse is not None:
             written.append(_write_specifications(run, folder / "specifications.parquet"))
             for model, estimand in run.choices.curves:
@@ -56,9 +67,20 @@ def write_claims(run: ClaimsRun, folder: Path) -> list[Path]:
                     stem = folder / f"specification_curve_{name_file(model)}_{name_file(estimand)}"
                     origin = f"{run.source.value}: {run.origin}; run seed {run.settings.seed}"
                     written += save_figure(
-                        plot_curve(run, model, estimand), stem, rows=rows, provenance=origin
+                        plot_curve(run, model, estimand),
+                        stem,
+                        rows=rows,
+                        provenance=origin,
+                        title=f"Specification curve: {_name_estimand(run, model, estimand)}",
+                        kinds=kinds,
                     )
     return written
+
+
+def _name_estimand(run: ClaimsRun, model_id: str, name: str) -> str:
+    model = run.study.model(model_id)
+    labels = {estimand.name: estimand.label for estimand in model.estimands}
+    return f"{model.label}, {labels.get(name, name)}"
 
 
 def _write_specifications(run: ClaimsRun, path: Path) -> Path:
@@ -96,82 +118,3 @@ def _write_specifications(run: ClaimsRun, path: Path) -> Path:
     with whole_file(path) as part:
         pd.DataFrame(rows).to_parquet(part, index=False)
     return path
-
-
-def claims_json(run: ClaimsRun) -> dict[str, Any]:
-    """Give the verdicts as JSON-ready values: one entry a claim, sources apart, every part with its trace."""
-    shares = {s.claim_id: s for s in run.multiverse.shares if not s.axis} if run.multiverse else {}
-    facts = {
-        "schema": 1,
-        "study": run.study.id,
-        "ledger_digest": run.ledger.digest,
-        "choices_digest": run.choices.digest,
-        "rows_at_hand": {"source": run.source.value, "origin": run.origin, "digest": run.data_digest},
-        "seed": run.settings.seed,
-        "quick": run.settings.quick,
-        "seconds": round(run.seconds, 1),
-        "multiverse_fits": run.multiverse.n_fits if run.multiverse else 0,
-        "remarks": list(run.remarks),
-        "claims": [_claim_json(run, i, shares) for i in range(len(run.ledger.claims))],
-    }
-    ready: dict[str, Any] = json_ready(facts)
-    return ready
-
-
-def _claim_json(run: ClaimsRun, index: int, shares: dict[str, Any]) -> dict[str, Any]:
-    claim, change = run.ledger.claims[index], run.changes[index]
-    share = shares.get(claim.id)
-    return {
-        "id": claim.id,
-        "says": claim.says,
-        "place": claim.place,
-        "published": claim.published,
-        "untestable": claim.untestable,
-        "printed": _result_json(run, run.printed[index]),
-        "synthetic": {
-            "verdicts": {v.value: n for v, n in spread_of(run.synthetic, claim.id).items()},
-            "cohorts": {name: _result_json(run, results[index]) for name, results in run.synthetic},
-        },
-        "real": _result_json(run, run.real[index]) if run.real else None,
-        "first_change": say_change(change),
-        "changes": [f"{c.says}: {c.verdict.value}" for c in change.changing],
-        "multiverse": {v.value: n for v, n in share.counts.items()} if share else None,
-    }
-
-
-def _result_json(run: ClaimsRun, result: Any) -> dict[str, Any]:
-    parts = {(claim.id, part.id): part for claim, part in run.ledger.parts}
-    return {
-        "verdict": result.verdict.value,
-        "sure": result.sure,
-        "reason": result.reason,
-        "parts": [
-            {
-                "id": part.part_id,
-                "claimed": say_predicate(parts[part.claim_id, part.part_id]),
-                "verdict": part.verdict.value,
-                "median": part.median,
-                "lower": part.lower,
-                "upper": part.upper,
-                "p_direction": part.judgement.probabilities.direction if part.judgement else None,
-                "p_matters": part.judgement.probabilities.matters if part.judgement else None,
-                "p_rope": part.judgement.probabilities.rope if part.judgement else None,
-                "reason": part.reason,
-                "trace": None if part.trace is None else _trace_json(part.trace),
-            }
-            for part in result.parts
-        ],
-    }
-
-
-def _trace_json(trace: Any) -> dict[str, Any]:
-    return {
-        "engine": trace.engine,
-        "models": list(trace.models),
-        "digests": list(trace.digests),
-        "seeds": list(trace.seeds),
-        "prior": trace.prior,
-        "covariance": trace.covariance,
-        "n_draws": trace.n_draws,
-        "effective_draws": trace.effective,
-    }

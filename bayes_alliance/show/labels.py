@@ -79,3 +79,25 @@ def label_outcome(study: Study, outcome: str) -> str:
 def name_file(text: str) -> str:
     """Make part of a file name out of text of a study file: lower-case letters, digits and underscores."""
     return "".join(c if c.isalnum() and c.isascii() else "_" for c in text.lower())
+
+
+def label_comparison(study: Study, name: str, outcome: str) -> str:
+    """Name a set of compared models in words: the outcome, and what else its key in the study file says.
+
+    Parameters
+    ----------
+    study : Study
+        For the outcome's label.
+    name : str
+        Key of the set, such as ``goals_controls``.
+    outcome : str
+        Of its models.
+
+    Returns
+    -------
+    str
+        Such as ``Goals, controls``.
+    """
+    rest = name.removeprefix(outcome).replace("_", " ").strip()
+    label = study.variable(outcome).label
+    return f"{label}, {rest}" if rest and rest != outcome else label

@@ -45,6 +45,10 @@ the order is lost, effective sample sizes and R-hat cannot be computed from them
 """
 
 
+# Texts and the table made of quantities of models, for a paper.
+_PAPER = ("paper/table_effects", "paper/results", "paper/robustness_report", "figures/captions")
+
+
 def contents_of(results: StudyResults) -> dict[str, Content]:
     """Say what kind of content each table and figure of a run has.
 
@@ -60,7 +64,7 @@ def contents_of(results: StudyResults) -> dict[str, Content]:
     found = {f"tables/{table.id}": table.content for table in build_tables(results)}
     found |= {f"figures/{figure.name}": figure.content for figure in plan_figures(results)}
     if set(found.values()) <= ALLOWED:
-        found |= dict.fromkeys(("tables/tables", "report"), Content.MODEL)
+        found |= dict.fromkeys(("tables/tables", "report", *_PAPER), Content.MODEL)
     return found
 
 

@@ -65,7 +65,7 @@ def test_the_table_fits_a_terminal_and_says_every_claim(
         code, text, _ = run(capsys, "claims", study, "--out", out, "--quick", "--quiet", "--jobs", "1")
         assert code == 0
         assert max(map(len, text.splitlines())) <= max(min(int(columns), 100), 80)
-        for word in ("SYNTHETIC DATA", "supported", "untestable"):
+        for word in ("SYNTHETIC DATA", "supported", "applicable"):
             assert word in text
         for part in ("Scores increased", "Outcome", "explains"):
             assert part in text
@@ -80,7 +80,7 @@ def test_json_holds_sources_apart_and_traces(
     assert stored["rows_at_hand"]["source"] == "synthetic"
     assert [claim["id"] for claim in stored["claims"]][:2] == ["grows", "differs"]
     for claim in stored["claims"]:
-        assert claim["printed"]["verdict"] == "untestable"  # the toy prints nothing
+        assert claim["printed"]["verdict"] == "not applicable"  # the toy prints nothing
         assert claim["real"] is None
     _, text, _ = run(capsys, "claims", study, "--out", out, "--quick", "--quiet", "--json", "--jobs", "1")
     assert json.loads(text)["claims"][1]["id"] == "differs"

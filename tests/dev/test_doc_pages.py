@@ -9,16 +9,24 @@ from typing import Any
 
 import pytest
 
+from bayes_alliance.dev.answer_page import answer_facts, put_answer
 from bayes_alliance.dev.doc_pages import pages, study_file_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 
-@pytest.mark.parametrize("name", ["study_file.md", "api.md"])
+@pytest.mark.parametrize("name", ["study_file.md", "api.md", "answer.md", "glossary.md"])
 def test_pages_made_from_the_code_are_current(name: str) -> None:
     """What is committed is what the code gives now; 'scripts/docs' makes it anew."""
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name]
+
+
+def test_the_numbers_of_the_readme_are_current_and_it_stays_short() -> None:
+    """The table of main findings is what the printed numbers give now, and the file has at most 6 kB."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == put_answer(text, answer_facts())
+    assert len(text.encode()) <= 6000
 
 
 def test_every_key_of_the_studies_that_ship_is_in_the_reference() -> None:

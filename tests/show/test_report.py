@@ -17,6 +17,7 @@ from bayes_alliance.assess.prior_predictive import prior_predictive
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.claims_json import SCHEMA
 from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.show.report import Report, build_report, render_report, write_report
 from bayes_alliance.show.report.cautions import list_cautions
@@ -169,11 +170,12 @@ def test_an_answer_of_a_model_not_run_says_so(report: Report) -> None:
 
 
 def test_a_failed_check_is_marked_and_listed_first(results: StudyResults, tmp_path: Path) -> None:
-    """The answer bears the dagger, the list of warnings begins with it, and the headline names the model."""
+    """The answer bears the dagger, the list of warnings begins with it, and the first screen names the model."""
     failed = build_report(fail_gate(results, "tasks_outcome"), tmp_path)
     assert failed.cautions[0].level == "failed"
     assert next(a for a in failed.answers if a.key == "tasks_outcome-deviation_poor_outcome").marked
-    assert "1 failed (tasks_outcome)" in failed.headline[0]
+    label = results.study.model("tasks_outcome").label
+    assert f"FAILED ({label})" in failed.first.checks
 
 
 def test_every_warning_of_the_run_is_in_the_list(results: StudyResults) -> None:
@@ -207,30 +209,41 @@ def test_counts_of_few_patients_are_not_in_the_checklist(results: StudyResults, 
     assert counts and min(counts) >= 5
 
 
-def test_rooms_without_results_say_that_nothing_was_run(report: Report, page: str) -> None:
-    """Claims, stress tests and simulations are named as missing, with the command."""
+def test_rooms_without_results_have_no_section_and_are_named_with_their_command(
+    report: Report, page: str
+) -> None:
+    """Claims, stress tests and simulations are absent, and listed under how to reproduce the report."""
     assert [companion.key for companion in report.companions] == [room.key for room in ROOMS]
     for companion in report.companions:
         assert companion.missing.startswith("Not run")
         assert companion.missing.split(".")[0] in page
+        assert f'<section id="{companion.key}"' not in page and f'href="#{companion.key}"' not in page
 
 
 def claims_json(digest: str) -> dict[str, Any]:
-    """Give the file of the command claims with one claim of one part."""
+    """Return the file of the command claims with one claim of one part."""
     part = {
-        "id": "a", "claimed": "below 0, by 0.5 points to matter", "verdict": "supported", "median": -1.07,
+        "id": "a", "about": "Tasks", "label": "Slope", "unit": "points", "claimed": "below 0, by 0.5 points to matter",
+        "verdict": "supported", "median": -1.07,
         "lower": -1.62, "upper": -0.53, "p_direction": 0.9999, "p_matters": 0.97, "p_rope": 0.03, "reason": "",
         "trace": {"engine": "cell", "models": ["tasks_outcome"], "prior": "neutral", "n_draws": 4000},
     }  # fmt: skip
     result = {"verdict": "supported", "sure": 0.99, "reason": "", "parts": [part]}
+    change = {"family": "belief about change", "says": "sceptical prior", "verdict": "contradicted"}
     claim = {
         "id": "tasks", "says": "<b>Tasks</b> fell", "place": "Results", "published": "p < 0.001", "untestable": "",
-        "printed": result, "synthetic": {"verdicts": {"supported": 9, "weakened": 1}, "cohorts": {"one": result}},
-        "real": None, "first_change": "sceptical prior: weakened", "changes": ["sceptical prior: weakened"],
-        "multiverse": {"supported": 30, "weakened": 10, "untestable": 5},
+        "main": True, "note": "", "printed": result, "printed_under": {"sceptical": result}, "mixture": None,
+        "synthetic": {
+            "verdicts": {"supported": 9, "contradicted": 1}, "commonest": "supported", "cohorts": {"one": result},
+        },
+        "real": None, "first_change": "sceptical prior: contradicted", "changes": [change],
+        "kept": ["single patients"], "multiverse": {"supported": 30, "contradicted": 10},
     }  # fmt: skip
     rows = {"source": "synthetic", "origin": "another cohort", "digest": digest}
-    return {"schema": 1, "rows_at_hand": rows, "remarks": [], "claims": [claim]}
+    return {
+        "schema": SCHEMA, "study": "folmo2020", "horizon": "36 months", "depth": "full", "rows_at_hand": rows,
+        "remarks": [], "claims": [claim],
+    }  # fmt: skip
 
 
 def test_results_of_other_commands_are_shown_where_they_lie(results: StudyResults, tmp_path: Path) -> None:
@@ -247,7 +260,7 @@ def test_results_of_other_commands_are_shown_where_they_lie(results: StudyResult
     claims = found.companions[0]
     assert (claims.missing, claims.remarks) == ("", ())
     (claim,) = claims.claims
-    assert (claim.printed, claim.synthetic) == ("supported", "supported 9/10, weakened 1/10")
+    assert (claim.printed, claim.synthetic) == ("supported", "supported 9/10, contradicted 1/10")
     assert claim.multiverse == "75 % of 40"
     assert claim.parts[0][3] == "\N{MINUS SIGN}1.07 [\N{MINUS SIGN}1.62, \N{MINUS SIGN}0.53]"
     assert [table.name for table in claims.tables] == ["hostile", "plain"]
@@ -256,6 +269,8 @@ def test_results_of_other_commands_are_shown_where_they_lie(results: StudyResult
     page = render_report(found)
     assert "&lt;b&gt;Tasks&lt;/b&gt; fell" in page and "<b>Tasks" not in page
     assert page.index('id="claim-tasks"') < page.index('id="answers"')
+    assert page.index('id="answer"') < page.index("Main findings") < page.index('id="claim-tasks"')
+    assert "Not overturned by: single patients" in page
     assert next(item for item in found.checklist if item.number == 1).status == "filled"
     assert all(companion.missing for companion in read_companions(tmp_path / "nowhere", "x"))
 
@@ -272,7 +287,8 @@ def test_claims_of_other_rows_and_files_that_cannot_be_read_are_said(
     said = [caution.what for caution in found.cautions if caution.where == "claims"]
     assert said[0] == "claims/ragged.csv could not be read (no table of this package)."
     assert "other rows than those of this run (another cohort)" in said[1]
-    for text in ('{"schema": 2}', "[1", '{"schema": 1, "claims": [{}], "rows_at_hand": {}}'):
+    broken = f'{{"schema": {SCHEMA}, "claims": [{{}}], "rows_at_hand": {{}}}}'
+    for text in ('{"schema": 1, "claims": []}', "[1", broken):
         (folder / "claims.json").write_text(text, encoding="utf-8")
         remark = read_companions(tmp_path, "x")[0].remarks[-1]
         assert remark.startswith("claims.json")

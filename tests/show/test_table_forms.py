@@ -182,12 +182,14 @@ def test_column_widths_share_the_page(tables: list[Table]) -> None:
 def test_every_form_says_where_its_numbers_come_from(results: StudyResults, tmp_path: Path) -> None:
     """LaTeX, HTML and Word name the source of synthetic numbers as such."""
     written = write_tables(results, tmp_path / "tables")
-    assert {path.suffix for path in written} == {".csv", ".md", ".tex", ".html", ".docx"}
+    assert {path.suffix for path in written} == {".csv", ".md", ".tex", ".html", ".docx", ".xlsx"}
     for path in written:
         if path.name == "tables.tex":
             continue
         if path.suffix == ".docx":
             text = zipfile.ZipFile(path).read("word/document.xml").decode()
+        elif path.suffix == ".xlsx":
+            text = zipfile.ZipFile(path).read("xl/sharedStrings.xml").decode()
         else:
             text = path.read_text(encoding="utf-8")
         assert "SYNTHETIC DATA" in text or path.suffix == ".csv", path.name

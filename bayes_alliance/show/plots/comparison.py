@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import ComparisonSet, StudyResults
+from bayes_alliance.show.labels import label_comparison
 from bayes_alliance.show.numbers import format_fixed
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
@@ -44,7 +45,7 @@ def tabulate_comparison_plot(results: StudyResults, comparison: ComparisonSet) -
     Returns
     -------
     list of mapping
-        One row a model in the order given. ``minus_2_elpd_diff`` is -2 times the elpd difference from the
+        One row a model, the best predictions first. ``minus_2_elpd_diff`` is -2 times the elpd difference from the
         best model, so 0 or positive and on the scale of AIC; its SE is twice that of the difference.
     """
     return [
@@ -61,7 +62,7 @@ def tabulate_comparison_plot(results: StudyResults, comparison: ComparisonSet) -
             "n_patients": model.rows.n_patients,
             "n_rows": model.rows.n_rows,
         }
-        for model in comparison.models
+        for model in sorted(comparison.models, key=lambda model: -model.elpd["new_patient"])
     ]
 
 
@@ -85,9 +86,9 @@ def plot_comparison(results: StudyResults, comparison: ComparisonSet) -> Figure:
         left.set_title("Fit: AIC (ML)", loc="left", fontweight="bold")
         left.set_xlabel(wrap_title("AIC above the smallest", 0.5))
         right.set_title(wrap_title("Prediction: new patient", 0.5), loc="left", fontweight="bold")
-        right.set_xlabel(wrap_title("\N{MINUS SIGN}2 elpd above the best, \N{PLUS-MINUS SIGN} SE", 0.5))
-        variable = results.study.variable(comparison.outcome)
-        title = f"Models compared: {variable.label}, rows of comparison '{comparison.name}'"
+        right.set_xlabel(wrap_title("\N{MINUS SIGN}2 elpd above the best, \N{PLUS-MINUS SIGN}2 SE", 0.5))
+        label = label_comparison(results.study, comparison.name, comparison.outcome)
+        title = f"Models compared on the same rows: {label}"
         drawn.suptitle(wrap_title(title), x=0.01, ha="left", fontsize=9.0)
         add_note(drawn, note)
     return drawn
@@ -105,7 +106,7 @@ def _draw_row(left: Axes, right: Axes, row: PlotRow, y: float) -> None:
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, va="center")
     (fit,) = left.plot([aic], [y], color=BLUE, marker="o", linestyle="none")
     say_value(fit, f"{row['label']}: AIC +{format_fixed(aic, 1)}")
-    right.plot([elpd - se, elpd + se], [y, y], color=VERMILLION, linewidth=0.9)
+    right.plot([elpd - 2.0 * se, elpd + 2.0 * se], [y, y], color=VERMILLION, linewidth=0.9)
     # An open marker: the score rests on patients whom importance sampling could not leave out.
     face = "white" if row["n_bad_k"] else VERMILLION
     (score,) = right.plot([elpd], [y], color=VERMILLION, marker="D", markerfacecolor=face, linestyle="none")
@@ -117,7 +118,7 @@ def _note(results: StudyResults, comparison: ComparisonSet) -> str:
     parts = [
         f"{comparison.rows.n_patients} patients, {comparison.rows.n_rows} rows, the same for every model. "
         "Smaller is better; both on the scale of \N{MINUS SIGN}2 log density. "
-        "PSIS-LOO. Bars: one standard error of the difference from the best model, not an interval.",
+        "PSIS-LOO. Bars: two standard errors of the difference from the best model either way.",
         *gates.notes(model.model_id for model in comparison.models),
     ]
     if any(model.n_bad_k["new_patient"] for model in comparison.models):

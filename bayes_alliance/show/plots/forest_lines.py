@@ -151,7 +151,7 @@ def tabulate_line(horizon: float, line: ForestLine) -> list[PlotRow]:
     if line.cell is not None:
         rows.append(_row(line, "printed", "estimate +- 1.96 SE", _printed_numbers(line, horizon)))
     if line.quantity is not None:
-        rows.append(_row(line, "ML", "Satterthwaite t", _ml_numbers(line.quantity.ml, horizon)))
+        rows.append(_row(line, "ML", "Satterthwaite t", ml_numbers(line.quantity.ml, horizon)))
         bayes = line.quantity.bayes
         if bayes is not None:
             numbers = (horizon * bayes.median, horizon * bayes.lower, horizon * bayes.upper)
@@ -191,7 +191,8 @@ def _printed_numbers(line: ForestLine, horizon: float) -> tuple[float | None, fl
     return estimate, estimate - half, estimate + half
 
 
-def _ml_numbers(effect: Effect, horizon: float) -> tuple[float, float, float]:
+def ml_numbers(effect: Effect, horizon: float) -> tuple[float, float, float]:
+    """Return an ML estimate over the horizon and its 95 % interval, by t on Satterthwaite degrees of freedom."""
     quantile = float(special.stdtrit(effect.df, 0.975)) if effect.df > 0.0 else _Z
     half = quantile * effect.se
     return tuple(horizon * x for x in (effect.estimate, effect.estimate - half, effect.estimate + half))  # type: ignore[return-value]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.disclosure import Content, round_significant
-from bayes_alliance.show.labels import name_file
+from bayes_alliance.show.labels import label_comparison, name_file
 from bayes_alliance.show.plots.alt_text import (
     describe_bayes_factors,
     describe_chains,
@@ -94,13 +94,42 @@ class PlannedFigure:
     content: Content = Content.UNSTATED
 
 
-def plan_figures(results: StudyResults) -> list[PlannedFigure]:
+# Figures of a default run, by the start of their names; of several pages, the first.
+DEFAULT_FIGURES = (
+    "forest_printed", "moderation", "prior_posterior", "explained_variation", "prior_sensitivity", "cohort_spread",
+)  # fmt: skip
+DEFAULT_OUTCOMES = 2  # whose predictive checks a default run shows
+
+
+def is_default(results: StudyResults, name: str) -> bool:
+    """Return whether a figure belongs to a default run: about ten that differ, not repeats for every model.
+
+    Parameters
+    ----------
+    results : StudyResults
+        For the study's own figures, and whether anything is printed.
+    name : str
+        Of the figure.
+    """
+    study = results.study
+    if name in {name_file(figure.id) for figure in study.figures}:
+        return True
+    checked = [f"ppc_{name_file(outcome)}" for outcome in predictive_outcomes(results)[-DEFAULT_OUTCOMES:]]
+    wanted = [*DEFAULT_FIGURES, *checked]
+    if not study.cells:
+        wanted += [f"forest_{name_file(outcome)}" for outcome in study.outcomes]
+    return any(name in (stem, f"{stem}_1") for stem in wanted)
+
+
+def plan_figures(results: StudyResults, *, everything: bool = True) -> list[PlannedFigure]:
     """List the figures of a run, with the numbers they show; those without a number are left out.
 
     Parameters
     ----------
     results : StudyResults
         What to show.
+    everything : bool
+        Whether to list all, or those of a default run only.
 
     Returns
     -------
@@ -117,7 +146,11 @@ def plan_figures(results: StudyResults) -> list[PlannedFigure]:
         *_holding(Content.MODEL, _chains(results)),
         *_holding(Content.MODEL, _cohorts(results)),
     ]
-    return [_published(figure, results.source) for figure in planned if figure.rows]
+    return [
+        _published(figure, results.source)
+        for figure in planned
+        if figure.rows and (everything or is_default(results, figure.name))
+    ]
 
 
 def _holding(content: Content, figures: Iterable[PlannedFigure]) -> Iterator[PlannedFigure]:
@@ -191,13 +224,13 @@ def _comparisons(results: StudyResults) -> Iterator[PlannedFigure]:
     for comparison in results.comparisons:
         if len(comparison.models) > 1:
             rows = tabulate_comparison_plot(results, comparison)
-            label = results.study.variable(comparison.outcome).label
+            label = label_comparison(results.study, comparison.name, comparison.outcome)
             yield PlannedFigure(
                 name=f"comparison_{name_file(comparison.name)}",
                 rows=rows,
                 draw=partial(plot_comparison, results, comparison),
                 stamp=stamp_provenance(results),
-                title=f"AIC beside LOO: {label}, comparison {comparison.name}",
+                title=f"Models compared, AIC beside LOO: {label}",
                 alt=describe_comparison(rows),
             )
 
@@ -279,7 +312,8 @@ def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
 
 def _scores(results: StudyResults) -> Iterator[PlannedFigure]:
     for comparison in shown_comparisons(results):
-        name, label = name_file(comparison.name), results.study.variable(comparison.outcome).label
+        name = name_file(comparison.name)
+        label = label_comparison(results.study, comparison.name, comparison.outcome)
         pages = pages_of_pairs(results, comparison)
         for (which, part), page in zip(_number(pages), pages, strict=True):
             rows = tabulate_patient_scores(results, comparison, page)
@@ -288,7 +322,7 @@ def _scores(results: StudyResults) -> Iterator[PlannedFigure]:
                 f"patient_scores_{name}{which}",
                 rows,
                 partial(plot_patient_scores, results, comparison, page),
-                f"Who is predicted better: {label}, comparison {name}{part}",
+                f"Predictions by patient: {label}{part}",
                 describe_patient_scores(rows),
             )
         rows = tabulate_pareto_k(results, comparison)
@@ -298,7 +332,7 @@ def _scores(results: StudyResults) -> Iterator[PlannedFigure]:
             f"pareto_k_{name}",
             rows,
             draw,
-            f"Pareto k: {label}, comparison {name}",
+            f"Pareto k: {label}",
             describe_pareto_k(rows),
         )
 
@@ -313,7 +347,7 @@ def _chains(results: StudyResults) -> Iterator[PlannedFigure]:
 
 def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
     rows = tabulate_spread_plot(results)
-    title = "How far the answers rest on what was not printed"
+    title = "Spread of estimates over synthetic cohorts"
     yield _plan(results, "cohort_spread", rows, partial(plot_spread, results), title, describe_spread(rows))
     facts = results.ensemble.scorecards
     if facts:
@@ -323,6 +357,6 @@ def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
             rows=rows,
             draw=partial(plot_scorecard, facts),
             stamp="column printed: printed; others: synthetic",
-            title="Printed numbers, and what the synthetic cohorts print",
+            title="Printed numbers and the same numbers from synthetic cohorts",
             alt=describe_scorecard(rows),
         )

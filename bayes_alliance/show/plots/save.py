@@ -29,6 +29,7 @@ def save_figure(
     provenance: str,
     title: str = "",
     alt: str = "",
+    caption: str = "",
     kinds: Sequence[str] = KINDS,
 ) -> list[Path]:
     """Write a figure as PDF, SVG and PNG, and the numbers it shows as CSV.
@@ -45,6 +46,8 @@ def save_figure(
         First cell of every CSV row.
     title, alt : str
         Title and alternative text, which stand in the metadata of the drawings.
+    caption : str
+        What stands below the figure in print, where it is not in the picture; kept in the metadata of SVG files.
     kinds : sequence of str
         Which drawings: ``pdf``, ``svg``, ``png``.
 
@@ -56,7 +59,8 @@ def save_figure(
     named, said = title or path_stem.name, alt or title or path_stem.name
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Title": named, "Subject": said},
-        "svg": {"Date": None, "Creator": None, "Title": named, "Description": said},
+        "svg": {"Date": None, "Creator": None, "Title": named, "Description": said}
+        | ({"Source": caption} if caption else {}),
         "png": {"Software": None, "Title": named, "Description": said},
     }
     with use_style():

@@ -202,6 +202,30 @@ def add_note(figure: Figure, note: str) -> None:
     )
 
 
+def take_caption(figure: Figure) -> str:
+    """Take title and note off a figure, with the room that the note took, and return them as its caption.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn by this package: its note stands below as its common label.
+
+    Returns
+    -------
+    str
+        Title and note, a sentence each or more; empty where the figure has neither.
+    """
+    title = " ".join(figure.get_suptitle().split())
+    lines = figure.get_supxlabel().splitlines()
+    if lines:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height - (3.1 * len(lines) + 2.0) * MM)
+        figure.supxlabel("")
+    if title:
+        figure.suptitle("")
+    return " ".join(part for part in (f"{title}." if title else "", *lines) if part)
+
+
 def note_height_mm(note: str, width_mm: float) -> float:
     """Height in mm that :func:`add_note` will take."""
     return 3.1 * count_note_lines(note, width_mm) + 2.0

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bayes_alliance.assess.loo_compare import clear_winner
+from bayes_alliance.assess.loo_compare import LEAD_IN_SE, LEAST_LEAD
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
+from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.claims_json import FILE
 from bayes_alliance.show.provenance import cite_study, describe_provenance
+from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers
 from bayes_alliance.show.report.cautions import list_cautions
 from bayes_alliance.show.report.checklist import fill_checklist
-from bayes_alliance.show.report.companions import read_companions
+from bayes_alliance.show.report.companions import ROOMS, read_claims, read_companions, shorten, view_claims
+from bayes_alliance.show.report.first_screen import build_first_screen
+from bayes_alliance.show.report.glossary import GLOSSARY
 from bayes_alliance.show.report.methods import describe_methods
+from bayes_alliance.show.report.model_lead import compare_leads
 from bayes_alliance.show.report.record import AuditView, Caution, Companion, Report, TableView
+from bayes_alliance.show.report.refresh import mark_study
 from bayes_alliance.show.report.views import view_figure, view_table
 from bayes_alliance.show.tables import build_tables
 from bayes_alliance.show.tables.audit import tabulate_audit_counts
@@ -26,10 +34,18 @@ from bayes_alliance.show.tables.printed_posteriors import (
     tabulate_reverse_bayes,
     tabulate_slopes,
 )
+from bayes_alliance.show.tables.record import Table
 from bayes_alliance.study.records import Source, Study
 
 
-def build_report(results: StudyResults, folder: Path, *, figures: Sequence[Path] = ()) -> Report:
+def build_report(
+    results: StudyResults,
+    folder: Path,
+    *,
+    figures: Sequence[Path] = (),
+    downloads: Sequence[tuple[str, str]] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> Report:
     """Gather everything that the page of a run shows.
 
     Parameters
@@ -40,6 +56,11 @@ def build_report(results: StudyResults, folder: Path, *, figures: Sequence[Path]
         Of the run; results of other commands are looked for there.
     figures : sequence of Path
         SVG files of the run's figures, in order.
+    downloads : sequence of (str, str)
+        Files beside the page that it links to, each with what it is.
+    facts : mapping, optional
+        Claims judged from print (:func:`bayes_alliance.show.claims_json.printed_json`), shown where the folder holds
+        none.
 
     Returns
     -------
@@ -49,28 +70,141 @@ def build_report(results: StudyResults, folder: Path, *, figures: Sequence[Path]
     posteriors = () if results.printed is None else results.printed.posteriors
     audit = None if results.printed is None else results.printed.audit
     companions = read_companions(folder, study.id, data_digest=results.data_digest)
+    found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, results.data_digest)
+    if found is None and facts is not None:
+        companions = _with_printed(companions, facts)
+    answers = list_answers(results, posteriors)
+    methods = describe_methods(results)
+    views = tuple(view_figure(path) for path in figures)
+    first = build_first_screen(
+        found or facts,
+        results=results,
+        audit=audit,
+        answers=answers,
+        figures=views,
+        methods="\n\n".join(methods.paragraphs),
+    )
     return Report(
+        study=mark_study(study),
         title=study.title,
         citation=study.citation,
         doi=study.doi,
+        published=bool(study.doi or study.cells),
+        first=first,
         synthetic=results.source == Source.SYNTHETIC,
+        kind="Synthetic data, not patients’ data." if results.source == Source.SYNTHETIC else "Real data.",
         provenance=describe_provenance(results, printed=bool(study.cells)),
+        pending="",
+        horizon=f"{study.horizon:g} {study.time_unit}",
         asked=tuple(_asked(results)),
         printed=tuple(_printed(study, audit)),
-        headline=tuple(_headline(results)),
+        comparisons=compare_leads(results),
+        lead_points=f"{LEAST_LEAD:g}",
+        lead_errors=f"{LEAD_IN_SE:g}",
         companions=companions,
-        answers=list_answers(results, posteriors),
+        answers=answers,
         prior_names=tuple(dict.fromkeys(one.prior for one in posteriors)),
         default_prior=results.prior or (study.priors[0].name if study.priors else ""),
         audit=None if audit is None else _view_audit(audit),
-        figures=tuple(view_figure(path) for path in figures),
+        figures=tuple(view for view in views if first.figure is None or view.name != first.figure.name),
         tables=tuple(_tables(results)),
         cautions=(*list_cautions(results), *_companion_cautions(companions)),
-        methods=describe_methods(results),
+        methods=methods,
+        downloads=tuple(downloads),
         checklist=fill_checklist(results, companions, n_audited=len(audit.findings) if audit else 0),
         command=_command(results),
         run_facts=tuple(_run_facts(results)),
+        glossary=GLOSSARY,
     )
+
+
+def build_first_report(
+    study: Study,
+    folder: Path,
+    *,
+    printed: Printed | None,
+    facts: Mapping[str, Any] | None,
+    command: str,
+    pending: str,
+) -> Report:
+    """Gather the page before any model is fitted: printed numbers, their audit, and claims as far as judged.
+
+    Parameters
+    ----------
+    study : Study
+        As loaded.
+    folder : Path
+        Of the run; claims are looked for there.
+    printed : Printed or None
+        What printed numbers tell; None for a study without.
+    facts : mapping or None
+        Claims judged from print, shown where the folder holds none; None for a study without claims.
+    command : str
+        That makes the page again.
+    pending : str
+        What is still to come; empty where nothing is.
+    """
+    audit = None if printed is None else printed.audit
+    companions = read_companions(folder, study.id)
+    found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, "")
+    if found is None and facts is not None:
+        companions = _with_printed(companions, facts)
+    rows: Mapping[str, Any] = (found or {}).get("rows_at_hand") or {}
+    synthetic = rows.get("source") == "synthetic"
+    return Report(
+        study=mark_study(study),
+        title=study.title,
+        citation=study.citation,
+        doi=study.doi,
+        published=bool(study.doi or study.cells),
+        first=build_first_screen(found or facts, results=None, audit=audit),
+        synthetic=synthetic,
+        kind="Printed numbers and synthetic data, no patients’ data."
+        if synthetic
+        else "Printed numbers only."
+        if not rows
+        else "Real data.",
+        provenance=describe_printed(study) if not rows else _describe_sources(study, rows),
+        pending=pending,
+        horizon=f"{study.horizon:g} {study.time_unit}",
+        asked=(),
+        printed=tuple(_printed(study, audit)),
+        comparisons=(),
+        lead_points="",
+        lead_errors="",
+        companions=companions,
+        answers=(),
+        prior_names=(),
+        default_prior="",
+        audit=None if audit is None else _view_audit(audit),
+        figures=(),
+        tables=tuple(view_table(table) for table in _printed_tables(study, printed)),
+        cautions=tuple(_companion_cautions(companions)),
+        methods=None,
+        downloads=(),
+        checklist=(),
+        command=command,
+        run_facts=(("Study file", f"{study.id}, digest {study.digest[:12]}"),),
+        glossary=GLOSSARY,
+    )
+
+
+def _describe_sources(study: Study, rows: Mapping[str, Any]) -> str:
+    said = [f"Printed: {cite_study(study)}."] if study.cells else []
+    if rows["source"] == Source.SYNTHETIC.value:
+        said.append(
+            "Synthetic cohorts reproduce the printed tables; they are no evidence about the patients."
+        )
+    else:
+        said.append(f"Computed: {rows['source']} ({rows['origin']}).")
+    return " ".join(said)
+
+
+def _with_printed(companions: Sequence[Companion], facts: Mapping[str, Any]) -> tuple[Companion, ...]:
+    """Put claims judged from print where no command has judged them further."""
+    first, *others = companions
+    shown = dataclasses.replace(first, missing="", claims=view_claims(facts))
+    return (shown, *others)
 
 
 def _companion_cautions(companions: Sequence[Companion]) -> list[Caution]:
@@ -86,8 +220,7 @@ def _asked(results: StudyResults) -> list[str]:
     outcomes = ", ".join(study.variable(outcome).label for outcome in study.outcomes)
     kinds = ", ".join(dict.fromkeys(model.family for model in study.models))
     said = [
-        f"What does a Bayesian analysis make of the mixed models of {cite_study(study)}, on the very rows that maximum "
-        "likelihood gets?",
+        f"Every model of {cite_study(study)} was fitted by maximum likelihood and by Bayes to the same rows.",
         f"{len(study.models)} models ({kinds}) of {outcomes}, over {study.horizon:g} {study.time_unit}.",
     ]
     declared = study.publication.smallest_difference
@@ -99,48 +232,13 @@ def _asked(results: StudyResults) -> list[str]:
 
 def _printed(study: Study, audit: Audit | None) -> list[str]:
     if not study.cells or audit is None:
-        return ["The study has no printed tables: there is nothing to be held against."]
+        return ["The study has no printed tables."]
     tables = ", ".join(dict.fromkeys(cell.table for cell in study.cells))
     counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in AuditVerdict)
     return [
-        f"{len(study.cells)} cells of tables {tables} and {len(study.facts)} numbers of the text, kept as the strings "
-        "that were printed.",
+        f"{len(study.cells)} cells of tables {tables} and {len(study.facts)} numbers of the text, as printed.",
         f"{len(audit.findings)} checks of these numbers against each other: {counts}.",
     ]
-
-
-def _headline(results: StudyResults) -> list[str]:
-    skipped = [model for model in results.skipped if not model.comparison]
-    gates = [check for check in results.checks if check.gate]
-    failed = [check for check in gates if check.status == "fail"]
-    said = [
-        f"{len(results.runs)} models were run"
-        + (f", {len(skipped)} could not be" if skipped else "")
-        + f"; of {len(gates)} checks that matter {len(failed)} failed"
-        + (f" ({', '.join(dict.fromkeys(check.model_id for check in failed))})" if failed else "")
-        + "."
-    ]
-    for comparison in results.comparisons:
-        if len(comparison.models) > 1:
-            best = max(comparison.models, key=lambda m: m.elpd["new_patient"])
-            lowest = min(comparison.models, key=lambda m: m.aic)
-            label = results.study.model
-            same = (
-                "AIC prefers it too"
-                if best.model_id == lowest.model_id
-                else (f"AIC prefers {label(lowest.model_id).label}")
-            )
-            winner = clear_winner(comparison.models, "new_patient")
-            found = (
-                f"a new patient is predicted best by {label(best.model_id).label}"
-                if winner
-                else f"no clear winner for a new patient ({label(best.model_id).label} leads)"
-            )
-            said.append(
-                f"Comparison {comparison.name}, {len(comparison.models)} models on "
-                f"{comparison.rows.n_patients} patients: {found}; {same}."
-            )
-    return [use_minus_sign(text) for text in said]
 
 
 def _view_audit(audit: Audit) -> AuditView:
@@ -166,18 +264,21 @@ def _view_audit(audit: Audit) -> AuditView:
 
 
 def _tables(results: StudyResults) -> list[TableView]:
-    study, printed = results.study, results.printed
-    tables = build_tables(results)
-    if printed is not None:
-        more = [
-            tabulate_slopes(study, printed.posteriors),
-            tabulate_posteriors(study, printed.posteriors),
-            tabulate_reverse_bayes(study, printed.claims),
-            tabulate_contrasts(study, printed.contrasts),
-            tabulate_audit_counts(study, printed.audit),
-        ]
-        tables += [table for table in more if table.rows]
-    return [view_table(table) for table in tables]
+    tables = [*build_tables(results), *_printed_tables(results.study, results.printed)]
+    return [view_table(shorten(table)) for table in tables]
+
+
+def _printed_tables(study: Study, printed: Printed | None) -> list[Table]:
+    if printed is None:
+        return []
+    tables = [
+        tabulate_slopes(study, printed.posteriors),
+        tabulate_posteriors(study, printed.posteriors),
+        tabulate_reverse_bayes(study, printed.claims),
+        tabulate_contrasts(study, printed.contrasts),
+        tabulate_audit_counts(study, printed.audit),
+    ]
+    return [table for table in tables if table.rows]
 
 
 def _command(results: StudyResults) -> str:
@@ -194,5 +295,5 @@ def _run_facts(results: StudyResults) -> list[tuple[str, str]]:
         ("Study file", f"{results.study.id}, digest {results.study.digest[:12]}"),
         ("Data", f"{results.source.value}: {results.origin}{digest}"),
         ("Engine, prior, seed", f"{results.engine}, {results.prior or 'none'}, {results.seed}"),
-        ("Models", format_number(float(len(results.runs)))),
+        ("Models", str(len(results.runs))),
     ]

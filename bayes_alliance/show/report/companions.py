@@ -7,8 +7,8 @@ command that makes it; nothing is run from here. Files are read as text and esca
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.show.numbers import format_number, format_p, use_minus_sign
+from bayes_alliance.assess.verdicts import ORDER
+from bayes_alliance.show.claims_json import FILE, read_claims_json
+from bayes_alliance.show.narrative import decide, format_part, part_lines
+from bayes_alliance.show.numbers import format_p
 from bayes_alliance.show.report.record import ClaimView, Companion, FigureView, TableView
 from bayes_alliance.show.report.views import view_figure, view_table
 from bayes_alliance.show.tables.record import Column, Table, Value
 
-MAX_ROWS = 400
+MAX_ROWS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,7 @@ def read_companions(folder: Path, study_id: str, *, data_digest: str = "") -> tu
 def digest_companions(folder: Path) -> dict[str, str]:
     """Give the SHA-256 of every file of other commands that the report shows, by path below the run's folder."""
     places = [folder / room.folder for room in ROOMS]
-    paths = [path for place in places for path in (*_files(place), place / "claims.json")]
+    paths = [path for place in places for path in (*_files(place), place / FILE)]
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths
@@ -105,7 +108,7 @@ def _read_room(room: Room, folder: Path, study_id: str, data_digest: str) -> Com
                 tables += [view_table(table, prefix=room.key)] if table.rows else []
         except ValueError as error:
             remarks.append(f"{path.relative_to(folder).as_posix()} could not be read ({error}).")
-    claims, said = _read_claims(place / "claims.json", data_digest)
+    _, claims, said = read_claims(place / FILE, data_digest)
     missing = ""
     if not tables and not figures and not claims:
         command = f"bayes-alliance {room.command} {study_id}"
@@ -187,7 +190,7 @@ def _from_html(path: Path) -> Table:
         for i, (text, numeric) in enumerate(zip(page.rows[0], page.numeric, strict=True))
     )
     provenance = " ".join(page.said["provenance"])
-    return _short(
+    return shorten(
         Table(
             id=path.stem,
             title=" ".join(page.said["caption"]) or path.stem,
@@ -196,8 +199,7 @@ def _from_html(path: Path) -> Table:
             notes=tuple(page.said["note"]),
             provenance=provenance,
             stamp=provenance,
-        ),
-        path,
+        )
     )
 
 
@@ -213,7 +215,7 @@ def _from_csv(path: Path) -> Table:
         Column(name=name, heading=name.replace("_", " "), numeric=_is_numeric([row[i] for row in values]))
         for i, name in enumerate(header)
     )
-    return _short(
+    return shorten(
         Table(
             id=path.stem,
             title=path.stem.replace("_", " ").capitalize(),
@@ -222,24 +224,16 @@ def _from_csv(path: Path) -> Table:
             notes=(),
             provenance=stamp,
             stamp=stamp,
-        ),
-        path,
+        )
     )
 
 
-def _short(table: Table, path: Path) -> Table:
+def shorten(table: Table) -> Table:
+    """Return a table with its first rows only where it is too long for a page; the file holds all."""
     if len(table.rows) <= MAX_ROWS:
         return table
-    note = f"The first {MAX_ROWS} of {len(table.rows)} rows; all stand in {path.stem}.csv."
-    return Table(
-        id=table.id,
-        title=table.title,
-        columns=table.columns,
-        rows=table.rows[:MAX_ROWS],
-        notes=(*table.notes, note),
-        provenance=table.provenance,
-        stamp=table.stamp,
-    )
+    note = f"The first {MAX_ROWS} of {len(table.rows)} rows; all are in {table.id}.csv."
+    return dataclasses.replace(table, rows=table.rows[:MAX_ROWS], notes=(*table.notes, note))
 
 
 def _value(text: str) -> Value:
@@ -257,33 +251,62 @@ def _is_numeric(cells: list[Value]) -> bool:
     return bool(known) and all(isinstance(cell, float) or str(cell).lstrip("+-").isdigit() for cell in known)
 
 
-def _read_claims(path: Path, data_digest: str) -> tuple[tuple[ClaimView, ...], tuple[str, ...]]:
-    """Read ``claims.json``: every claim with its verdict in each source, and what is to be said of the file."""
-    if not path.exists():
-        return (), ()
+def read_claims(
+    path: Path, data_digest: str
+) -> tuple[dict[str, Any] | None, tuple[ClaimView, ...], tuple[str, ...]]:
+    """Read ``claims.json``: its content, every claim ready to be shown, and what is to be said of the file.
+
+    Parameters
+    ----------
+    path : Path
+        May be missing.
+    data_digest : str
+        Of the rows of the run; empty where none is known.
+
+    Returns
+    -------
+    tuple
+        None and no claim where the file is missing or cannot be read; the reason is among the remarks.
+    """
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if facts["schema"] != 1:
-            return (), (f"claims.json has the schema {facts['schema']!r}, which this page cannot show.",)
-        views = tuple(_claim(claim) for claim in facts["claims"])
+        facts = read_claims_json(path)
+        if facts is None:
+            return None, (), ()
+        views = view_claims(facts)
         rows = facts["rows_at_hand"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return (), (f"claims.json could not be read ({type(error).__name__}: {error}).",)
-    said = [str(remark) for remark in facts.get("remarks", ())]
-    if data_digest and rows["digest"] != data_digest:
-        said.append(f"The claims were judged on other rows than those of this run ({rows['origin']}).")
-    return views, tuple(said)
+        said = [str(remark) for remark in facts.get("remarks", ())]
+        if data_digest and rows["digest"] != data_digest:
+            said.append(f"The claims were judged on other rows than those of this run ({rows['origin']}).")
+    except ValueError as error:
+        return None, (), (f"{error}.",)
+    except (KeyError, TypeError, AttributeError) as error:
+        return None, (), (f"{path.name} could not be read ({type(error).__name__}: {error}).",)
+    return facts, views, tuple(said)
+
+
+def view_claims(facts: Mapping[str, Any]) -> tuple[ClaimView, ...]:
+    """Return every claim ready to be shown, main findings first."""
+    views = [_claim(claim) for claim in facts["claims"]]
+    return tuple(sorted(views, key=lambda view: not view.main))
 
 
 def _claim(claim: Mapping[str, Any]) -> ClaimView:
     spread = claim["synthetic"]["verdicts"]
     total = sum(spread.values())
     synthetic = ", ".join(f"{verdict} {count}/{total}" for verdict, count in spread.items() if count)
-    real = claim.get("real")
-    multiverse = claim.get("multiverse") or {}
-    tested = sum(count for verdict, count in multiverse.items() if verdict != "not applicable")
-    support = f"{100.0 * multiverse.get('supported', 0) / tested:.0f} % of {tested}" if tested else ""
+    real = claim["real"]
+    multiverse = claim["multiverse"] or {}
+    tested = sum(multiverse.get(verdict.value, 0) for verdict in ORDER)
+    support = f"{100.0 * multiverse.get(ORDER[0].value, 0) / tested:.0f} % of {tested}" if tested else ""
+    verdict, basis = decide(claim)
+    part_lines(claim["printed"])  # a malformed entry is refused here, before anything is shown
     parts = [("printed", part) for part in claim["printed"]["parts"]]
+    parts += [
+        (f"printed, {name} prior", part)
+        for name, under in claim["printed_under"].items()
+        for part in under["parts"]
+    ]
+    parts += [("mixture", part) for part in claim["mixture"]["parts"]] if claim.get("mixture") else []
     cohorts = claim["synthetic"]["cohorts"]
     if cohorts:
         first = next(iter(cohorts))
@@ -294,38 +317,32 @@ def _claim(claim: Mapping[str, Any]) -> ClaimView:
         says=str(claim["says"]),
         place=str(claim["place"]),
         published=str(claim["published"] or ""),
+        main=bool(claim["main"]),
+        verdict=verdict,
+        basis=basis,
         printed=str(claim["printed"]["verdict"]),
         synthetic=synthetic,
         real=str(real["verdict"]) if real else "",
         first_change=str(claim["first_change"] or ""),
-        changes=tuple(str(change) for change in claim["changes"]),
+        changes=tuple(f"{change['says']}: {change['verdict']}" for change in claim["changes"]),
         multiverse=support,
-        reason=str(claim["printed"].get("reason") or claim.get("untestable") or ""),
+        reason=str(claim["printed"].get("reason") or claim["untestable"] or ""),
         parts=tuple(_part(source, part) for source, part in parts),
     )
 
 
 def _part(source: str, part: Mapping[str, Any]) -> tuple[str, ...]:
     """Source, what is claimed, verdict, posterior, probabilities and draws of one part, as text."""
-    numbers = [part.get(name) for name in ("median", "lower", "upper")]
-    posterior = ""
-    if all(isinstance(value, int | float) for value in numbers):
-        middle, low, high = (float(value) for value in numbers if value is not None)
-        sd = abs(high - low) / 4.0
-        posterior = use_minus_sign(
-            f"{format_number(middle, sd)} [{format_number(low, sd)}, {format_number(high, sd)}]"
-        )
     trace = part.get("trace") or {}
     drawn = ""
     if trace:
-        models = " ".join(map(str, trace.get("models", ())))
         about = f"prior {trace.get('prior', '')}, {trace.get('n_draws', '')} draws"
-        drawn = f"{trace.get('engine', '')}: {models} ({about})"
+        drawn = f"{trace.get('engine', '')} ({about})"
     return (
         source,
-        str(part.get("claimed", "")),
-        str(part.get("verdict", "")),
-        posterior,
+        f"{part['label']}: {part['claimed']}",
+        str(part["verdict"]),
+        format_part(part),
         _chance(part.get("p_direction")),
         _chance(part.get("p_matters")),
         drawn or str(part.get("reason", "")),

@@ -28,6 +28,42 @@
     });
   }
 
+  // A long table can be searched: rows without the text are hidden.
+  for (const table of document.querySelectorAll("table")) {
+    if (!table.tHead || table.tBodies[0].rows.length <= 30) continue;
+    const label = document.createElement("label");
+    const field = document.createElement("input");
+    label.className = "search";
+    label.append("Search: ", field);
+    field.type = "search";
+    field.addEventListener("input", () => {
+      const wanted = field.value.trim().toLowerCase();
+      for (const row of table.tBodies[0].rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    });
+    table.closest(".scroll").before(label);
+  }
+
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    const source = document.getElementById(button.dataset.copy);
+    if (!source) continue;
+    const name = button.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const paragraphs = [...source.querySelectorAll("p")].map((p) => p.textContent.trim());
+      const text = paragraphs.length ? paragraphs.join("\n\n") : source.textContent;
+      try {
+        await navigator.clipboard.writeText(text);
+        button.textContent = "Copied";
+      } catch {
+        // A browser without the right to the clipboard: the text is marked, to be copied by hand.
+        if (source.closest("details")) source.closest("details").open = true;
+        window.getSelection().selectAllChildren(source);
+        button.textContent = "Text selected: press Ctrl+C";
+      }
+      setTimeout(() => { button.textContent = name; }, 2500);
+    });
+  }
+
   const choice = document.getElementById("prior-choice");
   if (choice) {
     const select = choice.querySelector("select");
@@ -61,7 +97,7 @@
 
   const opened = [];
   window.addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details.answer:not([open]), #printed details:not([open])")) {
+    for (const part of document.querySelectorAll("details.main-finding:not([open])")) {
       part.open = true;
       opened.push(part);
     }

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from bayes_alliance import __version__
-from bayes_alliance.show.report.record import Report
+from bayes_alliance.show.report.record import Companion, FirstScreen, Report
 
 _FOLDER = Path(__file__).parent
+# Sections in the order of the page, with their names in its navigation; those that are absent have no link.
+SECTIONS: tuple[tuple[str, str], ...] = (
+    ("answer", "Answer"),
+    ("claims", "Claims"),
+    ("answers", "Effects"),
+    ("audit", "Audit"),
+    ("models", "Models"),
+    ("stress", "Stress tests"),
+    ("simulations", "Simulations"),
+    ("figures", "Figures"),
+    ("tables", "Tables"),
+    ("warnings", "Warnings"),
+    ("methods", "Methods"),
+    ("checklist", "Checklist"),
+    ("glossary", "Glossary"),
+    ("rebuild", "Reproduce"),
+)
 
 
 def render_report(report: Report) -> str:
-    """Give the page of a report.
+    """Return the page of a report.
 
     Parameters
     ----------
@@ -24,19 +43,64 @@ def render_report(report: Report) -> str:
     Returns
     -------
     str
-        A whole document without any address of another file. A policy in it forbids the browser to fetch one.
+        A whole document that loads no other file. A policy in it forbids the browser to fetch one.
     """
-    environment = jinja2.Environment(
+    environment = _environment()
+    page = environment.get_template("page.html.jinja").render(
+        report=report,
+        part=_mark,
+        links=(),
+        version=__version__,
+        # Both are files of this package.
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
+    )
+    return _link_sections(page)
+
+
+def refresh_page(page: str, first: FirstScreen | None, companions: Mapping[str, Companion]) -> str:
+    """Return a page with the parts replaced that another command has made since.
+
+    Parameters
+    ----------
+    page : str
+        Of :func:`render_report`.
+    first : FirstScreen or None
+        New tally, findings and texts; None leaves those of the page.
+    companions : mapping of str to Companion
+        By key; all others stay as they are.
+    """
+    macros = _environment().get_template("parts.html.jinja").module
+    if first is not None:
+        page = _replace(page, "first", macros.first_screen(first))  # type: ignore[attr-defined]
+    for key, companion in companions.items():
+        section = Markup("") if companion.missing else macros.companion_section(companion)  # type: ignore[attr-defined]
+        page = _replace(page, key, section)
+    return _link_sections(page)
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.jinja").render(
-        report=report,
-        version=__version__,
-        # Both are files of this package.
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
-    )
+
+
+def _mark(key: str, fragment: Markup | str) -> Markup:
+    """Put the marks around a part by which it is found again; a fragment that is no markup is escaped."""
+    return Markup("<!--part {0}-->\n{1}\n<!--end {0}-->").format(key, fragment)
+
+
+def _replace(page: str, key: str, fragment: Markup) -> str:
+    pattern = re.compile(f"<!--part {key}-->.*?<!--end {key}-->", re.DOTALL)
+    return pattern.sub(lambda match: str(_mark(key, fragment)), page, count=1)
+
+
+def _link_sections(page: str) -> str:
+    """Write the navigation anew: a link for each section that the page has."""
+    links = [(key, title) for key, title in SECTIONS if f'<section id="{key}"' in page]
+    macros = _environment().get_template("parts.html.jinja").module
+    return _replace(page, "navigation", macros.navigation(links))  # type: ignore[attr-defined]

@@ -7,6 +7,8 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from bayes_alliance.show.narrative import Finding, Tally
+
 Status = Literal["filled", "in part", "open"]
 Level = Literal["failed", "not checked", "remark", "note"]
 
@@ -58,11 +60,12 @@ class ReportAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureView:
-    """One figure: its drawing as inline SVG, and what it shows in words."""
+    """One figure: its drawing as inline SVG, what it shows in words, and its caption if that is not in the picture."""
 
     name: str
     title: str
     alt: str
+    caption: str
     svg: Markup
 
 
@@ -105,6 +108,10 @@ class ClaimView:
     ----------
     key, says, place, published : str
         What is claimed, in our words, and where.
+    main : bool
+        Whether it is a main finding.
+    verdict, basis : str
+        The verdict that stands, and the source it is from.
     printed, synthetic, real : str
         Verdict from the printed numbers alone, over the synthetic cohorts, and from real data (empty without).
     first_change : str
@@ -121,6 +128,9 @@ class ClaimView:
     says: str
     place: str
     published: str
+    main: bool
+    verdict: str
+    basis: str
     printed: str
     synthetic: str
     real: str
@@ -197,17 +207,80 @@ class Methods:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """Everything that the page shows, in its order."""
+class FirstScreen:
+    """What a reader sees first; empty parts do not show.
 
+    Parameters
+    ----------
+    lead : str
+        The answer in one or two sentences.
+    verdict_names, tallies, n_claims : tuple of str, tuple of Tally, int
+        Claims by verdict and source.
+    findings, other_heading, horizon : tuple of Finding, str, str
+        Main findings, heading of the column beside print, time span of the effects.
+    overturn_title, overturn, rows : str, tuple of str, str
+        The finding asked about, what would change its verdict, and on which rows that was tried.
+    audit, checks : str
+        The audit of print and the diagnostics of the fits, a line each.
+    effects : tuple of ReportAnswer
+        In place of findings, for a study without.
+    figure : FigureView or None
+        The one that answers best.
+    summary, paragraph, methods : str
+        Texts to be copied.
+    """
+
+    lead: str = ""
+    verdict_names: tuple[str, ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    n_claims: int = 0
+    findings: tuple[Finding, ...] = ()
+    other_heading: str = ""
+    horizon: str = ""
+    overturn_title: str = ""
+    overturn: tuple[str, ...] = ()
+    rows: str = ""
+    audit: str = ""
+    checks: str = ""
+    effects: tuple[ReportAnswer, ...] = ()
+    figure: FigureView | None = None
+    summary: str = ""
+    paragraph: str = ""
+    methods: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonView:
+    """Models compared on the same rows: what leads, by how much, and the verdict in words."""
+
+    title: str
+    n_models: int
+    n_patients: int
+    verdict: str
+    lead: str
+    aic: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that the page shows, in its order; a part that does not apply is empty or None."""
+
+    study: str
     title: str
     citation: str
     doi: str
+    published: bool
     synthetic: bool
+    kind: str
     provenance: str
+    pending: str
+    horizon: str
+    first: FirstScreen
     asked: tuple[str, ...]
     printed: tuple[str, ...]
-    headline: tuple[str, ...]
+    comparisons: tuple[ComparisonView, ...]
+    lead_points: str
+    lead_errors: str
     companions: tuple[Companion, ...]
     answers: tuple[ReportAnswer, ...]
     prior_names: tuple[str, ...]
@@ -216,7 +289,9 @@ class Report:
     figures: tuple[FigureView, ...]
     tables: tuple[TableView, ...]
     cautions: tuple[Caution, ...]
-    methods: Methods
+    methods: Methods | None
+    downloads: tuple[tuple[str, str], ...]
     checklist: tuple[ChecklistItem, ...]
     command: str
     run_facts: tuple[tuple[str, str], ...]
+    glossary: tuple[tuple[str, str, str], ...]

@@ -16,7 +16,7 @@ _PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 _OPENING = re.compile(r"<svg\b[^>]*>")
 _VIEW_BOX = re.compile(r'\bviewBox="([^"]*)"')
-_SAID = re.compile(r"<dc:(title|description)>(.*?)</dc:(?:title|description)>", re.DOTALL)
+_SAID = re.compile(r"<dc:(title|description|source)>(.*?)</dc:(?:title|description|source)>", re.DOTALL)
 _IDS = re.compile(r'\bid="([^"]*)"|url\(#([^)]*)\)|xlink:href="#([^"]*)"')
 _SIZE = re.compile(r"^[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)$")
 
@@ -64,7 +64,9 @@ def view_figure(path: Path) -> FigureView:
         'aria-label="{}" viewBox="{}" style="min-width:{}px">'
     ).format(alt, box[1], width)
     # The drawing is this package's own; matplotlib escapes the texts in it.
-    return FigureView(name=path.stem, title=title, alt=alt, svg=head + Markup(inner))
+    return FigureView(
+        name=path.stem, title=title, alt=alt, caption=found.get("source", ""), svg=head + Markup(inner)
+    )
 
 
 def _rename(match: re.Match[str], prefix: str) -> str:

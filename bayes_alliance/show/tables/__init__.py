@@ -30,6 +30,7 @@ from bayes_alliance.show.tables.record import Column, Table, publish
 from bayes_alliance.show.tables.rows import tabulate_rows
 from bayes_alliance.show.tables.text import format_csv, format_markdown
 from bayes_alliance.show.tables.word import format_word
+from bayes_alliance.show.tables.workbook import format_workbook
 from bayes_alliance.show.tables.write import write_table
 
 __all__ = [
@@ -46,6 +47,9 @@ __all__ = [
     "html_fragment",
     "write_tables",
 ]
+
+# Longer tables are for sorting and searching, not for paper.
+MAX_WORD_ROWS = 40
 
 
 def build_tables(results: StudyResults) -> list[Table]:
@@ -83,20 +87,33 @@ def build_tables(results: StudyResults) -> list[Table]:
     return [publish(table, content, results.source) for content, table in tables if table.rows]
 
 
-def write_tables(results: StudyResults, folder: Path) -> list[Path]:
-    """Write every table as ``<id>.csv``, ``.md``, ``.tex``, ``.html`` and ``.docx``; the folder is made.
+def write_tables(results: StudyResults, folder: Path, *, everything: bool = True) -> list[Path]:
+    """Write the tables of a run as one workbook and one Word document; the folder is made.
 
-    Beside them stands every table in one document: ``tables.tex``, which compiles, and ``tables.docx``.
+    Parameters
+    ----------
+    results : StudyResults
+        What to show.
+    folder : Path
+        Made where it does not exist.
+    everything : bool
+        Also every table alone as ``<id>.csv``, ``.md``, ``.tex``, ``.html`` and ``.docx``, and ``tables.tex``, which
+        compiles.
 
     Returns
     -------
     list of Path
-        The files, in the order of the tables.
+        The files. The workbook holds every row; the Word document leaves out tables of more than ``MAX_WORD_ROWS``
+        rows unless everything is asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tables = build_tables(results)
+    book, word, latex = (folder / f"tables.{ending}" for ending in ("xlsx", "docx", "tex"))
+    write_whole_bytes(book, format_workbook(tables))
+    short = [table for table in tables if everything or len(table.rows) <= MAX_WORD_ROWS]
+    write_whole_bytes(word, format_word(short or tables[:1], title=f"{results.study.title}: tables"))
+    if not everything:
+        return [book, word]
     written = [path for table in tables for path in write_table(table, folder)]
-    whole = folder / "tables.tex", folder / "tables.docx"
-    write_whole(whole[0], format_document(tables))
-    write_whole_bytes(whole[1], format_word(tables, title=f"{results.study.title}: tables"))
-    return [*written, *whole]
+    write_whole(latex, format_document(tables))
+    return [*written, book, word, latex]

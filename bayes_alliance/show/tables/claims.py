@@ -140,7 +140,9 @@ def tabulate_priors(run: ClaimsRun) -> Table:
             continue
         row: dict[str, Value] = {"claim": claim.id}
         for variant, results in run.suite:
-            row |= {variant.id: say_verdict(results[i]), f"sure_{variant.id}": results[i].sure}
+            own = next((result for result in results if result.claim_id == claim.id), None)
+            if own is not None:
+                row |= {variant.id: say_verdict(own), f"sure_{variant.id}": own.sure}
         rows.append(row)
     note = (
         "The same rows under every prior. Claims about patients' shares and means have a reference prior that the "

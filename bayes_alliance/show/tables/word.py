@@ -60,7 +60,7 @@ def format_word(tables: Sequence[Table], *, title: str) -> bytes:
             _paragraph(document, note, size=9)
     stream = io.BytesIO()
     document.save(stream)
-    return _without_times(stream.getvalue())
+    return pack_without_times(stream.getvalue())
 
 
 def _set_up(document: Document, title: str, *, wide: bool) -> None:
@@ -152,7 +152,7 @@ def _legal(text: str) -> str:
     )
 
 
-def _without_times(raw: bytes) -> bytes:
+def pack_without_times(raw: bytes) -> bytes:
     """Pack an archive anew, with one fixed time for all of its parts."""
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as new:

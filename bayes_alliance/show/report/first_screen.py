@@ -1,0 +1,135 @@
+"""The first screen of the page: tally of verdicts, main findings, what would overturn them, the audit in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bayes_alliance.published.audit import Audit
+from bayes_alliance.published.findings import AuditVerdict
+from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.narrative import (
+    VERDICT_NAMES,
+    count_cohorts,
+    first_affirmed,
+    lead_sentence,
+    list_findings,
+    overturn_lines,
+    results_paragraph,
+    summary_lines,
+    tally_claims,
+)
+from bayes_alliance.show.report.record import FigureView, FirstScreen, ReportAnswer
+
+# Effects shown where a study has no main findings.
+_MAX_EFFECTS = 6
+# The figure that answers best, first of these that was drawn.
+BEST_FIGURES = ("forest_printed", "forest_printed_1", "own_trajectories", "moderation")
+_DEPTHS_WITH_CHANGES = ("priors", "main", "full")
+
+
+def build_first_screen(
+    facts: Mapping[str, Any] | None,
+    *,
+    results: StudyResults | None,
+    audit: Audit | None,
+    answers: Sequence[ReportAnswer] = (),
+    figures: Sequence[FigureView] = (),
+    methods: str = "",
+) -> FirstScreen:
+    """Gather what the first screen shows from what there is.
+
+    Parameters
+    ----------
+    facts : mapping or None
+        Of :func:`bayes_alliance.show.claims_json.claims_json`; None for a study without claims.
+    results : StudyResults or None
+        Of the run; None before its models were fitted.
+    audit : Audit or None
+        Of the printed numbers.
+    answers : sequence of ReportAnswer
+        Effects, shown where there are no main findings.
+    figures : sequence of FigureView
+        Of the run.
+    methods : str
+        Text of the methods, to be copied.
+    """
+    audited = describe_audit(audit)
+    checked = describe_checks(results)
+    named = {figure.name: figure for figure in figures}
+    figure = next((named[name] for name in BEST_FIGURES if name in named), None)
+    if facts is None:
+        effects = tuple(answers[:_MAX_EFFECTS])
+        lines = [f"{one.question}: {one.bayes or one.ml}" for one in effects]
+        summary = "\n".join([*lines, *filter(None, (audited, checked))])
+        return FirstScreen(
+            effects=effects, audit=audited, checks=checked, figure=figure, summary=summary, methods=methods
+        )
+    claim = first_affirmed(facts)
+    changes = overturn_lines(claim) if claim is not None else ()
+    pending = "" if changes or facts["depth"] in _DEPTHS_WITH_CHANGES else "not computed yet"
+    findings = list_findings(facts)
+    return FirstScreen(
+        lead=lead_sentence(facts),
+        verdict_names=VERDICT_NAMES,
+        tallies=tally_claims(facts),
+        n_claims=len(facts["claims"]),
+        findings=findings,
+        other_heading=_other_heading(facts),
+        horizon=str(facts["horizon"]),
+        overturn_title=str(claim["says"]) if claim is not None else "",
+        overturn=changes or ((pending or "nothing that was tried",) if claim is not None else ()),
+        rows=_describe_rows(facts, claim),
+        audit=audited,
+        checks=checked,
+        effects=() if findings else tuple(answers[:_MAX_EFFECTS]),
+        figure=figure,
+        summary="\n".join([*summary_lines(facts, audit=audited), *filter(None, (checked,))]),
+        paragraph=results_paragraph(facts),
+        methods=methods,
+    )
+
+
+def _other_heading(facts: Mapping[str, Any]) -> str:
+    claims = facts["claims"]
+    if any(claim["real"] for claim in claims):
+        return "Real data"
+    if any(claim.get("mixture") for claim in claims):
+        return "Mixture of synthetic cohorts"
+    count = count_cohorts(facts)
+    return f"{count} synthetic cohorts" if count else ""
+
+
+def _describe_rows(facts: Mapping[str, Any], claim: Mapping[str, Any] | None) -> str:
+    """Say which rows were stressed, and what their own verdict is."""
+    rows = facts["rows_at_hand"]
+    if not rows:
+        return ""
+    kind = "one synthetic cohort" if rows["source"] == "synthetic" else str(rows["source"])
+    verdict = claim.get("base", "") if claim is not None else ""
+    return f"Tried on {kind} ({rows['origin']})" + (f", where the verdict is {verdict}." if verdict else ".")
+
+
+def describe_audit(audit: Audit | None) -> str:
+    """Return the audit of the printed numbers in one line; empty without print."""
+    if audit is None:
+        return ""
+    counts = [(len(audit.of(verdict)), verdict) for verdict in AuditVerdict]
+    return f"Audit of the printed numbers: {len(audit.findings)} checks, " + ", ".join(
+        f"{count} {verdict.value}" for count, verdict in counts
+    )
+
+
+def describe_checks(results: StudyResults | None) -> str:
+    """Return the state of the computation in one line."""
+    if results is None:
+        return ""
+    gates = [check for check in results.checks if check.gate]
+    failed = [check for check in gates if check.status == "fail"]
+    skipped = [model for model in results.skipped if not model.comparison]
+    said = f"{len(results.runs)} models fitted"
+    said += f", {len(skipped)} could not be" if skipped else ""
+    if failed:
+        models = ", ".join(dict.fromkeys(results.study.model(check.model_id).label for check in failed))
+        return f"{said}; {len(failed)} of {len(gates)} essential diagnostics FAILED ({models})"
+    return f"{said}; no computational check failed ({len(gates)} essential diagnostics)"

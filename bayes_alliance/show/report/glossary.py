@@ -1,0 +1,73 @@
+"""Terms that the page uses, each in a sentence or two."""
+
+from __future__ import annotations
+
+from bayes_alliance.assess.verdicts import LIKELY, SURE
+
+GLOSSARY: tuple[tuple[str, str, str], ...] = (
+    (
+        "claim",
+        "Claim",
+        "A finding that the publication states, written as a statement about estimands of its models.",
+    ),
+    (
+        "verdict",
+        "Verdict",
+        f"What posterior probabilities say of a claim, by one set of rules for all: the direction claimed has "
+        f"probability {SURE:g} or more for the strongest verdict and {LIKELY:g} or more for the next, given that the "
+        "effect is not too small to matter. The rules stand in docs/claims.md.",
+    ),
+    (
+        "printed",
+        "Printed numbers",
+        "A posterior computed from a published estimate and its standard error alone, over all values that round to "
+        "what was printed. No data are needed.",
+    ),
+    (
+        "cohort",
+        "Synthetic cohort",
+        "A made-up data set that reproduces the published tables. It shows how fragile a finding is; it is not "
+        "evidence about the patients.",
+    ),
+    (
+        "mixture",
+        "Mixture",
+        "The posteriors of all synthetic cohorts pooled with equal weights, so that their differences widen the "
+        "interval.",
+    ),
+    (
+        "horizon",
+        "Horizon",
+        "The time over which change is expressed, so that slopes are in points of the outcome.",
+    ),
+    (
+        "prior",
+        "Prior: neutral, sceptical",
+        "What is assumed about an effect before the data. The neutral prior is centred on no effect and wide; the "
+        "sceptical one is narrow, so that only strong evidence moves it.",
+    ),
+    (
+        "interval",
+        "95 % interval",
+        "Equal-tailed credible interval (CrI): the effect lies in it with posterior probability 0.95. For ML, the "
+        "95 % confidence interval (CI).",
+    ),
+    (
+        "rope",
+        "Smallest difference that matters, ROPE",
+        "A difference declared before any fit. Effects between minus and plus that size form the region of practical "
+        "equivalence (ROPE); P(matters) is the probability of an effect beyond it.",
+    ),
+    (
+        "elpd",
+        "elpd",
+        "Expected log pointwise predictive density: how well a model predicts a new patient, by leave-one-patient-out "
+        "cross-validation. Only differences between models on the same rows have a meaning.",
+    ),
+    (
+        "ns",
+        "ns",
+        "Printed as not significant, without a number. Such a cell bounds the test statistic only; it is not evidence "
+        "of no difference.",
+    ),
+)
