@@ -20,6 +20,7 @@ from bayes_alliance.show.narrative import (
     results_paragraph,
     tally_claims,
 )
+from bayes_alliance.show.plots.forest_lines import ForestLine
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.effects import paper_lines, tabulate_effects
 from bayes_alliance.show.tables.record import Table
@@ -50,12 +51,12 @@ def write_paper(results: StudyResults, folder: Path, facts: Mapping[str, Any] | 
     """
     place = folder / "paper"
     place.mkdir(exist_ok=True)
-    table = tabulate_effects(results, paper_lines(results))
-    written = write_table(table, place, endings=("docx", "tex", "html")) if table.rows else []
     try:
         found = read_claims_json(folder / "claims" / FILE) or facts
     except ValueError:
         found = facts  # the page names the file and the reason among its warnings
+    table = tabulate_effects(results, _order(paper_lines(results), found))
+    written = write_table(table, place, endings=("docx", "tex", "html")) if table.rows else []
     if found is None:
         return written
     texts = {
@@ -66,6 +67,17 @@ def write_paper(results: StudyResults, folder: Path, facts: Mapping[str, Any] | 
         write_whole(place / name, text)
         written.append(place / name)
     return written
+
+
+def _order(lines: Sequence[ForestLine], facts: Mapping[str, Any] | None) -> list[ForestLine]:
+    """Put effects of the models of main findings first."""
+    claims = main_claims(facts) if facts is not None else []
+    results = [
+        claim[source] for claim in claims for source in ("printed", "real", "mixture") if claim[source]
+    ]
+    traces = [part["trace"] for result in results for part in result["parts"] if part.get("trace")]
+    main = {model for trace in traces for model in trace["models"]}
+    return sorted(lines, key=lambda line: line.model.id not in main)
 
 
 def format_results(facts: Mapping[str, Any]) -> str:

@@ -161,6 +161,7 @@ def test_reanalyse_leaves_everything_and_ends_with_one_line(
     assert {path.name for path in out_folder.iterdir()} == {
         "tables",
         "figures",
+        "paper",
         "posteriors",
         "report.html",
         "manifest.json",
@@ -482,7 +483,7 @@ def test_a_run_that_nothing_changed_says_so_until_something_does(
     (out / "claims" / "table.csv").write_text("provenance,claim\nsynthetic,a claim of the test\n")
     assert again()[3]
     assert "a claim of the test" in (out / "report.html").read_text(encoding="utf-8")
-    next((out / "tables").glob("*.md")).write_text("spoilt")
+    next((out / "figures").glob("*.csv")).write_text("spoilt")
     assert again()[3]
 
 
