@@ -29,7 +29,7 @@ from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.statistics import random_basis
 
 _STEPS = 12
-_DECREMENT = 1e-7
+_DECREMENT = 1e-11
 
 
 @dataclass(frozen=True, kw_only=True)

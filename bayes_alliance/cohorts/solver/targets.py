@@ -57,6 +57,7 @@ class Target:
     said: str
     place: str
     from_cell: bool
+    sign: int = 0
 
 
 def list_targets(study: Study) -> list[Target]:

@@ -1,0 +1,237 @@
+r"""One Metropolis step among all white vectors whose printed statistics lie in their intervals.
+
+The target is the standard normal law of a white vector z restricted to :math:`T(z) \in B`, a box. Some components of T,
+the *pivots*, are locally independent; with their derivatives :math:`A` (r, N) at z and :math:`G = AA'`, a step is
+
+1. a tangent: :math:`u' = \cos\varphi\, P_z z + \sin\varphi\, P_z \xi`, with :math:`P_z = I - A'G^{-1}A` and standard normal
+   :math:`\xi`;
+2. new values of the pivots: from the old ones by a symmetric random walk reflected at the ends of the box;
+3. a way back: Newton steps along :math:`A'` from u' until the pivots have their new values;
+4. refusal if any other statistic has left its interval;
+5. acceptance by the density of z and the change of volume,
+
+   .. math:: \log\alpha = \tfrac12(|z|^2 - |z'|^2) + \frac{|P_z(z' - \cos\varphi\, z)|^2
+             - |P_{z'}(z - \cos\varphi\, z')|^2}{2\sin^2\varphi} + \tfrac12\log\frac{|G|}{|G'|}.
+
+The last term is the correction for the curvature of T (Zappa, Holmes-Cerfon & Goodman 2018, doi:10.1002/cpa.21783, for
+equality constraints; here the values of the pivots move too, so that the box has its full volume). For linear T the step
+is exact without it. Statistics are never put on the nearest end of an interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_NEWTON = 12
+_TOLERANCE = 1e-4
+_TIGHT = 0.5
+
+
+class Statistics(Protocol):
+    """Printed statistics as functions of a white vector."""
+
+    low: Floats
+    high: Floats
+
+    def value(self, white: Floats) -> Floats:
+        """Values, shape (m,); NaN where a fit fails."""
+        ...
+
+    def differentiate(self, white: Floats) -> tuple[Floats, Floats]:
+        """Values, shape (m,), and derivatives, shape (m, N)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A white vector with what a step from it needs."""
+
+    white: Floats
+    value: Floats
+    gradient: Floats
+    root: Floats
+
+    @property
+    def log_volume(self) -> float:
+        """Half the log determinant of G."""
+        return float(np.sum(np.log(np.diagonal(self.root))))
+
+    def along(self, vector: Floats) -> Floats:
+        """Part of a vector in the span of the gradients."""
+        return self.lift(self.gradient @ vector)
+
+    def lift(self, change: Floats) -> Floats:
+        """Shortest white vector that changes the pivots so, to first order."""
+        found: Floats = self.gradient.T @ linalg.cho_solve((self.root, True), change)
+        return found
+
+    def tangent(self, vector: Floats) -> Floats:
+        """Part of a vector that leaves the pivots as they are, to first order."""
+        return vector - self.along(vector)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pivots:
+    """Which statistics are steered, and how far each may move in a step.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (r,)
+        Among the statistics.
+    reach : ndarray, shape (r,)
+        SD of a statistic given all other pivots, under the model alone.
+    """
+
+    index: Ints
+    reach: Floats
+
+
+def choose_pivots(gradient: Floats, low: Floats, high: Floats, *, least: float = 0.02) -> Pivots:
+    """Choose locally independent statistics, those with the narrowest intervals (in SDs) first.
+
+    Parameters
+    ----------
+    gradient : ndarray, shape (m, N)
+        Derivatives by the white vector.
+    low, high : ndarray, shape (m,)
+        Intervals.
+    least : float
+        A statistic is left out where less than this share of its SD is not explained by those chosen before it.
+    """
+    sd = np.linalg.norm(gradient, axis=1)
+    width = np.where(np.isfinite(high - low), high - low, np.inf) / np.maximum(sd, 1e-300)
+    basis = np.zeros((0, gradient.shape[1]))
+    chosen: list[int] = []
+    for index in np.argsort(width, kind="stable"):
+        if not sd[index] > 0.0:
+            continue
+        unit = gradient[index] / sd[index]
+        left = unit - basis.T @ (basis @ unit)
+        left -= basis.T @ (basis @ left)
+        size = float(np.linalg.norm(left))
+        if size > least:
+            basis = np.vstack([basis, left / size])
+            chosen.append(int(index))
+    index = np.array(chosen, dtype=np.int64)
+    gram = gradient[index] @ gradient[index].T
+    return Pivots(index=index, reach=1.0 / np.sqrt(np.diagonal(np.linalg.inv(gram))))
+
+
+def place_at(statistics: Statistics, pivots: Pivots, white: Floats) -> Place | None:
+    """Evaluate a white vector; None where a fit fails or the pivots are dependent there."""
+    value, gradient = statistics.differentiate(white)
+    mine = gradient[pivots.index]
+    if not (np.all(np.isfinite(value)) and np.all(np.isfinite(mine))):
+        return None
+    try:
+        root = linalg.cholesky(mine @ mine.T, lower=True)
+    except linalg.LinAlgError:
+        return None
+    return Place(white=white, value=value, gradient=mine, root=root)
+
+
+Redraw = Callable[[Floats, Floats, Floats, Floats, np.random.Generator], Floats]
+
+
+def redraw_pivots(
+    value: Floats, low: Floats, high: Floats, reach: Floats, rng: np.random.Generator, *, moved: float = 8.0
+) -> Floats:
+    """New values of the pivots: uniform where the interval is narrow, elsewhere a reflected walk of some of them."""
+    width = high - low
+    narrow = width < _TIGHT * reach
+    found = value.copy()
+    found[narrow] = rng.uniform(low[narrow], high[narrow])
+    wide = np.flatnonzero(~narrow)
+    some = wide[rng.random(len(wide)) < moved / max(len(wide), 1)]
+    step = np.minimum(reach[some], np.where(np.isfinite(width[some]), width[some], np.inf))
+    found[some] = reflect(value[some] + step * rng.standard_normal(len(some)), low[some], high[some])
+    return found
+
+
+def reflect(value: Floats, low: Floats, high: Floats) -> Floats:
+    """Reflect at the ends of an interval, either of which may be infinite."""
+    found = value.copy()
+    for _ in range(20):
+        found = np.where(found < low, 2.0 * low - found, found)
+        found = np.where(found > high, 2.0 * high - found, found)
+        if np.all((found >= low) & (found <= high)):
+            break
+    return np.clip(found, low, high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Where a step led, and why."""
+
+    place: Place
+    accepted: bool
+    reason: str
+    log_ratio: float = float("nan")
+
+
+def take_step(
+    statistics: Statistics,
+    pivots: Pivots,
+    place: Place,
+    rng: np.random.Generator,
+    *,
+    angle: float,
+    moved: float = 8.0,
+    redraw: Redraw | None = None,
+) -> Outcome:
+    """Take one Metropolis step; ``redraw`` replaces the walk of the pivots (tests of deliberate faults use it)."""
+    index = pivots.index
+    low, high = statistics.low[index], statistics.high[index]
+    old = place.value[index]
+    if redraw is None:
+        wanted = redraw_pivots(old, low, high, pivots.reach, rng, moved=moved)
+    else:
+        wanted = redraw(old, low, high, pivots.reach, rng)
+    cos, sin = np.cos(angle), np.sin(angle)
+    noise = rng.standard_normal(len(place.white))
+    rotated = place.tangent(cos * place.white + sin * noise)
+    white = rotated + place.lift(wanted - old + place.gradient @ place.white)
+    white = _return(statistics, pivots, place, white, wanted)
+    if white is None:
+        return Outcome(place=place, accepted=False, reason="no way back")
+    new = place_at(statistics, pivots, white)
+    if new is None:
+        return Outcome(place=place, accepted=False, reason="fit")
+    if np.any(new.value < statistics.low - 1e-9) or np.any(new.value > statistics.high + 1e-9):
+        return Outcome(place=place, accepted=False, reason="outside")
+    there = place.tangent(new.white - cos * place.white)
+    back = new.tangent(place.white - cos * new.white)
+    log_ratio = 0.5 * float(place.white @ place.white - new.white @ new.white)
+    log_ratio += float(there @ there - back @ back) / (2.0 * sin**2)
+    log_ratio += place.log_volume - new.log_volume
+    if np.log(rng.random()) < log_ratio:
+        return Outcome(place=new, accepted=True, reason="", log_ratio=log_ratio)
+    return Outcome(place=place, accepted=False, reason="ratio", log_ratio=log_ratio)
+
+
+def _return(
+    statistics: Statistics, pivots: Pivots, place: Place, white: Floats, wanted: Floats
+) -> Floats | None:
+    """Newton steps along the gradients of the start until the pivots have the values that are wanted."""
+    width = statistics.high[pivots.index] - statistics.low[pivots.index]
+    scale = np.minimum(pivots.reach, np.where(np.isfinite(width), width, np.inf))
+    last = np.inf
+    for _ in range(_NEWTON):
+        found = statistics.value(white)[pivots.index]
+        gap = wanted - found
+        size = float(np.max(np.abs(gap) / scale))
+        if not np.isfinite(size) or size > 4.0 * last:
+            return None
+        if size < _TOLERANCE:
+            return white
+        last = size
+        white = white + place.lift(gap)
+    return None
