@@ -201,7 +201,8 @@ def _problem(
 ) -> Problem:
     """Put one outcome's demands together."""
     designs = _designs(study, data, outcome, roster, observed)
-    wanted = [t for t in targets if t.model in designs]
+    # Orders over outcomes are judged on the scorecard: scores are moved one outcome at a time.
+    wanted = [t for t in targets if t.model in designs and t.kind != "less_estimate"]
     variable = declared(study, outcome)
     step = variable.step or 1.0
     return Problem(

@@ -90,7 +90,8 @@ def rebuild_cohort(study: Study, data: StudyData, seed: int, places: Places) -> 
             given = data.rows[outcome].notna() if outcome in data.rows else pd.Series(True, data.rows.index)
             visits = np.flatnonzero(given.to_numpy())
             designs = _lay_out(study, data, outcome, visits)
-            wanted = [t for t in targets if t.model in designs]
+            # Orders over outcomes are judged on the scorecard: scores are moved one outcome at a time.
+    wanted = [t for t in targets if t.model in designs and t.kind != "less_estimate"]
             scale = RebuildScale(
                 **{k: v for k in ("minimum", "maximum", "step") if (v := getattr(variable, k)) is not None}
             )

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from scipy import special
+
 from bayes_alliance.assess.descriptives import Descriptive, describe_patients
 from bayes_alliance.assess.explained_variation import explained_percent
 from bayes_alliance.cohorts.plan import CohortPlan, EndPlan
@@ -132,6 +134,7 @@ def _score_models(study: Study, data: StudyData) -> Iterator[Line]:
     targets = list_targets(study)
     wanted = {target.model for target in targets}
     wanted |= {study.model(name).reference or name for name in wanted}
+    wanted |= {target.other for target in targets if target.other}
     planned: dict[str, PlannedModel] = {}
     for model in study.models:
         if model.id in wanted:
@@ -168,7 +171,20 @@ def _read(
         if target.kind == "explained_intercept":
             return explained_percent(reference.intercept_variance, fit.intercept_variance)
         return explained_percent(reference.slope_variance, fit.slope_variance)
+    if target.kind in ("lr", "aic_gain"):
+        other = fits[target.other or study.model(target.model).reference or target.model]
+        if target.kind == "aic_gain":
+            return score_aic(other, "ml") - score_aic(fit, "ml")
+        more = fit.n_fixed + fit.n_covariance - other.n_fixed - other.n_covariance
+        return float(special.chdtrc(more, max(other.deviance - fit.deviance, 0.0)))
     effect = estimate_effect(fit, target.weights)
+    if target.kind == "sign":
+        return effect.estimate
+    if target.kind in ("less_t", "less_estimate"):
+        other_effect = estimate_effect(fits[target.other], target.other_weights)
+        if target.kind == "less_t":
+            return abs(effect.estimate / effect.se) - abs(other_effect.estimate / other_effect.se)
+        return abs(effect.estimate) - abs(other_effect.estimate)
     return {"estimate": effect.estimate, "se": effect.se, "p": effect.p}[target.kind]
 
 

@@ -18,6 +18,7 @@ from bayes_alliance.errors import Problem
 from bayes_alliance.study.printed_cell import Rounding
 from bayes_alliance.study.printed_text import read_or_fault
 from bayes_alliance.study.publication import (
+    OF_MODELS,
     Criterion,
     Fact,
     FactQuantity,
@@ -43,8 +44,12 @@ FACT_COLUMNS = (
     "derived",
     "model",
     "coefficient",
+    "sign",
+    "at_least",
+    "than",
     "note",
 )
+_SIGNS = {"": 0, "+": 1, "-": -1}
 _FILE = "facts.csv"
 _DERIVED = re.compile(r"(?P<sign>[+-]?)\s*(?P<id>[A-Za-z][A-Za-z0-9_]*)\s*")
 
@@ -104,6 +109,16 @@ def _fact(row: list[str], line: int, problems: list[Problem]) -> Fact | None:
         got, allowed = repr(values["derived"][:60]), "ids of counts joined by + and -"
         problems.append(Problem(what="not a sum of counts", where=where, got=got, allowed=allowed))
         return None
+    if values["sign"] not in _SIGNS:
+        problems.append(
+            Problem(what="not a sign", where=where, got=repr(values["sign"][:40]), allowed="+, - or empty")
+        )
+        return None
+    at_least = _share(values["at_least"])
+    if at_least is None and values["at_least"]:
+        got, allowed = repr(values["at_least"][:40]), "a p value between 0 and 1, or empty"
+        problems.append(Problem(what="not a bound on p", where=where, got=got, allowed=allowed))
+        return None
     return Fact(
         id=values["id"],
         place=values["place"],
@@ -116,9 +131,21 @@ def _fact(row: list[str], line: int, problems: list[Problem]) -> Fact | None:
         derived=derived,
         model=values["model"],
         coefficient=values["coefficient"],
+        sign=_SIGNS[values["sign"]],
+        at_least=at_least,
+        than=values["than"],
         note=values["note"],
         line=line,
     )
+
+
+def _share(text: str) -> float | None:
+    """Read a number between 0 and 1; None where it is none."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if 0.0 < found < 1.0 else None
 
 
 def _derived(text: str) -> tuple[tuple[int, str], ...] | None:
@@ -271,8 +298,9 @@ def check_facts(
             why = fault(fact.model, fact.coefficient)
             if why:
                 yield Problem(what=why, where=where, got=repr(f"{fact.model} {fact.coefficient}".strip()))
-        if fact.quantity in ("explained_intercept", "explained_slope", "p") and not fact.model:
+        if fact.quantity in OF_MODELS and not fact.model:
             yield Problem(what="no model", where=where, allowed="the model that the number speaks of")
+        yield from _check_signed(fact, by_id, fault, where)
     yield from _check_publication(publication, by_id, outcomes, file)
 
 
@@ -298,6 +326,26 @@ def _check_fact(fact: Fact, by_id: dict[str, Fact], groups: tuple[str, ...], whe
     if fact.group and fact.group not in groups:
         allowed = ", ".join(groups)
         yield Problem(what="no such group", where=where, got=repr(fact.group[:40]), allowed=allowed)
+
+
+def _check_signed(
+    fact: Fact, by_id: dict[str, Fact], fault: Callable[[str, str], str], where: str
+) -> Iterator[Problem]:
+    """Check sign, implied bound and the other side of a comparison."""
+    if fact.quantity != "p" and (fact.sign or fact.at_least is not None):
+        yield Problem(what="a sign or a bound on what is no p value", where=where, got=fact.quantity)
+    if fact.quantity == "lr":
+        why = "no smaller model" if not fact.than else fault(fact.than, "")
+        if why:
+            yield Problem(what=why, where=f"{where}, column 'than'", got=repr(fact.than[:60]))
+    elif fact.quantity == "less":
+        other = by_id.get(fact.than)
+        if other is None or other.quantity != "p":
+            allowed = "the id of the fact about the larger effect"
+            got = repr(fact.than[:60])
+            yield Problem(what="nothing to compare with", where=where, got=got, allowed=allowed)
+    elif fact.than:
+        yield Problem(what="'than' without a comparison", where=where, got=repr(fact.than[:60]))
 
 
 def _check_publication(

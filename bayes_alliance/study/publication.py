@@ -15,7 +15,22 @@ from bayes_alliance.study.printed_cell import PrintedCell, Rounding
 from bayes_alliance.study.printed_text import BLANK, read_or_fault
 from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 
-FactQuantity = Literal["count", "percent", "mean_sd", "p", "explained_intercept", "explained_slope"]
+FactQuantity = Literal[
+    "count",
+    "percent",
+    "mean_sd",
+    "p",
+    "explained_intercept",
+    "explained_slope",
+    "lr",
+    "slope_varies",
+    "aic_not_lower",
+    "less",
+]
+# Quantities that speak of a model's fit.
+OF_MODELS = ("p", "explained_intercept", "explained_slope", "lr", "slope_varies", "aic_not_lower", "less")
+# Quantities that the text states in words.
+IN_WORDS = ("aic_not_lower", "less")
 StarStyle = Literal["graded", "cumulative"]
 Criterion = Literal["ml", "reml", "unknown"]
 
@@ -46,6 +61,12 @@ class Fact:
         For a count worked out from others: sign and id of each.
     model, coefficient : str
         Which coefficient or estimand of which model a p value speaks of, or which model's variation.
+    sign : {-1, 0, 1}
+        Direction that the text gives a p value's effect; 0 where it gives none.
+    at_least : float or None
+        What p is at least, where the text implies it without a number of its own ("a trend").
+    than : str
+        For ``lr``: the smaller model. For ``less``: the fact whose effect is larger.
     line : int
         Line in the file, for messages.
     legend : TableLegend
@@ -67,6 +88,9 @@ class Fact:
     derived: tuple[tuple[int, str], ...] = ()
     model: str = ""
     coefficient: str = ""
+    sign: int = 0
+    at_least: float | None = None
+    than: str = ""
     note: str = ""
     line: int = 0
     legend: TableLegend = NO_LEGEND
@@ -79,9 +103,10 @@ class Fact:
         return step_of(self.what, self.note)
 
     def __post_init__(self) -> None:
-        parsed, fault = (
-            read_or_fault(self.printed, self.quantity, self.legend) if self.printed.strip() else (BLANK, "")
-        )
+        # What an order says stands in other columns; its string is words.
+        is_number = self.printed.strip() and self.quantity not in IN_WORDS
+        quantity = "p" if self.quantity in ("lr", "slope_varies") else self.quantity
+        parsed, fault = read_or_fault(self.printed, quantity, self.legend) if is_number else (BLANK, "")
         object.__setattr__(self, "parsed", parsed)
         object.__setattr__(self, "fault", fault)
 

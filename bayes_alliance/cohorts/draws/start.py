@@ -16,7 +16,6 @@ from bayes_alliance.cohorts.draws.moves import Statistics
 from bayes_alliance.cohorts.draws.statistics import outside
 
 _ROUNDS = 20
-_WATCH = 4
 _STAGES = (0.3, 0.1, 0.03, 0.01, 0.0)
 
 
@@ -58,23 +57,18 @@ def find_start(
     """
     here = _evaluate(statistics, white, _STAGES[0])
     share = rng.uniform(0.02, 0.2, len(here.value))
+    ridge = 10.0
     for slack in _STAGES:
-        ridge = 0.1
         here = _evaluate(statistics, here.white, slack)
         for _ in range(rounds if slack else 4 * rounds):
             if here.loss == 0.0:
                 break
-            there = here
-            for _ in range(_WATCH):
-                # Curvature can spoil a good step; the next ones mend it, so a few are looked at together.
-                there = _evaluate(statistics, there.white + _shortest(there, share, ridge), slack)
-                if there.loss < here.loss or not np.isfinite(there.loss):
-                    break
+            there = _evaluate(statistics, here.white + _shortest(here, share, ridge), slack)
             if there.loss < here.loss:
                 here, ridge = there, max(ridge / 3.0, 1e-4)
             else:
                 ridge *= 4.0
-                if ridge > 1e3:
+                if ridge > 1e4:
                     break
     return here.white, here.miss
 

@@ -16,10 +16,10 @@ from scipy import special
 
 from bayes_alliance.cohorts.draws.growth import Floats, Ints, Whitening
 from bayes_alliance.cohorts.draws.wald import wald_statistic
-from bayes_alliance.fits import weight_vector
-from bayes_alliance.reconstruct.demands import Evaluator, Problem
-from bayes_alliance.reconstruct.sensitivity import Sensitivity, satterthwaite_df
-from bayes_alliance.reconstruct.targets import Target
+from bayes_alliance.inference.fits import weight_vector
+from bayes_alliance.cohorts.solver.demands import Evaluator, Problem
+from bayes_alliance.cohorts.solver.sensitivity import Sensitivity, satterthwaite_df
+from bayes_alliance.cohorts.solver.targets import Target
 
 _FARTHEST_P = 1e-12
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bayes_alliance.cohort_plan import CohortPlan
-from bayes_alliance.cohort_roster import Roster
+from bayes_alliance.cohorts.plan import CohortPlan
+from bayes_alliance.cohorts.roster import Roster
 from bayes_alliance.cohorts.draws.growth import CovariancePrior, Floats, Ints, Layout
 from bayes_alliance.cohorts.draws.statistics import Link, OutcomePart
-from bayes_alliance.data import StudyData
-from bayes_alliance.formulas import parse_formula
-from bayes_alliance.plan import PlannedModel, plan_model
-from bayes_alliance.reconstruct import build
-from bayes_alliance.reconstruct.targets import Target
-from bayes_alliance.study import Study
+from bayes_alliance.data.rows import StudyData
+from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.run.plan import PlannedModel, plan_model
+from bayes_alliance.cohorts import build
+from bayes_alliance.cohorts.solver.targets import Target
+from bayes_alliance.study.records import Study
 
 # A predictor's effect under the study's neutral prior may be as large as the scale allows, one predictor at a time.
 # All of them together, with effects that size, would be no plausible study: most predictors of alliance explain a few

@@ -10,8 +10,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.reconstruct.kernel import covariance_of, weigh_rows
-from bayes_alliance.reconstruct.sensitivity import BlockFit, Blocks, Sensitivity
+from bayes_alliance.cohorts.solver.kernel import covariance_of, weigh_rows
+from bayes_alliance.cohorts.solver.sensitivity import BlockFit, Blocks, Sensitivity
 
 Floats = NDArray[np.float64]
 

@@ -183,6 +183,10 @@ class Evaluator:
             row[model.rows] = by.deviance
             n_parameters = len(fit.beta) + len(fit.variances)
             return fit.deviance + 2.0 * n_parameters, target.low, target.high, max(half, 1e-12), row
+        if target.kind in ("lr", "aic_gain"):
+            return self._ratio(target, derivatives, row)
+        if target.kind == "less_t":
+            return self._less(target, derivatives, row)
         if target.kind == "wald":
             se = float(np.nan_to_num(fit.variance_se[0 if target.which == 0 else 2], nan=1.0))
             row[model.rows] = by.of_variance(target.which) / se
@@ -196,6 +200,9 @@ class Evaluator:
         if target.kind == "estimate":
             row[model.rows] = d_estimate
             return estimate, target.low, target.high, half, row
+        if target.kind == "sign":
+            row[model.rows] = d_estimate / se
+            return estimate / se, target.low, target.high, 0.3, row
         if target.kind == "se":
             row[model.rows] = d_se
             return se, target.low, target.high, half, row
@@ -215,6 +222,37 @@ class Evaluator:
         change = by.variances[0] / first + by.variances[2] / second
         row[self.problem.models[name].rows] = by.variances[1] / root - 0.5 * value * change
         return value, -MAX_CORRELATION, MAX_CORRELATION, 0.1, row
+
+    def _ratio(
+        self, target: Target, derivatives: Mapping[str, Sensitivity], row: Array
+    ) -> tuple[float, float, float, float, Array]:
+        """Likelihood ratio against a smaller model, or the gain in AIC over the reference, on the model's rows."""
+        model = self.problem.models[target.model]
+        name = target.other or model.reference
+        other = self.problem.models[name]
+        mine, theirs = self.fits[target.model], self.fits[name]
+        row[model.rows] -= derivatives[target.model].deviance
+        row[other.rows] += derivatives[name].deviance
+        more = len(mine.beta) + len(mine.variances) - len(theirs.beta) - len(theirs.variances)
+        ratio = theirs.deviance - mine.deviance
+        if target.kind == "lr":
+            return ratio, float(special.chdtri(more, target.high)), np.inf, _AIC_UNIT, row
+        return ratio - 2.0 * more, target.low, target.high, _AIC_UNIT, row
+
+    def _less(
+        self, target: Target, derivatives: Mapping[str, Sensitivity], row: Array
+    ) -> tuple[float, float, float, float, Array]:
+        """Size of a test statistic less that of another model's."""
+        value = 0.0
+        parts = ((1.0, target.model, target.weights), (-1.0, target.other, target.other_weights))
+        for factor, name, weights in parts:
+            model, fit, by = self.problem.models[name], self.fits[name], derivatives[name]
+            vector = weight_vector(model.blocks.design.x_names, weights)
+            estimate, se = float(vector @ fit.beta), float(np.sqrt(vector @ fit.cov @ vector))
+            sign = factor if estimate >= 0.0 else -factor
+            value += sign * estimate / se
+            row[model.rows] += sign * (vector @ by.beta - estimate / se * by.of_se(vector, se)) / se
+        return value, target.low, target.high, 0.3, row
 
     def _explained(
         self, target: Target, derivatives: Mapping[str, Sensitivity], row: Array
@@ -266,8 +304,10 @@ def build_models(
     """
     needed = dict.fromkeys(target.model for target in targets)
     for target in targets:
-        if target.kind.startswith("explained"):
+        if target.kind.startswith("explained") or target.kind == "aic_gain":
             needed.setdefault(designs[target.model][2])
+        if target.other:
+            needed.setdefault(target.other)
     return {
         name: ModelRows(blocks=designs[name][0], rows=designs[name][1], reference=designs[name][2])
         for name in needed

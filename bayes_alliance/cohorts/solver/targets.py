@@ -18,7 +18,20 @@ from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import Cell, Study
 
-Kind = Literal["estimate", "se", "p", "explained_intercept", "explained_slope", "aic", "wald"]
+Kind = Literal[
+    "estimate",
+    "se",
+    "p",
+    "explained_intercept",
+    "explained_slope",
+    "aic",
+    "wald",
+    "sign",
+    "lr",
+    "aic_gain",
+    "less_t",
+    "less_estimate",
+]
 WALD_LEVEL = 0.05
 
 
@@ -33,7 +46,9 @@ class Target:
     kind : str
         ``estimate``, ``se`` or two-sided ``p`` of a combination of coefficients; ``explained_intercept`` or
         ``explained_slope`` in per cent, against the model's reference on all of its own rows; ``aic``; ``wald``, the
-        p value of a variance by its Wald z, as SPSS prints it.
+        p value of a variance by its Wald z, as SPSS prints it; ``sign``, an estimate on one side of zero; ``lr``, the p
+        value of the likelihood ratio against ``other``; ``aic_gain``, the AIC of the model's reference less its own;
+        ``less_t`` and ``less_estimate``, the size of a test statistic or an estimate less that of another model's.
     low, high : float
         Interval, ends included.
     weights : tuple of (str, float)
@@ -46,6 +61,10 @@ class Target:
         Where it is printed.
     from_cell : bool
         Whether a cell of a table prints it, or only the text.
+    sign : {-1, 0, 1}
+        Direction of the effect that a p value speaks of; 0 where it is not stated.
+    other, other_weights : str and tuple of (str, float)
+        The other model of a comparison, and its coefficients.
     """
 
     model: str
@@ -58,6 +77,8 @@ class Target:
     place: str
     from_cell: bool
     sign: int = 0
+    other: str = ""
+    other_weights: tuple[tuple[str, float], ...] = ()
 
 
 def list_targets(study: Study) -> list[Target]:
@@ -117,24 +138,72 @@ def _of_estimate(study: Study, cell: Cell, parsed: PrintedCell, place: str) -> l
             )
     bounds = read_cell(star_rule(study.publication, cell.table), parsed)
     if bounds != PBounds():
-        found.append(_target(cell.model, "p", bounds, cell.printed, place, weights=weights))
+        sign = 0 if parsed.value is None else int(parsed.value.value > 0) - int(parsed.value.value < 0)
+        found.append(_target(cell.model, "p", bounds, cell.printed, place, weights=weights, sign=sign))
     return found
 
 
 def _of_fact(study: Study, fact: Fact) -> list[Target]:
     place = fact.place
     if fact.quantity == "p":
-        weights = effect_weights(study.model(fact.model), fact.coefficient)
+        return _of_p(study, fact)
+    if fact.quantity == "less":
+        return [_of_order(study, fact)]
+    if fact.quantity == "lr":
         bounds = read_p(fact.parsed)
-        return [
-            _target(fact.model, "p", bounds, f"p {fact.printed}", place, weights=weights, from_cell=False)
-        ]
+        said = f"p {fact.printed}"
+        return [_target(fact.model, "lr", bounds, said, place, other=fact.than, from_cell=False)]
+    if fact.quantity == "slope_varies":
+        bounds = read_p(fact.parsed)
+        return [_target(fact.model, "wald", bounds, f"p {fact.printed}", place, which=1, from_cell=False)]
+    if fact.quantity == "aic_not_lower":
+        bounds = PBounds(low=-math.inf, high=0.0)
+        return [_target(fact.model, "aic_gain", bounds, fact.printed, place, from_cell=False)]
     if fact.quantity in ("explained_intercept", "explained_slope"):
         parsed = fact.parsed
         return [
             _number(study, fact.model, _kind(fact.quantity), parsed, fact.printed, place, from_cell=False)
         ]
     return []
+
+
+def _of_p(study: Study, fact: Fact) -> list[Target]:
+    """A p value, and the side of zero where the text says it."""
+    weights = effect_weights(study.model(fact.model), fact.coefficient)
+    bounds = read_p(fact.parsed)
+    said = f"p {fact.printed}"
+    if fact.at_least is not None:
+        bounds = bounds.narrowed(PBounds(low=fact.at_least))
+        said += f", at least {fact.at_least:g}"
+    found = [
+        _target(fact.model, "p", bounds, said, fact.place, weights=weights, sign=fact.sign, from_cell=False)
+    ]
+    if fact.sign:
+        side = PBounds(low=0.0, high=math.inf) if fact.sign > 0 else PBounds(low=-math.inf, high=0.0)
+        said = "above zero" if fact.sign > 0 else "below zero"
+        found.append(
+            _target(
+                fact.model, "sign", side, said, fact.place, weights=weights, sign=fact.sign, from_cell=False
+            )
+        )
+    return found
+
+
+def _of_order(study: Study, fact: Fact) -> Target:
+    """An effect said to be less than another: by estimates over outcomes, by test statistics within one."""
+    than = next(f for f in study.facts if f.id == fact.than)
+    mine, other = study.model(fact.model), study.model(than.model)
+    return _target(
+        fact.model,
+        "less_t" if mine.outcome == other.outcome else "less_estimate",
+        PBounds(low=-math.inf, high=0.0),
+        fact.printed,
+        fact.place,
+        weights=effect_weights(mine, fact.coefficient),
+        other=than.model,
+        other_weights=effect_weights(other, than.coefficient),
+        from_cell=False,
+    )
 
 
 def _kind(quantity: str) -> Kind:
@@ -168,6 +237,9 @@ def _target(
     *,
     weights: tuple[tuple[str, float], ...] = (),
     which: int = 0,
+    sign: int = 0,
+    other: str = "",
+    other_weights: tuple[tuple[str, float], ...] = (),
     from_cell: bool = True,
 ) -> Target:
     return Target(
@@ -177,6 +249,9 @@ def _target(
         high=bounds.high,
         weights=weights,
         which=which,
+        sign=sign,
+        other=other,
+        other_weights=other_weights,
         said=said,
         place=place,
         from_cell=from_cell,
