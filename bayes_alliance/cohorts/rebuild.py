@@ -91,7 +91,7 @@ def rebuild_cohort(study: Study, data: StudyData, seed: int, places: Places) -> 
             visits = np.flatnonzero(given.to_numpy())
             designs = _lay_out(study, data, outcome, visits)
             # Orders over outcomes are judged on the scorecard: scores are moved one outcome at a time.
-    wanted = [t for t in targets if t.model in designs and t.kind != "less_estimate"]
+            wanted = [t for t in targets if t.model in designs and t.kind != "less_estimate"]
             scale = RebuildScale(
                 **{k: v for k in ("minimum", "maximum", "step") if (v := getattr(variable, k)) is not None}
             )

@@ -168,16 +168,21 @@ class Whitening:
         return found
 
 
-def draw_coefficients(whitening: Whitening, x: Floats, rng: np.random.Generator) -> Floats:
-    """Draw the coefficients, in prior SDs, given the scores and the covariances."""
+def weigh_coefficients(whitening: Whitening, x: Floats) -> tuple[Floats, Floats]:
+    """Posterior mean and precision of the coefficients, in prior SDs, given the scores and the covariances."""
     layout = whitening.layout
     columns, rest = np.empty_like(whitening.scaled), np.empty(len(x))
     for block, root in zip(whitening.blocks, whitening.roots, strict=True):
         solved = np.linalg.solve(root, np.column_stack([whitening.scaled[block], (x - layout.centre)[block]]))
         columns[block], rest[block] = solved[:, :-1], solved[:, -1]
     precision = np.eye(columns.shape[1]) + columns.T @ columns
+    return np.linalg.solve(precision, columns.T @ rest), precision
+
+
+def draw_coefficients(whitening: Whitening, x: Floats, rng: np.random.Generator) -> Floats:
+    """Draw the coefficients, in prior SDs, given the scores and the covariances."""
+    mean, precision = weigh_coefficients(whitening, x)
     root = np.linalg.cholesky(precision)
-    mean = np.linalg.solve(precision, columns.T @ rest)
     drawn: Floats = mean + np.linalg.solve(root.T, rng.standard_normal(len(mean)))
     return drawn
 

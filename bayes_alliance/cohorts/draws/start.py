@@ -16,7 +16,7 @@ from bayes_alliance.cohorts.draws.moves import Statistics
 from bayes_alliance.cohorts.draws.statistics import outside
 
 _ROUNDS = 20
-_STAGES = (0.3, 0.1, 0.03, 0.01, 0.0)
+_STAGES = (0.3, 0.1, 0.03, 0.01)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,22 @@ class _At:
 
 
 def find_start(
-    statistics: Statistics, white: Floats, rng: np.random.Generator, *, rounds: int = _ROUNDS
+    statistics: Statistics, white: Floats, rng: np.random.Generator, *, rounds: int = _ROUNDS, slack: float = 0.0
 ) -> tuple[Floats, Floats]:
     """Move a draw until everything printed holds, or as far as it gets.
+
+    Parameters
+    ----------
+    statistics : Statistics
+        What is printed, and its intervals.
+    white : ndarray
+        A draw of the model.
+    rng : numpy.random.Generator
+        How far inside its interval each statistic is brought.
+    rounds : int
+        Steps at each stage; four times as many at the last.
+    slack : float
+        How far outside its interval, in its SDs, a statistic may stay: what rounding to the grid will move it anyway.
 
     Returns
     -------
@@ -58,12 +71,13 @@ def find_start(
     here = _evaluate(statistics, white, _STAGES[0])
     share = rng.uniform(0.02, 0.2, len(here.value))
     ridge = 10.0
-    for slack in _STAGES:
-        here = _evaluate(statistics, here.white, slack)
-        for _ in range(rounds if slack else 4 * rounds):
+    stages = (*(stage for stage in _STAGES if stage > 1.5 * slack), slack)
+    for stage in stages:
+        here = _evaluate(statistics, here.white, stage)
+        for _ in range(rounds if stage > slack else 4 * rounds):
             if here.loss == 0.0:
                 break
-            there = _evaluate(statistics, here.white + _shortest(here, share, ridge), slack)
+            there = _evaluate(statistics, here.white + _shortest(here, share, ridge), stage)
             if there.loss < here.loss:
                 here, ridge = there, max(ridge / 3.0, 1e-4)
             else:

@@ -47,19 +47,20 @@ class Link:
 
     def record(self, x: Floats) -> tuple[Floats, Floats]:
         """Recorded scores and their derivatives by the latent ones."""
-        above, slope = _bend(x - self.lower, self.lower_bend)
-        left = self.upper - (self.lower + above)
-        below, other = _bend(left, self.upper_bend)
+        risen, slope = _bend(x, self.lower, self.lower_bend)
+        sunk, other = _bend(-risen, -self.upper, self.upper_bend)
         # The second bend may pass the lower end by what the first kept clear of it; ranges are far wider than bends.
-        return np.maximum(self.upper - below, self.lower), slope * other
+        return np.maximum(-sunk, self.lower), slope * other
 
 
-def _bend(distance: Floats, bend: Floats) -> tuple[Floats, Floats]:
-    """Distance from an end after bending, and its derivative; infinite distances stay."""
-    root = np.sqrt(distance**2 + 4.0 * bend**2)
-    with np.errstate(invalid="ignore"):
-        slope = np.where(np.isinf(distance), 1.0, 0.5 * (1.0 + distance / np.maximum(root, 1e-300)))
-    return np.where(np.isinf(distance), distance, 0.5 * (distance + root)), slope
+def _bend(x: Floats, end: Floats, bend: Floats) -> tuple[Floats, Floats]:
+    """Scores bent away from a lower end, and their derivative; as they are where there is no end."""
+    free = np.isinf(end)
+    lower = np.where(free, 0.0, end)
+    distance = x - lower
+    root = np.maximum(np.sqrt(distance**2 + 4.0 * bend**2), 1e-300)
+    slope = np.where(free, 1.0, 0.5 * (1.0 + distance / root))
+    return np.where(free, x, lower + 0.5 * (distance + root)), slope
 
 
 @dataclass(frozen=True, kw_only=True)

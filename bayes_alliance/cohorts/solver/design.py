@@ -30,7 +30,7 @@ from bayes_alliance.study.records import Source, Study
 
 _ROSTERS = 4
 _DEALS = 30
-_TILT = 1.0
+_TILT = 0.3
 _ENOUGH = 1e-3
 _AIC_UNIT = 10.0
 
