@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from bayes_alliance.cohorts.consistent_patients import settle_patients
 from bayes_alliance.cohorts.items import draw_items
 from bayes_alliance.cohorts.places import Places
 from bayes_alliance.cohorts.plan import CohortPlan, EndPlan
@@ -118,6 +119,7 @@ def _build_once(
         if solution.missed and not last:
             # Most often the design is at fault: another one costs less than the outcomes that are left.
             break
+    roster = settle_patients(study, plan, roster, rng)
     frame = draw_items(study, tabulate_cohort(study, plan, roster, scores), rng)
     return BuiltCohort(seed=seed, frame=frame, solutions=tuple(solutions))
 

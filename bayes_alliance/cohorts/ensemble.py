@@ -13,7 +13,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +238,41 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "seconds": time.perf_counter() - started,
     }
     write_cohort(path, built.frame, facts, stamp=STAMP if plan else DESIGN_STAMP)
+    return facts
+
+
+def restamp(study: Study, path: Path, *, refit: bool) -> Mapping[str, Any]:
+    """Judge a stored cohort by the study as it stands now, and store it anew; its scores stay.
+
+    Parameters
+    ----------
+    study : Study
+        Whose facts, models or priors have changed.
+    path : Path
+        The cohort, built by the study's plan.
+    refit : bool
+        Whether every model is fitted anew, as a changed prior asks for; else only models without estimates.
+
+    Returns
+    -------
+    mapping of str to object
+        The facts that were stored.
+    """
+    cohort = read_cohort(path)
+    data = cohort.data(study)
+    card = score_cohort(study, data, load_cohort_plan(study))
+    kept = {} if refit else dict(cohort.facts["estimates"])
+    missing = tuple(model for model in study.models if model.estimands and model.id not in kept)
+    kept |= _estimates(replace(study, models=missing), data, own_seed=cohort.facts["seed"])
+    facts = {k: v for k, v in cohort.facts.items() if k not in ("stamp", "version")} | {
+        "key": _key(study, None),
+        "cells": card.count(from_cell=True),
+        "text": card.count(from_cell=False),
+        "lines": [_line_facts(line) for line in card.lines],
+        "estimates": {model.id: kept[model.id] for model in study.models if model.id in kept},
+        "prior": study.priors[0].name if refit else cohort.facts["prior"],
+    }
+    write_cohort(path, cohort.frame, facts)
     return facts
 
 

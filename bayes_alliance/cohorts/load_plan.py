@@ -20,6 +20,7 @@ from bayes_alliance.cohorts.plan import (
     Growth,
     MainPlan,
     OtherPlan,
+    PatientRule,
     VisitPlan,
     check_plan,
 )
@@ -83,10 +84,21 @@ def _plan(top: TableReader) -> CohortPlan:
         others=tuple(_other(reader) for reader in top.tables("other")),
         blocks=tuple(_block(name, reader) for name, reader in top.named_subtables("blocks")),
         growth=tuple(_growth(name, reader) for name, reader in top.named_subtables("growth")),
+        rules=tuple(_rule(reader) for reader in top.tables("rules")),
     )
     groups.finish()
     top.finish()
     return plan
+
+
+def _rule(reader: TableReader) -> PatientRule:
+    rule = PatientRule(
+        name=reader.text("name"),
+        parts=reader.texts("parts", required=True),
+        whole=reader.texts("whole", required=True),
+    )
+    reader.finish()
+    return rule
 
 
 def _group(name: str, reader: TableReader) -> Group:

@@ -148,6 +148,23 @@ class Growth:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PatientRule:
+    """The sum of some covariates of a patient is at most the sum of others, wherever all are known.
+
+    Parameters
+    ----------
+    name : str
+        What a patient would be who breaks it.
+    parts, whole : tuple of str
+        Covariates.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    whole: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CohortPlan:
     """Everything that a cohort is drawn from."""
 
@@ -159,6 +176,7 @@ class CohortPlan:
     others: tuple[OtherPlan, ...]
     blocks: tuple[Block, ...]
     growth: tuple[Growth, ...]
+    rules: tuple[PatientRule, ...] = ()
 
     @property
     def n_patients(self) -> int:
@@ -284,6 +302,12 @@ def _check_names(plan: CohortPlan, study: Study) -> list[str]:
         for c in plan.covariates
         for key, _ in c.missing_rows
         if key not in outcomes
+    ]
+    found += [
+        f"[[rules]] {rule.name!r} names {name!r}, which is no covariate"
+        for rule in plan.rules
+        for name in (*rule.parts, *rule.whole)
+        if name not in covariates
     ]
     return found + _check_predictors(plan, {*covariates, *(group.name for group in plan.groups)})
 

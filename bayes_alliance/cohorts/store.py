@@ -75,7 +75,10 @@ def cohort_key(study: Study, plan: CohortPlan | None, design: str = "") -> str:
         (c.table, c.row, c.column, c.printed, c.quantity, c.model, c.coefficient, c.variable, c.group)
         for c in study.cells
     ]
-    facts = [(f.id, f.printed, f.quantity, f.group, f.model, f.coefficient) for f in study.facts]
+    facts = [
+        (f.id, f.printed, f.quantity, f.group, f.model, f.coefficient, f.sign, f.at_least, f.than)
+        for f in study.facts
+    ]
     rules = (study.publication.rounding, study.publication.star_rules, study.horizon)
     what = (study.id, scales, derived, models, cells, facts, rules, plan or design)
     return hashlib.sha256(repr(what).encode()).hexdigest()

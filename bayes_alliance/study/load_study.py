@@ -20,7 +20,7 @@ from bayes_alliance.errors import InputError, Problem, did_you_mean
 from bayes_alliance.study.load_data_section import is_file, read_data_section
 from bayes_alliance.study.load_publication import read_facts, read_publication
 from bayes_alliance.study.prior_records import PriorScales, PriorSet, ScaleFamily, Stance
-from bayes_alliance.study.publication import Fact, Publication
+from bayes_alliance.study.publication import IN_WORDS, Fact, Publication
 from bayes_alliance.study.records import (
     Cell,
     Derived,
@@ -214,7 +214,8 @@ def follow_legends(cells: tuple[Cell, ...], publication: Publication) -> tuple[C
 
 def follow_legend(facts: tuple[Fact, ...], publication: Publication) -> tuple[Fact, ...]:
     """Read every fact by the legend of the table ``text`` and the decimal mark of the other facts."""
-    texts = [(fact.printed, fact.quantity) for fact in facts if fact.printed.strip()]
+    numbers = [fact for fact in facts if fact.printed.strip() and fact.quantity not in IN_WORDS]
+    texts = [(fact.printed, fact.reads_as) for fact in numbers]
     legend = settle_decimal(texts, publication.legend("text"))
     return tuple(replace(fact, legend=legend) for fact in facts)
 

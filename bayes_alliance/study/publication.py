@@ -98,6 +98,11 @@ class Fact:
     fault: str = field(init=False, repr=False)
 
     @property
+    def reads_as(self) -> str:
+        """Quantity as which its string is read: a test of a model's fit is a p value like any other."""
+        return "p" if self.quantity in ("lr", "slope_varies") else self.quantity
+
+    @property
     def step(self) -> Fraction | None:
         """Step of what a mean is a mean of; 0 for a continuous measure, None where the fact does not say."""
         return step_of(self.what, self.note)
@@ -105,8 +110,7 @@ class Fact:
     def __post_init__(self) -> None:
         # What an order says stands in other columns; its string is words.
         is_number = self.printed.strip() and self.quantity not in IN_WORDS
-        quantity = "p" if self.quantity in ("lr", "slope_varies") else self.quantity
-        parsed, fault = read_or_fault(self.printed, quantity, self.legend) if is_number else (BLANK, "")
+        parsed, fault = read_or_fault(self.printed, self.reads_as, self.legend) if is_number else (BLANK, "")
         object.__setattr__(self, "parsed", parsed)
         object.__setattr__(self, "fault", fault)
 

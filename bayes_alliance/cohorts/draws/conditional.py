@@ -150,7 +150,7 @@ def put_on_grid(
         state = evaluate(found[part.index])
         for i in np.flatnonzero(outside(state.value, state.low, state.high)):
             missed.append(
-                f"{state.label[i]} is {state.value[i]:.4g}, asked {state.low[i]:.4g} to {state.high[i]:.4g}"
+                f"{part.problem.outcome}: {state.label[i]} is {state.value[i]:.4g}, asked {state.low[i]:.4g} to {state.high[i]:.4g}"
             )
     return found, tuple(missed)
 

@@ -27,7 +27,7 @@ from bayes_alliance.study.records import Study
 # A predictor's effect under the study's neutral prior may be as large as the scale allows, one predictor at a time.
 # All of them together, with effects that size, would be no plausible study: most predictors of alliance explain a few
 # per cent (Fluckiger et al. 2018, doi:10.1037/pst0000172: r = .28 even for outcome). So an SD of this share of it.
-EFFECT_SHARE = 0.3
+EFFECT_SHARE = 0.15
 # Typical SD as a share of the scale of the neutral half-normal prior: its median.
 SD_SHARE = 0.6745
 # Weight of the prior means of the covariances, in patients (effects) and in visits (residuals): a factor of about

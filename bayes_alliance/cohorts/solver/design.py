@@ -30,7 +30,7 @@ from bayes_alliance.study.records import Source, Study
 
 _ROSTERS = 4
 _DEALS = 30
-_TILT = 0.3
+_TILT = 1.0
 _ENOUGH = 1e-3
 _AIC_UNIT = 10.0
 
@@ -47,11 +47,14 @@ class ChosenDesign:
         The plan with the fitted variances.
     loss : float
         What is left: summed squared log distances of standard errors from their intervals.
+    tilt : float
+        SD of how far each predictor was let lean towards patients with many or few assessments; 0 for a deal at random.
     """
 
     roster: Roster
     plan: CohortPlan
     loss: float
+    tilt: float = 0.0
 
 
 def choose_design(
@@ -98,8 +101,12 @@ def _choose_deal(
     blocks = _lay_out_all(study, rows, wanted)
     growth = _fit_growth(study, plan, wanted, blocks)
     best, best_rows, best_loss = roster, rows, _se_loss(wanted, blocks, study, growth)
-    for _ in range(_DEALS):
-        patients = _redeal(roster, names, rng)
+    tilt = 0.0
+    for deal in range(_DEALS):
+        if best_loss < _ENOUGH:
+            # Predictors lean towards often-assessed patients no more than a printed standard error demands.
+            break
+        patients = _redeal(roster, names, rng, _TILT * deal / _DEALS)
         moved = _with_patients(study, rows, patients, names)
         try:
             laid_out = _lay_out_all(study, moved, wanted)
@@ -109,10 +116,11 @@ def _choose_deal(
         loss = _se_loss(wanted, laid_out, study, growth)
         if loss < best_loss:
             best, best_rows, best_loss = Roster(patients=patients, visits=roster.visits), moved, loss
+            tilt = _TILT * deal / _DEALS
     blocks = _lay_out_all(study, best_rows, wanted)
     growth = _fit_growth(study, plan, wanted, blocks)
     chosen = dataclasses.replace(plan, growth=tuple(growth[part.outcome] for part in plan.growth))
-    return ChosenDesign(roster=best, plan=chosen, loss=_se_loss(wanted, blocks, study, growth))
+    return ChosenDesign(roster=best, plan=chosen, loss=_se_loss(wanted, blocks, study, growth), tilt=tilt)
 
 
 def _lay_out_all(study: Study, rows: pd.DataFrame, targets: Sequence[Target]) -> dict[str, Blocks]:
@@ -221,11 +229,13 @@ def _predictors(study: Study, plan: CohortPlan, targets: Sequence[Target]) -> li
     return [covariate.name for covariate in plan.covariates if covariate.name in found]
 
 
-def _redeal(roster: Roster, names: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
+def _redeal(
+    roster: Roster, names: Sequence[str], rng: np.random.Generator, tilt: float
+) -> pd.DataFrame:
     """Permute the known values of each covariate within each group, so that all that is printed stays.
 
-    Who is assessed how often decides how precisely a predictor's effect is known, so each deal leans, by an
-    amount drawn for each covariate, towards patients with many or with few assessments.
+    Who is assessed how often decides how precisely a predictor's effect is known, so a deal may lean, by an
+    amount drawn for each covariate with SD ``tilt``, towards patients with many or with few assessments.
     """
     moved = roster.patients.copy()
     group = moved["group"].to_numpy()
@@ -233,7 +243,7 @@ def _redeal(roster: Roster, names: Sequence[str], rng: np.random.Generator) -> p
     numbers = (numbers - numbers.mean()) / numbers.std()
     for name in names:
         values: NDArray[np.float64] = moved[name].to_numpy(dtype=float).copy()
-        order = _TILT * rng.standard_normal() * numbers + rng.standard_normal(len(numbers))
+        order = tilt * rng.standard_normal() * numbers + rng.standard_normal(len(numbers))
         for label in dict.fromkeys(group):
             members = np.flatnonzero((group == label) & ~np.isnan(values))
             values[members[np.argsort(order[members])]] = np.sort(values[members])
