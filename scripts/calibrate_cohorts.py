@@ -1,6 +1,6 @@
 """Check that draws given print are calibrated, on small invented publications: docs/calibration_cohorts.csv and .png.
 
-    scripts/calibrate_cohorts.py [--studies 40] [--draws 8] [--steps 36] [--seed 18] [--fault none] [--store FILE]
+scripts/calibrate_cohorts.py [--studies 40] [--draws 8] [--steps 36] [--seed 18] [--fault none] [--store FILE]
 """
 
 import argparse

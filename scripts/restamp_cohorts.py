@@ -16,7 +16,9 @@ def main() -> None:
     """Restamp every cohort of the study's folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", default="folmo2020")
-    parser.add_argument("--lines-only", action="store_true", help="fit only models that have no estimates yet")
+    parser.add_argument(
+        "--lines-only", action="store_true", help="fit only models that have no estimates yet"
+    )
     options = parser.parse_args()
     study = load_study(options.study)
     for path in list_cohorts(study.folder / study.data.ensemble):

@@ -1,8 +1,8 @@
 """Whether draws given print are calibrated: many small invented publications, and the truth's rank among the draws.
 
 Ranks of printed and of unprinted quantities are judged apart, each pooled over its quantities, against the simultaneous
-95 % band of the empirical distribution of uniform ranks of as many studies; coefficients by the coverage of the mixture of
-posteriors. Each study is one line of a file, so an interrupted run goes on where it stopped.
+95 % band of the empirical distribution of uniform ranks of as many studies; coefficients by the coverage of the
+mixture of posteriors. Each study is one line of a file, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class RankCheck:
         Largest distance of the empirical distribution of the ranks, as shares, from the uniform; of several quantities
         the mean over them at each point.
     band : float
-        95 % quantile of that distance for ranks that are uniform and, over quantities of a study, equal: the worst case.
+        95 % quantile of that distance for ranks that are uniform and, over quantities of a study, equal: the worst
+        case.
     """
 
     name: str

@@ -2,10 +2,10 @@ r"""Small invented publications, to ask whether draws given print are calibrated
 
 A study of one outcome: two groups, a covariate that no model of the publication has, visits at random, patients' linear
 growth drawn from the prior of :mod:`bayes_alliance.cohorts.draws.growth`. Its publication prints, rounded, the growth
-model (estimates, SEs, AIC), the model by group (the slope difference with its SE and stars, the level as ``ns`` or not),
-explained slope variation, and mean and SD of the scores. Only that is handed over: who came when is unknown, so every draw
-has a design of its own from the same rules. The true data's value of a quantity should then lie anywhere among the draws'
-values with equal probability.
+model (estimates, SEs, AIC), the model by group (the slope difference with its SE and stars, the level as ``ns`` or
+not), explained slope variation, and mean and SD of the scores. Only that is handed over: who came when is unknown,
+so every draw has a design of its own from the same rules. The true data's value of a quantity should then lie
+anywhere among the draws' values with equal probability.
 """
 
 from __future__ import annotations
@@ -205,9 +205,7 @@ def _marked(score: float) -> tuple[float, float]:
     return (low, high) if score > 0.0 else (-high, -low)
 
 
-def _target(
-    model: str, kind: str, weights: tuple[tuple[str, float], ...], low: float, high: float
-) -> Target:
+def _target(model: str, kind: str, weights: tuple[tuple[str, float], ...], low: float, high: float) -> Target:
     kinds: dict[str, Kind] = {
         "estimate": "estimate", "se": "se", "p": "p", "aic": "aic", "explained_slope": "explained_slope",
     }  # fmt: skip
@@ -390,14 +388,14 @@ class _Flat:
         return self.x + white
 
     def pull_back(self, jacobian: Floats) -> Floats:
-        """Derivatives as they are."""
+        """Return derivatives as they are."""
         return jacobian
 
 
 def _project(
     statistics: SmallStatistics, world: World, rng: np.random.Generator, *, flat: bool
 ) -> Floats | None:
-    """A free draw moved to the nearest ends of the intervals, by the likeliest or by the least steps."""
+    """Return a free draw moved to the nearest ends of the intervals, by the likeliest or by the least steps."""
     free = rng.standard_normal(world.size)
     if not flat:
         white, miss = find_start(statistics, free, rng)

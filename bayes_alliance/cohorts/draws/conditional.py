@@ -2,9 +2,10 @@
 
 1. Scores are drawn from the model, coefficients included, and moved by shortest steps until everything printed holds
    (:mod:`bayes_alliance.cohorts.draws.start`).
-2. The values of all printed statistics are drawn anew from their sampling distribution under the model, restricted to what
-   is printed (:mod:`bayes_alliance.cohorts.draws.truncated`): its mean from free draws of the model, its covariance from
-   the derivatives.
+2. The values of all printed statistics are drawn anew from their sampling distribution under the model, restricted
+to what
+   is printed (:mod:`bayes_alliance.cohorts.draws.truncated`): its mean from free draws of the model, its covariance
+   from the derivatives.
 3. The scores follow by shortest steps once more. For linear statistics 1 to 3 is an exact draw.
 4. They are put on the grid of their scale by shortest steps that make up for the rounding, and single grid steps mend
    what is left.
@@ -113,7 +114,7 @@ def _draw_targets(
 def put_on_grid(
     statistics: CohortStatistics, whitening: Whitening, white: Floats, rng: np.random.Generator
 ) -> tuple[Floats, tuple[str, ...]]:
-    """Recorded scores on the grid, and what is missed there.
+    """Return recorded scores on the grid, and what is missed there.
 
     Parameters
     ----------
@@ -149,9 +150,8 @@ def put_on_grid(
         found[part.index] = move_on_grid(part.problem, evaluate, best[part.index], rng)
         state = evaluate(found[part.index])
         for i in np.flatnonzero(outside(state.value, state.low, state.high)):
-            missed.append(
-                f"{part.problem.outcome}: {state.label[i]} is {state.value[i]:.4g}, asked {state.low[i]:.4g} to {state.high[i]:.4g}"
-            )
+            asked = f"asked {state.low[i]:.4g} to {state.high[i]:.4g}"
+            missed.append(f"{part.problem.outcome}: {state.label[i]} is {state.value[i]:.4g}, {asked}")
     return found, tuple(missed)
 
 

@@ -11,8 +11,8 @@ with an inverse Wishart prior. Knows nothing of publications, studies or files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,9 @@ class CovariancePrior:
         )
 
 
-def _inverse_wishart(mean: Floats, weight: float, squares: Floats, n: int, rng: np.random.Generator) -> Floats:
+def _inverse_wishart(
+    mean: Floats, weight: float, squares: Floats, n: int, rng: np.random.Generator
+) -> Floats:
     size = len(mean)
     scale = weight * mean + squares
     # Rows and columns brought to the same size first: variances of slopes and intercepts differ by orders.
@@ -129,7 +131,7 @@ class Whitening:
         self.covariances = covariances
         z = effect_columns(layout)
         starts = layout.starts
-        self.blocks = [slice(int(a), int(b)) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        self.blocks = [slice(int(a), int(b)) for a, b in pairwise(starts)]
         self.roots = []
         for block in self.blocks:
             o, v = layout.outcome[block], layout.visit[block]
@@ -159,7 +161,7 @@ class Whitening:
         return np.concatenate([gamma, rest])
 
     def pull_back(self, jacobian: Floats) -> Floats:
-        """Derivatives by the white vector from derivatives by the scores, shape (m, n) -> (m, p + n)."""
+        """Return derivatives by the white vector from derivatives by the scores, shape (m, n) -> (m, p + n)."""
         p = self.n_coefficients
         found = np.empty((len(jacobian), p + jacobian.shape[1]))
         found[:, :p] = jacobian @ self.scaled

@@ -3,19 +3,21 @@ r"""One Metropolis step among all white vectors whose printed statistics lie in 
 The target is the standard normal law of a white vector z restricted to :math:`T(z) \in B`, a box. Some components of T,
 the *pivots*, are locally independent; with their derivatives :math:`A` (r, N) at z and :math:`G = AA'`, a step is
 
-1. a tangent: :math:`u' = \cos\varphi\, P_z z + \sin\varphi\, P_z \xi`, with :math:`P_z = I - A'G^{-1}A` and standard normal
+1. a tangent: :math:`u' = \cos\varphi\, P_z z + \sin\varphi\, P_z \xi`, with :math:`P_z = I - A'G^{-1}A` and
+standard normal
    :math:`\xi`;
 2. new values of the pivots: from the old ones by a symmetric random walk reflected at the ends of the box;
 3. a way back: Newton steps along :math:`A'` from u' until the pivots have their new values;
 4. refusal if any other statistic has left its interval;
-5. acceptance by the density of z and the change of volume,
+5. refusal if the same steps from the new place would not find the old one;
+6. acceptance by the density of z and the change of volume,
 
    .. math:: \log\alpha = \tfrac12(|z|^2 - |z'|^2) + \frac{|P_z(z' - \cos\varphi\, z)|^2
              - |P_{z'}(z - \cos\varphi\, z')|^2}{2\sin^2\varphi} + \tfrac12\log\frac{|G|}{|G'|}.
 
 The last term is the correction for the curvature of T (Zappa, Holmes-Cerfon & Goodman 2018, doi:10.1002/cpa.21783, for
-equality constraints; here the values of the pivots move too, so that the box has its full volume). For linear T the step
-is exact without it. Statistics are never put on the nearest end of an interval.
+equality constraints; here the values of the pivots move too, so that the box has its full volume). For linear T the
+step is exact without it. Statistics are never put on the nearest end of an interval.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ Ints = NDArray[np.int64]
 _NEWTON = 12
 _TOLERANCE = 1e-4
 _TIGHT = 0.5
+_SAME = 1e-2
 
 
 class Statistics(Protocol):
@@ -144,7 +147,7 @@ Redraw = Callable[[Floats, Floats, Floats, Floats, np.random.Generator], Floats]
 def redraw_pivots(
     value: Floats, low: Floats, high: Floats, reach: Floats, rng: np.random.Generator, *, moved: float = 8.0
 ) -> Floats:
-    """New values of the pivots: uniform where the interval is narrow, elsewhere a reflected walk of some of them."""
+    """Draw new values of the pivots: uniform where the interval is narrow, elsewhere a reflected walk of some."""
     width = high - low
     narrow = width < _TIGHT * reach
     found = value.copy()
@@ -207,6 +210,8 @@ def take_step(
         return Outcome(place=place, accepted=False, reason="fit")
     if np.any(new.value < statistics.low - 1e-9) or np.any(new.value > statistics.high + 1e-9):
         return Outcome(place=place, accepted=False, reason="outside")
+    if not _leads_back(statistics, pivots, place, new):
+        return Outcome(place=place, accepted=False, reason="no way to and fro")
     there = place.tangent(new.white - cos * place.white)
     back = new.tangent(place.white - cos * new.white)
     log_ratio = 0.5 * float(place.white @ place.white - new.white @ new.white)
@@ -215,6 +220,14 @@ def take_step(
     if np.log(rng.random()) < log_ratio:
         return Outcome(place=new, accepted=True, reason="", log_ratio=log_ratio)
     return Outcome(place=place, accepted=False, reason="ratio", log_ratio=log_ratio)
+
+
+def _leads_back(statistics: Statistics, pivots: Pivots, place: Place, new: Place) -> bool:
+    """Whether the same Newton steps from the new place would find the old one, as reversibility asks."""
+    old = place.value[pivots.index]
+    start = new.tangent(place.white) + new.lift(old - new.value[pivots.index] + new.gradient @ new.white)
+    found = _return(statistics, pivots, new, start, old)
+    return found is not None and float(np.linalg.norm(found - place.white)) < _SAME
 
 
 def _return(

@@ -1,7 +1,7 @@
 """A first white vector whose statistics all lie in their intervals, from a draw of the model.
 
-Steps are the shortest in the white metric, hence the likeliest under the model. Only the chain's start: the chain moves on
-from there by :mod:`bayes_alliance.cohorts.draws.moves`.
+Steps are the shortest in the white metric, hence the likeliest under the model. Only the chain's start: the chain
+moves on from there by :mod:`bayes_alliance.cohorts.draws.moves`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,12 @@ class _At:
 
 
 def find_start(
-    statistics: Statistics, white: Floats, rng: np.random.Generator, *, rounds: int = _ROUNDS, slack: float = 0.0
+    statistics: Statistics,
+    white: Floats,
+    rng: np.random.Generator,
+    *,
+    rounds: int = _ROUNDS,
+    slack: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """Move a draw until everything printed holds, or as far as it gets.
 

@@ -1,8 +1,8 @@
 """Everything printed of a cohort as smooth functions of one white vector, with intervals and derivatives.
 
-Latent scores become recorded ones by a link (:class:`Link`): the scale ends where it ends, and an end score that decides
-a subgroup lies on its own side of the limit. Recorded scores are not rounded here; :mod:`bayes_alliance.cohorts.draws.grid`
-does that last.
+Latent scores become recorded ones by a link (:class:`Link`): the scale ends where it ends, and an end score that
+decides a subgroup lies on its own side of the limit. Recorded scores are not rounded here;
+:mod:`bayes_alliance.cohorts.draws.grid` does that last.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from scipy import special
 
 from bayes_alliance.cohorts.draws.growth import Floats, Ints, Whitening
 from bayes_alliance.cohorts.draws.wald import wald_statistic
-from bayes_alliance.inference.fits import weight_vector
 from bayes_alliance.cohorts.solver.demands import Evaluator, Problem
 from bayes_alliance.cohorts.solver.sensitivity import Sensitivity, satterthwaite_df
 from bayes_alliance.cohorts.solver.targets import Target
+from bayes_alliance.inference.fits import weight_vector
 
 _FARTHEST_P = 1e-12
 
@@ -29,13 +29,14 @@ class Link:
     r"""From latent to recorded scores.
 
     Near an end of its range a latent score at distance d (positive inside) is recorded at
-    :math:`\tfrac12(d + \sqrt{d^2 + 4 s^2})` from it: d well inside, above zero everywhere, without a corner, so that scores
-    far beyond an end come near to it but neither leave the range nor pile up exactly there.
+    :math:`\tfrac12(d + \sqrt{d^2 + 4 s^2})` from it: d well inside, above zero everywhere, without a corner, so
+    that scores far beyond an end come near to it but neither leave the range nor pile up exactly there.
 
     Parameters
     ----------
     lower, upper : ndarray, shape (n,)
-        Ends of what each score may be: of the scale, and for an end score that decides a subgroup its side of the limit.
+        Ends of what each score may be: of the scale, and for an end score that decides a subgroup its side of the
+        limit.
     lower_bend, upper_bend : ndarray, shape (n,)
         s at either end.
     """
@@ -46,7 +47,7 @@ class Link:
     upper_bend: Floats
 
     def record(self, x: Floats) -> tuple[Floats, Floats]:
-        """Recorded scores and their derivatives by the latent ones."""
+        """Return recorded scores and their derivatives by the latent ones."""
         risen, slope = _bend(x, self.lower, self.lower_bend)
         sunk, other = _bend(-risen, -self.upper, self.upper_bend)
         # The second bend may pass the lower end by what the first kept clear of it; ranges are far wider than bends.
@@ -72,10 +73,11 @@ class OutcomePart:
 
 
 class SignedEvaluator(Evaluator):
-    """Numbers of one outcome, tests with their sign and on the scale of the normal distribution.
+    r"""Numbers of one outcome, tests with their sign and on the scale of the normal distribution.
 
-    A p value is :math:`z = sign(t)\\,\\Phi^{-1}(1 - p/2)`, so that its interval depends neither on the degrees of freedom
-    nor on the data. Where the publication gives no sign of a significant effect, that of the first scores is kept.
+    A p value is :math:`z = sign(t)\,\Phi^{-1}(1 - p/2)`, so that its interval depends neither on the degrees of
+    freedom nor on the data. Where the publication gives no sign of a significant effect, that of the first scores
+    is kept.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -114,7 +116,7 @@ class SignedEvaluator(Evaluator):
 
 
 def normal_score(t: float, df: float) -> tuple[float, float]:
-    """Normal score of a t statistic, and its derivative."""
+    """Return normal score of a t statistic, and its derivative."""
     tail = float(special.stdtr(df, -abs(t))) if np.isfinite(df) else float(special.ndtr(-abs(t)))
     tail = max(tail, _FARTHEST_P)
     z = float(-special.ndtri(tail))

@@ -1,7 +1,7 @@
 """From a study, its plan and a dealt design to the joint growth model and the printed statistics of a cohort.
 
 Prior means and SDs are those of the study's first prior, which are stated from the scales alone; what is narrower here,
-and why, stands beside the constants. :mod:`docs/cohorts.md <docs>` lists them.
+and why, stands beside the constants.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bayes_alliance.cohorts.plan import CohortPlan
-from bayes_alliance.cohorts.roster import Roster
+from bayes_alliance.cohorts import build
 from bayes_alliance.cohorts.draws.growth import CovariancePrior, Floats, Ints, Layout
 from bayes_alliance.cohorts.draws.statistics import Link, OutcomePart
-from bayes_alliance.data.rows import StudyData
-from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.run.plan import PlannedModel, plan_model
-from bayes_alliance.cohorts import build
+from bayes_alliance.cohorts.plan import CohortPlan
+from bayes_alliance.cohorts.roster import Roster
 from bayes_alliance.cohorts.solver.targets import Target
+from bayes_alliance.data.rows import StudyData
+from bayes_alliance.run.plan import PlannedModel, plan_model
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Study
 
 # A predictor's effect under the study's neutral prior may be as large as the scale allows, one predictor at a time.
 # All of them together, with effects that size, would be no plausible study: most predictors of alliance explain a few
-# per cent (Fluckiger et al. 2018, doi:10.1037/pst0000172: r = .28 even for outcome). So an SD of this share of it.
+# per cent (Flückiger et al. 2018, doi:10.1037/pst0000172: r = .28 even for outcome). So an SD of this share of it.
 EFFECT_SHARE = 0.15
 # Typical SD as a share of the scale of the neutral half-normal prior: its median.
 SD_SHARE = 0.6745

@@ -1,7 +1,8 @@
 r"""A draw of a normal vector restricted to a box, for vectors far longer than the number of restrictions.
 
-Only the components that the restrictions see are drawn here; by Gibbs sampling, one component after another, each from its
-normal law cut to the interval that the restrictions leave (Geweke 1991). No restriction is ever put on its nearest end.
+Only the components that the restrictions see are drawn here; by Gibbs sampling, one component after another, each
+from its normal law cut to the interval that the restrictions leave (Geweke 1991). No restriction is ever put on its
+nearest end.
 """
 
 from __future__ import annotations
@@ -108,7 +109,11 @@ def draw_between(centre: float, low: float, high: float, uniform: float) -> floa
 
 def _lower(a: float, b: float, uniform: float) -> float:
     log_a, log_b = special.log_ndtr(a), special.log_ndtr(b)
-    share = np.log(uniform) if log_a == -np.inf else np.logaddexp(np.log1p(-uniform) + log_a, np.log(uniform) + log_b)
+    share = (
+        np.log(uniform)
+        if log_a == -np.inf
+        else np.logaddexp(np.log1p(-uniform) + log_a, np.log(uniform) + log_b)
+    )
     if log_a == -np.inf:
         share += log_b
     return float(np.clip(special.ndtri_exp(share), a, b))

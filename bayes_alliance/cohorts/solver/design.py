@@ -229,9 +229,7 @@ def _predictors(study: Study, plan: CohortPlan, targets: Sequence[Target]) -> li
     return [covariate.name for covariate in plan.covariates if covariate.name in found]
 
 
-def _redeal(
-    roster: Roster, names: Sequence[str], rng: np.random.Generator, tilt: float
-) -> pd.DataFrame:
+def _redeal(roster: Roster, names: Sequence[str], rng: np.random.Generator, tilt: float) -> pd.DataFrame:
     """Permute the known values of each covariate within each group, so that all that is printed stays.
 
     Who is assessed how often decides how precisely a predictor's effect is known, so a deal may lean, by an

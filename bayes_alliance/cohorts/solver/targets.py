@@ -168,7 +168,7 @@ def _of_fact(study: Study, fact: Fact) -> list[Target]:
 
 
 def _of_p(study: Study, fact: Fact) -> list[Target]:
-    """A p value, and the side of zero where the text says it."""
+    """Return a p value, and the side of zero where the text says it."""
     weights = effect_weights(study.model(fact.model), fact.coefficient)
     bounds = read_p(fact.parsed)
     said = f"p {fact.printed}"
@@ -190,7 +190,7 @@ def _of_p(study: Study, fact: Fact) -> list[Target]:
 
 
 def _of_order(study: Study, fact: Fact) -> Target:
-    """An effect said to be less than another: by estimates over outcomes, by test statistics within one."""
+    """Return an effect said to be less than another: by estimates over outcomes, by test statistics within one."""
     than = next(f for f in study.facts if f.id == fact.than)
     mine, other = study.model(fact.model), study.model(than.model)
     return _target(
