@@ -108,7 +108,9 @@ def _draw_targets(
     inner_high = np.where(narrow, high, np.minimum(high, wanted + near))
     narrowed = _Narrowed(statistics, inner_low, inner_high)
     moved, _ = find_start(narrowed, white + change, rng, slack=SLACK)
-    return moved
+    reached = statistics.value(moved)
+    met = np.all(np.isfinite(reached)) and not np.any(outside(reached, low - 1.5 * eased, high + 1.5 * eased))
+    return moved if met else white
 
 
 def put_on_grid(
