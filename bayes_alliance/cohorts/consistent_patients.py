@@ -53,7 +53,8 @@ def fit_patients(
     rng : numpy.random.Generator
         Order in which exchanges are tried.
     """
-    columns = {name: patients[name].to_numpy(dtype=float).copy() for name in patients if name != "group"}
+    names = [str(name) for name in patients.columns if name != "group"]
+    columns: dict[str, Floats] = {name: patients[name].to_numpy(dtype=float).copy() for name in names}
     group = patients["group"].to_numpy()
     used = [rule for rule in rules if all(name in columns for name in (*rule.parts, *rule.whole))]
     for _ in range(_ROUNDS):

@@ -95,7 +95,7 @@ class World:
     @property
     def size(self) -> int:
         """Length of a white vector."""
-        return self.layout.columns.shape[1] + len(self.layout.patient)
+        return int(self.layout.columns.shape[1]) + len(self.layout.patient)
 
 
 def lay_out_world(prior: SmallPrior, frame: pd.DataFrame) -> World:

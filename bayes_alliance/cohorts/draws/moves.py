@@ -202,10 +202,10 @@ def take_step(
     noise = rng.standard_normal(len(place.white))
     rotated = place.tangent(cos * place.white + sin * noise)
     white = rotated + place.lift(wanted - old + place.gradient @ place.white)
-    white = _return(statistics, pivots, place, white, wanted)
-    if white is None:
+    reached = _return(statistics, pivots, place, white, wanted)
+    if reached is None:
         return Outcome(place=place, accepted=False, reason="no way back")
-    new = place_at(statistics, pivots, white)
+    new = place_at(statistics, pivots, reached)
     if new is None:
         return Outcome(place=place, accepted=False, reason="fit")
     if np.any(new.value < statistics.low - 1e-9) or np.any(new.value > statistics.high + 1e-9):

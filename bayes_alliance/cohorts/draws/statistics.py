@@ -165,7 +165,8 @@ class CohortStatistics:
 
     def of_scores(self, recorded: Floats, slope: Floats | None = None) -> tuple[Floats, Floats]:
         """Values and derivatives by the latent scores, shapes (m,), (m, n); recorded scores may be on a grid."""
-        values, rows, lows, highs, labels, scales = [], [], [], [], [], []
+        values, rows, lows, highs, scales = [], [], [], [], []
+        labels: list[str] = []
         for part, evaluate in zip(self.parts, self.evaluators, strict=True):
             state = evaluate(recorded[part.index])
             values.append(state.value)

@@ -18,6 +18,7 @@ from bayes_alliance.cohorts.draws.growth import CovariancePrior, Floats, Ints, L
 from bayes_alliance.cohorts.draws.statistics import Link, OutcomePart
 from bayes_alliance.cohorts.plan import CohortPlan
 from bayes_alliance.cohorts.roster import Roster
+from bayes_alliance.cohorts.simulate import declared, draw_scores, tabulate_cohort
 from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.run.plan import PlannedModel, plan_model
@@ -96,11 +97,11 @@ def build_study_model(
     rng : numpy.random.Generator
         Decides which end scores of an outcome without printed subgroups lie below its limit.
     """
-    scores = build.draw_scores(study, plan, roster, rng)
+    scores = draw_scores(study, plan, roster, rng)
     outcomes = tuple(scores)
     bounds = {name: build._bounds(study, plan, roster, name, scores) for name in outcomes}
     inside = {name: np.clip(y, *bounds[name]) for name, y in scores.items()}
-    data = build._as_data(study, build.tabulate_cohort(study, plan, roster, inside))
+    data = build._as_data(study, tabulate_cohort(study, plan, roster, inside))
     visits = roster.visits
     seen = {name: build._observed(plan, roster, name) for name in outcomes}
     place = np.concatenate([seen[name] for name in outcomes])
@@ -148,7 +149,7 @@ def _link(
     n = len(place)
     lower, upper, lower_bend, upper_bend = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for k, name in enumerate(outcomes):
-        variable = build.declared(study, name)
+        variable = declared(study, name)
         step = variable.step or 1.0
         low = -np.inf if variable.minimum is None else variable.minimum
         high = np.inf if variable.maximum is None else variable.maximum
