@@ -1,8 +1,8 @@
 """Everything printed of a cohort as smooth functions of one white vector, with intervals and derivatives.
 
 Latent scores become recorded ones by a link (:class:`Link`): the scale ends where it ends, and an end score that
-decides a subgroup lies on its own side of the limit. Recorded scores are not rounded here;
-:mod:`bayes_alliance.cohorts.draws.grid` does that last.
+decides a subgroup lies on its own side of the limit. Recorded scores
+are not rounded here.
 """
 
 from __future__ import annotations
