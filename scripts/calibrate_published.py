@@ -6,7 +6,7 @@ import sys
 
 from bayes_alliance.dev.dialects import DIALECTS
 from bayes_alliance.dev.false_alarms import count_by_dialect, format_false_alarms
-from bayes_alliance.dev.published_recovery import format_recovery, recover
+from bayes_alliance.dev.published_recovery import format_recovery, once_per_seed, recover
 from bayes_alliance.inference.collapsed import fit_collapsed
 
 
@@ -25,13 +25,13 @@ def main() -> int:
         for line in format_false_alarms(alarms):
             print(line, flush=True)
     first = options.seed + 1_000_000
-    found = recover(
-        range(first, first + options.posteriors),
-        lambda design, rows, priors, seed: fit_collapsed(design, rows, priors, seed=seed),
-        rounding_only=options.rounding_only,
-    )
-    for line in format_recovery(found):
-        print(line)
+    fit = once_per_seed(lambda design, rows, priors, seed: fit_collapsed(design, rows, priors, seed=seed))
+    seeds = range(first, first + options.posteriors)
+    for dialect in options.dialect:
+        print(f"Dialect {dialect}")
+        found = recover(seeds, fit, rounding_only=options.rounding_only, dialect=dialect)
+        for line in format_recovery(found):
+            print(line, flush=True)
     return 0
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayes_alliance.dev.dialects import Dialect
 from bayes_alliance.dev.invented import invent_table
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
@@ -113,7 +114,12 @@ def count_agreement(found: Iterable[CellAgreement]) -> dict[str, dict[str, tuple
 
 
 def recover(
-    seeds: Iterable[int], fit: Fit, *, prior: str = "neutral", rounding_only: bool = False
+    seeds: Iterable[int],
+    fit: Fit,
+    *,
+    prior: str = "neutral",
+    rounding_only: bool = False,
+    dialect: Dialect = "stars",
 ) -> Iterator[CellAgreement]:
     """Invent publications and compare every cell's posterior with that of the data behind it.
 
@@ -127,15 +133,30 @@ def recover(
         Name of the prior set.
     rounding_only : bool
         Whether the bands allow for nothing but rounding, stars, text and AIC.
+    dialect : str
+        How the tables print.
     """
     for seed in seeds:
-        table = invent_table(seed)
+        table = invent_table(seed, dialect)
         full = {
             name: fit(design, table.rows, coefficient_priors(table.study, design, prior), seed)
             for name, design in table.designs.items()
         }
         for posterior in cell_posteriors(table.study, [prior], rounding_only=rounding_only):
             yield from compare_cell(posterior, full[posterior.effect.model.id])
+
+
+def once_per_seed(fit: Fit) -> Fit:
+    """Keep full-data posteriors by seed and model, for publications that print in several dialects."""
+    kept: dict[tuple[int, str], PosteriorFit] = {}
+
+    def kept_fit(design: Design, rows: RowsUsed, priors: CoefficientPriors, seed: int) -> PosteriorFit:
+        key = (seed, design.formula.text)
+        if key not in kept:
+            kept[key] = fit(design, rows, priors, seed)
+        return kept[key]
+
+    return kept_fit
 
 
 def format_recovery(found: Iterable[CellAgreement]) -> Iterator[str]:

@@ -145,9 +145,11 @@ def _half(
         at, to = _lower(low, s, t, cuts), _upper(high, s, t, cuts)
         b = at[:, None] + 0.5 * (to - at)[:, None] * (1.0 + nodes)
         mass = 0.25 * (stop - start) * weights[:, None] * (to - at)[:, None] * weights
-        sizes.append(b.ravel())
-        ses.append(np.repeat(s, N_NODES))
-        masses.append(mass.ravel())
+        # Where lines meet almost in one point, rounding may leave a node without any width.
+        kept = mass.ravel() > 0.0
+        sizes.append(b.ravel()[kept])
+        ses.append(np.repeat(s, N_NODES)[kept])
+        masses.append(mass.ravel()[kept])
         edge = np.linspace(start, stop, N_RIM)
         ends = np.linspace(0.0, 1.0, N_RIM)
         for s_rim, share in ((edge, 0.0), (edge, 1.0), (start, ends), (stop, ends)):

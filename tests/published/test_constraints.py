@@ -78,6 +78,7 @@ def test_more_print_never_widens_the_region(b: float, s: float, decimals: int) -
     assert first is not None
     if both is not None:
         assert both.area <= first.area * (1 + 1e-9)
+        assert (both.weight > 0.0).all()
         assert both.weight.sum() == pytest.approx(1.0)
 
 
