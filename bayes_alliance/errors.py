@@ -86,6 +86,15 @@ def no_such(what: str, name: str, options: Iterable[str], *, where: str = "", fi
     )
 
 
+# Of one message: more than this nobody reads, and a hostile file could make it endless.
+MAX_LISTED = 100
+MAX_LETTERS = 2_000
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_LETTERS else f"{text[:MAX_LETTERS]} ..."
+
+
 class AllianceError(Exception):
     """Base of every error that this package raises on purpose."""
 
@@ -119,7 +128,9 @@ class InputError(AllianceError):
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
         lines = [f"{self.subject}: {count} {noun}"]
-        lines += [f"  - {problem.format()}" for problem in self.problems]
+        lines += [f"  - {_shorten(problem.format())}" for problem in self.problems[:MAX_LISTED]]
+        if count > MAX_LISTED:
+            lines.append(f"  - and {count - MAX_LISTED} more")
         return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ that this package foresaw.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from bayes_alliance.runtime.own_files import forget_claimed, record_claimed
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    _prepare_streams()
     options = _parser().parse_args(arguments)
     try:
         with no_interrupt_lost(), _drawing_as(getattr(options, "figure_style", "journal")):
@@ -49,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has gone; without this Python complains once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError:
+        said = "out of memory; to do: fewer draws or chains, fewer models at a time (--models), or --jobs 1"
+        print(f"bayes-alliance: {said}", file=sys.stderr)
+        return 1
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         print(f"bayes-alliance: {error.strerror or error}{place}", file=sys.stderr)
@@ -56,6 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         forget_claimed()
     return code
+
+
+def _prepare_streams() -> None:
+    """Let nothing that is printed end a command: a closed stream, or one that cannot spell a letter.
+
+    A crash leaves no core dump, which would hold patients' data.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _drawing_as(style: str) -> AbstractContextManager[None]:

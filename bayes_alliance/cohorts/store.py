@@ -129,10 +129,11 @@ def read_cohort(path: Path) -> StoredCohort:
         table = pq.read_table(path)
         found = table.schema.metadata or {}
         facts = json.loads(found[_KEY]) | json.loads(zlib.decompress(base64.b64decode(found[_PACKED])))
-    except (OSError, pa.ArrowException, KeyError, ValueError, zlib.error) as error:
+        frame = table.to_pandas()
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, RecursionError, zlib.error) as error:
         what = "no cohort of this package (not Parquet, or without its stamp)"
         raise InputError(path.name, [Problem(what=what, got=type(error).__name__)]) from error
-    return StoredCohort(path=path, frame=table.to_pandas(), facts=facts)
+    return StoredCohort(path=path, frame=frame, facts=facts)
 
 
 def list_cohorts(folder: Path) -> list[Path]:

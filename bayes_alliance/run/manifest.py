@@ -182,6 +182,10 @@ def find_finished(folder: Path, identity: Mapping[str, Any]) -> tuple[RunEnd, li
         found = json.loads(path.read_bytes())
         if any(found[name] != value for name, value in identity.items()):
             return None
+        if found.pop("checksum") != _checksum(found):
+            return None
+        if any(not _stays_below(name) for name in found["files"]):
+            return None
         files = {folder / name: digest for name, digest in found["files"].items()}
         if any(_sha256(file) != digest for file, digest in files.items()):
             return None
@@ -195,7 +199,7 @@ def find_finished(folder: Path, identity: Mapping[str, Any]) -> tuple[RunEnd, li
             unchecked=tuple(_read_check(check) for check in said["unchecked"]),
         )
         return end, [*files, path]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # No manifest, one of another version, or one that was tampered with: the run is made.
         return None
 
@@ -221,7 +225,7 @@ def clear_superseded(folder: Path, files: Sequence[Path]) -> list[Path]:
     try:
         listed = dict(json.loads((folder / "manifest.json").read_bytes())["files"])
         known = {folder / name: digest for name, digest in listed.items() if _is_shown(PurePosixPath(name))}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # No manifest that can be read, so nothing is known to be of a run.
         return []
     gone = [path for path in known if path not in files and path.is_file() and _sha256(path) == known[path]]
@@ -313,6 +317,17 @@ def build_manifest(
     return ready
 
 
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    """Digest everything else that a manifest says, so that a damaged one is not believed."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _stays_below(name: str) -> bool:
+    """Whether a listed file lies in the folder of the run."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
+
+
 def json_ready(value: Any) -> Any:
     """Make plain JSON of nested records: NumPy scalars as numbers, what is not finite as null."""
     if isinstance(value, Mapping):
@@ -343,8 +358,12 @@ def _fit_entry(run: ModelRun) -> dict[str, Any]:
 
 def write_manifest(manifest: dict[str, Any], path: Path) -> None:
     """Write the manifest as JSON, by rename, so that no half manifest is ever seen."""
-    write_whole(path, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    said = {name: value for name, value in manifest.items() if name != "checksum"}
+    said["checksum"] = _checksum(said)
+    write_whole(path, json.dumps(said, indent=2, ensure_ascii=False) + "\n")
 
 
 def _sha256(path: Path) -> str:
+    if not path.is_file():
+        raise OSError(None, "no regular file", str(path))
     return hashlib.sha256(path.read_bytes()).hexdigest()

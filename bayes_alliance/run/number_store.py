@@ -123,7 +123,7 @@ class NumberStore:
             if about != self._about(follows, body):
                 return None
             return decode_record(json.loads(body))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             # Not there, or damaged: it is computed.
             return None
 

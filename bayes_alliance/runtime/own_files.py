@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,14 @@ def record_folder(folder: Path) -> None:
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     own = {name: _digest(path) for name, path in files.items() if name not in foreign}
     _write_ledger(folder, {"files": own, "foreign": foreign, "finished": True})
+
+
+def note_files(folder: Path, paths: Sequence[Path]) -> None:
+    """Note that files of a folder of results were rewritten by this package after the run that made them."""
+    ledger = _read_ledger(folder)
+    if ledger is not None and ledger["finished"]:
+        known = {path.relative_to(folder).as_posix(): _digest(path) for path in paths if path.is_file()}
+        _write_ledger(folder, ledger | {"files": {**ledger["files"], **known}})
 
 
 def refuse_foreign(path: Path) -> None:

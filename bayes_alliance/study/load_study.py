@@ -42,6 +42,8 @@ from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
 from bayes_alliance.study.validate import check_study
 
 MAX_BYTES = 2_000_000
+MAX_LINE = 20_000
+MAX_TABLES = 3_000
 CELL_COLUMNS = (
     "table",
     "row",
@@ -140,7 +142,15 @@ def read_toml(path: Path, problems: list[Problem]) -> tuple[bytes, dict[str, Any
 
 def _read_bytes(path: Path, problems: list[Problem]) -> bytes:
     try:
+        if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+            problems.append(
+                Problem(what="it is a link to a file outside the study's folder", where=path.name)
+            )
+            return b""
         size = path.stat().st_size
+        if not is_file(path):
+            problems.append(Problem(what="it is no regular file", where=path.name))
+            return b""
         if size <= MAX_BYTES:
             return path.read_bytes()
     except OSError as error:
@@ -154,6 +164,14 @@ def _read_bytes(path: Path, problems: list[Problem]) -> bytes:
 
 
 def _parse_toml(raw: bytes, path: Path, problems: list[Problem]) -> dict[str, Any]:
+    # Parsing takes the square of the length of a dotted key, and checking that of the number of tables.
+    longest = max(map(len, raw.splitlines()), default=0)
+    tables = raw.count(b"[[")
+    if longest > MAX_LINE or tables > MAX_TABLES:
+        found = f"a line of {longest} bytes" if longest > MAX_LINE else f"{tables} tables"
+        allowed = f"lines of at most {MAX_LINE} bytes, {MAX_TABLES} tables"
+        problems.append(Problem(what="too large a study", where=path.name, got=found, allowed=allowed))
+        return {}
     try:
         return tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:

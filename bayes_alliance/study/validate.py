@@ -60,6 +60,21 @@ _KIND_OF_RESULT = {
 }
 _KIND_OF_INPUT = {"versions": "category", "cross": "binary"}
 
+# Names of the figures that every run draws.
+OWN_FIGURES = frozenset(
+    ("moderation", "bayes_factors", "explained_variation", "prior_sensitivity", "cohort_spread", "scorecard")
+)
+OWN_FIGURE_STARTS = (
+    "forest_",
+    "comparison_",
+    "ppc_",
+    "loo_pit_",
+    "prior_posterior",
+    "patient_scores_",
+    "pareto_k_",
+    "chains_",
+)
+
 
 def check_study(study: Study, file: str) -> list[Problem]:
     """Check a study as a whole.
@@ -99,6 +114,7 @@ def check_study(study: Study, file: str) -> list[Problem]:
         problems += check_priors(study, formulas, file)
     for figure in study.figures:
         problems += _check_figure(study, figure, f"{file}, [[figures]] {figure.id}")
+    problems += _check_names(study, file)
     problems += _check_facts(study, formulas, file)
     return problems + _check_cells(study, formulas)
 
@@ -302,6 +318,30 @@ def _check_place(study: Study, model: Model, where: str) -> Iterator[Problem]:
     if model.comparison and (first.outcome, set(first.where)) != (model.outcome, set(model.where)):
         what = f"another outcome or other patients than model {first.id!r} of the same comparison"
         yield Problem(what=what, where=f"{where}, key 'comparison'", got=repr(model.comparison))
+
+
+def _check_names(study: Study, file: str) -> Iterator[Problem]:
+    """Complain of names whose files would be one and the same."""
+    for figure in study.figures:
+        if figure.id.casefold() in OWN_FIGURES or figure.id.casefold().startswith(OWN_FIGURE_STARTS):
+            yield Problem(
+                what="a figure of every run has this name",
+                where=f"{file}, [[figures]] {figure.id}",
+                fix="rename it",
+            )
+    for kind, names in (
+        ("models", [model.id for model in study.models]),
+        ("figures", [figure.id for figure in study.figures]),
+    ):
+        seen: dict[str, str] = {}
+        for name in names:
+            earlier = seen.setdefault(name.casefold(), name)
+            if earlier != name:
+                yield Problem(
+                    what=f"differs from {earlier!r} in capitals only",
+                    where=f"{file}, [[{kind}]] {name}",
+                    fix="rename one: some systems take their files for the same",
+                )
 
 
 def _check_figure(study: Study, figure: TrajectoryFigure, where: str) -> Iterator[Problem]:

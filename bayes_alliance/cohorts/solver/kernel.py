@@ -9,6 +9,9 @@ one are ordinary points.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,14 @@ from bayes_alliance.inference.fits import Array
 PAIRS = {1: ((0, 0),), 2: ((0, 0), (0, 1), (1, 1))}
 Weighed = tuple[float, Array, Array, Array]
 Evaluated = tuple[float, Array, Array, Array, Array, Array, Array, Array, Array]
+
+
+def _compiled[F: Callable[..., Any]](function: F) -> F:
+    """Compile a function, kept on disk where the installation or the home of the user can be written to."""
+    try:
+        return cast(F, numba.njit(cache=True)(function))
+    except RuntimeError:
+        return cast(F, numba.njit(function))
 
 
 def covariance_of(variances: Array) -> Array:
@@ -61,10 +72,10 @@ def _invert_block(v: Array, inverse: Array) -> float:
     return log_determinant
 
 
-_invert = numba.njit(cache=True)(_invert_block)
+_invert = _compiled(_invert_block)
 
 
-@numba.njit(cache=True)
+@_compiled
 def weigh_rows(x: Array, z: Array, starts: NDArray[np.int64], g: Array, residual: float) -> Weighed:
     r"""Weigh the fixed columns by the inverse covariance of their rows.
 
@@ -134,7 +145,7 @@ def weigh_rows(x: Array, z: Array, starts: NDArray[np.int64], g: Array, residual
     return log_determinant, inverse, weighted, information
 
 
-@numba.njit(cache=True)
+@_compiled
 def evaluate_rows(
     x: Array, z: Array, starts: NDArray[np.int64], y: Array, g: Array, residual: float
 ) -> Evaluated:
@@ -257,7 +268,7 @@ def evaluate_rows(
     return deviance, beta, cov, weighted, u, by_x, projected, score, 0.5 * (hessian + hessian.T)
 
 
-@numba.njit(cache=True)
+@_compiled
 def spread_information(z: Array, starts: NDArray[np.int64], weighted: Array) -> Array:
     r"""Give :math:`X'V^{-1}V_kV^{-1}X` for every entry of G and the residual variance, shape (k, p, p)."""
     n, p = weighted.shape

@@ -63,6 +63,10 @@ def read_table(path: Path, options: ReadOptions) -> TextTable:
         size = path.stat().st_size
         if path.is_dir():
             raise IsADirectoryError(None, "it is a folder")
+        if not path.is_file():
+            raise OSError(None, "it is a device or a pipe")
+        # A name in another encoding could not be written into tables and manifest after all the work.
+        path.name.encode("utf-8")
         reader = READERS.get(suffix)
         if reader is None:
             raise InputError(path.name, [_unknown_kind(suffix)])
@@ -70,6 +74,9 @@ def read_table(path: Path, options: ReadOptions) -> TextTable:
         if suffix in _LIBRARIES:
             require_package(_LIBRARIES[suffix], extra="readers", purpose=f"reading {suffix} files")
         return reader(path, options)
+    except UnicodeEncodeError as error:
+        named = path.name.encode("utf-8", "replace").decode()
+        raise InputError(named, [Problem(what="its name is not UTF-8", fix="rename the file")]) from error
     except OSError as error:
         problem = Problem(what=f"cannot be read ({error.strerror or 'damaged'})", fix="check the path")
         raise InputError(path.name, [problem]) from error

@@ -17,6 +17,7 @@ from bayes_alliance.study.records import ReadOptions
 MAX_UNPACKED = 1_000_000_000
 MAX_COLUMNS = 5_000
 MAX_ROWS = 2_000_000
+MAX_SHEET_CELLS = 20_000_000
 MIN_ZEROS = 3
 # How files of Office begin that are encrypted or older than 2007.
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -173,9 +174,12 @@ def _check_unpacked(path: Path) -> None:
 def _rows(sheet: Any, name: str) -> list[tuple[int, list[str]]]:
     """Give every row with its number, all of them of the same length."""
     rows: list[tuple[int, list[str]]] = []
+    n_cells = 0
     for number, cells in enumerate(sheet.iter_rows(), start=1):
-        if number > MAX_ROWS or len(cells) > MAX_COLUMNS:
-            allowed = f"at most {MAX_ROWS} rows and {MAX_COLUMNS} columns"
+        # Sparse cells far apart count with all those between them.
+        n_cells += len(cells)
+        if number > MAX_ROWS or len(cells) > MAX_COLUMNS or n_cells > MAX_SHEET_CELLS:
+            allowed = f"at most {MAX_ROWS} rows, {MAX_COLUMNS} columns and {MAX_SHEET_CELLS} cells"
             raise InputError(name, [Problem(what="too large", allowed=allowed)])
         texts = [_text(cell) for cell in cells]
         while texts and not texts[-1]:
@@ -184,6 +188,8 @@ def _rows(sheet: Any, name: str) -> list[tuple[int, list[str]]]:
         if texts:
             rows.append((number, texts))
     width = max((len(cells) for _, cells in rows), default=0)
+    if width * len(rows) > MAX_SHEET_CELLS:
+        raise InputError(name, [Problem(what="too large", allowed=f"at most {MAX_SHEET_CELLS} cells")])
     return [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from bayes_alliance.data.text_table import MAX_CELLS, TextTable, table_from_frame
+from bayes_alliance.data.text_table import MAX_BYTES, MAX_CELLS, TextTable, table_from_frame
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions
 
@@ -42,9 +43,35 @@ def read_parquet_table(path: Path, options: ReadOptions) -> TextTable:
         if cells > MAX_CELLS:
             problem = Problem(what="too large", got=f"{cells} cells", allowed=f"at most {MAX_CELLS}")
             raise InputError(path.name, [problem])
-        table = file.read()
+        table = _read_bounded(file, path.name)
     # Column by column: pandas would turn a column of whole numbers with gaps into floats of fewer digits.
     columns = [pd.Series(column.to_pylist(), dtype=object) for column in table.columns]
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame()
     frame.columns = pd.Index(table.column_names)
     return table_from_frame(path.name, frame, notes=(f"{path.name}: Parquet",))
+
+
+def _read_bounded(file: Any, name: str) -> Any:
+    """Read in batches, and stop where what they unpack to is more than any study's data.
+
+    A dictionary of one long text is a few bytes in the file and as many texts as there are rows in memory.
+    """
+    import pyarrow as pa
+
+    largest = max(
+        (
+            file.metadata.row_group(group).column(column).total_uncompressed_size
+            for group in range(file.metadata.num_row_groups)
+            for column in range(file.metadata.num_columns)
+        ),
+        default=0,
+    )
+    rows = int(min(max(MAX_BYTES // max(largest, 1), 1), 50_000))
+    batches, size = [], 0
+    for batch in file.iter_batches(batch_size=rows):
+        size += batch.nbytes
+        if size > MAX_BYTES:
+            problem = Problem(what="too large", allowed=f"at most {MAX_BYTES} bytes unpacked")
+            raise InputError(name, [problem])
+        batches.append(batch)
+    return pa.Table.from_batches(batches, schema=file.schema_arrow)

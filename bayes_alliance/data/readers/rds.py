@@ -5,7 +5,9 @@ rdata is written in Python and only parses: no code that an R file may carry is 
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import warnings
 from collections.abc import Mapping
 from datetime import UTC
@@ -16,11 +18,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from bayes_alliance.data.cell_text import cell_text
-from bayes_alliance.data.text_table import MAX_BYTES, TextTable, table_from_frame
+from bayes_alliance.data.text_table import MAX_BYTES, MAX_CELLS, TextTable, table_from_frame
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions
 
-_GZIP = b"\x1f\x8b"
+_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 
 
 def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
@@ -60,7 +62,7 @@ def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
     raw = _unpack(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        parsed = rdata.parser.parse_data(raw, extension=".rds")
+        parsed = rdata.parser.parse_data(raw, extension=".rds", altrep_constructor_dict=_sequences(path.name))
         found: Any = rdata.conversion.convert(
             parsed,
             constructor_dict={**classes, "data.frame": columns.frame},
@@ -209,14 +211,33 @@ def _since_1970(values: Any, seconds: float) -> Any:
 
 
 def _unpack(path: Path) -> bytes:
-    """Give the bytes, unpacked if they are gzipped, and never more than a data file may have."""
+    """Return the bytes, unpacked once if they are packed, and never more than a data file may have."""
     raw = path.read_bytes()
-    if not raw.startswith(_GZIP):
-        return raw
-    with gzip.open(path) as file:
-        unpacked = file.read(MAX_BYTES + 1)
-    if len(unpacked) > MAX_BYTES:
+    opener = next((opener for mark, opener in _PACKED.items() if raw.startswith(mark)), None)
+    if opener is not None:
+        with opener(path) as file:
+            raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
         raise InputError(
             path.name, [Problem(what="too large", allowed=f"at most {MAX_BYTES} bytes unpacked")]
         )
-    return unpacked
+    if any(raw.startswith(mark) for mark in _PACKED):
+        raise InputError(path.name, [Problem(what="packed more than once", fix="saveRDS(x, file)")])
+    return raw
+
+
+def _sequences(name: str) -> dict[bytes, Any]:
+    """Expand the short forms of R's sequences, a few bytes of any length, up to what a data file may have."""
+    from rdata.parser import DEFAULT_ALTREP_MAP
+
+    def bounded(expand: Any) -> Any:
+        def checked(state: Any) -> Any:
+            value = getattr(state, "value", None)
+            length = float(value[0]) if isinstance(value, np.ndarray) and len(value) else 0.0
+            if not length <= MAX_CELLS:
+                raise InputError(name, [Problem(what="too large", allowed=f"at most {MAX_CELLS} values")])
+            return expand(state)
+
+        return checked
+
+    return {key: bounded(expand) if b"seq" in key else expand for key, expand in DEFAULT_ALTREP_MAP.items()}

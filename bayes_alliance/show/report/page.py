@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +48,7 @@ def render_report(report: Report) -> str:
         A whole document that loads no other file. A policy in it forbids the browser to fetch one.
     """
     environment = _environment()
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     page = environment.get_template("page.html.jinja").render(
         report=report,
         part=_mark,
@@ -53,7 +56,8 @@ def render_report(report: Report) -> str:
         version=__version__,
         # Both are files of this package.
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=_hash_script(f"\n{script}\n"),
     )
     return _link_sections(page)
 
@@ -104,3 +108,8 @@ def _link_sections(page: str) -> str:
     links = [(key, title) for key, title in SECTIONS if f'<section id="{key}"' in page]
     macros = _environment().get_template("parts.html.jinja").module
     return _replace(page, "navigation", macros.navigation(links))  # type: ignore[attr-defined]
+
+
+def _hash_script(text: str) -> str:
+    """Return the source expression by which the page's policy lets this very script run, and no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.run.manifest import write_manifest
 from bayes_alliance.runtime.files import alone_in, write_whole
+from bayes_alliance.runtime.own_files import note_files
 from bayes_alliance.show.claims_json import FILE
 from bayes_alliance.show.report.companions import ROOMS, digest_companions, read_claims, read_companions
 from bayes_alliance.show.report.first_screen import build_first_screen
@@ -52,6 +53,7 @@ def refresh_report(folder: Path, study: Study, audit: Audit | None) -> Path | No
         companions = {one.key: one for one in read_companions(folder, study.id)}
         write_whole(path, refresh_page(page, first, companions))
         _update_manifest(folder, path)
+        note_files(folder, [path, folder / "manifest.json"])
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ElementTree
 from html import unescape
 from pathlib import Path
 
@@ -18,6 +19,39 @@ _OPENING = re.compile(r"<svg\b[^>]*>")
 _VIEW_BOX = re.compile(r'\bviewBox="([^"]*)"')
 _SAID = re.compile(r"<dc:(title|description|source)>(.*?)</dc:(?:title|description|source)>", re.DOTALL)
 _IDS = re.compile(r'\bid="([^"]*)"|url\(#([^)]*)\)|xlink:href="#([^"]*)"')
+_SVG = "{http://www.w3.org/2000/svg}"
+# What matplotlib draws with.
+_ELEMENTS = frozenset(
+    (
+        *(
+            "svg",
+            "g",
+            "path",
+            "use",
+            "defs",
+            "clipPath",
+            "rect",
+            "circle",
+            "ellipse",
+            "line",
+            "polyline",
+            "polygon",
+        ),
+        *(
+            "text",
+            "tspan",
+            "title",
+            "desc",
+            "style",
+            "image",
+            "symbol",
+            "linearGradient",
+            "radialGradient",
+            "stop",
+        ),
+        *("filter", "feGaussianBlur", "feOffset", "feComposite", "feColorMatrix", "pattern", "mask"),
+    )
+)
 _SIZE = re.compile(r"^[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)$")
 
 
@@ -48,6 +82,7 @@ def view_figure(path: Path) -> FigureView:
     text = path.read_text(encoding="utf-8")
     found = {name: unescape(value) for name, value in _SAID.findall(text)}
     body = _METADATA.sub("", _PROLOGUE.sub("", text))
+    check_drawing(path.name, body)
     opening = _OPENING.search(body)
     box = _VIEW_BOX.search(opening[0]) if opening else None
     size = _SIZE.match(box[1]) if box else None
@@ -67,6 +102,42 @@ def view_figure(path: Path) -> FigureView:
     return FigureView(
         name=path.stem, title=title, alt=alt, caption=found.get("source", ""), svg=head + Markup(inner)
     )
+
+
+def check_drawing(name: str, text: str) -> None:
+    """Refuse an SVG that holds anything but shapes, styles and text.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    text : str
+        The element ``svg`` with all that is in it.
+
+    Raises
+    ------
+    ValueError
+        If it is no well-formed XML, or has an element, attribute or reference that a drawing of matplotlib has not.
+    """
+    if "<!" in text.replace("<!--", "").replace("<![CDATA[", ""):
+        raise ValueError(f"{name} has a declaration")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{name} is no well-formed SVG") from error
+    for element in root.iter():
+        tag = str(element.tag).removeprefix(_SVG)
+        if tag not in _ELEMENTS:
+            raise ValueError(f"{name} has an element {tag[:40]!r}")
+        for key, value in element.attrib.items():
+            plain = value.replace(" ", "").lower()
+            outside = (
+                "href" in key and not plain.startswith(("#", "data:image/png"))
+            ) or "url(" in plain.replace("url(#", "")
+            if key.lower().startswith("on") or outside or "script:" in plain:
+                raise ValueError(f"{name} has an attribute {key[:40]!r} that a drawing has not")
+        if tag == "style" and re.search(r"@import|url\(|expression|</", element.text or "", re.IGNORECASE):
+            raise ValueError(f"{name} has a style that loads something")
 
 
 def _rename(match: re.Match[str], prefix: str) -> str:

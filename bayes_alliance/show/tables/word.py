@@ -76,7 +76,7 @@ def _set_up(document: Document, title: str, *, wide: bool) -> None:
     style = document.styles["Normal"]
     style.font.name, style.font.size = FONT, Pt(10)
     properties = document.core_properties
-    properties.title, properties.author, properties.comments = title[:255], "bayes_alliance", ""
+    properties.title, properties.author, properties.comments = _legal(title)[:255], "bayes_alliance", ""
     properties.created = properties.modified = datetime.datetime(*_EPOCH[:3])
 
 
