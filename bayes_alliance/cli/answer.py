@@ -159,12 +159,13 @@ def answer_from_claims(
     from bayes_alliance.claims.run import run_claims
     from bayes_alliance.claims.settings import ClaimsSettings
     from bayes_alliance.cohorts.study_rows import shipped_cohorts
+    from bayes_alliance.runtime.own_files import claim_folder
     from bayes_alliance.show.claims_folder import write_claims
 
     study, ledger, choices = question.study, question.ledger, question.choices
     assert ledger is not None and choices is not None
     place = page.folder / "claims"
-    place.mkdir(exist_ok=True)
+    claim_folder(place)
     cohorts = list(shipped_cohorts(study))
     shipped = options.data is None and not study.data.file and bool(cohorts)
     more = None

@@ -189,7 +189,7 @@ def test_reanalyse_quiet_as_json_prints_one_json_line_only(
     assert (found["models_run"], found["checks_failed"], found["models_skipped"]) == (1, [], {})
     # Numbers kept for the next run are not of its results.
     left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert found["files"] == sum(not path.match("posteriors/*.json") for path in left)
+    assert found["files"] == sum(not path.match("posteriors/*.json") and path.name != LEDGER for path in left)
 
 
 def test_check_data_says_what_can_be_run(capsys: pytest.CaptureFixture[str], small_file: Path) -> None:
@@ -453,7 +453,7 @@ def test_planted_pareto_k_reaches_the_exit_code(
 def test_a_run_that_nothing_changed_says_so_until_something_does(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, small_file: Path
 ) -> None:
-    """The same last words and exit code, no file touched; other results beside it, --again, or a spoilt file: anew."""
+    """The same last words and exit code, no file touched; other results beside it or --again: anew; an edited file is kept."""
 
     def spoil(score: Score, *_: object, **__: object) -> Score:
         return dataclasses.replace(score, pareto_k=np.full(score.n_units, 0.9))
@@ -483,7 +483,13 @@ def test_a_run_that_nothing_changed_says_so_until_something_does(
     (out / "claims" / "table.csv").write_text("provenance,claim\nsynthetic,a claim of the test\n")
     assert again()[3]
     assert "a claim of the test" in (out / "report.html").read_text(encoding="utf-8")
-    next((out / "figures").glob("*.csv")).write_text("spoilt")
+    edited = next((out / "figures").glob("*.csv"))
+    edited.write_text("edited")
+    refused = again()
+    assert (refused[0], refused[3]) == (2, False)
+    assert "was changed since the run that made it" in refused[2]
+    assert edited.read_text() == "edited"
+    edited.unlink()
     assert again()[3]
 
 

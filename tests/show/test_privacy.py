@@ -108,6 +108,7 @@ def test_the_marker_is_nowhere_in_the_bundle(run: tuple[Path, str]) -> None:
     assert {"manifest.json", "REMOVED.txt", "posteriors/growth.collapsed.nc"} <= set(names)
     manifest = json.loads((run[0] / "out" / "manifest.json").read_text())
     digests = [manifest["data"]["digest"], *(fit["rows_digest"] for fit in manifest["fits"])]
+    assert b'seed"' not in contents["manifest.json"]
     for raw in contents.values():
         assert not any(digest.encode() in raw for digest in digests)
     assert b"digests of the data" in contents["REMOVED.txt"]

@@ -12,7 +12,10 @@ import pytest
 from bayes_alliance.show.report.page import _hash_script
 from bayes_alliance.show.report.views import view_figure
 
-OPEN = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="400pt" height="300pt" viewBox="0 0 400 300">'
+OPEN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="400pt" height="300pt" '
+    'viewBox="0 0 400 300">'
+)
 EVIL = {
     "script": "<script>alert(2)</script>",
     "handler": '<rect width="9" height="9" onload="alert(1)"/>',
