@@ -453,7 +453,7 @@ def test_planted_pareto_k_reaches_the_exit_code(
 def test_a_run_that_nothing_changed_says_so_until_something_does(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, small_file: Path
 ) -> None:
-    """The same last words and exit code, no file touched; other results beside it or --again: anew; an edited file is kept."""
+    """The same last words, no file touched; other results beside it or --again: anew; an edited file is kept."""
 
     def spoil(score: Score, *_: object, **__: object) -> Score:
         return dataclasses.replace(score, pareto_k=np.full(score.n_units, 0.9))
