@@ -34,7 +34,7 @@ from bayes_alliance.show.privacy import mask_small_cells
 from bayes_alliance.show.share import contents_of, write_share
 from bayes_alliance.show.tables import write_tables
 from bayes_alliance.show.tables.text import format_csv_rows
-from bayes_alliance.study.records import Source, Study
+from bayes_alliance.study.records import Source, Study, TrajectoryFigure
 from tests.small_study import MODELS, small_study
 
 Array = NDArray[np.float64]
@@ -68,7 +68,14 @@ class Target:
 
 def make(n: int, folder: Path, *, few: int = 0, k: int | None = None, times: Array = TIMES) -> Target:
     """Run the study of two models on n patients, of whom a third (or ``few``) are paranoid, and make the bundle."""
-    study = small_study([model for model in MODELS if model.id in ("growth", "paranoid")])
+    models = [model for model in MODELS if model.id in ("growth", "paranoid")]
+    both = TrajectoryFigure(
+        id="both",
+        title="Both",
+        models=("growth", "paranoid"),
+        lines=(("all", ()), ("paranoid", (("paranoid", 1.0),))),
+    )
+    study = dataclasses.replace(small_study(models), descriptive_group="paranoid", figures=(both,))
     rng = np.random.default_rng(n)
     records = patients(rng, n)
     paranoid = (np.arange(n) < (few or n // 3)).astype(float)
