@@ -37,6 +37,18 @@ PACKAGES = (
     "nutpie",
     "matplotlib",
 )
+_OF_SAMPLING = ("pymc", "pytensor", "bambi", "nutpie")
+_OF_POSTERIORS = ("arviz",)
+
+
+def packages_used(engine: str) -> tuple[str, ...]:
+    """Return the packages that take part in a run by an engine: those that sample, and that score, only where they do.
+
+    A fit that engine ``collapsed`` hands over to NUTS names the versions of the sampler itself.
+    """
+    idle = set() if engine in ("pymc", "bambi") else set(_OF_SAMPLING)
+    idle |= set(_OF_POSTERIORS) if engine == "none" else set()
+    return tuple(name for name in PACKAGES if name not in idle)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +167,7 @@ def identify_run(
         },
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {name: importlib.metadata.version(name) for name in packages_used(settings.engine)},
         "code": code_digest("bayes_alliance.cli.main"),
     }
     ready: dict[str, Any] = json_ready(identity)

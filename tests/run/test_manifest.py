@@ -22,6 +22,7 @@ from bayes_alliance.run.manifest import (
     find_finished,
     identify_run,
     json_ready,
+    packages_used,
     write_manifest,
 )
 from bayes_alliance.run.pipeline import run_study
@@ -60,6 +61,9 @@ def test_it_says_what_was_run_on_what_and_how(results: StudyResults, tmp_path: P
     assert (found["settings"]["seed"], found["settings"]["engine"]) == (11, "collapsed")
     assert found["settings"]["collapsed"]["draws"] == 400
     assert found["versions"]["numpy"] == importlib.metadata.version("numpy")
+    assert "bambi" in packages_used("pymc") and "numpy" in packages_used("collapsed")
+    assert not {"pymc", "bambi", "nutpie"} & set(packages_used("collapsed"))
+    assert "arviz" in packages_used("collapsed") and "arviz" not in packages_used("none")
 
 
 def test_what_the_run_before_left_does_not_lie_beside_this_one(results: StudyResults, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS
-from bayes_alliance.run.manifest import PACKAGES
+from bayes_alliance.run.manifest import packages_used
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.provenance import cite_study, describe_provenance
@@ -49,7 +49,7 @@ def describe_methods(results: StudyResults) -> Methods:
         predictive=_predictive(results),
         versions=(
             ("Python", platform.python_version()),
-            *((name, importlib.metadata.version(name)) for name in PACKAGES),
+            *((name, importlib.metadata.version(name)) for name in packages_used(results.engine)),
         ),
     )
 
