@@ -365,6 +365,8 @@ def _fit(options: argparse.Namespace) -> int:
     settings = run_settings(options, study, [one_model(options)])
     data = load_data(options, study)
     with ProgressReporter(quiet=options.quiet) as report:
+        for warning in data.warnings:
+            report(f"warning: {warning.format()}")
         results = run_study(study, data, settings, fits_only=True, report=report)
     if not results.runs:
         raise AllianceError("; ".join(f"{s.model_id}: {s.reason}" for s in results.skipped))

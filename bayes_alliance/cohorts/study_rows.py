@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_alliance.cohorts.ensemble import mix_estimates, spread_estimates
 from bayes_alliance.cohorts.simulate import simulate_cohort
-from bayes_alliance.cohorts.store import StoredCohort, load_ensemble
+from bayes_alliance.cohorts.store import StoredCohort, list_cohorts, load_ensemble
 from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.run.results import EnsembleFacts
@@ -70,6 +71,13 @@ def load_data(
     if data is None and study.data.source is Source.PRINTED:
         fix = "use 'audit' and 'printed', or give the patients' data with --data"
         raise InputError(f"study {study.id}", [Problem(what="it has printed cells and no data", fix=fix)])
+    if data is None and not study.data.file and not study.data.cohort:
+        problem = Problem(
+            what="the study names no data of its own",
+            allowed="a 'file' or a 'cohort' in [data] of the study file, or --data FILE",
+            fix="give the data with --data FILE",
+        )
+        raise InputError(f"study {study.id}", [problem])
     if data is None and not study.data.file:
         return _cohort_data(study, cohort, seed=seed)
     if cohort is not None:
@@ -129,4 +137,14 @@ def _cohort_data(study: Study, number: int | None, *, seed: int) -> StudyData:
     if number is not None:
         allowed = f"0 to {passed - 1}" if passed else "nothing: the study ships none"
         raise InputError("cohort", [Problem(what="no such cohort", got=str(number), allowed=allowed)])
-    return simulate_cohort(study, seed)
+    simulated = simulate_cohort(study, seed)
+    left = list_cohorts(study.folder / study.data.ensemble) if study.data.ensemble else []
+    if not left:
+        return simulated
+    warning = Problem(
+        what=f"none of the {len(left)} cohorts in {study.data.ensemble!r} was built for the study as it stands: the "
+        "rows are simulated from the cohort plan, which prints the tables only roughly",
+        where=f"study {study.id}",
+        fix="build them again with 'bayes-alliance cohort', or run the study as it was",
+    )
+    return dataclasses.replace(simulated, warnings=(*simulated.warnings, warning))

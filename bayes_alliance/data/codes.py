@@ -40,7 +40,7 @@ _POINT = re.compile(r"([+-]?)(0|[1-9]\d{0,14})\.(\d{0,17}?)0*", re.ASCII)
 _COMMA = re.compile(r"([+-]?)(0|[1-9]\d{0,14}),(\d{0,17}?)0*", re.ASCII)
 _WHOLE = re.compile(r"([+-]?)(0|[1-9]\d{0,14})", re.ASCII)
 _GROUP_OF_THREE = re.compile(r"[+-]?\d{1,3}[.,]\d{3}", re.ASCII)
-_FLOAT_IDENTIFIER = re.compile(r"\d{1,15}(\.0+)?", re.ASCII)
+_FLOAT_IDENTIFIER = re.compile(r"\d{1,15}(\.0+|,0{1,2})?", re.ASCII)
 
 
 def clean_text(text: object) -> str:
@@ -102,7 +102,7 @@ def canonical_identifiers(cells: Iterable[str]) -> list[str]:
     cleaned = [clean_text(cell) for cell in cells]
     numbers = [cell for cell in cleaned if cell.lower() not in MISSING]
     if all(_FLOAT_IDENTIFIER.fullmatch(cell) for cell in numbers):
-        return [cell.partition(".")[0] if cell.lower() not in MISSING else cell for cell in cleaned]
+        return [re.split("[.,]", cell)[0] if cell.lower() not in MISSING else cell for cell in cleaned]
     return cleaned
 
 

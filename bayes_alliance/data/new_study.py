@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from bayes_alliance.data.guess_roles import Predictor, Roles, column_texts, numeric_columns
+from bayes_alliance.data.labelled_time import times_of_labels
 from bayes_alliance.data.text_table import TextTable
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.runtime.files import write_whole
@@ -49,7 +50,9 @@ def format_study(table: TextTable, roles: Roles, *, study_id: str, options: Read
     """
     numbers = numeric_columns(table)
     names = _names([roles.patient, roles.time, *roles.outcomes, *(p.header for p in roles.predictors)])
-    first, last = float(numbers[roles.time].min()), float(numbers[roles.time].max())
+    labelled = times_of_labels(table.value_labels.get(roles.time, {}), table.frame[roles.time])
+    times = pd.Series(list(labelled.values())) if labelled else numbers[roles.time]
+    first, last = float(times.min()), float(times.max())
     horizon = _round_up(last - first) if last > first else 1.0
     texts = column_texts(table, roles.patient)
     repeated = pd.Series(1, index=texts.index).groupby(texts).sum()
@@ -109,6 +112,16 @@ def _head(
         lines += ["[data.wide]", *(f"{_text(head)} = {_text(pattern)}" for head, pattern in options.wide)]
     if options.visits:
         lines += ["", "[data.visits]", *(f"{_text(visit)} = {time!r}" for visit, time in options.visits)]
+    for code, time in times_of_labels(
+        table.value_labels.get(roles.time, {}), table.frame[roles.time]
+    ).items():
+        if f"[data.recode.{_text(roles.time)}]" not in lines:
+            lines += [
+                "",
+                "# Codes of visits, and the times that their labels name.",
+                f"[data.recode.{_text(roles.time)}]",
+            ]
+        lines.append(f"{_text(code)} = {_text(f'{time:g}')}")
     for predictor in roles.predictors:
         if predictor.recode:
             lines += ["", f"[data.recode.{_text(predictor.header)}]"]

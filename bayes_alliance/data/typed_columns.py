@@ -20,6 +20,7 @@ from bayes_alliance.data.codes import (
     clean_text,
     names_missing,
 )
+from bayes_alliance.data.labelled_time import times_of_labels
 from bayes_alliance.data.numbers import cell_or_none, decimal_mark, looks_like_thousands, read_numbers
 from bayes_alliance.data.stray_rows import complain_of_header_rows, find_summary_rows
 from bayes_alliance.data.text_table import Findings, TextTable, complain_of_cells
@@ -118,6 +119,9 @@ def type_columns(
     )
     decimal = decimal_mark(table, numeric)
     _warn_of_labels(table, known, findings)
+    for variable in known:
+        if variable.name == study.time:
+            _refuse_labelled_times(table, variable, findings)
     typed = TypedTable(
         table=table,
         frame=pd.DataFrame(index=table.frame.index),
@@ -261,6 +265,20 @@ def _warn_of_labels(table: TextTable, known: Iterable[Variable], findings: Findi
                 where=f"{table.name}, column {variable.column!r}",
                 fix=f'declare it: missing = ["{variable.column}={sorted(codes)[0]}"] in [data], or --missing',
             )
+
+
+def _refuse_labelled_times(table: TextTable, variable: Variable, findings: Findings) -> None:
+    """Complain of a column of time that holds codes of visits, whose labels are the times."""
+    header = variable.column
+    times = times_of_labels(table.value_labels.get(header, {}), table.frame[header])
+    if times:
+        pairs = ", ".join(f'"{code}" = "{time:g}"' for code, time in times.items())
+        findings.add(
+            "the column of time holds codes of visits, whose labels name other times",
+            where=f"{table.name}, column {header!r}",
+            allowed="times, or codes whose times are declared",
+            fix=f"declare what each code stands for: [data.recode.{header}] with {pairs}",
+        )
 
 
 def _binary_codes(typed: TypedTable, variable: Variable, findings: Findings) -> pd.Series:

@@ -9,6 +9,7 @@ Model with R*, ch. 10). Maximum likelihood only.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -178,12 +179,19 @@ def _deviance(stats: Statistics, point: Array, *, correlated: bool) -> float:
 def _rise(deviance: Profile, least: float, level: float) -> Profile:
     """How far the profile lies above the limit that ends an interval of this level."""
     limit = float(special.chdtri(1, 1.0 - level))
-    return lambda value: deviance(value) - least - limit
+
+    # Remembered, as a search that starts where the last one ended may give another value for the same point.
+    @functools.cache
+    def rise(value: float) -> float:
+        return deviance(value) - least - limit
+
+    return rise
 
 
 def _search(rise: Profile, start: float, step: float, *, furthest: float = np.inf) -> float:
     """Walk from the estimate until the profile crosses the limit, then close in; infinite where it never does."""
     inner, outer = start, start + 2.0 * step
+    rise(inner)  # the estimate itself, before the search has moved away from it
     for _ in range(60):
         if abs(outer - start) > furthest:
             return float(np.copysign(np.inf, step))

@@ -188,6 +188,12 @@ def _intercept_only(design: Design) -> Design:
     return dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
 
 
+NO_PROFILE = (
+    "no profile intervals of SDs, correlation and residual SD: the fit is singular, so that its maximum lies on the "
+    "boundary of the parameters, where a profile has several branches and no chi-square limit"
+)
+
+
 def ml_extras(run: ModelRun, *, profile: bool, bootstrap: int, seed: int) -> dict[str, Any]:
     """Compute the slower frequentist answers that were asked for.
 
@@ -215,7 +221,9 @@ def ml_extras(run: ModelRun, *, profile: bool, bootstrap: int, seed: int) -> dic
         named = [(name, [(name, 1.0)]) for name in run.ml.x_names]
         named += [(item.name, list(item.weights)) for item in run.model.estimands]
         intervals = [profile_effect(run.ml, run.design, weights, name=name) for name, weights in named]
-        if not run.ml.singular:
+        if run.ml.singular:
+            extras["profile_note"] = NO_PROFILE
+        else:
             variances = [f"sd_{name}" for name in run.ml.z_names]
             variances += ["correlation"] if run.ml.covariance == "UN" else []
             intervals += [profile_variance(run.ml, run.design, name) for name in (*variances, "sigma")]

@@ -63,6 +63,8 @@ def format_extras(extras: dict[str, Any]) -> list[str]:
         for item in extras["profile_intervals"]:
             upper = "inf" if item["upper"] is None else f"{item['upper']:.4g}"
             lines.append(f"    {item['name']:<34}{item['estimate']:>12.4g} [{item['lower']:.4g}, {upper}]")
+    if "profile_note" in extras:
+        lines.append(f"    {extras['profile_note']}")
     if "slope_bootstrap" in extras:
         test = extras["slope_bootstrap"]
         lines.append(

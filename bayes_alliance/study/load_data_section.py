@@ -69,8 +69,8 @@ def read_data_section(reader: TableReader, folder: Path) -> DataDefault:
     if data.source is Source.PRINTED:
         if data.file or data.cohort:
             reader.complain("a study of printed cells alone has no file", "source")
-    elif bool(data.file) == bool(data.cohort):
-        reader.complain("exactly one of 'file' and 'cohort' is needed")
+    elif data.file and data.cohort:
+        reader.complain("only one of 'file' and 'cohort' may be given")
     elif data.cohort and data.source is not Source.SYNTHETIC:
         reader.complain("a cohort is not real data", "source", got=repr(str(data.source)))
     if data.patients and not data.file:

@@ -153,9 +153,11 @@ def _check_head(study: Study, file: str) -> Iterator[Problem]:
             where=f"{file}, [study], key 'descriptive_group'",
             got=repr(study.descriptive_group),
         )
-    for table, records in (("models", study.models), ("priors", study.priors)):
-        if not records:
-            yield Problem(what=f"no [[{table}]]", where=file, allowed="at least one")
+    if not study.models:
+        yield Problem(what="no [[models]]", where=file, allowed="at least one")
+    # Without priors a study of data has its ML fits; what works from print and cohorts needs them.
+    if not study.priors and (study.cells or study.data.cohort):
+        yield Problem(what="no [[priors]]", where=file, allowed="at least one")
 
 
 def name_fault(name: str) -> str:

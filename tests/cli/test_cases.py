@@ -215,3 +215,15 @@ def test_power_of_too_few_visits_is_refused(capsys: Capture, tmp_path: Path, vis
     command = ["simulate", "power", str(folder("37")), "--n-visits", visits, "--out", str(tmp_path / "p")]
     message = said(capsys, command)
     assert "option --n-visits" in message and "three or more visits for a random slope" in message
+
+
+def test_profiles_of_a_singular_fit_say_what_they_leave_out(capsys: Capture) -> None:
+    """Fixed effects as lme4 profiles them; a line says why SDs have none (glmmTMB #309)."""
+    want = expected("21")["profile"]
+    found = fit(capsys, folder("21"), "growth", "--profile")
+    intervals = {item["name"]: (item["lower"], item["upper"]) for item in found["profile_intervals"]}
+    assert set(intervals) == {"Intercept", "months"}
+    for name, limits in intervals.items():
+        assert limits == pytest.approx(want[name], abs=expected("21")["tolerance"])
+    assert "no profile intervals of SDs" in found["profile_note"]
+    assert "ML and REML singular" in " ".join(found["models"][0]["remarks"])

@@ -573,7 +573,11 @@ DEFECTS = [
     ('"rows.csv"', '"/etc/passwd"', ["[data], key 'file'", "leaves the study's folder"]),
     ('"rows.csv"', "'C:\\rows.csv'", ["[data], key 'file'", "leaves the study's folder"]),
     ('"rows.csv"', '"none.csv"', ["[data], key 'file'", "no such file"]),
-    ('file = "rows.csv"', "", ["[data]", "exactly one of 'file' and 'cohort'"]),
+    (
+        'file = "rows.csv"',
+        'file = "rows.csv"\ncohort = "cohort.toml"',
+        ["[data]", "only one of 'file' and 'cohort'", "no such file"],
+    ),
     ("minimum = 0", "minimum = 11", ["[variables.y]", "'minimum' is not below 'maximum'"]),
     ("minimum = 0", "minimum = 0\nstep = -1", ["[variables], [y], key 'step'", "above 0"]),
     ("[variables.y]", '[variables."y y"]\nlevel = "visit"\nkind = "numeric"\n[variables.y]', ["'y y'"]),
