@@ -78,7 +78,7 @@ def test_cells_of_models_without_numbers_say_why(tables: dict[str, Table]) -> No
     assert status["WSAS"] == "not asked for in this run"
     assert status["GAF: Age"] == "run"
     four = {row["row"]: row["status"] for row in read_csv(tables["table_iv_estimates"])}
-    assert four["TASKS: Poor outcome, Paranoid PD=0"] == "no coefficient of a model answers this cell"
+    assert four["TASKS: Poor outcome, Paranoid PD=0"] == "reference cell; not a coefficient"
     assert "not run: the data lack work_study_months" in format_markdown(tables["table_iii_estimates"])
 
 

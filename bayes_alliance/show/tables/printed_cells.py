@@ -262,9 +262,7 @@ def _row(
         "note": _note(results, cell),
     }
     if run is None:
-        status = (
-            why_absent(results, cell.model) if cell.model else "no coefficient of a model answers this cell"
-        )
+        status = why_absent(results, cell.model) if cell.model else "reference cell; not a coefficient"
         return {**row, "status": status, said_in: status}
     counts: dict[str, Value] = {"n_patients": run.rows.n_patients, "n_rows": run.rows.n_rows, "status": "run"}
     return {**row, **counts, **fill(run, cell)}
