@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Literal
 
+from bayes_alliance.study import cell_words as words
 from bayes_alliance.study.number_text import GLUE, Style, number_pattern, read_number
 from bayes_alliance.study.printed_cell import (
     MAX_STARS,
@@ -42,42 +43,6 @@ PartKind = Literal[
     "n",
     "tails",
 ]
-_OPEN = {"(": ")", "[": "]", "{": "}"}
-_ALPHA = r"[^\W\d_]"
-_LEVEL = r"(?P<level>[0-9]{2}(?:[.,][0-9])?)\s*%"
-_CI_NAME = r"(?:confidence intervals?|credible intervals?|C\.?I\.?|CrI|HDI|KI|VI|IC)"
-_CI = re.compile(
-    rf"(?:{_LEVEL}\s*[-–]?\s*{_CI_NAME}|{_CI_NAME}\s*\(?\s*(?P<after>[0-9]{{2}}(?:[.,][0-9])?)\s*%?\s*\)?"
-    rf"|{_CI_NAME})(?!{_ALPHA})\s*[:=,]?\s*",
-    re.IGNORECASE,
-)
-_SPREAD = re.compile(
-    r"(?P<se>SE[Mm]?|s\.\s?e\.?(?:\s?m\.?)?|std\.? ?err(?:or|\.)?|standard error)|(?P<sd>SD|s\.\s?d\.?|std\.? ?dev"
-    r"(?:iation|\.)?|standard deviation)",
-    re.IGNORECASE,
-)
-_P = re.compile(
-    r"[pP](?:[- ]?(?:value|val\.?))?\s*(?:\(\s*)?(?P<tails>one|two|1|2)?(?:[- ]?(?:tailed|sided)\s*)?\)?\s*"
-    r"(?P<sign><=|>=|[<>=≤≥:])\s*"
-)
-_TAILS = re.compile(r"\s*,?\s*\(?(?P<tails>one|two|1|2)[- ]?(?:tailed|sided)\)?", re.IGNORECASE)
-_QUARTILES = re.compile(r"(?:IQR|interquartile range|quartiles|Q1\s*-\s*Q3)\s*[:=,]?\s*", re.IGNORECASE)
-_BARE_P = re.compile(r"(?P<sign><=|>=|[<>≤≥=])\s*")
-_TEST = re.compile(r"(?P<kind>t|z|Wald z)(?=\s*(?:\(|=|:|_|[0-9]|\[))")
-_F = re.compile(r"F(?=\s*(?:\(|=|:|\[))")
-_CHI = re.compile(r"(?:Wald\s*)?(?:χ2|Χ2|X2|chi-?\s?squared?|chi2|chisq\.?)(?!\w)", re.IGNORECASE)
-_DF = re.compile(r"d\.?\s?f\.?\s*[=:]\s*", re.IGNORECASE)
-_LABEL = re.compile(
-    r"(?:-2\s?LL|-2 log ?likelihood|-2 ?log ?L|log ?likelihood|LL|deviance|AICc?|BIC|ICC|R2|mean difference|"
-    r"mean|MD|median|Mdn|est(?:imate|\.)?|coef(?:f(?:icient|\.)?)?|beta|Cohen's d|Hedges'? ?g|variance|var|"
-    r"[bBβγMdgrρτσ])\s*[=:]\s*",
-    re.IGNORECASE,
-)
-_COUNT = re.compile(r"[nN]\s*=\s*")
-_MARK = re.compile(rf"#[0-9]{{1,2}}|[†‡§¶]+|(?<!{_ALPHA})[a-k](?!{_ALPHA})(?!\s*[=<>])|\^[a-k]")
-_STARS = re.compile(r"\*+")
-_NS = re.compile(r"n\.?\s?s\.?|not? significant|non-?significant", re.IGNORECASE)
-_RANGE = re.compile(r"\s*(?:to|till|until|bis|til|through|\.\.+|…|;|and)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +140,7 @@ class _Scanner:
         found: list[Part] = []
         at = self._skip(start, stop)
         while at < stop:
-            if self.text[at] in _OPEN:
+            if self.text[at] in words.OPEN:
                 read, at = self._bracket(at, stop)
             else:
                 part, at = self._next(at, stop)
@@ -209,14 +174,14 @@ class _Scanner:
         return self._plain_number(at, stop)
 
     def _interval(self, at: int, stop: int) -> tuple[Part, int] | None:
-        quartiles = self._match(_QUARTILES, at, stop)
-        match = quartiles or self._match(_CI, at, stop)
+        quartiles = self._match(words.QUARTILES, at, stop)
+        match = quartiles or self._match(words.CI, at, stop)
         if match is None:
             return None
         level = None if quartiles else match["level"] or match["after"]
         share = Decimal(level.replace(",", ".")) / 100 if level else None
         begin = match.end()
-        if begin < stop and self.text[begin] in _OPEN:
+        if begin < stop and self.text[begin] in words.OPEN:
             close = self._closing(begin, stop)
             numbers: tuple[PrintedNumber, ...] = self._pair(begin + 1, close)
             end = close + 1
@@ -227,7 +192,7 @@ class _Scanner:
     def _open_pair(self, at: int, stop: int) -> tuple[tuple[PrintedNumber, ...], int]:
         """Read two limits that no bracket holds."""
         first, end = self._take_number(at, stop)
-        between = re.compile(rf"{_RANGE.pattern}|\s*,\s*|\s*-\s*(?=[-0-9.,])", re.IGNORECASE)
+        between = re.compile(rf"{words.RANGE.pattern}|\s*,\s*|\s*-\s*(?=[-0-9.,])", re.IGNORECASE)
         match = self._match(between, end, stop)
         if match is None:
             raise _Unreadable(end)
@@ -238,8 +203,8 @@ class _Scanner:
         depth, wanted = 0, []
         for place in range(at, stop):
             char = self.text[place]
-            if char in _OPEN:
-                wanted.append(_OPEN[char])
+            if char in words.OPEN:
+                wanted.append(words.OPEN[char])
                 depth += 1
             elif char in ")]}":
                 # Half-open intervals print a square and a round bracket.
@@ -249,20 +214,20 @@ class _Scanner:
         raise _Unreadable(at)
 
     def _labelled(self, at: int, stop: int) -> tuple[Part, int] | None:
-        match = self._match(_SPREAD, at, stop)
+        match = self._match(words.SPREAD, at, stop)
         if match is not None:
             begin = self._after(match.end(), stop, "=:")
             number, end = self._take_number(begin, stop)
             return Part(kind="se" if match["se"] else "sd", numbers=(number,)), end
-        match = self._match(_DF, at, stop)
+        match = self._match(words.DF, at, stop)
         if match is not None:
             number, end = self._take_number(match.end(), stop)
             return Part(kind="df", numbers=(number,)), end
-        match = self._match(_COUNT, at, stop)
+        match = self._match(words.COUNT, at, stop)
         if match is not None:
             number, end = self._take_number(match.end(), stop)
             return Part(kind="n", numbers=(number,)), end
-        match = self._match(_LABEL, at, stop)
+        match = self._match(words.LABEL, at, stop)
         return None if match is None else self._plain_number(match.end(), stop)
 
     def _after(self, at: int, stop: int, marks: str) -> int:
@@ -272,7 +237,11 @@ class _Scanner:
         return at
 
     def _test(self, at: int, stop: int) -> tuple[Part, int] | None:
-        kinds: tuple[tuple[TestKind, re.Pattern[str]], ...] = (("f", _F), ("chi2", _CHI), ("t", _TEST))
+        kinds: tuple[tuple[TestKind, re.Pattern[str]], ...] = (
+            ("f", words.F),
+            ("chi2", words.CHI),
+            ("t", words.TEST),
+        )
         for kind, pattern in kinds:
             match = self._match(pattern, at, stop)
             if match is None:
@@ -292,7 +261,7 @@ class _Scanner:
         if at < stop and (self.text[at].isdigit() or self.text[at] == "_"):
             number, end = self._take_number(at + (self.text[at] == "_"), stop)
             return (number,), end
-        if at >= stop or self.text[at] not in _OPEN:
+        if at >= stop or self.text[at] not in words.OPEN:
             return (), at
         close = self._closing(at, stop)
         numbers: list[PrintedNumber] = []
@@ -307,30 +276,30 @@ class _Scanner:
         return tuple(numbers), close + 1
 
     def _p(self, at: int, stop: int) -> tuple[Part, int] | None:
-        match = self._match(_P, at, stop) or self._match(_BARE_P, at, stop)
+        match = self._match(words.P, at, stop) or self._match(words.BARE_P, at, stop)
         if match is None:
             return None
         tails = 1 if match.groupdict().get("tails") in ("one", "1") else 2
         sign = {"<=": "≤", ">=": "≥", ":": "="}.get(match["sign"], match["sign"])
-        silent = self._match(_NS, match.end(), stop)
+        silent = self._match(words.NS, match.end(), stop)
         if silent is not None:
             return Part(kind="p", text="ns", tails=tails), silent.end()
         number, end = self._take_number(match.end(), stop)
         return Part(kind="p", text=sign, numbers=(number,), tails=tails), end
 
     def _symbols(self, at: int, stop: int) -> tuple[Part, int] | None:
-        match = self._match(_STARS, at, stop)
+        match = self._match(words.STARS, at, stop)
         if match is not None:
             if len(match[0]) > MAX_STARS:
                 raise _Unreadable(at)
             return Part(kind="stars", text=match[0]), match.end()
-        silent = self._match(_NS, at, stop)
+        silent = self._match(words.NS, at, stop)
         if silent is not None and not self.text[silent.end() : silent.end() + 1].isalpha():
             return Part(kind="p", text="ns"), silent.end()
-        match = self._match(_TAILS, at, stop)
+        match = self._match(words.TAILS, at, stop)
         if match is not None:
             return Part(kind="tails", tails=1 if match["tails"] in ("one", "1") else 2), match.end()
-        match = self._match(_MARK, at, stop)
+        match = self._match(words.MARK, at, stop)
         if match is not None:
             return Part(kind="mark", text=match[0].lstrip("#^")), match.end()
         return None
@@ -347,7 +316,7 @@ class _Scanner:
         slash = self._of(at + 1, close)
         if slash is not None:
             return (slash,), close + 1
-        if not self._match(_CI, self._skip(at + 1, close), close) and re.match(
+        if not self._match(words.CI, self._skip(at + 1, close), close) and re.match(
             r"\s*[-+.,0-9]", self.text[at + 1 : close]
         ):
             try:
@@ -386,7 +355,7 @@ class _Scanner:
         for grouped in (True, False):
             number = number_pattern(self.style, grouped=grouped)
             comma = r"\s*,\s+|\s+,\s*" if self.style == "comma" else r"\s*,\s*"
-            for between in (rf"(?:{_RANGE.pattern}|{comma})", r"(?:\s*-\s*)", r"\s+"):
+            for between in (rf"(?:{words.RANGE.pattern}|{comma})", r"(?:\s*-\s*)", r"\s+"):
                 match = re.fullmatch(rf"({number}){between}({number})", text, re.IGNORECASE)
                 if match is not None:
                     # '0.5 -0.9' may be a range or two numbers; '0.5 - 0.9' and '0.5-0.9' are ranges.
@@ -406,7 +375,7 @@ class _Scanner:
         following = re.compile(r"\s*%").match(self.text, end, stop)
         if following is not None:
             return Part(kind="number", numbers=(number,), percent=True), following.end()
-        to = self._match(re.compile(rf"{_RANGE.pattern}|-(?=[0-9.])", re.IGNORECASE), end, stop)
+        to = self._match(re.compile(rf"{words.RANGE.pattern}|-(?=[0-9.])", re.IGNORECASE), end, stop)
         if to is not None and to[0].strip(" ") not in (";",) and to.end() < stop:
             second = self._match(_number(self.style), to.end(), stop)
             if second is not None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
+from bayes_alliance.study.cell_draft import Draft
 from bayes_alliance.study.cell_grammar import Part, ScanError, scan_cell
 from bayes_alliance.study.cell_rules import RULES, QuantityRule
 from bayes_alliance.study.cell_wording import describe_cell, p_statement
@@ -101,28 +102,10 @@ def _furthest(faults: list[PrintedError], rule: QuantityRule) -> PrintedError:
     )
 
 
-@dataclass(kw_only=True)
-class _Draft:
-    """A cell in the making."""
-
-    value: PrintedNumber | None = None
-    spread: PrintedNumber | None = None
-    spread_kind: str = ""
-    stars: int = 0
-    ci: PrintedRange | None = None
-    tests: tuple[PrintedTest, ...] = ()
-    df: PrintedNumber | None = None
-    p: tuple[PrintedP, ...] = ()
-    total: PrintedNumber | None = None
-    percent: PrintedNumber | None = None
-    marks: tuple[str, ...] = ()
-    silent: bool = False
-
-
 def _interpret(
     parts: tuple[Part, ...], quantity: str, rule: QuantityRule, legend: TableLegend
 ) -> PrintedCell:
-    draft = _Draft()
+    draft = Draft()
     for part in parts:
         _take(draft, part, quantity, rule, legend)
     _finish(draft, quantity, rule, legend)
@@ -143,7 +126,7 @@ def _interpret(
     )
 
 
-def _take(draft: _Draft, part: Part, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
+def _take(draft: Draft, part: Part, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
     numbers = tuple(_ruled(number, legend) for number in part.numbers)
     if part.kind == "number":
         _take_number(draft, numbers[0], part, quantity, rule)
@@ -190,7 +173,7 @@ def _padded(number: PrintedNumber, legend: TableLegend) -> PrintedNumber:
     return replace(number, value=number.value.quantize(Decimal(1).scaleb(-legend.decimals)))
 
 
-def _once(draft: _Draft, name: str, value: object) -> None:
+def _once(draft: Draft, name: str, value: object) -> None:
     if getattr(draft, name) is not None:
         raise PrintedError(f"one number for {name.replace('_', ' ')}, not two")
     setattr(draft, name, value)
@@ -209,14 +192,14 @@ def _allow(name: str, rule: QuantityRule) -> None:
         raise PrintedError(f"{rule.what} without {names.get(name, name)}, such as {rule.example}")
 
 
-def _set_spread(draft: _Draft, number: PrintedNumber, kind: str) -> None:
+def _set_spread(draft: Draft, number: PrintedNumber, kind: str) -> None:
     if number.value < 0 or number.negative_zero:
         raise PrintedError(f"a standard {'error' if kind == 'se' else 'deviation'} that is not negative")
     _once(draft, "spread", number)
     draft.spread_kind = kind
 
 
-def _take_number(draft: _Draft, number: PrintedNumber, part: Part, quantity: str, rule: QuantityRule) -> None:
+def _take_number(draft: Draft, number: PrintedNumber, part: Part, quantity: str, rule: QuantityRule) -> None:
     if part.percent and quantity == "count_percent":
         _once(draft, "percent", number)
     elif quantity == "p":
@@ -225,7 +208,7 @@ def _take_number(draft: _Draft, number: PrintedNumber, part: Part, quantity: str
         _once(draft, "value", number)
 
 
-def _take_bracket(draft: _Draft, part: Part, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
+def _take_bracket(draft: Draft, part: Part, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
     number = part.numbers[0]
     if part.text:
         draft.stars += len(part.text)
@@ -252,7 +235,7 @@ def _take_bracket(draft: _Draft, part: Part, quantity: str, rule: QuantityRule, 
     _place(draft, number, meaning, rule)
 
 
-def _place(draft: _Draft, number: PrintedNumber, meaning: str, rule: QuantityRule) -> None:
+def _place(draft: Draft, number: PrintedNumber, meaning: str, rule: QuantityRule) -> None:
     if meaning in ("se", "sd"):
         if meaning not in rule.extras and rule.bracket != meaning:
             _allow(meaning, rule)
@@ -269,7 +252,7 @@ def _place(draft: _Draft, number: PrintedNumber, meaning: str, rule: QuantityRul
         draft.tests = (*draft.tests, PrintedTest(kind=meaning, value=number))  # type: ignore[arg-type]
 
 
-def _take_pair(draft: _Draft, part: Part, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
+def _take_pair(draft: Draft, part: Part, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
     lower, upper = part.numbers
     if quantity == "f" and part.kind == "range":
         if draft.value is None or draft.tests:
@@ -307,7 +290,7 @@ def _se_at(lower: PrintedNumber, upper: PrintedNumber, width: float) -> str:
     return f"{float(upper.value - lower.value) / width:.3g}"
 
 
-def _take_p(draft: _Draft, part: Part, rule: QuantityRule, legend: TableLegend) -> None:
+def _take_p(draft: Draft, part: Part, rule: QuantityRule, legend: TableLegend) -> None:
     if part.text == "ns":
         if not (rule.silent or "p" in rule.extras):
             _allow("p", rule)
@@ -318,11 +301,11 @@ def _take_p(draft: _Draft, part: Part, rule: QuantityRule, legend: TableLegend) 
     _once_p(draft, p_statement(part.text, part.numbers[0], tails))
 
 
-def _once_p(draft: _Draft, statement: PrintedP) -> None:
+def _once_p(draft: Draft, statement: PrintedP) -> None:
     draft.p = (*draft.p, statement)
 
 
-def _take_mark(draft: _Draft, part: Part, legend: TableLegend) -> None:
+def _take_mark(draft: Draft, part: Part, legend: TableLegend) -> None:
     draft.marks = (*draft.marks, part.text)
     stated = dict(legend.marks)
     if part.text not in stated:
@@ -334,7 +317,7 @@ def _take_mark(draft: _Draft, part: Part, legend: TableLegend) -> None:
         _once_p(draft, read_p(stated[part.text], tails=legend.tails))
 
 
-def _take_count(draft: _Draft, part: Part, quantity: str, rule: QuantityRule) -> None:
+def _take_count(draft: Draft, part: Part, quantity: str, rule: QuantityRule) -> None:
     if part.kind == "of":
         _allow("of", rule)
         if draft.value is not None and draft.value.value != part.numbers[0].value:
@@ -361,10 +344,10 @@ def read_p(text: str, *, tails: int = 2) -> PrintedP:
     return replace(cell.p[0], tails=min(tails, cell.p[0].tails))
 
 
-_Fault = tuple[Callable[[_Draft], bool], str]
+_Fault = tuple[Callable[[Draft], bool], str]
 
 
-def _finish(draft: _Draft, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
+def _finish(draft: Draft, quantity: str, rule: QuantityRule, legend: TableLegend) -> None:
     """Check what the cell holds as a whole, and put a bare test statistic or df in its place."""
     if draft.value is not None and quantity not in ("count", "count_percent", "percent"):
         draft.value = _padded(draft.value, legend)

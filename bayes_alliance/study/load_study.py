@@ -21,6 +21,7 @@ from bayes_alliance.study.load_data_section import is_file, read_data_section
 from bayes_alliance.study.load_publication import read_facts, read_publication
 from bayes_alliance.study.prior_records import PriorScales, PriorSet, ScaleFamily, Stance
 from bayes_alliance.study.publication import IN_WORDS, Fact, Publication
+from bayes_alliance.study.quantities import Quantity
 from bayes_alliance.study.records import (
     Cell,
     Derived,
@@ -29,7 +30,6 @@ from bayes_alliance.study.records import (
     Kind,
     Level,
     Model,
-    Quantity,
     Rule,
     Scoring,
     Study,

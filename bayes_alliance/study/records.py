@@ -16,49 +16,13 @@ from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.printed_text import read_or_fault
 from bayes_alliance.study.prior_records import PriorSet
 from bayes_alliance.study.publication import Fact, Publication
+from bayes_alliance.study.quantities import Quantity
 from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 
 Level = Literal["visit", "patient"]
 Kind = Literal["numeric", "integer", "binary", "category"]
 Rule = Literal["below", "at_least", "count", "versions", "cross", "offset", "last", "log", "sqrt", "square"]
 EstimandKind = Literal["slope", "slope_deviation", "slope_contrast", "level"]
-Quantity = Literal[
-    "estimate",
-    "beta",
-    "cohen_d",
-    "hedges_g",
-    "mean",
-    "se",
-    "ci",
-    "t",
-    "z",
-    "f",
-    "chi2",
-    "df",
-    "p",
-    "variance",
-    "sd",
-    "covariance",
-    "correlation",
-    "residual",
-    "residual_sd",
-    "ar1",
-    "icc",
-    "r2",
-    "minus_2ll",
-    "deviance",
-    "log_likelihood",
-    "aic",
-    "aicc",
-    "bic",
-    "explained_intercept",
-    "explained_slope",
-    "mean_sd",
-    "median_iqr",
-    "percent",
-    "count_percent",
-    "count",
-]
 
 
 class Source(StrEnum):
