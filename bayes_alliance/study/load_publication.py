@@ -49,6 +49,8 @@ FACT_COLUMNS = (
     "than",
     "note",
 )
+# A file may do without these.
+OPTIONAL_FACT_COLUMNS = ("sign", "at_least", "than")
 _SIGNS = {"": 0, "+": 1, "-": -1}
 _FILE = "facts.csv"
 _DERIVED = re.compile(r"(?P<sign>[+-]?)\s*(?P<id>[A-Za-z][A-Za-z0-9_]*)\s*")
@@ -82,24 +84,25 @@ def read_facts(raw: bytes, problems: list[Problem]) -> tuple[Fact, ...]:
     except csv.Error as error:
         problems.append(Problem(what=f"not valid CSV ({error})", where=f"{_FILE}, line {reader.line_num}"))
         return ()
-    header, wanted = ",".join(rows[0][1]) if rows else "", ",".join(FACT_COLUMNS)
-    if header != wanted:
-        where = f"{_FILE}, line 1"
-        problems.append(Problem(what="wrong header", where=where, got=header[:200], allowed=wanted))
+    header = tuple(rows[0][1]) if rows else ()
+    if header != tuple(name for name in FACT_COLUMNS if name in header or name not in OPTIONAL_FACT_COLUMNS):
+        got, wanted = ",".join(header)[:200], ",".join(FACT_COLUMNS)
+        allowed = f"{wanted} (without {', '.join(OPTIONAL_FACT_COLUMNS)} if need be)"
+        problems.append(Problem(what="wrong header", where=f"{_FILE}, line 1", got=got, allowed=allowed))
         return ()
-    facts = (_fact(row, line, problems) for line, row in rows[1:] if row)
+    facts = (_fact(header, row, line, problems) for line, row in rows[1:] if row)
     return tuple(fact for fact in facts if fact is not None)
 
 
-def _fact(row: list[str], line: int, problems: list[Problem]) -> Fact | None:
+def _fact(header: tuple[str, ...], row: list[str], line: int, problems: list[Problem]) -> Fact | None:
     where = f"{_FILE}, line {line}"
-    if len(row) != len(FACT_COLUMNS):
-        allowed = str(len(FACT_COLUMNS))
+    if len(row) != len(header):
+        allowed = str(len(header))
         problems.append(
             Problem(what="wrong number of fields", where=where, got=str(len(row)), allowed=allowed)
         )
         return None
-    values = dict(zip(FACT_COLUMNS, row, strict=True))
+    values = dict.fromkeys(OPTIONAL_FACT_COLUMNS, "") | dict(zip(header, row, strict=True))
     if values["quantity"] not in get_args(FactQuantity):
         got, allowed = repr(values["quantity"][:40]), ", ".join(get_args(FactQuantity))
         problems.append(Problem(what="unknown quantity", where=where, got=got, allowed=allowed))
