@@ -23,7 +23,7 @@ _SHOWN = 5
 _ENDINGS = frozenset(
     (".csv", ".md", ".tex", ".html", ".docx", ".pdf", ".svg", ".png", ".json", ".parquet", ".txt", ".xlsx")
 )
-_PARTS = ("tables", "figures")
+_PARTS = ("tables", "figures", "paper")
 
 
 @contextlib.contextmanager
@@ -90,6 +90,14 @@ def record_folder(folder: Path) -> None:
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     own = {name: _digest(path) for name, path in files.items() if name not in foreign}
     _write_ledger(folder, {"files": own, "foreign": foreign, "finished": True})
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a file is as the last run left it; True while a run writes, and without a ledger."""
+    ledger = _read_ledger(path.parent)
+    if ledger is None or not ledger["finished"]:
+        return True
+    return bool(ledger["files"].get(path.name) == _digest(path))
 
 
 def note_files(folder: Path, paths: Sequence[Path]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.run.manifest import write_manifest
 from bayes_alliance.runtime.files import alone_in, write_whole
-from bayes_alliance.runtime.own_files import note_files
+from bayes_alliance.runtime.own_files import is_own, note_files
 from bayes_alliance.show.claims_json import FILE
 from bayes_alliance.show.report.companions import ROOMS, digest_companions, read_claims, read_companions
 from bayes_alliance.show.report.first_screen import build_first_screen
@@ -39,10 +39,11 @@ def refresh_report(folder: Path, study: Study, audit: Audit | None) -> Path | No
     Returns
     -------
     Path or None
-        The page; None where there is none, or only that of another study or of an older version of this one.
+        The page; None where there is none, or only that of another study or of an older version of this one, or one
+        that was changed by hand.
     """
     path = folder / PAGE
-    if not path.is_file():
+    if not path.is_file() or not is_own(path):
         return None
     with alone_in(folder):
         page = path.read_text(encoding="utf-8")
