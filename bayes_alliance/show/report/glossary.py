@@ -15,7 +15,7 @@ GLOSSARY: tuple[tuple[str, str, str], ...] = (
         "Verdict",
         f"What posterior probabilities say of a claim, by one set of rules for all: the direction claimed has "
         f"probability {SURE:g} or more for the strongest verdict and {LIKELY:g} or more for the next, given that the "
-        "effect is not too small to matter. The rules stand in docs/claims.md.",
+        "effect is not too small to matter. The rules are on the page Claims and verdicts of the documentation.",
     ),
     (
         "printed",
