@@ -28,6 +28,8 @@ def check_columns(study: Study, visits: TypedTable, findings: Findings) -> None:
         for v in study.variables
         if (v.required or v.name in (study.patient, study.time)) and v.name not in visits.frame.columns
     ]
+    if findings.time_refused:
+        absent = [v for v in absent if v.name != study.time]
     wanted = [v.column for v in study.variables if v.level == "visit" and v.column not in headers]
     proposals = propose_wide(headers, wanted) if absent else []
     if proposals:

@@ -36,11 +36,14 @@ class Findings:
     ----------
     show_values : bool
         Whether a message may show the cell that it speaks of (a patient's value).
+    time_refused : bool
+        Whether the dates that time comes from were complained of, so that a missing time needs no word of its own.
     """
 
     show_values: bool = False
     found: list[tuple[int, Problem]] = field(default_factory=list)
     warned: list[Problem] = field(default_factory=list)
+    time_refused: bool = False
 
     def add(
         self, what: str, *, where: str, line: int = 0, got: str = "", allowed: str = "", fix: str = ""

@@ -67,6 +67,7 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
         )
     if absent or study.time_unit not in DAYS:
         return table
+    before = len(findings.found)
     dates = _parse_dates(table, options.date, options.date_format, findings)
     ids = canonical_identifiers(table.frame[patient]) if patient in headers else []
     if options.baseline:
@@ -78,11 +79,11 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
                 where=table.name,
                 fix="state them in both or in neither",
             )
-            return table
     else:
         starts, origin = _first_dates(dates.moments, ids), "each patient's first date"
-    if any((m is not None and m.tzinfo is None) != (not dates.zones) for m in dates.moments if m is not None):
-        return table  # complained of where the dates were read
+    if len(findings.found) > before:
+        findings.time_refused = True
+        return dataclasses.replace(table, frame=table.frame.drop(columns=[time], errors="ignore"))
     timed = dates.timed and (study.time_unit in ("minutes", "hours") or _several_a_day(dates.moments, ids))
     passed = elapsed(
         dates.moments, starts, unit=study.time_unit, timed=timed, monthly=dates.date_format == MONTHS
