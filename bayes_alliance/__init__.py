@@ -18,15 +18,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from bayes_alliance.api.frames import ModelFit, compare, fit, loo
     from bayes_alliance.api.reanalysis import Reanalysis, bambi_model, pymc_model, reanalyse
+    from bayes_alliance.api.simulations import simulate_comparison, simulate_power, simulate_sbc
     from bayes_alliance.api.studies import (
         audit,
         build_cohorts,
         judge_claims,
         new_study,
         posterior_from_print,
-        simulate_comparison,
-        simulate_power,
-        simulate_sbc,
         stress_test,
     )
     from bayes_alliance.cohorts.study_rows import load_data
@@ -56,9 +54,9 @@ _HOMES = {
     "posterior_tree": "inference.arviz_tree",
     "pymc_model": "api.reanalysis",
     "reanalyse": "api.reanalysis",
-    "simulate_comparison": "api.studies",
-    "simulate_power": "api.studies",
-    "simulate_sbc": "api.studies",
+    "simulate_comparison": "api.simulations",
+    "simulate_power": "api.simulations",
+    "simulate_sbc": "api.simulations",
     "stress_test": "api.studies",
     "tables": "show.tables_of",
 }

@@ -157,7 +157,14 @@ def test_every_example_of_the_documentation_gives_what_it_shows(
     monkeypatch.chdir(tmp_path)
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     examples = {}
-    for module in ("api.frames", "api.studies", "show.tables_of", "cohorts.study_rows", "api.reanalysis"):
+    for module in (
+        "api.frames",
+        "api.studies",
+        "api.simulations",
+        "show.tables_of",
+        "cohorts.study_rows",
+        "api.reanalysis",
+    ):
         home = importlib.import_module(f"bayes_alliance.{module}")
         for name in FUNCTIONS:
             function = getattr(home, name, None)

@@ -1,4 +1,4 @@
-"""What the commands do, in one call each: audit, print, cohorts, claims, stress tests, simulations, new studies.
+"""What the commands do, in one call each: audit, print, cohorts, claims, stress tests, new studies.
 
 Each takes a study as it is, or the id or folder of one.
 """
@@ -22,25 +22,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bayes_alliance.claims.run import ClaimsRun
+    from bayes_alliance.claims.settings import Depth
     from bayes_alliance.cohorts.store import StoredCohort
     from bayes_alliance.published.audit import Audit
     from bayes_alliance.run.printed_side import Printed
-    from bayes_alliance.simulation.run import SbcRun, SimulationSettings, TrialsRun
-    from bayes_alliance.simulation.setting import Variations
     from bayes_alliance.stress.run import StressResults
 
 AnyStudy = Study | str | Path
 
 
-def _silent(line: str) -> None:
+def no_report(line: str) -> None:
     """Report nothing."""
 
 
-def _study(study: AnyStudy) -> Study:
+def find_study(study: AnyStudy) -> Study:
+    """Return the study as it is, or load it by its id or folder."""
     return study if isinstance(study, Study) else load_study(study)
 
 
-def _rows(study: Study, data: Any, seed: int) -> StudyData:
+def rows_of(study: Study, data: Any, seed: int) -> StudyData:
+    """Return the rows as they are, or read them."""
     return data if isinstance(data, StudyData) else load_data(study, data, seed=seed)
 
 
@@ -65,7 +66,7 @@ def audit(study: AnyStudy) -> Audit:
     """
     from bayes_alliance.published.audit import audit_study
 
-    return audit_study(_study(study))
+    return audit_study(find_study(study))
 
 
 def posterior_from_print(study: AnyStudy, priors: Sequence[str] = ()) -> Printed:
@@ -96,7 +97,7 @@ def posterior_from_print(study: AnyStudy, priors: Sequence[str] = ()) -> Printed
     """
     from bayes_alliance.run.printed_side import posterior_from_print as compute
 
-    return compute(_study(study), priors)
+    return compute(find_study(study), priors)
 
 
 def build_cohorts(
@@ -151,12 +152,12 @@ def build_cohorts(
     from bayes_alliance.cohorts.store import read_cohort
 
     paths = build_ensemble(
-        _study(study),
+        find_study(study),
         Path(folder),
         count=count,
         seed=seed,
         jobs=jobs or default_jobs(),
-        report=report or _silent,
+        report=report or no_report,
         design=design,
     )
     return [read_cohort(path) for path in paths]
@@ -166,7 +167,7 @@ def judge_claims(
     study: AnyStudy,
     data: Any = None,
     *,
-    quick: bool = False,
+    depth: Depth = "full",
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
@@ -180,8 +181,9 @@ def judge_claims(
         With ``claims.toml`` and prior sets.
     data : path, DataFrame or StudyData, optional
         Real data; what the study ships with if omitted.
-    quick : bool
-        Verdicts and priors only: no multiverse, no removal of patients.
+    depth : {"verdicts", "priors", "main", "full"}
+        How far to go: verdicts by source under the default prior; also other priors and ML beside Bayes; also the
+        removal of patients, for the main findings; everything for every claim, and the multiverse.
     seed : int
         The number that all randomness comes from.
     jobs : int, optional
@@ -207,7 +209,7 @@ def judge_claims(
     >>> rows = ba.load_data(ba.load_study("medication")).rows
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     study = ba.new_study(rows, f"{folder}/mood", patient="patient", time="days", outcomes=["pos"])
-    ...     run = ba.judge_claims(study, quick=True, jobs=1)
+    ...     run = ba.judge_claims(study, depth="priors", jobs=1)
     >>> [claim.id for claim in run.ledger.claims]
     ['pos_rises']
     """
@@ -217,19 +219,19 @@ def judge_claims(
     from bayes_alliance.claims.settings import ClaimsSettings
     from bayes_alliance.cohorts.study_rows import shipped_cohorts
 
-    found = _study(study)
+    found = find_study(study)
     choices = load_choices(found)
     cohorts = {cohort.path.stem: cohort.path for cohort in shipped_cohorts(found)}
     own = data is None and not found.data.file and cohorts
     return run_claims(
         found,
-        next(iter(cohorts.values())) if own else _rows(found, data, seed),
+        next(iter(cohorts.values())) if own else rows_of(found, data, seed),
         cohorts,
         load_claims(found, choices),
         choices,
         ClaimsSettings(seed=seed, jobs=jobs or default_jobs(), depth="priors" if quick else "full"),
         store=None if store is None else Path(store),
-        report=report or _silent,
+        report=report or no_report,
     )
 
 
@@ -281,199 +283,11 @@ def stress_test(
     from bayes_alliance.run.settings import RunSettings, choose_prior
     from bayes_alliance.stress.run import StressSettings, check_what, run_stress
 
-    found = _study(study)
+    found = find_study(study)
     chosen = choose_prior(found, RunSettings(engine="collapsed", prior=prior))
     settings = StressSettings(prior=chosen, seed=seed, models=tuple(models), what=tuple(what))
     check_what(found, settings)
-    return run_stress(found, _rows(found, data, seed), settings, report=report or _silent)
-
-
-def _simulation(
-    studies: int,
-    model: str,
-    priors: Sequence[str],
-    seed: int,
-    jobs: int | None,
-    store: str | Path | None,
-    report: Reporter | None,
-    estimand: str = "",
-) -> SimulationSettings:
-    from bayes_alliance.runtime.task_store import Workers
-    from bayes_alliance.simulation.run import SimulationSettings
-
-    return SimulationSettings(
-        studies=studies,
-        model=model,
-        estimand=estimand,
-        priors=tuple(priors),
-        seed=seed,
-        workers=Workers(jobs=jobs or default_jobs()),
-        store=None if store is None else Path(store),
-        report=report or _silent,
-    )
-
-
-def simulate_sbc(
-    study: AnyStudy,
-    data: Any = None,
-    *,
-    studies: int = 1000,
-    model: str = "",
-    engine: str = "collapsed",
-    priors: Sequence[str] = (),
-    n_patients: int | None = None,
-    seed: int = DEFAULT_SEED,
-    jobs: int | None = None,
-    store: str | Path | None = None,
-    report: Reporter | None = None,
-) -> SbcRun:
-    """Calibrate an engine by simulation: rank the truth among posterior draws.
-
-    Parameters
-    ----------
-    study : Study, str or Path
-        Whose model, design and priors.
-    data : path, DataFrame or StudyData, optional
-        Rows whose design is taken; what the study ships with if omitted.
-    studies : int
-        Simulated for each prior set.
-    model : str
-        Id; the first of a figure with a difference of slopes if omitted.
-    engine : {"collapsed", "pymc", "bambi"}
-        Which is calibrated.
-    priors : sequence of str
-        Prior sets; empty for all.
-    n_patients : int, optional
-        Patients of each simulated study.
-    seed : int
-        The number that all randomness comes from.
-    jobs : int, optional
-        Processes; all available CPUs if omitted. Results do not depend on it.
-    store : str or Path, optional
-        Folder in which finished studies are kept, so that an interrupted run resumes.
-    report : callable, optional
-        Gets lines of progress.
-
-    Returns
-    -------
-    SbcRun
-
-    Examples
-    --------
-    >>> import bayes_alliance as ba
-    >>> run = ba.simulate_sbc("medication", studies=4, model="treatment", priors=["neutral"], jobs=1)
-    >>> run.results[0].n_studies
-    4
-    """
-    from bayes_alliance.simulation.run import simulate_sbc as simulate
-
-    found = _study(study)
-    settings = _simulation(studies, model, priors, seed, jobs, store, report)
-    return simulate(found, settings, data=_rows(found, data, seed), engine=engine, n_patients=n_patients)
-
-
-def simulate_power(
-    study: AnyStudy,
-    data: Any = None,
-    *,
-    studies: int = 500,
-    model: str = "",
-    estimand: str = "",
-    engine: str = "collapsed",
-    priors: Sequence[str] = (),
-    variations: Variations | None = None,
-    mark: str = "",
-    seed: int = DEFAULT_SEED,
-    jobs: int | None = None,
-    store: str | Path | None = None,
-    report: Reporter | None = None,
-) -> TrialsRun:
-    """Simulate a design with parameters as fitted: power, type S and M errors, widths, verdicts.
-
-    Parameters
-    ----------
-    study, data, model, priors, seed, jobs, store, report
-        As of :func:`simulate_sbc`.
-    studies : int
-        Simulated for each condition.
-    estimand : str
-        Whose size is varied; the first difference of slopes if omitted.
-    engine : {"collapsed", "pymc", "none"}
-        Of the posterior beside ML and REML.
-    variations : Variations, optional
-        Numbers of patients, of marked patients and of visits, and sizes of the effect to try.
-    mark : str
-        Binary variable of patients whose number is varied.
-
-    Returns
-    -------
-    TrialsRun
-
-    Examples
-    --------
-    >>> import bayes_alliance as ba
-    >>> from bayes_alliance.simulation.setting import Variations
-    >>> few = Variations(patients=(40,))
-    >>> run = ba.simulate_power("medication", studies=2, model="treatment", engine="none", variations=few, jobs=1)
-    >>> [condition.name for condition in run.conditions]
-    ['patients=40']
-    """
-    from bayes_alliance.simulation.run import simulate_power as simulate
-
-    found = _study(study)
-    settings = _simulation(studies, model, priors, seed, jobs, store, report, estimand)
-    return simulate(
-        found, settings, data=_rows(found, data, seed), engine=engine, variations=variations, mark=mark
-    )
-
-
-def simulate_comparison(
-    study: AnyStudy,
-    data: Any = None,
-    *,
-    studies: int = 1000,
-    model: str = "",
-    engines: Sequence[str] = ("collapsed",),
-    priors: Sequence[str] = (),
-    scenarios: Sequence[str] = (),
-    n_patients: int | None = None,
-    seed: int = DEFAULT_SEED,
-    jobs: int | None = None,
-    store: str | Path | None = None,
-    report: Reporter | None = None,
-) -> TrialsRun:
-    """Compare ML, REML and Bayes over simulated studies, and over the synthetic cohorts that a study ships.
-
-    Parameters
-    ----------
-    study, data, model, priors, n_patients, seed, jobs, store, report
-        As of :func:`simulate_sbc`; cohorts are compared where no data are given.
-    studies : int
-        Simulated for each scenario.
-    engines : sequence of {"collapsed", "pymc"}
-        Of the posteriors.
-    scenarios : sequence of str
-        Names; empty for all.
-
-    Returns
-    -------
-    TrialsRun
-
-    Examples
-    --------
-    >>> import bayes_alliance as ba
-    >>> run = ba.simulate_comparison(
-    ...     "medication", studies=2, model="treatment", priors=["neutral"], scenarios=["as_modelled"], jobs=1
-    ... )
-    >>> sorted({one.approach for one in run.performances})
-    ['ML', 'REML', 'collapsed, neutral prior']
-    """
-    from bayes_alliance.simulation.run import simulate_comparison as simulate
-
-    found = _study(study)
-    settings = _simulation(studies, model, priors, seed, jobs, store, report)
-    rows = None if data is None else _rows(found, data, seed)
-    return simulate(found, settings, data=rows, engines=engines, scenarios=scenarios, n_patients=n_patients)
+    return run_stress(found, rows_of(found, data, seed), settings, report=report or no_report)
 
 
 def new_study(

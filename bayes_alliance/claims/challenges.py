@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.claims.change import FEW_PATIENTS, Challenge, Family, from_patients, from_results
+from bayes_alliance.claims.change import (
+    FEW_PATIENTS,
+    Challenge,
+    Family,
+    from_multiverse,
+    from_patients,
+    from_results,
+)
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.leave_out_tasks import PatientsResult
 from bayes_alliance.claims.multiverse_results import MultiverseResult
@@ -68,3 +75,22 @@ def _prior_challenges(suite: Sequence[tuple[PriorVariant, tuple[ClaimResult, ...
         family: Family = "sd_prior" if is_scale(variant) else "prior"
         found += from_results(results, family=family, name=variant.id, says=f"prior: {variant.label}")
     return found
+
+
+def own_challenges(
+    rows: Rows,
+    cohorts: Mapping[str, Path],
+    synthetic: Sequence[tuple[str, tuple[ClaimResult, ...]]],
+    base: Sequence[ClaimResult],
+    patients: Sequence[PatientsResult],
+    by_prior: Sequence[tuple[PriorVariant, tuple[ClaimResult, ...]]],
+    multiverse: MultiverseResult | None,
+    choices: Multiverse,
+) -> list[Challenge]:
+    """Gather what other cohorts, fewer patients, other priors and other choices say against the verdicts."""
+    return [
+        *_cohort_challenges(rows, cohorts, synthetic),
+        *_patient_challenges(base, patients),
+        *_prior_challenges(by_prior),
+        *(from_multiverse(_first_rows(multiverse), option_labels(choices)) if multiverse else ()),
+    ]

@@ -16,15 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.assess.verdicts import ORDER, Verdict
-from bayes_alliance.claims.challenges import (
-    _cohort_challenges,
-    _first_rows,
-    _patient_challenges,
-    _prior_challenges,
-    is_scale,
-    option_labels,
-)
-from bayes_alliance.claims.change import Challenge, Change, find_changes, from_multiverse
+from bayes_alliance.claims.challenges import is_scale, own_challenges
+from bayes_alliance.claims.change import Challenge, Change, find_changes
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator, model_quantity
 from bayes_alliance.claims.from_printed import judge_printed
@@ -183,43 +176,12 @@ def run_claims(
     base = judged[f"prior_{suite[0].id}"]
     synthetic = tuple((name, judged[f"cohort_{name}"]) for name in cohorts if f"cohort_{name}" in judged)
     by_prior = tuple((v, judged[f"prior_{v.id}"]) for v in suite if f"prior_{v.id}" in judged)
-    sensitivities: tuple[PartSensitivity, ...] = ()
-    approaches: tuple[Approaches, ...] = ()
-    left: tuple[tuple[Cell, str], ...] = ()
-    if settings.depth != "verdicts":
-        report("power-scaling, and ML beside Bayes")
-        evaluator = Evaluator(
-            study, data, choices, seed=settings.seed, variant=suite[0], draws=settings.draws
-        )
-        sensitivities = scale_powers(study, evaluator, ledger)
-        beliefs = suite[:1] if settings.depth == "main" else suite
-        approaches, left = _compare_all(study, evaluator, beliefs)
-    patients: tuple[PatientsResult, ...] = ()
-    multiverse = None
-    if settings.depth in ("main", "full"):
-        tried = dataclasses.replace(ledger, claims=ledger.main) if settings.depth == "main" else ledger
-        patients = _remove_patients(
-            study, rows, tried, choices, settings, suite[0], base, keeping, report, remarks
-        )
-    if settings.depth == "full":
-        multiverse = run_multiverse(
-            study,
-            _multiverse_rows(rows, cohorts, choices),
-            choices,
-            ledger,
-            seed=settings.seed,
-            jobs=settings.jobs,
-            store=keeping.within("multiverse"),
-            report=report,
-        )
-        remarks += format_failures(multiverse.failures)
-    challenges = [
-        *_cohort_challenges(rows, cohorts, synthetic),
-        *_patient_challenges(base, patients),
-        *_prior_challenges(by_prior[1:]),
-        *(from_multiverse(_first_rows(multiverse), option_labels(choices)) if multiverse else ()),
-        *(more(data, base) if more is not None else ()),
-    ]
+    sensitivities, approaches, left = _sharpen(study, data, ledger, choices, settings, suite, report)
+    patients, multiverse = _vary(
+        study, rows, cohorts, ledger, choices, settings, suite[0], base, keeping, report, remarks
+    )
+    challenges = own_challenges(rows, cohorts, synthetic, base, patients, by_prior[1:], multiverse, choices)
+    challenges += more(data, base) if more is not None else ()
     return ClaimsRun(
         study=study,
         ledger=ledger,
@@ -244,6 +206,58 @@ def run_claims(
         remarks=tuple(remarks),
         seconds=time.perf_counter() - started,
     )
+
+
+def _sharpen(
+    study: Study,
+    data: StudyData,
+    ledger: Ledger,
+    choices: Multiverse,
+    settings: ClaimsSettings,
+    suite: Sequence[PriorVariant],
+    report: Reporter,
+) -> tuple[tuple[PartSensitivity, ...], tuple[Approaches, ...], tuple[tuple[Cell, str], ...]]:
+    """Scale prior and likelihood, and put ML beside Bayes; nothing of both where verdicts alone are asked for."""
+    if settings.depth == "verdicts":
+        return (), (), ()
+    report("power-scaling, and ML beside Bayes")
+    evaluator = Evaluator(study, data, choices, seed=settings.seed, variant=suite[0], draws=settings.draws)
+    beliefs = suite[:1] if settings.depth == "main" else suite
+    return scale_powers(study, evaluator, ledger), *_compare_all(study, evaluator, beliefs)
+
+
+def _vary(
+    study: Study,
+    rows: Rows,
+    cohorts: Mapping[str, Path],
+    ledger: Ledger,
+    choices: Multiverse,
+    settings: ClaimsSettings,
+    first: PriorVariant,
+    base: Sequence[ClaimResult],
+    keeping: Keeping,
+    report: Reporter,
+    remarks: list[str],
+) -> tuple[tuple[PatientsResult, ...], MultiverseResult | None]:
+    """Leave patients out, and run every combination of the declared choices, as far as the depth goes."""
+    if settings.depth not in ("main", "full"):
+        return (), None
+    tried = dataclasses.replace(ledger, claims=ledger.main) if settings.depth == "main" else ledger
+    patients = _remove_patients(study, rows, tried, choices, settings, first, base, keeping, report, remarks)
+    if settings.depth == "main":
+        return patients, None
+    multiverse = run_multiverse(
+        study,
+        _multiverse_rows(rows, cohorts, choices),
+        choices,
+        ledger,
+        seed=settings.seed,
+        jobs=settings.jobs,
+        store=keeping.within("multiverse"),
+        report=report,
+    )
+    remarks += format_failures(multiverse.failures)
+    return patients, multiverse
 
 
 def _judge_sources(

@@ -24,8 +24,8 @@ from bayes_alliance.cli.options import (
     give_json,
     make_folder,
     refresh_page,
-    split_names,
 )
+from bayes_alliance.cli.parser import split_names
 from bayes_alliance.cli.progress import ProgressReporter
 from bayes_alliance.errors import InputError, Problem, printable
 

@@ -12,16 +12,15 @@ from bayes_alliance.cli.options import (
     add_json,
     add_out,
     add_quiet,
-    add_reading_options,
     add_seed,
     add_study,
     check_json,
     give_json,
     make_folder,
-    reading_options,
-    whole_number,
 )
+from bayes_alliance.cli.parser import whole_number
 from bayes_alliance.cli.progress import ProgressReporter
+from bayes_alliance.cli.reading_options import add_reading_options, reading_options
 from bayes_alliance.errors import InputError, Problem
 
 MAX_COHORTS = 10_000
@@ -114,10 +113,27 @@ def _cohort(options: argparse.Namespace) -> int:
         tables.append(tabulate_spread(study, spread_estimates(study, cohorts)))
     for table in tables:
         write_table(table, folder)
-    summary = {
-        "study": study.id,
-        "source": "synthetic" if design is None else DESIGN_STAMP,
-        "seed": options.seed,
+    summary = _summary(
+        study.id, "synthetic" if design is None else DESIGN_STAMP, options.seed, folder, paths, facts
+    )
+    if not give_json(options, summary):
+        _print_cohorts(facts)
+        print(LIMITS)
+        if design is not None:
+            print(f"stamped: {DESIGN_STAMP} ({design.origin})")
+        print(f"{study.id}: {len(paths)} synthetic cohorts, scorecard and spread in {folder}")
+    unexplained = any(not line[8] and not line[9] for fact in facts for line in fact["lines"])
+    return EXIT_CHECK_FAILED if unexplained or any(fact["implausible"] for fact in facts) else 0
+
+
+def _summary(
+    study: str, source: str, seed: int, folder: Path, paths: list[Path], facts: list[Any]
+) -> dict[str, Any]:
+    """Return what was built, cohort by cohort, as JSON takes it."""
+    return {
+        "study": study,
+        "source": source,
+        "seed": seed,
         "folder": str(folder),
         "cohorts": [
             {
@@ -131,14 +147,6 @@ def _cohort(options: argparse.Namespace) -> int:
             for path, fact in zip(paths, facts, strict=True)
         ],
     }
-    if not give_json(options, summary):
-        _print_cohorts(facts)
-        print(LIMITS)
-        if design is not None:
-            print(f"stamped: {DESIGN_STAMP} ({design.origin})")
-        print(f"{study.id}: {len(paths)} synthetic cohorts, scorecard and spread in {folder}")
-    unexplained = any(not line[8] and not line[9] for fact in facts for line in fact["lines"])
-    return EXIT_CHECK_FAILED if unexplained or any(fact["implausible"] for fact in facts) else 0
 
 
 def _print_cohorts(facts: list[Any]) -> None:

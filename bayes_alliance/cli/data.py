@@ -8,18 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.options import (
-    _DELIMITERS,
-    _add_wide,
-    add_json,
-    add_min_cell,
-    add_patients,
-    add_reading_options,
-    add_study,
-    check_json,
-    give_json,
-    reading_options,
-)
+from bayes_alliance.cli.options import add_json, add_min_cell, add_patients, add_study, check_json, give_json
+from bayes_alliance.cli.reading_options import _DELIMITERS, _add_wide, add_reading_options, reading_options
 from bayes_alliance.errors import InputError, printable
 
 if TYPE_CHECKING:

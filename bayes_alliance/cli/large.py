@@ -20,8 +20,8 @@ from bayes_alliance.cli.options import (
     give_json,
     one_model,
     one_prior,
-    whole_number,
 )
+from bayes_alliance.cli.parser import whole_number
 from bayes_alliance.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from bayes_alliance.cli.cohorts import add_commands as add_cohort_commands
 from bayes_alliance.cli.data import add_commands as add_data_commands
 from bayes_alliance.cli.large import add_commands as add_large_commands
 from bayes_alliance.cli.lists import add_commands as add_list_commands
-from bayes_alliance.cli.options import EXIT_INTERRUPTED, Parser
+from bayes_alliance.cli.options import EXIT_INTERRUPTED
 from bayes_alliance.cli.outputs import check_outputs
+from bayes_alliance.cli.parser import Parser
 from bayes_alliance.cli.published import add_commands as add_published_commands
 from bayes_alliance.cli.reanalyse import _add_fit, _add_reanalyse
 from bayes_alliance.cli.simulation import add_commands as add_simulate_commands

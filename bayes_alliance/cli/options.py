@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.errors import InputError, Problem, did_you_mean
+from bayes_alliance.cli.parser import split_names, whole_number
+from bayes_alliance.cli.reading_options import add_reading_options
+from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.runtime.pool import default_jobs
 
 if TYPE_CHECKING:
     from bayes_alliance.run.settings import RunSettings
-    from bayes_alliance.study.records import ReadOptions, Study
+    from bayes_alliance.study.records import Study
 
 MAX_MIN_CELL = 1000
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 EXIT_CHECK_FAILED = 3
 EXIT_INTERRUPTED = 130
 ALL = "all"
@@ -27,59 +26,6 @@ ALL = "all"
 MIN_DRAWS = 50
 ENGINES = ("pymc", "bambi", "collapsed", "none")
 STYLES = ("journal", "column", "apa", "slides")
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that suggests the nearest command, option or choice to one that it does not know."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, and refuse what is not known at once, with the usage of the command that it was given to."""
-        if args is not None and self._subparsers is None:
-            # Before argparse misses an argument that is only mistyped.
-            self._refuse([text for text in _options_among(args) if not self._knows(text)])
-        found, unknown = super().parse_known_args(args, namespace)
-        self._refuse(unknown)
-        return found, unknown
-
-    def _knows(self, option: str) -> bool:
-        return any(known.startswith(option) for known in self._option_string_actions)
-
-    def _refuse(self, unknown: Sequence[str]) -> None:
-        if unknown:
-            known = list(self._option_string_actions)
-            hints = [did_you_mean(text.split("=")[0], known) for text in unknown if text.startswith("--")]
-            self.error("; ".join([f"unrecognized arguments: {' '.join(unknown)}", *filter(None, hints)]))
-
-    def error(self, message: str) -> NoReturn:
-        """Print the usage and the message, with the nearest choice where one was mistyped; exit code 2."""
-        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if choice is not None:
-            hint = did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2]))
-            message = f"{message}; {hint}" if hint else message
-        super().error(message)
-
-
-def _options_among(arguments: Sequence[str]) -> list[str]:
-    """Return the long options of a command line, without their values."""
-    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return [text.split("=")[0] for text in before if text.startswith("--")]
-
-
-def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    """Make a reader of whole numbers within limits, for ``type=``."""
-
-    def read(text: str) -> int:
-        value = int(text) if text.isdecimal() and len(text) < 20 else lowest - 1
-        if not lowest <= value <= highest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {lowest} to {highest}")
-        return value
-
-    return read
-
-
-def split_names(text: str) -> list[str]:
-    """Split names between commas; the same name counts once."""
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def add_study(command: argparse.ArgumentParser) -> None:
@@ -267,37 +213,6 @@ def add_fitting(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_reading_options(command: argparse.ArgumentParser) -> None:
-    """Add the options that say how a data file is to be read; each overrides the study file."""
-    group = command.add_argument_group(
-        "how the data file is read (default: as the study file says, else found out)"
-    )
-    group.add_argument("--sheet", metavar="NAME", help="sheet of a workbook")
-    group.add_argument("--encoding", metavar="NAME", help="encoding of text, such as latin-1")
-    group.add_argument("--delimiter", choices=tuple(_DELIMITERS), help="separator of a CSV file")
-    group.add_argument("--decimal", choices=("point", "comma"), help="decimal mark")
-    group.add_argument(
-        "--missing", action="append", metavar="CODE", help="a code for a missing value; repeatable"
-    )
-    _add_wide(group)
-    group.add_argument("--date", metavar="COLUMN", help="date of an assessment, from which time is computed")
-    group.add_argument(
-        "--baseline", metavar="COLUMN", help="date from which time counts (default: first date)"
-    )
-    group.add_argument("--date-format", metavar="FORMAT", help="such as %%d.%%m.%%Y")
-    group.add_argument("--show-values", action="store_true", help="show cells in messages (patients' values)")
-
-
-def _add_wide(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--wide",
-        action="append",
-        metavar="COLUMN=PATTERN",
-        help="a wide file: 'goals=goals_{visit}' or 'wai{item}=wai{visit}_{item}'; repeatable",
-    )
-    group.add_argument("--visits", metavar="NAME=TIME,...", help="times of the visits of a wide file")
-
-
 def add_figure_style(command: argparse.ArgumentParser) -> None:
     """Add the option that chooses the style of figures that are always two columns wide."""
     command.add_argument(
@@ -323,87 +238,6 @@ def _min_cell(text: str) -> int:
     if not text.isdecimal() or not 0 <= int(text) <= MAX_MIN_CELL:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_MIN_CELL}")
     return int(text)
-
-
-def reading_options(options: argparse.Namespace, stated: ReadOptions) -> ReadOptions:
-    """Put the options of the command line over what a study file states.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        With the options of :func:`add_reading_options`.
-    stated : ReadOptions
-        Of the study file.
-
-    Returns
-    -------
-    ReadOptions
-
-    Raises
-    ------
-    InputError
-        If an option cannot be understood, with every one that cannot.
-    """
-    from bayes_alliance.study.load_data_section import check_reading
-
-    given: dict[str, Any] = {
-        name: value
-        for name in ("sheet", "encoding", "date", "baseline", "date_format")
-        if (value := getattr(options, name)) is not None
-    }
-    problems: list[Problem] = []
-    if options.delimiter is not None:
-        given["delimiter"] = _DELIMITERS[options.delimiter]
-    if options.decimal is not None:
-        given["decimal"] = "," if options.decimal == "comma" else "."
-    if options.missing is not None:
-        given["missing"] = tuple(options.missing)
-    if options.wide is not None:
-        pairs = _pairs(options.wide, "--wide", "COLUMN=PATTERN", problems)
-        given["wide"] = tuple(pairs)
-    if options.visits is not None:
-        parts = [part for part in options.visits.split(",") if part.strip()]
-        pairs = _pairs(parts, "--visits", "NAME=TIME,...", problems)
-        given["visits"] = tuple(_times(pairs, problems))
-    if "date" in given:
-        given["date_required"] = True
-    merged = dataclasses.replace(stated, **given)
-    problems += check_reading(merged, "option ")
-    if problems:
-        raise InputError("options", problems)
-    return merged
-
-
-def _pairs(texts: Sequence[str], option: str, allowed: str, problems: list[Problem]) -> list[tuple[str, str]]:
-    pairs = []
-    for text in texts:
-        name, sign, value = (part.strip() for part in text.partition("="))
-        if name and sign and value:
-            pairs.append((name, value))
-        else:
-            fix = "numbers of visits a patient are --n-visits of simulate" if text.strip().isdecimal() else ""
-            problems.append(
-                Problem(what="no pair", where=option, got=repr(text[:80]), allowed=allowed, fix=fix)
-            )
-    return pairs
-
-
-def _times(pairs: list[tuple[str, str]], problems: list[Problem]) -> list[tuple[str, float]]:
-    import math
-
-    times = []
-    for name, text in pairs:
-        try:
-            time = float(text)
-        except ValueError:
-            time = math.nan
-        if math.isfinite(time):
-            times.append((name, time))
-        else:
-            problems.append(
-                Problem(what="not a time", where="--visits", got=repr(text[:40]), allowed="a number")
-            )
-    return times
 
 
 def run_settings(options: argparse.Namespace, study: Study, models: Sequence[str]) -> RunSettings:

@@ -34,8 +34,8 @@ from bayes_alliance.cli.options import (
     make_folder,
     one_model,
     run_settings,
-    whole_number,
 )
+from bayes_alliance.cli.parser import whole_number
 from bayes_alliance.cli.progress import ProgressReporter
 from bayes_alliance.errors import AllianceError, InputError, Problem, printable
 

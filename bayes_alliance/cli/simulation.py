@@ -30,16 +30,15 @@ from bayes_alliance.cli.options import (
     one_model,
     prints_json,
     refresh_page,
-    split_names,
-    whole_number,
 )
+from bayes_alliance.cli.parser import split_names, whole_number
 from bayes_alliance.cli.progress import ProgressReporter
 from bayes_alliance.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.show.tables.record import Table
-    from bayes_alliance.simulation.run import SimulationSettings
+    from bayes_alliance.simulation.records import SimulationSettings
     from bayes_alliance.simulation.setting import Setting, Variations
     from bayes_alliance.study.records import Study
 
@@ -91,6 +90,10 @@ def add_commands(commands: Any) -> None:
     )
     _add_estimand(power)
     _add_common(power, "power", studies=500, work=_power)
+    _add_compare(kinds)
+
+
+def _add_compare(kinds: Any) -> None:
     compare = kinds.add_parser(
         "compare",
         help="ML, REML and Bayes over simulated studies and the cohorts of the study",
@@ -157,7 +160,7 @@ class Simulation:
 
 def _simulate(options: argparse.Namespace) -> int:
     from bayes_alliance.runtime.task_store import Workers
-    from bayes_alliance.simulation.run import SimulationSettings
+    from bayes_alliance.simulation.records import SimulationSettings
     from bayes_alliance.study.load_study import load_study
 
     check_json(options)

@@ -24,8 +24,8 @@ from bayes_alliance.cli.options import (
     make_folder,
     one_prior,
     refresh_page,
-    split_names,
 )
+from bayes_alliance.cli.parser import split_names
 from bayes_alliance.cli.progress import ProgressReporter
 
 if TYPE_CHECKING:

@@ -22,11 +22,12 @@ from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.mixture import MixtureResult, pool_moments
 from bayes_alliance.cohorts.build import BuiltCohort, build_cohort
+from bayes_alliance.cohorts.given_design import check_design, hide_patients
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.cohorts.places import Places
 from bayes_alliance.cohorts.plan import CohortPlan
 from bayes_alliance.cohorts.plausibility import Trait, judge_cohort
-from bayes_alliance.cohorts.rebuild import check_design, hide_patients, rebuild_cohort
+from bayes_alliance.cohorts.rebuild import rebuild_cohort
 from bayes_alliance.cohorts.scorecard import Line, Scorecard, score_cohort
 from bayes_alliance.cohorts.solver.targets import list_targets
 from bayes_alliance.cohorts.store import (

@@ -52,20 +52,7 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
             where=table.name,
         )
         return table
-    for head in absent:
-        findings.add(
-            f"no column {head!r}, from which time is to be computed",
-            where=table.name,
-            allowed=list_headers(headers),
-            fix=nearest_header(head, headers),
-        )
-    if study.time_unit not in DAYS:
-        findings.add(
-            f"time in {study.time_unit!r} cannot be computed from dates",
-            where=table.name,
-            allowed=", ".join(DAYS),
-        )
-    if absent or study.time_unit not in DAYS:
+    if not _computable(study, table, absent, findings):
         return table
     before = len(findings.found)
     dates = _parse_dates(table, options.date, options.date_format, findings)
@@ -110,6 +97,25 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
         **{(time, v): h for (c, v), h in table.wide_headers.items() if c == options.date},
     }
     return with_notes(dataclasses.replace(table, frame=frame, wide_headers=renamed), note)
+
+
+def _computable(study: Study, table: TextTable, absent: Sequence[str], findings: Findings) -> bool:
+    """Whether the columns are there and the study's unit can be counted in days; what is not so is told."""
+    headers = [str(head) for head in table.frame.columns]
+    for head in absent:
+        findings.add(
+            f"no column {head!r}, from which time is to be computed",
+            where=table.name,
+            allowed=list_headers(headers),
+            fix=nearest_header(head, headers),
+        )
+    if study.time_unit not in DAYS:
+        findings.add(
+            f"time in {study.time_unit!r} cannot be computed from dates",
+            where=table.name,
+            allowed=", ".join(DAYS),
+        )
+    return not absent and study.time_unit in DAYS
 
 
 def _first_dates(moments: Sequence[datetime | None], ids: Sequence[str]) -> list[datetime | None]:

@@ -16,7 +16,7 @@ from bayes_alliance.show.tables.simulation import (
     tabulate_power,
 )
 from bayes_alliance.show.tables.stress import build_stress_tables
-from bayes_alliance.simulation.run import SbcRun, TrialsRun
+from bayes_alliance.simulation.records import SbcRun, TrialsRun
 from bayes_alliance.stress.run import StressResults
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bayes_alliance.cli.main import _parser, main
-from bayes_alliance.cli.options import Parser, split_names, whole_number
+from bayes_alliance.cli.parser import Parser, split_names, whole_number
 from bayes_alliance.cli.progress import ProgressReporter
 from bayes_alliance.errors import InputError
 from bayes_alliance.runtime.progress import report_step

@@ -10,6 +10,7 @@ import math
 from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.change import FAMILY_LABELS
 from bayes_alliance.claims.leave_out_tasks import PatientsResult
+from bayes_alliance.claims.ml_beside_bayes import Approaches
 from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.disclosure import Content
@@ -284,37 +285,7 @@ def tabulate_approaches(run: ClaimsRun) -> Table:
         ),
         *exact_columns("unit_factor"),
     )
-    rows: list[dict[str, Value]] = []
-    for one in run.approaches:
-        lower, mean, upper = (format_number(v, one.sd) for v in (one.lower, one.mean, one.upper))
-        rows.append(
-            {
-                "cell": f"{one.cell.table}: {one.cell.row}: {one.cell.column}",
-                "printed": one.cell.printed,
-                "prior": one.prior,
-                "ml_shown": f"{format_number(one.ml.estimate, one.ml.se)}({format_number(one.ml.se, one.ml.se)})",
-                "bayes_shown": f"{mean} [{lower}, {upper}]",
-                "shift_shown": format_fixed(one.shift, 2),
-                "ratio_shown": format_fixed(one.sd_ratio, 2),
-                "overlap_shown": format_fixed(one.overlap, 2),
-                "ml_decides": "yes" if one.ml_decides else "no",
-                "bayes_decides": "yes" if one.bayes_decides else "no",
-                "same": "yes" if one.same_decision else "NO",
-                "reason": one.reason,
-                "ml": one.ml.estimate,
-                "ml_se": one.ml.se,
-                "ml_df": one.ml.df,
-                "ml_p": one.ml.p,
-                "mean": one.mean,
-                "sd": one.sd,
-                "lower": one.lower,
-                "upper": one.upper,
-                "shift": one.shift,
-                "sd_ratio": one.sd_ratio,
-                "overlap": one.overlap,
-                "unit_factor": one.unit,
-            }
-        )
+    rows = [_approach_row(one) for one in run.approaches]
     notes = [
         "Both on the same rows, per unit of time. Shift: posterior mean less ML estimate, in SEs. Overlap: length that "
         "both intervals share over the length that they cover together. Reason: the one change that undoes a different "
@@ -326,3 +297,33 @@ def tabulate_approaches(run: ClaimsRun) -> Table:
     return _table(
         run, named, columns, rows, *notes, printed=True, stamp=f"column printed: printed; {_stamp(run)}"
     )
+
+
+def _approach_row(one: Approaches) -> dict[str, Value]:
+    lower, mean, upper = (format_number(v, one.sd) for v in (one.lower, one.mean, one.upper))
+    return {
+        "cell": f"{one.cell.table}: {one.cell.row}: {one.cell.column}",
+        "printed": one.cell.printed,
+        "prior": one.prior,
+        "ml_shown": f"{format_number(one.ml.estimate, one.ml.se)}({format_number(one.ml.se, one.ml.se)})",
+        "bayes_shown": f"{mean} [{lower}, {upper}]",
+        "shift_shown": format_fixed(one.shift, 2),
+        "ratio_shown": format_fixed(one.sd_ratio, 2),
+        "overlap_shown": format_fixed(one.overlap, 2),
+        "ml_decides": "yes" if one.ml_decides else "no",
+        "bayes_decides": "yes" if one.bayes_decides else "no",
+        "same": "yes" if one.same_decision else "NO",
+        "reason": one.reason,
+        "ml": one.ml.estimate,
+        "ml_se": one.ml.se,
+        "ml_df": one.ml.df,
+        "ml_p": one.ml.p,
+        "mean": one.mean,
+        "sd": one.sd,
+        "lower": one.lower,
+        "upper": one.upper,
+        "shift": one.shift,
+        "sd_ratio": one.sd_ratio,
+        "overlap": one.overlap,
+        "unit_factor": one.unit,
+    }

@@ -27,6 +27,32 @@ TARGET_NAMES: dict[Target, str] = {
 }
 
 
+_NOTES = (
+    "Models of one comparison rest on the same rows, all fitted by the collapsed engine. AIC "
+    "difference: from the smallest. elpd difference: from the best, 0 or negative; P(worse): normal "
+    "approximation to that difference. elpd by PSIS-LOO (ArviZ's loo and compare; Vehtari, Gelman & "
+    "Gabry 2017, doi:10.1007/s11222-016-9696-4) on the marginal likelihood. Visits of a patient are not "
+    "independent, so SEs of scores of visits are those of sums by patient. MCSE: how far another seed might move "
+    "elpd.",
+    "No clear winner: the best model leads another by fewer than 4 points, or by fewer than two SEs.",
+    "Stacking weights (Yao et al. 2018, doi:10.1214/17-BA1091) are those of the mixture of the models' predictions "
+    "that predicts best, not probabilities of the models: a small model keeps weight where it predicts some "
+    "patients better, and of two models that predict alike one may get all of it.",
+    "Remarks of ArviZ: N < 100, too few units for the normal approximation to the difference; |elpd_diff| < 4, "
+    "a difference too small to tell the models apart, whatever its SE.",
+    "What each predicts. New patient: all visits of a patient not seen. New visit: a visit of a patient seen "
+    "at the others, the patient's effects integrated out. Given the patient's effects: the same, the effects "
+    "being parameters.",
+    "Why they differ. AIC/-2 is on the scale of elpd, and estimates the new-patient score: in large samples, with "
+    "flat priors, the number of parameters stands for what leaving a patient out costs; few patients, informative "
+    "priors and a wrong model part the two. The "
+    "scores of a new visit lean on the patient's other visits, which tell much of what a predictor would have "
+    "told, so predictors gain less there (Merkle, Furr & Rabe-Hesketh 2019, doi:10.1007/s11336-019-09679-0). "
+    "The conditional score moves with each patient's effects, which a single visit can sway: hence more "
+    "Pareto k above 0.7, and no use as a stand-in for AIC.",
+)
+
+
 def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
     """Build the table of AIC beside predictive scores, a line for each model and target."""
     columns = (
@@ -64,32 +90,8 @@ def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
         for target in TARGETS
         for model in comparison.models
     ]
-    notes = (
-        "Models of one comparison rest on the same rows, all fitted by the collapsed engine. AIC "
-        "difference: from the smallest. elpd difference: from the best, 0 or negative; P(worse): normal "
-        "approximation to that difference. elpd by PSIS-LOO (ArviZ's loo and compare; Vehtari, Gelman & "
-        "Gabry 2017, doi:10.1007/s11222-016-9696-4) on the marginal likelihood. Visits of a patient are not "
-        "independent, so SEs of scores of visits are those of sums by patient. MCSE: how far another seed might move "
-        "elpd.",
-        "No clear winner: the best model leads another by fewer than 4 points, or by fewer than two SEs.",
-        "Stacking weights (Yao et al. 2018, doi:10.1214/17-BA1091) are those of the mixture of the models' predictions "
-        "that predicts best, not probabilities of the models: a small model keeps weight where it predicts some "
-        "patients better, and of two models that predict alike one may get all of it.",
-        "Remarks of ArviZ: N < 100, too few units for the normal approximation to the difference; |elpd_diff| < 4, "
-        "a difference too small to tell the models apart, whatever its SE.",
-        "What each predicts. New patient: all visits of a patient not seen. New visit: a visit of a patient seen "
-        "at the others, the patient's effects integrated out. Given the patient's effects: the same, the effects "
-        "being parameters.",
-        "Why they differ. AIC/-2 is on the scale of elpd, and estimates the new-patient score: in large samples, with "
-        "flat priors, the number of parameters stands for what leaving a patient out costs; few patients, informative "
-        "priors and a wrong model part the two. The "
-        "scores of a new visit lean on the patient's other visits, which tell much of what a predictor would have "
-        "told, so predictors gain less there (Merkle, Furr & Rabe-Hesketh 2019, doi:10.1007/s11336-019-09679-0). "
-        "The conditional score moves with each patient's effects, which a single visit can sway: hence more "
-        "Pareto k above 0.7, and no use as a stand-in for AIC.",
-    )
     shown = [m.model_id for c in results.comparisons for m in c.models]
-    return _table(results, ("comparison", "Models compared"), columns, rows, (*notes, *gates.notes(shown)))
+    return _table(results, ("comparison", "Models compared"), columns, rows, (*_NOTES, *gates.notes(shown)))
 
 
 def _compared(

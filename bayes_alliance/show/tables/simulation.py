@@ -20,7 +20,7 @@ from bayes_alliance.show.tables.record import (
 from bayes_alliance.simulation.calibration import CalibrationResult
 from bayes_alliance.simulation.ensemble_comparison import EnsembleComparison
 from bayes_alliance.simulation.performance import Measure, Performance
-from bayes_alliance.simulation.run import TrialsRun
+from bayes_alliance.simulation.records import TrialsRun
 from bayes_alliance.simulation.setting import Setting, scenario_labels
 from bayes_alliance.simulation.trials import Condition
 
@@ -175,31 +175,7 @@ def tabulate_performance(
         *_NUMBERS,
     )
     by_name = {condition.name: condition for condition in conditions}
-    labels = {estimand.name: estimand.label for estimand in setting.model.estimands}
-    rows: list[dict[str, Value]] = []
-    for one in performances:
-        unit = setting.unit(one.estimand)
-        row: dict[str, Value] = {
-            "condition": _say(by_name[one.condition]),
-            "factor": by_name[one.condition].factor,
-            "value": by_name[one.condition].value,
-            "approach": one.approach,
-            "estimand": labels[one.estimand],
-            "n": one.n,
-            "failed": one.n_failed,
-            "noted": one.n_noted,
-            "truth_shown": format_number(one.truth * unit),
-            "truth": one.truth * unit,
-        }
-        measures = {name: getattr(one, name) for name in MEASURES} | dict(one.verdicts)
-        for name, measure in measures.items():
-            factor = unit if name in _IN_POINTS else 1.0
-            row |= {
-                name: format_measure(measure, factor),
-                f"{name}_value": measure.value * factor,
-                f"{name}_error": measure.error * factor,
-            }
-        rows.append(row)
+    rows = [_performance_row(setting, by_name[one.condition], one) for one in performances]
     smallest = setting.smallest.get(setting.primary.name)
     verdicts = (
         "Verdicts: how often each is given, by the rules for claims, on the claim that the effect has the direction of "
@@ -220,6 +196,32 @@ def tabulate_performance(
             *notes,
         ),
     )
+
+
+def _performance_row(setting: Setting, condition: Condition, one: Performance) -> dict[str, Value]:
+    labels = {estimand.name: estimand.label for estimand in setting.model.estimands}
+    unit = setting.unit(one.estimand)
+    row: dict[str, Value] = {
+        "condition": _say(condition),
+        "factor": condition.factor,
+        "value": condition.value,
+        "approach": one.approach,
+        "estimand": labels[one.estimand],
+        "n": one.n,
+        "failed": one.n_failed,
+        "noted": one.n_noted,
+        "truth_shown": format_number(one.truth * unit),
+        "truth": one.truth * unit,
+    }
+    measures = {name: getattr(one, name) for name in MEASURES} | dict(one.verdicts)
+    for name, measure in measures.items():
+        factor = unit if name in _IN_POINTS else 1.0
+        row |= {
+            name: format_measure(measure, factor),
+            f"{name}_value": measure.value * factor,
+            f"{name}_error": measure.error * factor,
+        }
+    return row
 
 
 def _say(condition: Condition) -> str:
