@@ -229,7 +229,7 @@ def judge_claims(
         cohorts,
         load_claims(found, choices),
         choices,
-        ClaimsSettings(seed=seed, jobs=jobs or default_jobs(), depth="priors" if quick else "full"),
+        ClaimsSettings(seed=seed, jobs=jobs or default_jobs(), depth=depth),
         store=None if store is None else Path(store),
         report=report or no_report,
     )
