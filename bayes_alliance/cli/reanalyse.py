@@ -75,6 +75,19 @@ def _add_reanalyse(commands: Any) -> None:
     )
     add_min_cell(command)
     add_jobs(command)
+    _add_files(command)
+    command.add_argument(
+        "--again",
+        action="store_true",
+        help="write tables, figures and the report again even if nothing changed since the last run",
+    )
+    add_quiet(command)
+    add_json(command)
+    command.set_defaults(run=_reanalyse)
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
+    """Add what is written, and how."""
     command.add_argument(
         "--style",
         choices=STYLES,
@@ -110,14 +123,6 @@ def _add_reanalyse(commands: Any) -> None:
         action="store_true",
         help="write every figure of every model, and each table as CSV, Markdown, LaTeX, HTML and Word",
     )
-    command.add_argument(
-        "--again",
-        action="store_true",
-        help="write tables, figures and the report again even if nothing changed since the last run",
-    )
-    add_quiet(command)
-    add_json(command)
-    command.set_defaults(run=_reanalyse)
 
 
 def _add_fit(commands: Any) -> None:
@@ -161,11 +166,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
     _check_share(options, data)
     said = partial(mask_text, min_cell=options.min_cell)
     with ProgressReporter(quiet=options.quiet, say=said) as report:
-        report(f"{study.title}: {data.source.value}, {data.origin}")
-        for note in data.notes:
-            report(f"  {note}")
-        for warning in data.warnings:
-            report(f"warning: {warning.format()}")
+        _say_data(study, data, report)
         plan = plan_study(study, data, models=options.models)
         question = load_question(study)
         folder = options.out or Path("results") / study.id
@@ -208,6 +209,15 @@ def _reanalyse(options: argparse.Namespace) -> int:
     end = end_run(results)
     seconds = time.perf_counter() - started
     return _print_end(options, study, end, folder, files=len(written), seconds=seconds)
+
+
+def _say_data(study: Study, data: StudyData, report: ProgressReporter) -> None:
+    """Say what is run on what, and what was seen when it was read."""
+    report(f"{study.title}: {data.source.value}, {data.origin}")
+    for note in data.notes:
+        report(f"  {note}")
+    for warning in data.warnings:
+        report(f"warning: {warning.format()}")
 
 
 def _run(
