@@ -408,6 +408,122 @@ CASES = [
 ]
 
 
+def filled(name: str, word: str, count: int = 6) -> str:
+    """Put a word into the first cells of a column."""
+    rows = sound_rows()
+    at = rows[0].index(name)
+    for row in rows[1 : count + 1]:
+        row[at] = word
+    return join(rows)
+
+
+def merged_book(path: Path) -> None:
+    sheet(typed_rows())(path)
+    book = openpyxl.load_workbook(path)
+    book.active.merge_cells("A2:A4")
+    book.save(path)
+
+
+HEADERS_TWICE = SOUND.replace("\n", "\nwho,when,form,points,points,kg,ja/nei,years,ja/nei\n", 1)
+ROW_NAMES = "\n".join(
+    line if not number else f"{number},{line}" for number, line in enumerate(SOUND.splitlines())
+)
+
+# One cause in many cells is said once, with what to do.
+CASES += [
+    *(
+        text_case(
+            f"missing_word_{number}.csv",
+            filled("weight", word),
+            "column 'weight'",
+            "not a number (6 of 24 cells)",
+            f'missing = ["{word}"]',
+        )
+        for number, word in enumerate(
+            (
+                "-",
+                "--",
+                "?",
+                "missing",
+                "mangler",
+                "ukjent",
+                "unknown",
+                "k.a.",
+                "ikke besvart",
+                "refused",
+                ".a",
+                "sysmis",
+            )
+        )
+    ),
+    *(
+        text_case(f"words_{name}.csv", filled(name, "abc"), f"column {name!r}", "(6 of 24 cells)")
+        for name in ("goals", "gaf", "weight", "relapse", "age", "paranoid")
+    ),
+    *(
+        text_case(
+            f"summary_{number}.csv",
+            SOUND + f"{word},3,WAI-S,4,50,60,0,30,0\n",
+            "line 26",
+            "a row of summaries",
+        )
+        for number, word in enumerate(
+            (
+                "Mean",
+                "TOTAL",
+                "Gjennomsnitt",
+                "Sum:",
+                "Median",
+                "Mittelwert",
+                "Moyenne",
+                "SD",
+                "Std. Dev.",
+                "antall",
+            )
+        )
+    ),
+    *(
+        text_case(
+            f"header_{number}.csv",
+            SOUND.replace("month,", f"{head},", 1),
+            "no column 'month'",
+            f"did you mean '{head}'",
+        )
+        for number, head in enumerate(("Month", "MONTH", "months", "mon_th", "mnth", "month_", "m.onth"))
+    ),
+    text_case("headers_twice.csv", HEADERS_TWICE, "line 2", "words in every column of numbers"),
+    text_case("write_table.csv", ROW_NAMES, "one field more than the header", "row.names = FALSE"),
+    text_case("title.csv", "Data from a study,,,,,,,,\n" + SOUND, "the first row is a title, not headers"),
+    text_case("no_headers.csv", SOUND.split("\n", 1)[1], "the first row holds values, not headers"),
+    text_case("all_twice.csv", SOUND + SOUND.split("\n", 1)[1], "24 rows have the same patient and time"),
+    text_case(
+        "all_negative.csv", SOUND.replace(",6,", ",-6,"), "the time is negative (8 of 24 cells)", "time_zero"
+    ),
+    text_case(
+        "wide_undeclared.csv",
+        "id,goals_0,goals_6,goals_12\n" + "".join(f"{p},4,5,5\n" for p in range(1, 9)),
+        "the file looks wide",
+        "--wide 'goals=goals_{visit}'",
+    ),
+    Case(name="merged.xlsx", write=merged_book, said=("column 'id'", "merged cells (A2:A4)", "fill down")),
+    Case(
+        name="no_match.csv",
+        write=with_patients("id,age\n" + "".join(f"P-{p},30\n" for p in range(1, 9)), VISITS_ONLY),
+        said=("the identifiers of the two files do not match", "leading zeros"),
+        options=PATIENTS,
+    ),
+    text_case("time_zero_dates.csv", SOUND, "no column 'when'", "headers found", options=("--date", "when")),
+    text_case(
+        "blank_patients.csv", filled("id", "", 8).replace("\n,0", "\n001,0", 1), "the patient is missing"
+    ),
+    text_case(
+        "kilos.csv", filled("weight", "60,5 kg", 2).replace("60,5 kg", '"60,5 kg"'), "line 2, column 'weight'"
+    ),
+    text_case("hours.csv", filled("month", "6h"), "column 'month'", "not a number (6 of 24 cells)"),
+    text_case("pounds.csv", filled("weight", "60 lb"), "column 'weight'", "--show-values"),
+]
+
+
 def thin(path: Path) -> None:
     rows = sound_rows()
     for row in rows[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterator
 
 from tests.corpus_study import STUDY
@@ -173,8 +174,69 @@ def _replaced(old: str, new: str) -> str:
     return STUDY.replace(old, new, 1)
 
 
+# Names that engines, formulas or Python read as something else.
+RESERVED = (
+    *keyword.kwlist,
+    *("Intercept", "intercept", "mu", "obs", "chain", "draw", "chol", "inf", "nan", "NA", "NaN"),
+    *("sigma", "icc", "correlation", "sd_weight", "sd_", "weight__"),
+)
+_GROUPS = ("patient/age", "age/patient", "patient:age", "age", "version", "goals", "months", "nobody")
+# Ways to read a data file that are none, and weights of no coefficient.
+READING = (
+    *(f"time_zero = {value}" for value in ("nan", "inf", '"x"', "[0]", "true", "1979-05-27", "{ a = 1 }")),
+    *(f"missing = {value}" for value in ("3", "[nan]", "[true]", "[[1]]", '"99"', "[inf]", "{ a = 1 }")),
+    *(
+        f"recode = {value}"
+        for value in ("{ goals = { a = nan } }", "{ goals = 3 }", "{ goals = { a = true } }", "[1]")
+    ),
+    'date = "when"\ntime_zero = 3',
+    "date = 3",
+    "date_format = []",
+    "decimal = 1",
+)
+WEIGHTS = (
+    '"months:age" = 1',
+    '"paranoid:paranoid" = 1',
+    '"months:months" = 1',
+    '"months:paranoid[yes]" = 1',
+    '"months:" = 1',
+    '":paranoid" = 1',
+    '"months*paranoid" = 1',
+    '"months:paranoid:age" = 1',
+    '"months:paranoid" = "1"',
+    '"months:paranoid" = true',
+    "mu = 1",
+)
+# Random parts that are no (1 | patient) or (months | patient).
+RANDOM_PARTS = (
+    *(f"({slope} | {group})" for slope in ("1", "months") for group in _GROUPS),
+    *(f"(1 | patient) + (1 | {group})" for group in ("age", "patient", "version")),
+    *(f"({slope} || patient)" for slope in ("1", "months", "1 + months")),
+    *(
+        f"({slope} | patient)"
+        for slope in ("0", "0 + months", "age", "months + age", "months:age", "months*age", "-1")
+    ),
+    *(f"(months {sign} patient)" for sign in ("|||", "/", "+", "^", "~")),
+    *(
+        f"{name}(months) + (1 | patient)"
+        for name in ("I", "C", "log", "poly", "bs", "scale", "offset", "eval", "open")
+    ),
+    *("(1 | patient", "1 | patient)", "((1 | patient))", "- (1 | patient)", "(| patient)", "(1 |)", ""),
+)
+
+
 def study_files() -> Iterator[str | bytes]:
     """Every hostile study file: formulas, paths, names, sizes, types, and what is no TOML at all."""
+    for name in RESERVED:
+        yield _replaced(
+            "[[scoring]]", f'[variables.{name}]\nlevel = "visit"\nkind = "numeric"\n\n[[scoring]]'
+        )
+    for line in READING:
+        yield _replaced('file = "sound.csv"', f'file = "sound.csv"\n{line}')
+    for weight in WEIGHTS:
+        yield _replaced('"months:paranoid" = 1', weight)
+    for part in RANDOM_PARTS:
+        yield _replaced("goals ~ months + (months | patient)", f"goals ~ months + {part}")
     for formula in formulas():
         yield _replaced(escape(FORMULA), escape(formula))
     for path in (

@@ -17,10 +17,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_study(tmp_path_factory.mktemp("study"))
 
 
-def test_the_corpus_has_at_least_sixty_files_with_different_defects() -> None:
+def test_the_corpus_has_at_least_150_files_with_different_defects() -> None:
     """And no name stands twice."""
     names = [case.name for case in (*CASES, *WARNINGS)]
-    assert len(CASES) >= 60
+    assert len(CASES) >= 150
     assert len(set(names)) == len(names)
 
 

@@ -33,9 +33,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-def test_there_are_at_least_two_hundred(watched: dict[str, Any]) -> None:
+def test_there_are_at_least_four_hundred(watched: dict[str, Any]) -> None:
     """Formulas and study files together."""
-    assert len(watched["cases"]) >= 200
+    assert len(watched["cases"]) >= 400
 
 
 def test_every_hostile_study_is_refused_in_words(watched: dict[str, Any]) -> None:
