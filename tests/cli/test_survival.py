@@ -87,7 +87,7 @@ def test_two_runs_at_once_leave_what_one_leaves(tmp_path: Path, study: Path, ref
     assert contents(out) == contents(reference)
     assert [path.name for path in out.rglob(".*")] == [LEDGER]
     files = json.loads((out / "manifest.json").read_text())["files"]
-    assert len(files) > 10
+    assert len(files) > 5
     for name, digest in files.items():
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
 
