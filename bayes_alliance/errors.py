@@ -45,7 +45,7 @@ class Problem:
     fix: str = ""
 
     def format(self) -> str:
-        """Give the problem as one line."""
+        """Return the problem as one line."""
         text = f"{self.where}: {self.what}" if self.where else self.what
         for label, part in (("found", self.got), ("allowed", self.allowed), ("to do", self.fix)):
             if part:
@@ -124,7 +124,7 @@ class InputError(AllianceError):
         return type(self), (self.subject, self.problems)
 
     def format(self) -> str:
-        """Give the whole message: a headline and one line a problem."""
+        """Return the whole message: a headline and one line a problem."""
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
         lines = [f"{self.subject}: {count} {noun}"]

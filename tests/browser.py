@@ -20,7 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def find_browser() -> str | None:
-    """Give the path of a Chromium, or None."""
+    """Return the path of a Chromium, or None."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -131,7 +131,7 @@ class Browser:
         )
 
     def evaluate(self, script: str) -> Any:
-        """Give the value of an expression in the page (a promise is waited for)."""
+        """Return the value of an expression in the page (a promise is waited for)."""
         found = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
             raise RuntimeError(str(found["exceptionDetails"])[:500])
@@ -143,7 +143,7 @@ class Browser:
         path.write_bytes(base64.b64decode(found["data"]))
 
     def print_pdf(self) -> bytes:
-        """Give the page as it prints."""
+        """Return the page as it prints."""
         found = self.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
         return base64.b64decode(found["data"])
 

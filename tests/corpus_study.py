@@ -176,7 +176,7 @@ def write_study(folder: Path, text: str = STUDY) -> Path:
 
 
 def join(rows: list[list[str]], separator: str = ",") -> str:
-    """Give rows as the text of a file."""
+    """Return rows as the text of a file."""
     return "\n".join(separator.join(row) for row in rows) + "\n"
 
 

@@ -143,7 +143,7 @@ def seeds_of(kind: str) -> list[bytes]:
 
 
 def spoil_file(kind: str, seed: int, sound: list[bytes]) -> bytes:
-    """Give the spoilt file of a seed."""
+    """Return the spoilt file of a seed."""
     rng = random.Random(f"{kind} {seed}")
     raw = rng.choice(sound)
     if kind == "xlsx" and rng.random() < 0.7:

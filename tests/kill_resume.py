@@ -35,7 +35,7 @@ class Run:
     jobs: int
 
     def command(self, out: Path) -> list[str]:
-        """Give the command line."""
+        """Return the command line."""
         return [
             *(
                 sys.executable,

@@ -116,6 +116,6 @@ def small_data(study: Study, frame: pd.DataFrame | None = None) -> StudyData:
 
 
 def small_settings(**changed: object) -> RunSettings:
-    """Give settings of a quick run by the collapsed engine."""
+    """Return settings of a quick run by the collapsed engine."""
     quick = RunSettings(engine="collapsed", seed=11, collapsed=CollapsedSettings(draws=400))
     return dataclasses.replace(quick, **changed)  # type: ignore[arg-type]

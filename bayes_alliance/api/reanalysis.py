@@ -128,7 +128,7 @@ class Reanalysis(StudyResults):
             return write_run(mask_small_cells(self, k), self.settings, place, shown=Presentation(min_cell=k))
 
     def __repr__(self) -> str:
-        """Give the run in a few lines."""
+        """Return the run in a few lines."""
         return "\n".join([*_head(self), *(f"  {name}: {text}" for name, text in _differences(self))])
 
     def _repr_html_(self) -> str:

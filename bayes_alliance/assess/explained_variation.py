@@ -169,7 +169,7 @@ def _patient_means(values: Array, patient_index: NDArray[np.int64]) -> Array:
 
 
 def _without_time(design: Design, index: int, parts: list[str], time: str) -> Array:
-    """Give a time column's value per unit of time for each patient.
+    """Return a time column's value per unit of time for each patient.
 
     The column without time (``poor`` for ``months:poor``) where the model has it; else the column over time
     on the rows with time other than zero.

@@ -124,7 +124,7 @@ def holm(p_values: Array) -> Array:
 
 
 def central_coverage(transforms: Array, level: float) -> tuple[float, float]:
-    """Give how often the central interval of a level holds the truth, and the Monte-Carlo error of that.
+    """Return how often the central interval of a level holds the truth, and the Monte-Carlo error of that.
 
     Returns
     -------

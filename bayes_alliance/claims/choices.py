@@ -96,9 +96,9 @@ class Multiverse:
     digest: str
 
     def option(self, option_id: str) -> Option:
-        """Give the option of this id (KeyError where there is none; ids are unique over all axes)."""
+        """Return the option of this id (KeyError where there is none; ids are unique over all axes)."""
         return {option.id: option for axis in self.axes for option in axis.options}[option_id]
 
     def codings(self, axes: tuple[Axis, ...]) -> Iterator[tuple[Option, ...]]:
-        """Give every combination of the options of some axes, the study's own first."""
+        """Return every combination of the options of some axes, the study's own first."""
         return itertools.product(*(axis.options for axis in axes))

@@ -135,7 +135,7 @@ def _check(study: Study, found: Multiverse) -> Iterator[Problem]:
     ids = [axis.id for axis in found.axes] + [o.id for axis in found.axes for o in axis.options]
     for name, count in Counter(ids).items():
         if count > 1:
-            yield Problem(what="the name stands twice", where=f"{FILE}, [[axes]]", got=repr(name))
+            yield Problem(what="duplicate name", where=f"{FILE}, [[axes]]", got=repr(name))
     size = len(found.priors) * len(found.covariances)
     for axis in found.axes:
         size *= max(len(axis.options), 1)

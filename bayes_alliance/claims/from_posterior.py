@@ -119,7 +119,7 @@ class Evaluator:
         self.fitted: dict[tuple[str, str], Fitted | str] = {}
 
     def fit(self, model_id: str, coding: str = "") -> Fitted:
-        """Give a model's posterior, made once.
+        """Return a model's posterior, made once.
 
         Raises
         ------
@@ -312,7 +312,7 @@ def explained_draws(part: Part, fits: Sequence[Fitted]) -> Array:
 
 
 def trace_of(fits: Sequence[Fitted], prior: str) -> Trace:
-    """Give the trace of draws that come from these fits."""
+    """Return the trace of draws that come from these fits."""
     first = fits[0]
     return Trace(
         engine=first.fit.engine,

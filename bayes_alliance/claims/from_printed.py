@@ -202,7 +202,7 @@ class PrintedEvaluator:
 
 
 def _proportion(wanted: dict[str, float], printed: dict[str, float]) -> float:
-    """Give the factor from one combination of coefficients to another; NaN where they are no multiples."""
+    """Return the factor from one combination of coefficients to another; NaN where they are no multiples."""
     if wanted.keys() != printed.keys():
         return math.nan
     ratios = [wanted[name] / printed[name] for name in wanted]

@@ -152,7 +152,7 @@ class Ledger:
     digest: str
 
     def claim(self, claim_id: str) -> Claim:
-        """Give the claim of this id (KeyError where there is none)."""
+        """Return the claim of this id (KeyError where there is none)."""
         return {claim.id: claim for claim in self.claims}[claim_id]
 
     @property

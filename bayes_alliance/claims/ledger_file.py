@@ -284,7 +284,7 @@ def _check(study: Study, choices: Multiverse, claims: tuple[Claim, ...]) -> Iter
         yield Problem(what="wrong number of [[claims]]", where=FILE, allowed=f"1 to {MAX_CLAIMS}")
     for claim_id, count in Counter(claim.id for claim in claims).items():
         if count > 1:
-            yield Problem(what="the id stands twice", where=f"{FILE}, [[claims]]", got=repr(claim_id))
+            yield Problem(what="duplicate id", where=f"{FILE}, [[claims]]", got=repr(claim_id))
     options = {option.id for axis in choices.axes for option in axis.options}
     for claim in claims:
         where = f"{FILE}, [[claims]] {claim.id}"

@@ -38,7 +38,7 @@ DRAWS = 2000
 
 
 def multiverse_claims(ledger: Ledger, choices: Multiverse) -> tuple[Claim, ...]:
-    """Give the claims all of whose parts are about models of the multiverse, coded the study's own way."""
+    """Return the claims all of whose parts are about models of the multiverse, coded the study's own way."""
     models = set(choices.models)
 
     def is_in(part: Part) -> bool:
@@ -247,6 +247,6 @@ def _cells(choices: Multiverse, rows: str, columns: Mapping[str, Any]) -> list[M
 
 
 def own_way(choices: Multiverse) -> Choices:
-    """Give the study's own option on every axis, prior and covariance included."""
+    """Return the study's own option on every axis, prior and covariance included."""
     pairs = [(axis.id, axis.options[0].id) for axis in choices.axes]
     return (*pairs, ("prior", choices.priors[0]), ("covariance", choices.covariances[0]))

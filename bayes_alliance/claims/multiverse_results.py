@@ -125,7 +125,7 @@ def judge_specifications(ledger: Ledger, cells: Sequence[MultiverseCell]) -> lis
 
 
 def _own_options(cells: Sequence[MultiverseCell]) -> dict[str, str]:
-    """Give the study's own option on every axis."""
+    """Return the study's own option on every axis."""
     return {axis: option for cell in cells for axis, option in cell.choices if axis not in cell.departures}
 
 

@@ -99,7 +99,7 @@ def _moments(values: Array) -> Moments:
 
 
 def _changes(study: Study, data: StudyData, part: Part) -> Array:
-    """Give each patient's end value less the first assessment."""
+    """Return each patient's end value less the first assessment."""
     frame = data.rows[[study.patient, study.time, part.variable, part.end]].dropna()
     first = frame.sort_values([study.patient, study.time]).groupby(study.patient, sort=False).first()
     return (first[part.end] - first[part.variable]).to_numpy(dtype=float)

@@ -59,7 +59,7 @@ class PriorVariant:
 
 
 def prior_suite(study: Study) -> tuple[PriorVariant, ...]:
-    """Give the suite of a study, its default first."""
+    """Return the suite of a study, its default first."""
     first = study.priors[0].name
     own = [PriorVariant(id=prior.name, label=prior.label, base=prior.name) for prior in study.priors]
     taken = {prior.name for prior in study.priors}
@@ -77,7 +77,7 @@ def prior_suite(study: Study) -> tuple[PriorVariant, ...]:
 
 
 def variant_priors(study: Study, design: Design, variant: PriorVariant) -> CoefficientPriors:
-    """Give the priors on a design's coefficients under one member of the suite.
+    """Return the priors on a design's coefficients under one member of the suite.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def variant_priors(study: Study, design: Design, variant: PriorVariant) -> Coeff
 
 
 def automatic_priors(design: Design) -> CoefficientPriors:
-    """Give Bambi's automatic priors of a design, but for the two differences named at the top."""
+    """Return Bambi's automatic priors of a design, but for the two differences named at the top."""
     spread = float(np.std(design.y))
     constant = np.array([name == "Intercept" for name in design.x_names])
     deviations = np.std(design.x, axis=0)

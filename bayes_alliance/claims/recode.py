@@ -106,7 +106,7 @@ def _move_final(study: Study, rows: pd.DataFrame, option: Option) -> pd.DataFram
 
 
 def _time_before(patient: NDArray[np.object_], time: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the time of the patient's row before each row; NaN for the first (rows are sorted)."""
+    """Return the time of the patient's row before each row; NaN for the first (rows are sorted)."""
     before = np.full(len(time), np.nan)
     same = patient[1:] == patient[:-1]
     before[1:][same] = time[:-1][same]

@@ -121,7 +121,7 @@ def spread_of(results: Sequence[tuple[str, tuple[ClaimResult, ...]]], claim_id: 
 
 
 def commonest(counts: Mapping[Verdict, int]) -> Verdict:
-    """Give the most frequent verdict, of equally frequent ones the worse."""
+    """Return the most frequent verdict, of equally frequent ones the worse."""
     order = (Verdict.NOT_APPLICABLE, *ORDER)
     return max(counts, key=lambda v: (counts[v], order.index(v))) if counts else Verdict.NOT_APPLICABLE
 

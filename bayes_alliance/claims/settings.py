@@ -52,7 +52,7 @@ class Keeping:
     record: str
 
     def within(self, name: str) -> Path | None:
-        """Give the folder of one stage."""
+        """Return the folder of one stage."""
         return None if self.folder is None else self.folder / name
 
 

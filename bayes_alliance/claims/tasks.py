@@ -56,7 +56,7 @@ class Specification:
 
 
 def load_rows(study: Study, rows: Rows) -> StudyData:
-    """Give the rows of a source: those at hand, or those of a stored cohort."""
+    """Return the rows of a source: those at hand, or those of a stored cohort."""
     return rows if isinstance(rows, StudyData) else _read(rows, _ById(study))
 
 

@@ -129,7 +129,7 @@ def _facts(study: Study, data: LargeData, fit: LargeFit, prior: str, seconds: fl
 
 
 def _lines(study: Study, data: LargeData, fit: LargeFit, seconds: float) -> list[str]:
-    """Give the same as text for a terminal."""
+    """Return the same as text for a terminal."""
     width = max(24, *(len(quantity.name) for quantity in fit.quantities)) + 2
     lines = [
         f"{study.id}, {fit.ml.model_id}: {data.stats.n_patients} patients, {data.stats.n_rows} of {data.n_read} rows, "

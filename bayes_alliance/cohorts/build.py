@@ -289,7 +289,7 @@ def _moments(
 def _bounds(
     study: Study, plan: CohortPlan, roster: Roster, outcome: str, scores: Mapping[str, Array]
 ) -> tuple[Array, Array]:
-    """Give the ends of what the score at each visit may be: the scale, and the side of the limit at discharge."""
+    """Return the ends of what the score at each visit may be: the scale, and the side of the limit at discharge."""
     variable = declared(study, outcome)
     n = len(roster.visits)
     lower = np.full(n, -np.inf if variable.minimum is None else variable.minimum)

@@ -66,7 +66,7 @@ def build_ensemble(
     report: Reporter,
     design: StudyData | None = None,
 ) -> list[Path]:
-    """Build cohorts 0 to ``count - 1`` of a seed; those that lie there already are kept.
+    """Build cohorts 0 to ``count - 1`` of a seed; those already built are kept.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def build_ensemble(
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"cohort_{index:03d}.parquet" for index in range(count)]
     missing = [index for index, path in enumerate(paths) if not _is_done(path, key, seed)]
-    report(f"{count - len(missing)} of {count} cohorts lie there already")
+    report(f"{count - len(missing)} of {count} cohorts already built")
     started = time.perf_counter()
     for done, (index, facts) in enumerate(_build_all(study, paths, missing, seed, jobs, design), start=1):
         left = (time.perf_counter() - started) / done * (len(missing) - done)
@@ -156,7 +156,7 @@ def _say(facts: Mapping[str, Any]) -> str:
 
 
 def _key(study: Study, design: StudyData | None) -> str:
-    """Give the digest of what a stored cohort must have been built from to be kept."""
+    """Return the digest of what a stored cohort must have been built from to be kept."""
     if design is not None:
         return cohort_key(study, None, design.digest)
     return cohort_key(study, load_cohort_plan(study))

@@ -32,7 +32,7 @@ class Places:
     index: int
 
     def draw(self, purpose: str, count: int) -> Array:
-        """Give ``count`` places between 0 and 1, each evenly spread over the cohorts of the seed.
+        """Return ``count`` places between 0 and 1, each evenly spread over the cohorts of the seed.
 
         Parameters
         ----------

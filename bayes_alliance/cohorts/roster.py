@@ -90,7 +90,7 @@ def _deal(
     rows: Mapping[str, NDArray[np.int64]],
     rng: np.random.Generator,
 ) -> Floats:
-    """Give every patient a value of one covariate; again until the two printed groups compare as printed."""
+    """Return every patient a value of one covariate; again until the two printed groups compare as printed."""
     sizes = {group.name: group.n for group in plan.groups}
     cells = {c.group: c for c in study.cells if c.variable == covariate.name and c.group in sizes}
     wanted = _wanted_p(study, list(cells.values()))

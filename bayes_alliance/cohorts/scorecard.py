@@ -117,7 +117,7 @@ def score_cohort(study: Study, data: StudyData, plan: CohortPlan | None = None) 
 
 
 def _reasons(study: Study) -> dict[str, str]:
-    """Give what the audit says of places whose numbers cannot stand as stated."""
+    """Return what the audit says of places whose numbers cannot stand as stated."""
     found = [f for f in audit_study(study).findings if f.verdict is AuditVerdict.INCONSISTENT]
     return {finding.where: finding.reasoning for finding in found}
 

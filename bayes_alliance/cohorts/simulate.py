@@ -115,7 +115,7 @@ def draw_scores(
 
 
 def _mean(growth: Growth, plan: CohortPlan, patients: pd.DataFrame, visits: pd.DataFrame) -> Floats:
-    """Give the expected score of each visit given the patient's predictors."""
+    """Return the expected score of each visit given the patient's predictors."""
     index = visits["patient"].to_numpy()
     intercept = growth.intercept + _deviation(growth.on_intercept, plan, patients)[index]
     slope = growth.slope + _deviation(growth.on_slope, plan, patients)[index]
@@ -173,7 +173,7 @@ def to_grid(values: Floats, variable: Variable) -> Floats:
 
 
 def end_bounds(plan: CohortPlan, patients: pd.DataFrame, visits: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Give the permitted range of the end outcome at each visit: endless but for discharge."""
+    """Return the permitted range of the end outcome at each visit: endless but for discharge."""
     ends = {g.name: g.end or (-np.inf, np.inf) for g in plan.groups}
     bounds = np.array([ends[name] for name in patients["group"]])[visits["patient"].to_numpy()]
     at_end = (visits["stage"] == 2).to_numpy()
@@ -181,7 +181,7 @@ def end_bounds(plan: CohortPlan, patients: pd.DataFrame, visits: pd.DataFrame) -
 
 
 def declared(study: Study, name: str) -> Variable:
-    """Give the declared variable of this name."""
+    """Return the declared variable of this name."""
     return {v.name: v for v in study.variables}[name]
 
 

@@ -51,7 +51,7 @@ class StoredCohort:
     facts: Mapping[str, Any]
 
     def data(self, study: Study) -> StudyData:
-        """Give the rows as the models read them, marked as synthetic."""
+        """Return the rows as the models read them, marked as synthetic."""
         origin = f"synthetic cohort {self.path.stem}, seed {self.facts['seed']}"
         if self.facts.get("stamp") == DESIGN_STAMP:
             origin += f": {DESIGN_STAMP}"

@@ -10,7 +10,7 @@ import math
 
 
 def cell_text(value: object) -> str:
-    """Give a cell as text.
+    """Return a cell as text.
 
     Whole numbers lose their decimals, so that an identifier stored as 7.0 is ``7``; other numbers keep every
     digit; true and false are the words that R and spreadsheets write; what is missing is an empty string.

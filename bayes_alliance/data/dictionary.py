@@ -180,7 +180,7 @@ def _numbers(values: np.ndarray, n_patients: int, min_cell: int, *, show_values:
 
 
 def mask_count(count: int, min_cell: int) -> str:
-    """Give a count, or ``<n`` where it is smaller than what may be shown (zero may).
+    """Return a count, or ``<n`` where it is smaller than what may be shown (zero may).
 
     Examples
     --------
@@ -191,7 +191,7 @@ def mask_count(count: int, min_cell: int) -> str:
 
 
 def format_dictionary(entries: list[Entry]) -> list[str]:
-    """Give the dictionary as lines of text."""
+    """Return the dictionary as lines of text."""
     lines = []
     for entry in entries:
         source = f"column {entry.column!r}" if entry.column else "derived"

@@ -205,13 +205,13 @@ def candidate_outcomes(table: TextTable, roles: Roles) -> list[str]:
 
 
 def column_texts(table: TextTable, header: str) -> pd.Series:
-    """Give a column as text in one spelling, missing where a cell is."""
+    """Return a column as text in one spelling, missing where a cell is."""
     texts = [cell_or_none(text) for text in canonical_identifiers(map(str, table.frame[header]))]
     return pd.Series(texts, dtype=object, index=table.frame.index)
 
 
 def numeric_columns(table: TextTable) -> dict[str, pd.Series]:
-    """Give the columns that hold numbers only."""
+    """Return the columns that hold numbers only."""
     headers = [str(head) for head in table.frame.columns]
     decimal = decimal_mark(table, headers)
     found = {}

@@ -86,7 +86,7 @@ class NewCell:
 
 
 def coefficients_of(study: Study, model: Model) -> list[str]:
-    """Give the fixed columns of a model, as ``cells.csv`` names them."""
+    """Return the fixed columns of a model, as ``cells.csv`` names them."""
     formula = parse_formula(model.formula)
     found = ["Intercept"] if formula.intercept else []
     for term in formula.terms:

@@ -310,7 +310,7 @@ def _priors(roles: Roles, names: dict[str, str], numbers: dict[str, pd.Series], 
 
 
 def _names(headers: list[str]) -> dict[str, str]:
-    """Give every header a name that formulas can use, each of them different."""
+    """Return every header a name that formulas can use, each of them different."""
     names: dict[str, str] = {}
     for header in headers:
         plain = unicodedata.normalize("NFKD", header.translate(_LETTERS)).encode("ascii", "ignore").decode()

@@ -143,7 +143,7 @@ def _find_wide(table: TextTable, options: ReadOptions) -> dict[tuple[str, str], 
 def _visit_times(
     table: TextTable, options: ReadOptions, found: Mapping[tuple[str, str], str], findings: Findings
 ) -> dict[str, float] | None:
-    """Give the time of each visit, in order of time; None and a problem where a spelling is no time."""
+    """Return the time of each visit, in order of time; None and a problem where a spelling is no time."""
     spelled = dict.fromkeys(visit for _, visit in found)
     declared = dict(options.visits)
     if options.date and not declared:

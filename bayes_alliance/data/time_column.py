@@ -41,7 +41,7 @@ def count_time_from(study: Study, table: TextTable, options: ReadOptions, findin
 
 
 def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findings: Findings) -> TextTable:
-    """Give each row its time from the baseline, in the study's unit."""
+    """Return each row its time from the baseline, in the study's unit."""
     time, patient = time_header(study), {v.name: v.column for v in study.variables}[study.patient]
     headers = [str(head) for head in table.frame.columns]
     wanted = [options.date, *([options.baseline] if options.baseline else [patient])]
@@ -119,7 +119,7 @@ def _computable(study: Study, table: TextTable, absent: Sequence[str], findings:
 
 
 def _first_dates(moments: Sequence[datetime | None], ids: Sequence[str]) -> list[datetime | None]:
-    """Give each row the earliest date of its patient."""
+    """Return each row the earliest date of its patient."""
     first: dict[str, datetime] = {}
     for moment, patient in zip(moments, ids, strict=True):
         if moment is not None and (patient not in first or _earlier(moment, first[patient])):

@@ -242,7 +242,7 @@ def _add_texts(typed: TypedTable, variable: Variable, findings: Findings) -> Non
 
 
 def _names_of_codes(table: TextTable, variable: Variable) -> dict[str, str]:
-    """Give the declared category for each code that the file labels with it."""
+    """Return the declared category for each code that the file labels with it."""
     labels = table.value_labels.get(variable.column, {})
     by_spelling = {clean_text(category).casefold(): category for category in variable.categories}
     return {
@@ -282,7 +282,7 @@ def _refuse_labelled_times(table: TextTable, variable: Variable, findings: Findi
 
 
 def _binary_codes(typed: TypedTable, variable: Variable, findings: Findings) -> pd.Series:
-    """Give the cells of a binary column as 0 and 1 where the file says it in the declared words, or as true and false.
+    """Return the cells of a binary column as 0 and 1 where the file says it in declared words, or as true and false.
 
     A file whose labels give 0 and 1 the other way round than the study does is complained of.
     """

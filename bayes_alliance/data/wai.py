@@ -39,7 +39,7 @@ class WaiKey:
     reversed: tuple[int, ...] = ()
 
     def items_of(self, subscale: str) -> tuple[int, ...]:
-        """Give the item numbers of one subscale."""
+        """Return the item numbers of one subscale."""
         return {"goals": self.goals, "bonds": self.bonds, "tasks": self.tasks}[subscale]
 
 
@@ -69,7 +69,7 @@ class WaiScores:
     total: NDArray[np.float64]
 
     def subscale(self, name: str) -> NDArray[np.float64]:
-        """Give one subscale by name."""
+        """Return one subscale by name."""
         return {"goals": self.goals, "bonds": self.bonds, "tasks": self.tasks}[name]
 
 

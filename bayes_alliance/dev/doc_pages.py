@@ -140,7 +140,7 @@ def _toml(value: Any) -> str:
 
 
 def study_file_keys() -> dict[str, list[Key]]:
-    """Give every key of a study file by table, by running the functions that read one."""
+    """Return every key of a study file by table, by running the functions that read one."""
     notes: dict[str, list[Key]] = {}
     build_study(NotingReader("", notes), (), (), Path(), "")
     return {path: keys for path, keys in notes.items() if keys}
@@ -249,7 +249,7 @@ def printed_table_page(written: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Give every page by its file name."""
+    """Return every page by its file name."""
     page = "type_in_a_table.md"
     written = (Path(__file__).resolve().parents[2] / "docs" / page).read_text(encoding="utf-8")
     return {

@@ -127,7 +127,7 @@ def _material(seed: int) -> _Material:
 
 
 def _effects(name: str, fit: MixedFit, dialect: Dialect) -> dict[str, Effect]:
-    """Give the effects that a model's cells report, tested as the dialect tests them."""
+    """Return the effects that a model's cells report, tested as the dialect tests them."""
     found = {
         coefficient: estimate_effect(fit, tuple(weights.items()))
         for coefficient, weights in _weights(name, fit).items()

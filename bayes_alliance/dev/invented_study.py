@@ -22,7 +22,7 @@ ORIGIN = 30.0
 
 
 def crossed_estimands() -> tuple[Estimand, ...]:
-    """Give the contrasts of the crossed model: the trait within either group, and their difference."""
+    """Return the contrasts of the crossed model: the trait within either group, and their difference."""
     found = []
     for prefix, time in (("level_", ""), ("", "months:")):
         good, poor, none = (f"{time}cell[{CATEGORIES[k]}]" for k in (1, 3, 2))

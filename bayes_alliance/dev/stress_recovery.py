@@ -151,7 +151,7 @@ def _prepared(frame: pd.DataFrame, poor: NDArray[np.int64], seed: int) -> Prepar
 
 
 def parameters(family: Family, truth: StressTruth, fit: SampledVariant) -> dict[str, tuple[float, Array]]:
-    """Give the truth and the draws of every parameter; under ``ordinal`` in units of the latent residual SD."""
+    """Return the truth and the draws of every parameter; under ``ordinal`` in units of the latent residual SD."""
     scale = truth.sigma if family == "ordinal" else 1.0
     found = {
         "slope deviation": (truth.deviation / scale, HORIZON * fit.beta[..., 3].ravel()),
@@ -207,7 +207,7 @@ def recover(
 
 
 def format_recovered(found: Recovered) -> str:
-    """Give one line of the table in docs/stress.md.
+    """Return one line of the table in docs/stress.md.
 
     Examples
     --------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def posterior_tree(fit: PosteriorFit) -> xr.DataTree:
-    """Give a fit as a DataTree with groups ``posterior`` and, where a sampler ran, ``sample_stats``.
+    """Return a fit as a DataTree with groups ``posterior`` and, where a sampler ran, ``sample_stats``.
 
     Dimensions are ``chain``, ``draw``, ``coefficient`` and ``random_coefficient``, with names as coordinates.
     """

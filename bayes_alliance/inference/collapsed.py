@@ -302,7 +302,7 @@ def _check_residual(target: Target, sample: ImportanceSample) -> None:
 
 
 def sample_facts(target: Target, sample: ImportanceSample) -> dict[str, float | int]:
-    """Give what the engine knows of its own run."""
+    """Return what the engine knows of its own run."""
     flat = not math.isfinite(target.beta.constant)
     return {
         "pareto_k": sample.pareto_k,

@@ -249,7 +249,7 @@ def _independent(columns: NDArray[np.float64]) -> bool:
 
 
 def _number_patients(patients: NDArray[Any], group: str) -> NDArray[np.int64]:
-    """Give each patient a number from 0, in the order of their first rows; each must stand in one block."""
+    """Return each patient a number from 0, in the order of their first rows; each must stand in one block."""
     starts = np.append(True, patients[1:] != patients[:-1])
     if len(set(patients[starts].tolist())) < np.sum(starts):
         raise ValueError(f"the rows are not sorted by {group}")

@@ -96,7 +96,7 @@ def weigh(stats: Statistics, factor: Array) -> tuple[Array, Array]:
 
 
 def _part(stats: Statistics, schedules: slice) -> Statistics:
-    """Give the statistics with some of the schedules: as much as the processor's cache can hold."""
+    """Return the statistics with some of the schedules: as much as the processor's cache can hold."""
     if len(stats.counts) <= schedules.stop - schedules.start:
         return stats
     return dataclasses.replace(

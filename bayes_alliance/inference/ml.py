@@ -92,7 +92,7 @@ class _Shape:
     back: Array
 
     def factor(self, theta: Array) -> Array:
-        """Give the relative factor in original units."""
+        """Return the relative factor in original units."""
         lower = np.zeros(self.mask.shape)
         lower[self.mask] = theta
         result: Array = self.back @ lower

@@ -50,7 +50,7 @@ class Effects:
 
 
 def patient_effects(stats: Statistics, beta: Array, factor: Array, sigma: Array) -> Effects:
-    r"""Give :math:`b_i \mid y, \beta, G, \sigma \sim N(K_i Z_i'r_i, \sigma^2 K_i)` for every patient."""
+    r"""Return :math:`b_i \mid y, \beta, G, \sigma \sim N(K_i Z_i'r_i, \sigma^2 K_i)` for every patient."""
     v = _residual_weights(stats, beta)
     kernel, _ = kernels(stats, in_basis(stats, factor))
     back = np.linalg.inv(stats.z_basis)
@@ -117,7 +117,7 @@ def _draw_two(
 
 
 def _entries_first(back: Array, matrices: Array) -> Array:
-    """Give ``back @ matrices``, shape (q, q, s, g): one entry of all matrices at a time, as they are used."""
+    """Return ``back @ matrices``, shape (q, q, s, g): one entry of all matrices at a time, as they are used."""
     result: Array = np.tensordot(back, np.moveaxis(matrices, (2, 3), (0, 1)), 1)
     return result
 

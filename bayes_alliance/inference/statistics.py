@@ -142,7 +142,7 @@ def has_residual(stats: Statistics, y: Array) -> bool:
 
 
 def random_basis(z: Array) -> Array:
-    """Give the upper triangular B with columns of z @ inv(B) orthogonal and of mean square one.
+    """Return the upper triangular B with columns of z @ inv(B) orthogonal and of mean square one.
 
     A column that the earlier ones already give (every visit at the same time) keeps its own scale.
     """
@@ -156,7 +156,7 @@ def random_basis(z: Array) -> Array:
 
 
 def _schedules(zz: Array) -> tuple[NDArray[np.int64], Array, Array]:
-    """Give a number to each distinct ``Z'Z``; rounding to 12 digits lets equal schedules meet.
+    """Return a number to each distinct ``Z'Z``; rounding to 12 digits lets equal schedules meet.
 
     Numbers are in the order of first patients: where none share their times, nothing is moved in memory.
     """

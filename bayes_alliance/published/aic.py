@@ -52,7 +52,7 @@ class AicChange:
 
 
 def aic_cells(study: Study) -> dict[str, Cell]:
-    """Give the AIC cell of each model that has one (the first)."""
+    """Return the AIC cell of each model that has one (the first)."""
     found: dict[str, Cell] = {}
     for cell in study.cells:
         if cell.quantity == "aic" and cell.model:
@@ -61,7 +61,7 @@ def aic_cells(study: Study) -> dict[str, Cell]:
 
 
 def aic_changes(study: Study, *, only_reference: bool = False) -> Iterator[AicChange]:
-    """Give every pair of nested models of one outcome and comparison with printed AICs.
+    """Return every pair of nested models of one outcome and comparison with printed AICs.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def check_aics(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
 
 
 def effect_t_range(study: Study, effect: PrintedEffect) -> tuple[float, float]:
-    """Give the range of the test statistic by digits and marking; by digits alone where they disagree."""
+    """Return the range of the test statistic by digits and marking; by digits alone where they disagree."""
     rule = star_rule(study.publication, effect.cell.table)
     said = bound_t(read_cell(rule, effect.parsed), effect.df_low)
     t = t_of_digits(study, effect)

@@ -25,7 +25,7 @@ class Audit:
     findings: tuple[Finding, ...]
 
     def of(self, verdict: AuditVerdict) -> tuple[Finding, ...]:
-        """Give the findings with a verdict."""
+        """Return the findings with a verdict."""
         return tuple(finding for finding in self.findings if finding.verdict is verdict)
 
     def counts(self) -> dict[str, dict[str, int]]:

@@ -49,7 +49,7 @@ class Banded:
     high: float
 
     def scaled(self, factor: float) -> Banded:
-        """Give it in another unit."""
+        """Return it in another unit."""
         ends = sorted((self.low * factor, self.high * factor))
         return Banded(value=self.value * factor, low=ends[0], high=ends[1])
 
@@ -140,7 +140,7 @@ def cell_posteriors(
 
 
 def prior_mixtures(study: Study, effect: PrintedEffect) -> dict[str, NormalMixture]:
-    """Give the priors of one effect by name, in the cell's unit; the robust mixture comes last."""
+    """Return the priors of one effect by name, in the cell's unit; the robust mixture comes last."""
     single = {prior.name: effect.prior(study, prior.name) for prior in study.priors}
     found = {
         name: NormalMixture(weight=np.ones(1), mean=np.array([mean]), sd=np.array([sd]))
@@ -237,7 +237,7 @@ def update(prior: NormalMixture, estimate: Array, se: Array) -> PosteriorParts:
 
 
 def log_normal(residual: Array, variance: Array) -> Array:
-    """Give the log density of a Normal about zero."""
+    """Return the log density of a Normal about zero."""
     result: Array = -0.5 * (np.log(2.0 * np.pi * variance) + residual**2 / variance)
     return result
 
@@ -253,7 +253,7 @@ def _join(first: PosteriorParts, second: PosteriorParts) -> PosteriorParts:
 
 
 def pair_weights(region: Region, parts: PosteriorParts) -> Array:
-    """Give the weight of every pair of a region: as much as the prior expects it; they sum to one."""
+    """Return the weight of every pair of a region: as much as the prior expects it; they sum to one."""
     found: Array = region.weight * np.exp(parts.evidence - parts.evidence.max())
     return found / found.sum()
 

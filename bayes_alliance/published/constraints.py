@@ -231,6 +231,6 @@ def _vertices(planes: Sequence[Plane]) -> list[tuple[float, float]]:
 
 
 def _directions(planes: Sequence[Plane]) -> list[tuple[float, float]]:
-    """Give the directions of lines in which the set that they leave goes on for ever."""
+    """Return the directions of lines in which the set that they leave goes on for ever."""
     found = [(sign * -c, sign * a) for a, c, _ in planes for sign in (1.0, -1.0)]
     return [(u, v) for u, v in found if all(a * u + c * v <= SLACK for a, c, _ in planes)]

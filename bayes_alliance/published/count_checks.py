@@ -22,7 +22,7 @@ _FEWER = "of fewer of them, the others having no value"
 
 
 def possible_counts(share: Interval, total: int) -> list[int]:
-    """Give the whole numbers of ``total`` whose percentage prints like ``share``.
+    """Return the whole numbers of ``total`` whose percentage prints like ``share``.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def possible_counts(share: Interval, total: int) -> list[int]:
 
 
 def largest_total(share: Interval, total: int) -> int | None:
-    """Give the largest number of patients up to ``total`` of whom some count prints like ``share``."""
+    """Return the largest number of patients up to ``total`` of whom some count prints like ``share``."""
     return next((n for n in range(total, 0, -1) if possible_counts(share, n)), None)
 
 
@@ -55,7 +55,7 @@ def _described(item: Fact) -> str:
 
 
 def percent_of(study: Study, item: Cell | Fact) -> Interval:
-    """Give the interval of a printed percentage."""
+    """Return the interval of a printed percentage."""
     value = item.parsed.value
     assert value is not None
     return value.interval(study.publication.rounding)

@@ -46,6 +46,6 @@ class Finding:
 
 
 def span(low: float, high: float, digits: int = 3) -> str:
-    """Give a range as text; a single number where both ends print alike."""
+    """Return a range as text; a single number where both ends print alike."""
     first, second = (f"{value:.{digits}g}" for value in (low, high))
     return first if first == second else f"{first} to {second}"

@@ -42,7 +42,7 @@ def check_fit(study: Study) -> Iterator[Finding]:
 
 
 def minus_2ll(study: Study, cells: dict[str, Cell]) -> tuple[Interval, Cell] | None:
-    """Give the printed −2 log likelihood of a model, whichever way it is printed."""
+    """Return the printed −2 log likelihood of a model, whichever way it is printed."""
     for name in _LIKELIHOODS:
         number = cells[name].parsed.value if name in cells else None
         if number is not None:

@@ -47,7 +47,7 @@ class Grid:
 
 
 def possible_sums(grid: Grid, mean: Interval, n: int) -> Iterator[int]:
-    """Give the sums, in steps above the lowest value, of ``n`` values whose mean prints like ``mean``."""
+    """Return the sums, in steps above the lowest value, of ``n`` values whose mean prints like ``mean``."""
     origin = grid.low or Fraction(0)
     low, high = (Fraction(end) for end in (mean.lower, mean.upper))
     first = math.floor((low - origin) * n / grid.step) - 1
@@ -70,7 +70,7 @@ def _reachable(grid: Grid, total: int, n: int) -> bool:
 
 
 def square_sums(grid: Grid, total: int, n: int) -> tuple[int, int | None]:
-    """Give the smallest and largest sum of squares, in steps, of ``n`` values with a sum; None for no largest."""
+    """Return the smallest and largest sum of squares, in steps, of ``n`` values with a sum; None for no largest."""
     floor = total // n
     least = total * (2 * floor + 1) - n * floor * (floor + 1)
     top = grid.top
@@ -130,5 +130,5 @@ def sd_range(grid: Grid, mean: Interval, n: int) -> tuple[float, float]:
 
 
 def fraction(value: float) -> Fraction:
-    """Give a number of a study file as the decimal fraction that was written."""
+    """Return a number of a study file as the decimal fraction that was written."""
     return Fraction(Decimal(repr(value)))

@@ -234,7 +234,7 @@ def _at(
 
 
 def _probabilities(study: Study, effect: PrintedEffect, mixture: NormalMixture) -> Probabilities:
-    """Give what a verdict looks at, from the posterior of a cell."""
+    """Return what a verdict looks at, from the posterior of a cell."""
     region, sign = _region(effect), _sign(effect)
     parts = update(mixture, region.estimate, region.se)
     weight = pair_weights(region, parts)

@@ -16,12 +16,12 @@ ALL_NULL = 0.5
 
 
 def bonferroni(p: float, tests: int) -> float:
-    """Give the p value adjusted for any dependence of the tests."""
+    """Return the p value adjusted for any dependence of the tests."""
     return min(1.0, tests * p)
 
 
 def sidak(p: float, tests: int) -> float:
-    """Give the p value adjusted for independent tests.
+    """Return the p value adjusted for independent tests.
 
     Examples
     --------
@@ -32,12 +32,12 @@ def sidak(p: float, tests: int) -> float:
 
 
 def null_probability(tests: int, all_null: float = ALL_NULL) -> float:
-    """Give the prior probability of no effect in one of several independent tests."""
+    """Return the prior probability of no effect in one of several independent tests."""
     return float(all_null ** (1.0 / tests))
 
 
 def effect_probability(log_bayes_factor: float, tests: int, all_null: float = ALL_NULL) -> float:
-    """Give the posterior probability of an effect when it is one of several tested.
+    """Return the posterior probability of an effect when it is one of several tested.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def effect_probability(log_bayes_factor: float, tests: int, all_null: float = AL
 
 
 def most_tests(log_bayes_factor: float, sure: float = 0.95, all_null: float = ALL_NULL) -> float:
-    """Give the number of tests at which the probability of an effect falls to ``sure``; 0 where it is below."""
+    """Return the number of tests at which the probability of an effect falls to ``sure``; 0 where it is below."""
     wanted = math.log(sure / (1.0 - sure)) - log_bayes_factor
     null = 1.0 / (1.0 + math.exp(max(min(wanted, 700.0), -700.0)))
     # The probability of no effect in one test may be at most this; q^(1/m) reaches it at m tests.

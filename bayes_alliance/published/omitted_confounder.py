@@ -37,7 +37,7 @@ def partial_r2(t: Array | float, df: float) -> Array:
 
 
 def robustness_value(t: float, df: float, critical: float = 0.0) -> float:
-    r"""Give the smallest common share that brings ``t`` down to a critical value.
+    r"""Return the smallest common share that brings ``t`` down to a critical value.
 
     In closed form, with :math:`f = |t|/\sqrt{\nu} - t^*/\sqrt{\nu - 1}`:
     :math:`\tfrac12(\sqrt{f^4 + 4f^2} - f^2)`. It is exact for an estimate of zero (:math:`t^* = 0`) and for
@@ -55,7 +55,7 @@ def robustness_value(t: float, df: float, critical: float = 0.0) -> float:
 
 
 def confound(region: Region, df: float, *, share_y: float, share_x: float) -> Region:
-    """Give the region that is left once a confounder of given strength is allowed for.
+    """Return the region that is left once a confounder of given strength is allowed for.
 
     The confounder is taken to work against the claim: every estimate moves towards zero, and past it.
     """

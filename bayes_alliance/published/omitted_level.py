@@ -71,7 +71,7 @@ class OmittedLevel:
 
 
 def design_effect(level: OmittedLevel, icc: Array | float) -> Array:
-    """Give the factor on the squared standard error at an ICC; never below zero."""
+    """Return the factor on the squared standard error at an ICC; never below zero."""
     excess = _excess(level) * np.asarray(icc, dtype=float)
     kept = 1.0 - excess * (1.0 + level.predictor_icc) / max(level.patients - 2.0, 1.0)
     result: Array = np.maximum(1.0 + excess * level.predictor_icc, 1e-12) / np.maximum(kept, 1e-12)
@@ -79,13 +79,13 @@ def design_effect(level: OmittedLevel, icc: Array | float) -> Array:
 
 
 def _excess(level: OmittedLevel) -> float:
-    """Give what a unit of ICC adds to the variance of a mean of one cluster."""
+    """Return what a unit of ICC adds to the variance of a mean of one cluster."""
     size = level.mean_size * (1.0 + level.size_variation**2)
     return max(size - 1.0, 0.0) * level.reliability
 
 
 def inflate(region: Region, factor: float) -> Region:
-    """Give the region with every standard error multiplied by a factor, the estimates as they are."""
+    """Return the region with every standard error multiplied by a factor, the estimates as they are."""
     (estimate, se, t) = region.bounds
     return replace(
         region,

@@ -127,7 +127,7 @@ def _judge(study: Study, row: PrintedRow, check: str, constraints: Sequence[Cons
 
 
 def _numbers(constraints: Sequence[Constraint], df: tuple[float, float]) -> Iterator[tuple[str, str]]:
-    """Give what the parts other than p and tests say of them."""
+    """Return what the parts other than p and tests say of them."""
     names = {one.part for one in constraints}
     dropped = ("p", "marking") if "p" in names else TESTS
     rest = [one for one in constraints if one.part not in dropped]

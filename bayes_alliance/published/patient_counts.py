@@ -14,12 +14,12 @@ from bayes_alliance.study.records import Cell, Derived, Study
 
 
 def fact(study: Study, fact_id: str) -> Fact:
-    """Give the fact of this id (KeyError where there is none; loading checks that)."""
+    """Return the fact of this id (KeyError where there is none; loading checks that)."""
     return {f.id: f for f in study.facts}[fact_id]
 
 
 def count_of(study: Study, stated: Fact) -> int:
-    """Give the whole number that a count states or that follows from others."""
+    """Return the whole number that a count states or that follows from others."""
     if stated.derived:
         return sum(sign * count_of(study, fact(study, name)) for sign, name in stated.derived)
     value = stated.parsed.value
@@ -28,26 +28,26 @@ def count_of(study: Study, stated: Fact) -> int:
 
 
 def group_sizes(study: Study, group: str) -> tuple[int, ...]:
-    """Give every size that is stated for a subgroup or follows from stated counts, largest first."""
+    """Return every size that is stated for a subgroup or follows from stated counts, largest first."""
     sizes = {count_of(study, f) for f in study.facts if f.quantity == "count" and f.group == group}
     return tuple(sorted(sizes, reverse=True))
 
 
 def all_patients(study: Study) -> int | None:
-    """Give the number of patients of the first stated sample, or None."""
+    """Return the number of patients of the first stated sample, or None."""
     samples = study.publication.samples
     return count_of(study, fact(study, samples[0].count)) if samples else None
 
 
 def mean_assessments(study: Study) -> float | None:
-    """Give the stated mean number of rows of a patient, or None."""
+    """Return the stated mean number of rows of a patient, or None."""
     stated = study.publication.assessments
     value = fact(study, stated).parsed.value if stated else None
     return None if value is None else float(value.value)
 
 
 def groups(study: Study) -> tuple[str, ...]:
-    """Give the names of the subgroups of the descriptive table."""
+    """Return the names of the subgroups of the descriptive table."""
     group = study.every_variable.get(study.descriptive_group)
     return group.categories if group is not None else ()
 
@@ -71,7 +71,7 @@ class Precision:
 
 
 def precision(study: Study, weights: Mapping[str, float]) -> Precision | None:
-    """Give the precision of an estimand; None where the printed numbers do not tell.
+    """Return the precision of an estimand; None where the printed numbers do not tell.
 
     Parameters
     ----------

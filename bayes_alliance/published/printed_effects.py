@@ -85,12 +85,12 @@ class PrintedEffect:
         return self.role in ("level_deviation", "slope_deviation")
 
     def prior(self, study: Study, name: str) -> tuple[float, float]:
-        """Give mean and SD of its prior in a named set, in the cell's own unit."""
+        """Return mean and SD of its prior in a named set, in the cell's own unit."""
         return combination_prior(study, parse_formula(self.model.formula), name, dict(self.weights))
 
 
 def printed_effects(study: Study) -> list[PrintedEffect]:
-    """Give every printed effect of a study that a coefficient or estimand answers.
+    """Return every printed effect of a study that a coefficient or estimand answers.
 
     Parameters
     ----------
@@ -155,13 +155,13 @@ def _effect(study: Study, row: PrintedRow, ratios: dict[str, tuple[float, str]])
 
 
 def fewest_df(study: Study, weights: tuple[tuple[str, float], ...]) -> float:
-    """Give the fewest degrees of freedom that make sense: declared, or half of the smallest group if more."""
+    """Return the fewest degrees of freedom that make sense: declared, or half of the smallest group if more."""
     known = precision(study, dict(weights))
     return max(study.publication.df_low, 0.5 * known.fewest if known else 0.0)
 
 
 def effect_weights(model: Model, coefficient: str) -> tuple[tuple[str, float], ...]:
-    """Give the weights of an estimand, or of a coefficient by itself."""
+    """Return the weights of an estimand, or of a coefficient by itself."""
     for estimand in model.estimands:
         if estimand.name == coefficient:
             return estimand.weights
@@ -214,7 +214,7 @@ def _region(study: Study, parsed: PrintedCell, t: TBounds, df_low: float) -> Reg
 
 
 def _borrow(study: Study, effect: PrintedEffect, others: list[PrintedEffect]) -> PrintedEffect:
-    """Give a cell without digits the SE of a printed one of the same outcome and role."""
+    """Return a cell without digits the SE of a printed one of the same outcome and role."""
     target = precision(study, dict(effect.weights))
     best: tuple[float, tuple[float, float], str] | None = None
     for other in others:

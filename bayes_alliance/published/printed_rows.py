@@ -36,7 +36,7 @@ class PrintedRow:
 
 
 def printed_rows(study: Study, *, standardised: bool = False) -> Iterator[PrintedRow]:
-    """Give every printed effect of a study with all of its parts, in the order of the cells.
+    """Return every printed effect of a study with all of its parts, in the order of the cells.
 
     Parameters
     ----------

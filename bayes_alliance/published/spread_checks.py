@@ -22,7 +22,7 @@ _MOST_SIZES = 60
 
 
 def grid_of(study: Study, name: str) -> Grid | None:
-    """Give the grid of a variable; None where the study file says nothing of it."""
+    """Return the grid of a variable; None where the study file says nothing of it."""
     variable = study.every_variable.get(name)
     if variable is None or variable.kind == "category":
         return None

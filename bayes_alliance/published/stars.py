@@ -44,7 +44,7 @@ class TBounds:
 
 
 def star_rule(publication: Publication, table: str) -> StarRule:
-    """Give the rule of a table; without one, cumulative stars at 0.05, 0.01 and 0.001."""
+    """Return the rule of a table; without one, cumulative stars at 0.05, 0.01 and 0.001."""
     for rule in publication.star_rules:
         if table in rule.tables:
             return rule
@@ -82,7 +82,7 @@ def read_p(stated: PrintedCell) -> PBounds:
 
 
 def two_sided(p: PrintedP) -> PBounds:
-    """Give the two-sided p values that a statement leaves; a one-sided p is half of one of them."""
+    """Return the two-sided p values that a statement leaves; a one-sided p is half of one of them."""
     low, high = p.interval.ends
     factor = 2.0 if p.tails == 1 else 1.0
     return PBounds(low=min(1.0, factor * low), high=min(1.0, factor * high))

@@ -48,7 +48,7 @@ class Unprinted:
     inflation: float
 
     def widen(self, estimate: Array, se: Array) -> tuple[Array, Array]:
-        """Give the pairs that stand for a region's rim once all this is allowed for; the rim comes first."""
+        """Return the pairs that stand for a region's rim once all this is allowed for; the rim comes first."""
         estimates, ses = [estimate], [se]
         mean, sd = self.prior
         if not len(self.se) and self.inflation > 1.0:

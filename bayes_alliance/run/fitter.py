@@ -57,11 +57,11 @@ class Fitter:
         self.started = time.perf_counter()
 
     def priors(self, planned: PlannedModel) -> CoefficientPriors:
-        """Give the run's priors on the coefficients of a planned model."""
+        """Return the run's priors on the coefficients of a planned model."""
         return coefficient_priors(self.study, planned.design, self.prior)
 
     def chosen(self, planned: PlannedModel) -> PosteriorFit | None:
-        """Give the posterior by the engine chosen for the run, stored and reported; None for "none"."""
+        """Return the posterior by the engine chosen for the run, stored and reported; None for "none"."""
         engine = self.settings.engine
         if engine == "none":
             return None
@@ -74,14 +74,14 @@ class Fitter:
         return dataclasses.replace(self.made[key], model_id=planned.model.id, rows=planned.rows)
 
     def mixed(self, design: Design, rows: RowsUsed, *, model_id: str = "", method: Method = "ML") -> MixedFit:
-        """Give the frequentist fit of a design: references and smaller models are asked for again and again."""
+        """Return the frequentist fit of a design: references and smaller models are asked for again and again."""
         key = f"{method}|{design_digest(design)}"
         if key not in self.mirrored:
             self.mirrored[key] = fit_mixed(design, rows, model_id=model_id, method=method)
         return dataclasses.replace(self.mirrored[key], model_id=model_id, rows=rows)
 
     def collapsed(self, planned: PlannedModel, covariance: Covariance = "UN") -> PosteriorFit:
-        """Give the collapsed engine's posterior, which costs too little to be stored or reported."""
+        """Return the collapsed engine's posterior, which costs too little to be stored or reported."""
         kind: Covariance = "UN" if covariance == "ID" else covariance
         key = _fit_key(planned, "collapsed", kind)
         if key not in self.made:

@@ -39,7 +39,7 @@ class _RunKey:
 
 
 def _fitter_here(run: _RunKey) -> Fitter:
-    """Give the fitter of a run in this process: models share references, and scores share posteriors with them."""
+    """Return the fitter of a run in this process: models share references, and scores share posteriors with them."""
     if run.name not in _FITTERS:
         _FITTERS.clear()
         _FITTERS[run.name] = Fitter(run.study, run.settings, store=None, report=lambda line: None, total=1)

@@ -76,7 +76,7 @@ class RunEnd:
 
 
 def end_run(results: StudyResults) -> RunEnd:
-    """Give the last words on a run."""
+    """Return the last words on a run."""
     return RunEnd(
         study=results.study.id,
         source=results.source.value,

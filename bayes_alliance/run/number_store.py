@@ -105,7 +105,7 @@ class NumberStore:
     identity: str
 
     def find(self, name: str, *, follows: str) -> Any:
-        """Give the record kept under a name, None where there is none or it is not the one asked for.
+        """Return the record kept under a name, None where there is none or it is not the one asked for.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class NumberStore:
     def make[**P, R](
         self, name: str, follows: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Give the record kept under a name, or make it by a function and keep it."""
+        """Return the record kept under a name, or make it by a function and keep it."""
         found = self.find(name, follows=follows)
         if found is not None:
             return cast(R, found)

@@ -44,7 +44,7 @@ def fit_record(
     seed: int,
     versions: str,
 ) -> dict[str, str]:
-    """Give the record of everything that determines a fit, a string an item.
+    """Return the record of everything that determines a fit, a string an item.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ class ModelRun(ModelNumbers):
     left_out: tuple[str, ...] = ()
 
     def quantity(self, name: str) -> Quantity:
-        """Give the quantity of this name (a coefficient, an estimand or a variance quantity)."""
+        """Return the quantity of this name (a coefficient, an estimand or a variance quantity)."""
         return {q.name: q for q in self.quantities}[name]
 
     def __repr__(self) -> str:
@@ -253,5 +253,5 @@ class StudyResults:
         )
 
     def run(self, model_id: str) -> ModelRun | None:
-        """Give the run of a model, None where it was skipped."""
+        """Return the run of a model, None where it was skipped."""
         return {r.model.id: r for r in self.runs}.get(model_id)

@@ -48,7 +48,7 @@ class RunSettings:
 
 
 def choose_prior(study: Study, settings: RunSettings) -> str:
-    """Give the name of the prior set of a run: the one asked for, or the study's first.
+    """Return the name of the prior set of a run: the one asked for, or the study's first.
 
     Raises
     ------

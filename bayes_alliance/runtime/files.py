@@ -15,7 +15,7 @@ _PART = re.compile(r"\..+\.(\d+)\.part")
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path beside a file to write to; it takes the file's place once the block is done.
+    """Return a path beside a file to write to; it takes the file's place once the block is done.
 
     Parameters
     ----------

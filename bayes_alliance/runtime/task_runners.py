@@ -194,7 +194,7 @@ def _with_dask(function: Function, tasks: Sequence[Task], workers: Workers) -> _
 
 
 def _connect(distributed: Any, workers: Workers, stack: contextlib.ExitStack) -> Any:
-    """Give a client of the scheduler asked for; a local one is started, and ends with the block."""
+    """Return a client of the scheduler asked for; a local one is started, and ends with the block."""
     address = workers.scheduler
     if address == LOCAL:
         stack.enter_context(_one_thread_environment())

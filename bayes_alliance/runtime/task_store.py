@@ -93,7 +93,7 @@ class Finished:
         return len(self.keys) - len(self.failures)
 
     def columns(self, key: str) -> dict[str, Any]:
-        """Give the columns of one task that has a result, as NumPy arrays or lists."""
+        """Return the columns of one task that has a result, as NumPy arrays or lists."""
         found = self.results[key]
         return _read_columns(found) if isinstance(found, Path) else dict(found)
 

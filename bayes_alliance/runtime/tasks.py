@@ -170,7 +170,7 @@ class _Progress:
         self.report, self.unit = report, unit
         self.started = self.told = time.perf_counter()
         if self.found:
-            report(f"{self.found} of {self.total} {unit} lie there already")
+            report(f"{self.found} of {self.total} {unit} already computed")
 
     def step(self, outcome: _Outcome) -> None:
         """Count one task, and tell if it is time to."""

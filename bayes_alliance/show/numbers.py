@@ -71,7 +71,7 @@ def format_number(value: float, error: float = math.nan) -> str:
 
 
 def format_stars(p: float) -> str:
-    """Give the stars of a p value: * below 0.05, ** below 0.01, *** below 0.001; none for NaN."""
+    """Return the stars of a p value: * below 0.05, ** below 0.01, *** below 0.001; none for NaN."""
     return next((stars for limit, stars in STAR_LIMITS if p < limit), "")
 
 

@@ -46,7 +46,7 @@ def describe_provenance(results: StudyResults, *, printed: bool = False) -> str:
 
 
 def stamp_provenance(results: StudyResults) -> str:
-    """Give the provenance of computed numbers as one short cell: source, origin and seed."""
+    """Return the provenance of computed numbers as one short cell: source, origin and seed."""
     return f"{results.source.value}: {results.origin}; run seed {results.seed}"
 
 
@@ -90,5 +90,5 @@ def describe_stress(results: StressResults, *, printed: bool = False) -> str:
 
 
 def stamp_stress(results: StressResults) -> str:
-    """Give the provenance of computed numbers as one short cell."""
+    """Return the provenance of computed numbers as one short cell."""
     return f"{results.source.value}: {results.origin}; run seed {results.seed}"

@@ -139,7 +139,7 @@ def _manifest(path: Path, removed: dict[str, None]) -> str:
 
 
 def _posterior(path: Path, name: str, removed: dict[str, None]) -> bytes:
-    """Give the file anew with what may be shared; what is deleted inside an HDF5 file stays in its bytes."""
+    """Return the file anew with what may be shared; what is deleted inside an HDF5 file stays in its bytes."""
     import xarray as xr
 
     rng = np.random.default_rng(secrets.randbits(128))

@@ -18,7 +18,7 @@ from bayes_alliance.study.records import Study
 
 
 def quantities_json(results: StudyResults) -> dict[str, Any]:
-    """Give the quantities of every run as JSON-ready numbers (NaN as null)."""
+    """Return the quantities of every run as JSON-ready numbers (NaN as null)."""
     return {
         "schema": 1,
         "study": results.study.id,
@@ -56,7 +56,7 @@ def _run_json(run: ModelRun) -> dict[str, Any]:
 
 
 def format_extras(extras: dict[str, Any]) -> list[str]:
-    """Give the answers of :func:`ml_extras` as lines of text."""
+    """Return the answers of :func:`ml_extras` as lines of text."""
     lines = []
     if "profile_intervals" in extras:
         lines.append("  profile-likelihood intervals (ML, 95 %):")
@@ -75,7 +75,7 @@ def format_extras(extras: dict[str, Any]) -> list[str]:
 
 
 def format_quantities(results: StudyResults) -> str:
-    """Give the quantities of every run as text for a terminal."""
+    """Return the quantities of every run as text for a terminal."""
     lines = []
     for run in results.runs:
         rows = f"{run.rows.n_patients} patients, {run.rows.n_rows} rows"

@@ -50,7 +50,7 @@ class Approach:
 
     @property
     def name(self) -> str:
-        """Give what tables call it."""
+        """Return what tables call it."""
         return f"{self.engine}, {self.priors.name} prior" if self.priors else self.method
 
 
@@ -145,7 +145,7 @@ def draw_posterior(
 
 
 def _wald(effect: Effect) -> ApproachAnswer:
-    """Give the interval estimate +- t x SE; without degrees of freedom (a singular fit can lack them) the Normal's."""
+    """Return the interval estimate +- t x SE; without degrees of freedom (singular fits can lack them) the Normal's."""
     tail = (1.0 + INTERVAL) / 2.0
     quantile = special.stdtrit(effect.df, tail) if effect.df > 0.0 else special.ndtri(tail)
     reach = float(quantile) * effect.se

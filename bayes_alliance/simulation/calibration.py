@@ -143,7 +143,7 @@ def calibrate_study(calibration: Calibration, study: int) -> list[dict[str, Any]
 
 
 def _frame(calibration: Calibration, design: Design, taken: NDArray[np.int64]) -> pd.DataFrame:
-    """Give the variables of a simulated study, for an engine that reads the formula itself."""
+    """Return the variables of a simulated study, for an engine that reads the formula itself."""
     simulated = {design.formula.response: design.y, design.formula.group: design.patient_index}
     return calibration.pool.frame.iloc[taken].assign(**simulated)
 

@@ -155,7 +155,7 @@ def claimed_relation(truths: Iterable[float]) -> Relation:
 
 
 def share_measure(found: NDArray[np.bool_]) -> Measure:
-    """Give a share with its Monte-Carlo error; at 0 or 1 the error is that of Laplace's estimate, not zero."""
+    """Return a share with its Monte-Carlo error; at 0 or 1 the error is that of Laplace's estimate, not zero."""
     n = len(found)
     if n == 0:
         return Measure(value=math.nan, error=math.nan)
@@ -165,7 +165,7 @@ def share_measure(found: NDArray[np.bool_]) -> Measure:
 
 
 def mean_measure(found: Array) -> Measure:
-    """Give a mean with its Monte-Carlo error."""
+    """Return a mean with its Monte-Carlo error."""
     if len(found) == 0:
         return Measure(value=math.nan, error=math.nan)
     error = float(np.std(found, ddof=1) / math.sqrt(len(found))) if len(found) > 1 else math.nan

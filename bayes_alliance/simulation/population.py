@@ -136,7 +136,7 @@ def _design(planned: PlannedModel, rows: pd.DataFrame, visits: int | None) -> De
 
 
 def _at_equal_visits(study: Study, planned: PlannedModel, rows: pd.DataFrame, visits: int) -> pd.DataFrame:
-    """Give every patient visits at equal distances; what belongs to the patient is repeated."""
+    """Return every patient visits at equal distances; what belongs to the patient is repeated."""
     names = planned.design.formula.names - {study.patient, study.time, planned.model.outcome}
     measured = sorted(name for name in names if study.every_variable[name].level == "visit")
     if measured:
@@ -151,7 +151,7 @@ def _at_equal_visits(study: Study, planned: PlannedModel, rows: pd.DataFrame, vi
 
 
 def _marks(study: Study, data: StudyData, mark: str, rows: pd.DataFrame) -> pd.Series:
-    """Give the mark of the patient of each row."""
+    """Return the mark of the patient of each row."""
     if not mark:
         return rows[study.patient].notna()
     variable = study.every_variable.get(mark)

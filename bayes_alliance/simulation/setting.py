@@ -59,7 +59,7 @@ class Setting:
 
     @property
     def model(self) -> Model:
-        """Give the model."""
+        """Return the model."""
         return self.planned.model
 
     @property
@@ -68,7 +68,7 @@ class Setting:
         return {estimand.name: estimand.weights for estimand in self.model.estimands}
 
     def unit(self, name: str) -> float:
-        """Give the factor that turns an estimand into points, over the study's horizon for a slope."""
+        """Return the factor that turns an estimand into points, over the study's horizon for a slope."""
         kind = {estimand.name: estimand.kind for estimand in self.model.estimands}[name]
         return 1.0 if kind == "level" else self.study.horizon
 
@@ -86,12 +86,12 @@ class Setting:
         return float(weights @ (truth or self.truth).beta) * self.unit(self.primary.name)
 
     def priors(self, name: str) -> CoefficientPriors:
-        """Give the priors of a named set on the coefficients of the model."""
+        """Return the priors of a named set on the coefficients of the model."""
         return coefficient_priors(self.study, self.planned.design, name)
 
 
 def choose_model(study: Study, model_id: str = "") -> Model:
-    """Give the model asked for; by default the first of a figure, or of all, with a difference of slopes.
+    """Return the model asked for; by default the first of a figure, or of all, with a difference of slopes.
 
     Raises
     ------

@@ -135,7 +135,7 @@ SCENARIOS = (AS_MODELLED, NO_SLOPE_VARIANCE, CEILING, DROPOUT)
 
 
 def apply_scenario(truth: Truth, scenario: Scenario, pool: CovariatePool, scale: TruthScale | None) -> Truth:
-    """Give the parameters that hold in a scenario.
+    """Return the parameters that hold in a scenario.
 
     Raises
     ------

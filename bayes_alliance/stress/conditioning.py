@@ -147,7 +147,7 @@ def _skip(prepared: Prepared, reason: str) -> StressSkipped:
 
 
 def end_outcome(study: Study) -> tuple[str, float] | None:
-    """Give the outcome whose last value divides the patients and the earliest time of such a value.
+    """Return the outcome whose last value divides the patients and the earliest time of such a value.
 
     None where the study's descriptive group is not cut from a variable of rule "last".
     """
@@ -208,7 +208,7 @@ def _lower_code(study: Study) -> int:
 
 
 def growth_model(study: Study, outcome: str) -> Model:
-    """Give the model of linear growth of an outcome, without predictors."""
+    """Return the model of linear growth of an outcome, without predictors."""
     return Model(
         id=f"{outcome}_shared_growth",
         label=f"{outcome}: growth",
@@ -328,7 +328,7 @@ def required_strength(points: Sequence[ConditioningPoint], reference: float) -> 
 
 
 def printed_difference(study: Study, model: Model, estimand: Estimand) -> tuple[float, float, float]:
-    """Give a printed slope deviation in points over the horizon, with the ends that print so; NaN without digits."""
+    """Return a printed slope deviation in points over the horizon, with the ends that print so; NaN without digits."""
     for effect in printed_effects(study):
         same = effect.model.id == model.id and dict(effect.weights) == dict(estimand.weights)
         if not same or effect.parsed.value is None:

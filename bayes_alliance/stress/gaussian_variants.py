@@ -84,7 +84,7 @@ class GaussianVariant:
 
 
 def fit_gaussian(prepared: Prepared) -> GaussianVariant:
-    """Give the unchanged posterior in the form of the variants."""
+    """Return the unchanged posterior in the form of the variants."""
     return _from_fit(prepared.posterior, prepared.design, "gaussian", "nothing")
 
 

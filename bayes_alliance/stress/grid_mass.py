@@ -40,7 +40,7 @@ class Grid:
         return round((self.maximum - self.minimum) / self.step) + 1
 
     def category(self, y: Array) -> Rows:
-        """Give the number of the grid point next to each score, from 0."""
+        """Return the number of the grid point next to each score, from 0."""
         nearest = np.rint((y - self.minimum) / self.step)
         return np.clip(nearest, 0, self.n_categories - 1).astype(np.int64)
 
@@ -135,13 +135,13 @@ def score_mass(densities: VisitDensities, patient: Rows, *, variant: str) -> Mas
 
 
 def clustered_se(values: Array, patient: Rows) -> float:
-    """Give the standard error of a sum over visits, patients being the units."""
+    """Return the standard error of a sum over visits, patients being the units."""
     sums = np.bincount(patient, weights=values)
     return float(np.sqrt(len(sums) * np.var(sums, ddof=1)))
 
 
 def compare_mass(score: MassScore, reference: MassScore) -> tuple[float, float]:
-    """Give elpd of a model less that of a reference, and its standard error over patients.
+    """Return elpd of a model less that of a reference, and its standard error over patients.
 
     Raises
     ------

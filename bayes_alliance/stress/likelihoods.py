@@ -91,7 +91,7 @@ class LikelihoodComparison:
 
 
 def outcome_grid(study: Study, outcome: str) -> Grid | None:
-    """Give the measurement grid of an outcome, None where its ends or its step are not declared."""
+    """Return the measurement grid of an outcome, None where its ends or its step are not declared."""
     variable = study.variable(outcome)
     if not isinstance(variable, Variable):
         return None

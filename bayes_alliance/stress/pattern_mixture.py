@@ -59,7 +59,7 @@ class Pattern:
 
 
 def patterns(prepared: Prepared) -> list[Pattern]:
-    """Give the patterns that the rows of a model show."""
+    """Return the patterns that the rows of a model show."""
     number = np.bincount(prepared.design.patient_index).astype(float)
     number -= number.mean()
     complete = prepared.complete.astype(float)

@@ -117,7 +117,7 @@ class Prepared:
         )
 
     def base(self) -> list[StressDraws]:
-        """Give the estimands of the unchanged model."""
+        """Return the estimands of the unchanged model."""
         return self.combined(self.posterior, test="base", variant="", changed="nothing")
 
     def combined(
@@ -129,7 +129,7 @@ class Prepared:
         changed: str,
         facts: dict[str, float | str] | None = None,
     ) -> list[StressDraws]:
-        """Give the estimands from the coefficients of a fit that has those of the model, and maybe more."""
+        """Return the estimands from the coefficients of a fit that has those of the model, and maybe more."""
         return [
             self.record(
                 estimand,
@@ -145,7 +145,7 @@ class Prepared:
 
 
 def chosen_models(study: Study, asked: Sequence[str] = ()) -> list[Model]:
-    """Give the models to stress.
+    """Return the models to stress.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def chosen_models(study: Study, asked: Sequence[str] = ()) -> list[Model]:
 
 
 def deviations(model: Model) -> tuple[Estimand, ...]:
-    """Give the slope deviations and contrasts of a model."""
+    """Return the slope deviations and contrasts of a model."""
     return tuple(e for e in model.estimands if e.kind in DEVIATIONS)
 
 
@@ -277,7 +277,7 @@ def prepare_model(
 def _subgroups(
     study: Study, data: StudyData, rows: pd.DataFrame
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Give each patient's code in the study's descriptive group, and the names of its values."""
+    """Return each patient's code in the study's descriptive group, and the names of its values."""
     name = study.descriptive_group
     patients = rows[study.patient].drop_duplicates()
     if not name or name not in data.rows:

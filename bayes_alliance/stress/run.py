@@ -113,7 +113,7 @@ class StressResults:
         return dict(self.study.publication.smallest_difference)
 
     def all_draws(self) -> list[StressDraws]:
-        """Give the posterior of every estimand under every change, the unchanged ones first.
+        """Return the posterior of every estimand under every change, the unchanged ones first.
 
         Deltas are functions: they stand here where they draw the estimand to zero by the smallest difference that
         matters (or half a point) over the horizon.
@@ -205,7 +205,7 @@ def run_stress(
 
 
 def direction_rule(study: Study, base: StressDraws) -> VerdictRule:
-    """Give the rule for the claim that an effect lies on the side of zero where its unchanged posterior mean lies.
+    """Return the rule for the claim that an effect lies on the side of zero where its unchanged posterior mean lies.
 
     Returns
     -------

@@ -171,7 +171,7 @@ def _values(variable: Any) -> Array:
 
 
 def sampled_data(prepared: Prepared, family: Family, grid: Grid, columns: int) -> dict[str, Array]:
-    """Give rows and priors under the names of the compiled model."""
+    """Return rows and priors under the names of the compiled model."""
     design, priors, units = prepared.design, prepared.priors, _units(prepared)
     scale = priors.sigma_scale if family == "ordinal" else 1.0
     x = design.x / units

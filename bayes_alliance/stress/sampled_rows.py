@@ -14,7 +14,7 @@ from bayes_alliance.stress.sampled import SampledVariant
 def conditional_model(
     variant: SampledVariant, prepared: Prepared, grid: Grid, chosen: Rows
 ) -> ConditionalModel:
-    """Give the likelihood of each row for some of the draws, for :func:`grid_mass.integrated_visits`.
+    """Return the likelihood of each row for some of the draws, for :func:`grid_mass.integrated_visits`.
 
     Parameters
     ----------

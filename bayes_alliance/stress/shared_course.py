@@ -179,7 +179,7 @@ def _effects(course: Course, slope: Array, rng: np.random.Generator) -> tuple[Ar
 
 
 def _row_at_end(design: SharedDesign) -> NDArray[np.int64]:
-    """Give the row of each patient that stands at the time of the end value, -1 where none does."""
+    """Return the row of each patient that stands at the time of the end value, -1 where none does."""
     row = np.full(len(design.end_time), -1, dtype=np.int64)
     same = np.flatnonzero(np.isclose(design.times, design.end_time[design.patient]))
     row[design.patient[same]] = same

@@ -88,7 +88,7 @@ class _Target:
         return len(self.centre)
 
     def unpack(self, points: Array) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
-        """Give beta, SDs, correlation, sigma, alpha, gamma and tau."""
+        """Return beta, SDs, correlation, sigma, alpha, gamma and tau."""
         p, size = self.p, self.covariance.size
         sd, correlation, sigma = self.covariance.unpack(points[:, p : p + size])
         rest = points[:, p + size :]
@@ -210,7 +210,7 @@ def _make_target(prepared: Prepared) -> tuple[_Target, Array]:
 def dropout_limits(
     last: Array, complete: NDArray[np.bool_], step: float, horizon: float
 ) -> tuple[Array, Array]:
-    """Give the limits of each patient's log time of dropout.
+    """Return the limits of each patient's log time of dropout.
 
     From the last assessment to the next that would have come; beyond the horizon for those assessed there. A last
     assessment at zero counts as one at a hundredth of a step.

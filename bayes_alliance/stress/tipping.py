@@ -91,7 +91,7 @@ def complete_rows(prepared: Prepared) -> Completed:
 def _missing_times(
     last: Array, complete: NDArray[np.bool_], step: float, horizon: float
 ) -> tuple[NDArray[np.int64], Array]:
-    """Give the patient and the time of every row to add."""
+    """Return the patient and the time of every row to add."""
     patients: list[int] = []
     times: list[float] = []
     for i, (end, done) in enumerate(zip(last, complete, strict=True)):
@@ -136,7 +136,7 @@ class DeltaAnalysis:
     imputed: int
 
     def at(self, deltas: Sequence[float]) -> StressDraws:
-        """Give the estimand's draws under these deltas, one a subgroup, in points over the horizon."""
+        """Return the estimand's draws under these deltas, one a subgroup, in points over the horizon."""
         moved = self.base.draws + np.tensordot(np.asarray(deltas, dtype=float), self.shift, 1)
         said = ", ".join(f"{group} {delta:+g}" for group, delta in zip(self.groups, deltas, strict=True))
         return dataclasses.replace(
@@ -149,7 +149,7 @@ class DeltaAnalysis:
 
 
 def analyse_deltas(prepared: Prepared) -> list[DeltaAnalysis]:
-    """Give every estimand of a model as a function of the deltas.
+    """Return every estimand of a model as a function of the deltas.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def analyse_deltas(prepared: Prepared) -> list[DeltaAnalysis]:
 
 
 def _coefficient_shift(prepared: Prepared, completed: Completed, ramp: Array) -> Array:
-    """Give :math:`c_g` for every draw, shape (s, p): the fixed effects of the ramp as if it were an outcome."""
+    """Return :math:`c_g` for every draw, shape (s, p): the fixed effects of the ramp as if it were an outcome."""
     if not np.any(ramp):
         return np.zeros((prepared.posterior.n_draws, len(prepared.design.x_names)))
     design = completed.design

@@ -16,7 +16,7 @@ _CONTINUOUS = re.compile(r"\b(?:continuous|decimals?|z[- ]?scores?|no steps)\b",
 
 
 def step_of(*texts: str) -> Fraction | None:
-    """Give the step of a measure; 0 for a continuous one, None where the texts do not tell.
+    """Return the step of a measure; 0 for a continuous one, None where the texts do not tell.
 
     Examples
     --------

@@ -293,7 +293,7 @@ def check_facts(
     by_id = {fact.id: fact for fact in facts}
     for name, count in Counter(fact.id for fact in facts).items():
         if count > 1:
-            yield Problem(what="the id stands twice", where=_FILE, got=repr(name))
+            yield Problem(what="duplicate id", where=_FILE, got=repr(name))
     for fact in facts:
         where = f"{_FILE}, line {fact.line} (fact {fact.id!r})"
         yield from _check_fact(fact, by_id, groups, where)

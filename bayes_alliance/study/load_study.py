@@ -59,7 +59,7 @@ CELL_COLUMNS = (
 
 
 def models_folder() -> Path:
-    """Give the folder of the studies that ship with the package, installed or in a checkout."""
+    """Return the folder of the studies that ship with the package, installed or in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed, checkout = package / "models", package.parent / "models"
     return installed if installed.is_dir() else checkout

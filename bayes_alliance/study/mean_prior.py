@@ -68,7 +68,7 @@ class MeanPrior:
 
 
 def restate(mean: Array, root: Array, weights: Array, new_mean: Array, new_sd: Array) -> tuple[Array, Array]:
-    r"""Give some linear combinations of a Normal vector another mean and SD.
+    r"""Return some linear combinations of a Normal vector another mean and SD.
 
     The combinations keep their correlations with each other, and what is left keeps its distribution given them
     (Jeffrey's rule of conditioning).

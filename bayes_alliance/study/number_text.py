@@ -61,7 +61,7 @@ def plain_text(text: str) -> str:
 
 
 def number_pattern(style: Style, *, grouped: bool = True) -> str:
-    """Give the pattern of a number with a decimal point or comma, without groups of its own.
+    """Return the pattern of a number with a decimal point or comma, without groups of its own.
 
     Parameters
     ----------

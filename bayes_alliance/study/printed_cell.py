@@ -117,7 +117,7 @@ class PrintedNumber:
         return max(0, -exponent)
 
     def interval(self, rounding: Rounding = "either") -> Interval:
-        """Give the set of values that print like this.
+        """Return the set of values that print like this.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class PrintedNumber:
         )
 
     def _cut_off(self, half: Decimal, *, rounded_too: bool) -> Interval:
-        """Give the set of values that print like this when digits are cut off (or rounded, if that too)."""
+        """Return the set of values that print like this when digits are cut off (or rounded, if that too)."""
         step, inner = 2 * half, half if rounded_too else Decimal(0)
         if self.value == 0:
             upper = Decimal(0) if self.negative_zero else step
@@ -162,7 +162,7 @@ class PrintedNumber:
         return Interval(lower=self.value - step, upper=self.value + inner, lower_closed=False)
 
     def outward(self, side: Literal["lower", "upper"]) -> Interval:
-        """Give the set of limits that print like this when an interval is rounded outwards."""
+        """Return the set of limits that print like this when an interval is rounded outwards."""
         step = Decimal(1).scaleb(-self.decimals)
         if side == "lower":
             return Interval(lower=self.value, upper=self.value + step, upper_closed=False)
@@ -215,7 +215,7 @@ class PrintedRange:
     symmetric: bool = True
 
     def ends(self, rounding: Rounding) -> tuple[Interval, Interval]:
-        """Give the sets of lower and upper limits that print like this."""
+        """Return the sets of lower and upper limits that print like this."""
         if self.outward:
             return self.lower.outward("lower"), self.upper.outward("upper")
         return self.lower.interval(rounding), self.upper.interval(rounding)

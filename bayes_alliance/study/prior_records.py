@@ -54,5 +54,5 @@ class PriorSet:
     estimands: tuple[tuple[str, str, tuple[float, float]], ...] = ()
 
     def for_outcome(self, outcome: str) -> PriorScales:
-        """Give the scales of one outcome (KeyError where the set has none; loading checks that)."""
+        """Return the scales of one outcome (KeyError where the set has none; loading checks that)."""
         return dict(self.scales)[outcome]

@@ -253,5 +253,5 @@ class Publication:
     legends: tuple[TableLegend, ...] = ()
 
     def legend(self, table: str) -> TableLegend:
-        """Give the legend of a table; one that states nothing where there is none."""
+        """Return the legend of a table; one that states nothing where there is none."""
         return next((one for one in self.legends if table in one.tables), NO_LEGEND)

@@ -357,15 +357,15 @@ class Study:
     reference_time: float | None = None
 
     def model(self, model_id: str) -> Model:
-        """Give the model of this id."""
+        """Return the model of this id."""
         return {m.id: m for m in self.models}[model_id]
 
     def variable(self, name: str) -> Variable | Derived:
-        """Give the declared or derived variable of this name."""
+        """Return the declared or derived variable of this name."""
         return self.every_variable[name]
 
     def prior(self, name: str) -> PriorSet:
-        """Give the prior set of this name."""
+        """Return the prior set of this name."""
         return {p.name: p for p in self.priors}[name]
 
     @property
@@ -379,7 +379,7 @@ class Study:
         return tuple(dict.fromkeys(m.outcome for m in self.models))
 
     def __repr__(self) -> str:
-        """Give the study in two lines, for a notebook; its parts are attributes."""
+        """Return the study in two lines, for a notebook; its parts are attributes."""
         return (
             f"Study {self.id}: {self.title}\n"
             f"  {len(self.models)} models of {', '.join(self.outcomes)}; {len(self.variables)} variables; "

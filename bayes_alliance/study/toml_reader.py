@@ -233,7 +233,7 @@ def _as_float(value: float) -> float:
 
 
 def _digits(value: str | int) -> str:
-    """Give a whole number as text; one of thousands of digits, which Python refuses to print, as ``inf``."""
+    """Return a whole number as text; one of thousands of digits, which Python refuses to print, as ``inf``."""
     return (
         value if isinstance(value, str) else f"{_as_float(value):.17g}" if abs(value) >= 2**53 else str(value)
     )

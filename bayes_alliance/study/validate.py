@@ -201,7 +201,7 @@ def _check_unique(study: Study, file: str) -> Iterator[Problem]:
     for table, names in tables.items():
         for name, count in Counter(names).items():
             if count > 1:
-                yield Problem(what="the name stands twice", where=f"{file}, {table}", got=repr(name))
+                yield Problem(what="duplicate name", where=f"{file}, {table}", got=repr(name))
 
 
 def _check_variable(study: Study, variable: Variable, where: str) -> Iterator[Problem]:

@@ -92,7 +92,7 @@ def test_a_part_with_each_becomes_one_part_a_name(ledger: Ledger) -> None:
 
 
 def refusals(tmp_path: Path, *, claims: str = CLAIMS, choices: str = CHOICES) -> str:
-    """Give the message with which a folder is refused."""
+    """Return the message with which a folder is refused."""
     with pytest.raises(InputError) as caught:
         load_toy(write_toy(tmp_path / "toy", claims=claims, choices=choices))
     return str(caught.value)
@@ -109,7 +109,7 @@ def refusals(tmp_path: Path, *, claims: str = CLAIMS, choices: str = CHOICES) ->
         ('variable = "female"', 'model = "growth", variable = "female"', "not a key of quantity 'share'"),
         ('by = "poor"', 'by = "end"', "not binary"),
         ('untestable = "an opinion"', "", "either [[parts]] or the reason"),
-        ('id = "differs"', 'id = "grows"', "the id stands twice"),
+        ('id = "differs"', 'id = "grows"', "duplicate id"),
         ('published = "30 %"', "published = 30", "wrong type"),
         (
             'estimand = "growth", relation',
@@ -160,7 +160,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
             '{ id = "below_60", label = "60", variable = "poor", value = 50 }',
             "own way",
         ),
-        ('id = "other", label', 'id = "below_55", label', "stands twice"),
+        ('id = "other", label', 'id = "below_55", label', "duplicate"),
         ('estimand = "deviation"', 'estimand = "growth"', "no model of 'models' with this estimand"),
     ],
 )

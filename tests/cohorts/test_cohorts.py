@@ -206,13 +206,13 @@ def test_whole_numbers_meet_a_printed_mean_and_sd():
 
 
 def print_like(value, decimals):
-    """Give the interval of what prints like a value."""
+    """Return the interval of what prints like a value."""
     half = 0.5 * 10.0**-decimals
     return round(value, decimals) - half, round(value, decimals) + half
 
 
 def own_targets(study, data, model_ids):
-    """Give what a real study's own fits print, as targets."""
+    """Return what a real study's own fits print, as targets."""
     targets, fits = [], {}
     for model_id in model_ids:
         planned = planned_model(study, data, model_id)

@@ -45,7 +45,7 @@ def planned(study: Study, data: StudyData, model_id: str) -> PlannedModel:
 
 
 def print_own_table(study: Study, data: StudyData) -> Study:
-    """Give a study the table that its real data print: estimates to one decimal, AIC to a whole number."""
+    """Return a study the table that its real data print: estimates to one decimal, AIC to a whole number."""
     cells = []
     for model_id in PRINTED:
         item = planned(study, data, model_id)

@@ -33,7 +33,7 @@ def cohort(request: pytest.FixtureRequest, study: Study) -> StudyData:
 
 
 def first_rows(cohort: StudyData) -> pd.DataFrame:
-    """Give one row a patient."""
+    """Return one row a patient."""
     return cohort.rows.groupby("patient", as_index=False).first()
 
 
@@ -149,7 +149,7 @@ def test_nothing_odd_in_its_own_data(study: Study) -> None:
 
 
 def slope(rows: pd.DataFrame, name: str) -> float:
-    """Give the slope of the pooled least-squares line of an outcome over months."""
+    """Return the slope of the pooled least-squares line of an outcome over months."""
     used = rows.dropna(subset=[name])
     return float(np.polyfit(used["months"], used[name], 1)[0])
 
@@ -242,7 +242,7 @@ def test_residuals_have_the_stated_sd_and_correlation(study: Study) -> None:
 
 
 def changed(study: Study, folder: Path, old: str, new: str) -> Study:
-    """Give the study with one passage of its cohort file changed."""
+    """Return the study with one passage of its cohort file changed."""
     text = (study.folder / study.data.cohort).read_text(encoding="utf-8")
     assert old in text
     (folder / "cohort.toml").write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -26,7 +26,7 @@ def read_rows(path: Path, rows: tuple[str, ...] = ROWS, header: str = HEADER) ->
 
 
 def by_patient(data: StudyData, name: str) -> list[object]:
-    """Give a patient-level variable, None for missing, and make sure that it is constant."""
+    """Return a patient-level variable, None for missing, and make sure that it is constant."""
     groups = data.rows.groupby("patient")[name]
     assert (groups.nunique(dropna=False) == 1).all()
     return [None if pd.isna(value) else value for value in groups.apply(lambda values: values.iloc[0])]

@@ -37,7 +37,7 @@ LONG = SamplerSettings(draws=5000, tune=1000)
 
 
 def random_state(rng, model, names):
-    """Give a point of the model's unconstrained space and the parameters that it means."""
+    """Return a point of the model's unconstrained space and the parameters that it means."""
     import pymc as pm
 
     point = {name: rng.normal(size=np.shape(value)) * 0.5 for name, value in model.initial_point().items()}

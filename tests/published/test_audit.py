@@ -76,7 +76,7 @@ def restate(study: Study, fact_id: str, **changes: str) -> Study:
 
 
 def faults(study: Study, check: str) -> tuple[Finding, ...]:
-    """Give the inconsistencies of one kind."""
+    """Return the inconsistencies of one kind."""
     return tuple(f for f in audit_study(study).of(AuditVerdict.INCONSISTENT) if f.check == check)
 
 

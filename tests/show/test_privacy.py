@@ -43,7 +43,7 @@ def marked_file(path: Path) -> Path:
 
 
 def readable(raw: bytes) -> bytes:
-    """Give bytes with what was packed in them (PDF, PNG, NetCDF; the parts of a Word file) unpacked behind."""
+    """Return bytes with what was packed in them (PDF, PNG, NetCDF; the parts of a Word file) unpacked behind."""
     parts = [raw]
     if raw.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:

@@ -155,7 +155,7 @@ def test_every_answer_has_the_numbers_of_its_records(results: StudyResults, repo
     rope = float(np.mean(np.abs(draws) < 0.25))
     assert (
         f"within \N{PLUS-MINUS SIGN}0.25: {'<0.001' if rope < 0.001 else f'{rope:.3f}'}"
-        in facts["Too small to matter, by width of the region"]
+        in facts["Probability of a negligible effect (ROPE)"]
     )
     assert {line.prior for line in answer.priors} == {
         "neutral", "sceptical", "enthusiastic", "pessimistic", "robust"

@@ -39,7 +39,7 @@ def deviation(prepared: Prepared) -> DeltaAnalysis:
 
 
 def scattered(n: int = 40) -> pd.DataFrame:
-    """Give a cohort of which two in three leave, at three times."""
+    """Return a cohort of which two in three leave, at three times."""
     frame = simulate_rows(n, (0.03, 0.0), seed=3)
     last = {f"p{i:04d}": (9.0, 15.0, HORIZON)[i % 3] for i in range(n)}
     return drop_after(frame, last)

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @numba.njit(cache=True)
 def expected_information(z: Floats, starts: NDArray[np.int64], inverse: Floats) -> Floats:
-    r"""Give :math:`\tfrac12 tr(V^{-1}V_kV^{-1}V_l)` for the entries of G and the residual variance, shape (k, k)."""
+    r"""Return :math:`\tfrac12 tr(V^{-1}V_kV^{-1}V_l)` for the entries of G and the residual variance, shape (k, k)."""
     q = z.shape[1]
     n_entries = q * (q + 1) // 2
     k = n_entries + 1

@@ -164,7 +164,7 @@ def _starts(q: int) -> Iterator[Array]:
 
 
 def _start(evaluate: Evaluate, factors: _Factors, relative: Array, n_rows: int) -> Array:
-    """Give a relative factor its best residual variance."""
+    """Return a relative factor its best residual variance."""
     at = np.append(relative, 0.0)
     point = evaluate(factors.variances(at))
     # At a residual variance of one the score by scale is (squares - rows) / 2.

@@ -145,7 +145,7 @@ class Evaluator:
         self.count = 0
 
     def __call__(self, y: Array) -> State:
-        """Give values, intervals and derivatives at some scores."""
+        """Return values, intervals and derivatives at some scores."""
         problem = self.problem
         self.count += 1
         derivatives: dict[str, Sensitivity] = {}

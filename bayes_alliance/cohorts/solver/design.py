@@ -252,7 +252,7 @@ def _redeal(roster: Roster, names: Sequence[str], rng: np.random.Generator, tilt
 def _with_patients(
     study: Study, rows: pd.DataFrame, patients: pd.DataFrame, names: Sequence[str]
 ) -> pd.DataFrame:
-    """Give the rows other baseline values, and derive anew."""
+    """Return the rows other baseline values, and derive anew."""
     index = rows[study.patient].str[1:].astype(int).to_numpy() - 1
     ends = [d.name for d in study.derived if d.rule == "last" and d.name in rows.columns]
     kept = rows[[v.name for v in study.variables if v.name in rows.columns] + ends]

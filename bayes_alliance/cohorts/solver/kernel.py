@@ -32,7 +32,7 @@ def _compiled[F: Callable[..., Any]](function: F) -> F:
 
 
 def covariance_of(variances: Array) -> Array:
-    """Give G, shape (q, q), from its entries and the residual variance, shape (k,)."""
+    """Return G, shape (q, q), from its entries and the residual variance, shape (k,)."""
     q = 1 if len(variances) == 2 else 2
     g = np.empty((q, q))
     for value, (i, j) in zip(variances[:-1], PAIRS[q], strict=True):
@@ -270,7 +270,7 @@ def evaluate_rows(
 
 @_compiled
 def spread_information(z: Array, starts: NDArray[np.int64], weighted: Array) -> Array:
-    r"""Give :math:`X'V^{-1}V_kV^{-1}X` for every entry of G and the residual variance, shape (k, p, p)."""
+    r"""Return :math:`X'V^{-1}V_kV^{-1}X` for every entry of G and the residual variance, shape (k, p, p)."""
     n, p = weighted.shape
     q = z.shape[1]
     n_entries = q * (q + 1) // 2

@@ -119,7 +119,7 @@ class _Work:
 
 
 def weigh_design(blocks: Blocks, variances: Array) -> tuple[Array, float]:
-    """Give what follows from design and variances alone, without any score.
+    """Return what follows from design and variances alone, without any score.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def weigh_design(blocks: Blocks, variances: Array) -> tuple[Array, float]:
 
 
 def effect_functional(blocks: Blocks, weights: Array, variances: Array) -> tuple[Array, float]:
-    """Give what estimates a combination of fixed effects by generalised least squares at given variances.
+    """Return what estimates a combination of fixed effects by generalised least squares at given variances.
 
     Returns
     -------

@@ -68,7 +68,7 @@ def read_csv_table(path: Path, options: ReadOptions | None = None) -> TextTable:
 
 
 def _read_text(path: Path, encoding: str) -> tuple[str, str]:
-    """Give the text and the name of its encoding."""
+    """Return the text and the name of its encoding."""
     check_size(path.name, path.stat().st_size)
     text, found = _decode(path.read_bytes(), encoding, path.name)
     if "\0" in text:
@@ -107,7 +107,7 @@ def _sniff_delimiter(text: str) -> str:
 
 
 def _parse(text: str, delimiter: str, name: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Give the stripped header and the rows below it, each with the line on which it ends."""
+    """Return the stripped header and the rows below it, each with the line on which it ends."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         rows = [(reader.line_num, cells) for cells in reader]

@@ -172,7 +172,7 @@ def _check_unpacked(path: Path) -> None:
 
 
 def _rows(sheet: Any, name: str) -> list[tuple[int, list[str]]]:
-    """Give every row with its number, all of them of the same length."""
+    """Return every row with its number, all of them of the same length."""
     rows: list[tuple[int, list[str]]] = []
     n_cells = 0
     for number, cells in enumerate(sheet.iter_rows(), start=1):

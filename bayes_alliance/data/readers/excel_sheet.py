@@ -109,7 +109,7 @@ def column_letters(number: int) -> str:
 
 
 def _pieces(path: Path, member: str) -> Iterator[bytes]:
-    """Give the XML in pieces that end between two cells."""
+    """Return the XML in pieces that end between two cells."""
     with zipfile.ZipFile(path) as archive, archive.open(member) as file:
         rest = b""
         while block := file.read(_PIECE):

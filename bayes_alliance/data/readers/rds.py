@@ -154,7 +154,7 @@ class _Columns:
 
 
 def _names_of(labels: Any) -> list[str]:
-    """Give the names of a named vector of R, as rdata converts it: a dictionary, a labelled array or a Series."""
+    """Return the names of a named vector of R, as rdata converts it: a dictionary, a labelled array or a Series."""
     for attribute in ("index", "keys"):
         names = getattr(labels, attribute, None)
         if names is not None:

@@ -62,7 +62,7 @@ def parse_file(kind: str, path: Path, encoding: str = "") -> dict[str, Any]:
 
 
 def _cells(cells: Any, shown: str) -> list[str]:
-    """Give a column as text; numbers of SPSS's format N with the leading zeros that it shows.
+    """Return a column as text; numbers of SPSS's format N with the leading zeros that it shows.
 
     Stata's months, weeks, quarters, half-years and years since 1960 are written as Stata shows them (``2020m3``).
     """

@@ -84,7 +84,7 @@ PROGRAMS = (
 
 
 def find_program(name: str) -> Program:
-    """Give the program of a name.
+    """Return the program of a name.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def find_program(name: str) -> Program:
 
 
 def start_command(program: Program, rows: Path, answer: Path) -> list[str]:
-    """Give the command line that runs a program on rows and writes its answer."""
+    """Return the command line that runs a program on rows and writes its answer."""
     if program.name == "command":
         options = ["fit", STUDY, "--model", "tasks_outcome", "--engine", "collapsed", "--json", str(answer)]
         return [sys.executable, "-m", "bayes_alliance.cli.main", *options]

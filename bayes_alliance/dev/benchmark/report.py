@@ -64,7 +64,7 @@ def _is_installed(name: str) -> bool:
 
 
 def format_claims(claims: Sequence[SpeedTarget]) -> str:
-    """Give the figures and their targets as a Markdown table."""
+    """Return the figures and their targets as a Markdown table."""
     lines = ["| | found | target | |", "| --- | ---: | ---: | --- |"]
     for claim in claims:
         bound = "at least" if claim.at_least else "at most"
@@ -74,7 +74,7 @@ def format_claims(claims: Sequence[SpeedTarget]) -> str:
 
 
 def format_results(results: Sequence[Result]) -> str:
-    """Give every measurement as a Markdown table, sizes together."""
+    """Return every measurement as a Markdown table, sizes together."""
     head = (
         "| program | model | patients | dates | process, s | first fit, s | warm fit, s | peak, MiB "
         "| effective draws (worst) | a second | slope difference (SD or SE) |"
@@ -99,7 +99,7 @@ def _short(value: float) -> str:
 
 
 def format_report(results: Sequence[Result], command: str) -> str:
-    """Give the whole report as Markdown."""
+    """Return the whole report as Markdown."""
     parts = [
         "# Benchmark",
         f"Made by `{command}` on {describe_machine()}.",

@@ -235,7 +235,7 @@ def foresee(done: Sequence[Result], program: Program, scale: int, limit_s: float
 
 
 def describe(result: Result) -> str:
-    """Give a line of progress."""
+    """Return a line of progress."""
     head = f"{result.program} {result.scale}x {result.dates} ({result.patients} patients)"
     if result.status != "done":
         return f"{head}: {result.word}"
@@ -246,7 +246,7 @@ def describe(result: Result) -> str:
 
 
 def made_with(program: Program) -> str:
-    """Give the versions that a program's results depend on; for this package, its very code as well."""
+    """Return the versions that a program's results depend on; for this package, its very code as well."""
     if program.r:
         return f"{program.r} {r_version(program.r)}"
     packages = [program.python] if program.python else ["bambi", "pymc", "pytensor", "nutpie", "numpy"]

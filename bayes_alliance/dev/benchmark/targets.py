@@ -127,7 +127,7 @@ def list_claims(results: Sequence[Result]) -> list[SpeedTarget]:
 
 
 def find_fastest(results: Sequence[Result]) -> Result | None:
-    """Give the sampler of another package with the most effective draws a second on the paper's size."""
+    """Return the sampler of another package with the most effective draws a second on the paper's size."""
     own = {"collapsed", "collapsed_effects", "pymc"}
     peers = [r for r in results if r.scale == 1 and r.ess_per_s is not None and r.program not in own]
     return max(peers, key=lambda r: r.ess_per_s or 0.0, default=None)

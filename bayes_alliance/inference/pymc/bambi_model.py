@@ -133,7 +133,7 @@ def _term(column: str) -> str:
 
 
 def rename_posterior(trace: xr.DataTree, design: Design) -> xr.DataTree:
-    """Give Bambi's posterior the names of the PyMC model."""
+    """Return Bambi's posterior the names of the PyMC model."""
     import xarray as xr
 
     posterior = trace["posterior"]

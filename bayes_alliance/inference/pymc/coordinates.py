@@ -24,17 +24,17 @@ class BentLog(transforms.Transform):  # type: ignore[misc]  # PyMC has no types
     ndim_supp = 0
 
     def forward(self, value: Any, *inputs: Any) -> Any:
-        """Give the coordinates of SDs."""
+        """Return the coordinates of SDs."""
         log_sd = pt.log(value)
         below = pt.minimum(log_sd - KNEE, 0.0)
         return pt.maximum(log_sd, KNEE) + 1.0 - pt.sqrt(1.0 - 2.0 * below)
 
     def backward(self, value: Any, *inputs: Any) -> Any:
-        """Give the SDs at coordinates."""
+        """Return the SDs at coordinates."""
         below = pt.minimum(value - KNEE, 0.0)
         return pt.exp(value - 0.5 * below**2)
 
     def log_jac_det(self, value: Any, *inputs: Any) -> Any:
-        """Give the log derivative of each SD by its coordinate."""
+        """Return the log derivative of each SD by its coordinate."""
         below = pt.minimum(value - KNEE, 0.0)
         return value - 0.5 * below**2 + pt.log1p(-below)

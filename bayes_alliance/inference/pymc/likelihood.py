@@ -169,7 +169,7 @@ class MarginalLikelihood(Op):  # type: ignore[misc]  # PyTensor has no types
         return [[True, False, False, False, False]] * 4 + [[False] * 5]
 
     def pullback(self, inputs: Sequence[Any], outputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        """Give the derivatives, which came with the density."""
+        """Return the derivatives, which came with the density."""
         return [*(cotangents[0] * derivative for derivative in outputs[1:]), DisconnectedType()()]
 
 
@@ -181,5 +181,5 @@ def _compile(op: MarginalLikelihood, node: Apply, **options: Any) -> tuple[Any, 
 
 
 def marginal_logp(beta: Any, sd: Any, correlation: Any, sigma: Any, statistics: Any) -> Any:
-    """Give the log density as a symbol."""
+    """Return the log density as a symbol."""
     return MarginalLikelihood()(beta, sd, correlation, sigma, statistics)[0]

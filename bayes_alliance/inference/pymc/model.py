@@ -79,7 +79,7 @@ def choose_frame(stats: Statistics, priors: CoefficientPriors, covariance: Covar
 
 
 def marginal_data(design: Design, priors: CoefficientPriors, covariance: Covariance) -> dict[str, Array]:
-    """Give the sufficient statistics under the names of the compiled model's data, at the width compiled."""
+    """Return the sufficient statistics under the names of the compiled model's data, at the width compiled."""
     stats = summarise(design.y, design.x, design.z, design.patient_index)
     frame = choose_frame(stats, priors, covariance)
     named = _prior_data(priors) | statistics_data(stats) | _frame_data(frame) | _framed_prior(frame, priors)
@@ -147,7 +147,7 @@ def _unpack(held: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def placeholder_data(p: int, q: int, patients: int) -> dict[str, Array]:
-    """Give data of the right shapes to compile a model with."""
+    """Return data of the right shapes to compile a model with."""
     priors = {
         "prior_sd_scale": np.ones(q),
         "prior_sigma_scale": np.asarray(1.0),
@@ -185,7 +185,7 @@ def _frame_data(frame: CoordinateFrame) -> dict[str, Array]:
 
 
 def compiled_width(p: int) -> int:
-    """Give the number of coefficients that a model with ``p`` is compiled for: the next multiple of twelve.
+    """Return the number of coefficients that a model with ``p`` is compiled for: the next multiple of twelve.
 
     Compiling takes longer than sampling, and models of a study differ by a coefficient or a few. Those beyond
     ``p`` have no column of data and a standard normal prior of their own, so that they leave the posterior of
@@ -211,7 +211,7 @@ def _widen(data: dict[str, Array], width: int) -> dict[str, Array]:
 
 
 def statistics_data(stats: Statistics) -> dict[str, Array]:
-    """Give the statistics as plain arrays, random columns by pairs."""
+    """Return the statistics as plain arrays, random columns by pairs."""
     k, l = np.triu_indices(stats.q)
     a, b = np.triu_indices(stats.p + 1)
     return {
@@ -228,7 +228,7 @@ def statistics_data(stats: Statistics) -> dict[str, Array]:
 
 
 def conditional_data(design: Design, priors: CoefficientPriors) -> dict[str, Array]:
-    """Give the rows under the names of a model whose effects are sampled."""
+    """Return the rows under the names of a model whose effects are sampled."""
     return _prior_data(priors) | {
         "prior_mean": priors.mean,
         "prior_root": priors.root,

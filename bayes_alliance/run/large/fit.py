@@ -111,7 +111,7 @@ def fit_large(
 
 
 def _columns_only(model: Model, data: LargeData) -> Design:
-    """Give the names of the columns without a row: the statistics hold what the engines need of those."""
+    """Return the names of the columns without a row: the statistics hold what the engines need of those."""
     p, q = len(data.x_names), len(data.z_names)
     return Design(
         y=np.empty(0),

@@ -216,14 +216,14 @@ def _check_gram(gram: Array, frame: ScalingFrame, n: int) -> None:
 
 
 def _undo(shift: Array, scale: Array) -> Array:
-    """Give the upper triangular matrix that turns original columns into shifted and scaled ones."""
+    """Return the upper triangular matrix that turns original columns into shifted and scaled ones."""
     matrix = np.diag(1.0 / scale)
     matrix[0, 1:] -= (shift / scale)[1:]
     return matrix
 
 
 def _random_basis(mean_square: Array) -> Array:
-    """Give the upper triangular B with columns of ``z @ inv(B)`` orthogonal; a column of one value keeps its scale."""
+    """Return the upper triangular B with columns of ``z @ inv(B)`` orthogonal; a constant one keeps its scale."""
     q = len(mean_square)
     basis = np.eye(q)
     basis[0, 0] = np.sqrt(mean_square[0, 0])

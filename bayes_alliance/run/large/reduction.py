@@ -78,7 +78,7 @@ def _side_by_side(columns: Mapping[str, NDArray[Any]], names: Sequence[str], n_r
 
 
 def read_batches(source: LargeSource, piece: Piece) -> Any:
-    """Give the columns of a piece, some rows at a time."""
+    """Return the columns of a piece, some rows at a time."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(piece.path) as file:
@@ -116,7 +116,7 @@ def _count(
 
 
 def _array(column: Any, of: LargeColumn, source: LargeSource) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Give the values of one column, and where there are any; a category by its number, -1 if it is not declared."""
+    """Return the values of one column, and where there are any; a category by its number, -1 if it is not declared."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -253,7 +253,7 @@ def _shift_and_scale(columns: Array, *, shift: bool) -> tuple[Array, Array]:
 def scaled_columns(
     source: LargeSource, frame: ScalingFrame, columns: Mapping[str, NDArray[Any]]
 ) -> tuple[Array, Array]:
-    """Give ``r`` and ``z`` of some rows, shifted and scaled."""
+    """Return ``r`` and ``z`` of some rows, shifted and scaled."""
     x, names, z = design_columns(source, columns)
     assert names == frame.x_names
     r = np.column_stack([(x - frame.x_shift) / frame.x_scale, columns[source.outcome] - frame.y_shift])

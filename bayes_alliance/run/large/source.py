@@ -81,7 +81,7 @@ class LargeSource:
         return tuple(name for name in self.numeric if (name,) not in self.formula.terms)
 
     def header(self, name: str) -> str:
-        """Give the header of a variable."""
+        """Return the header of a variable."""
         return {column.name: column.header for column in self.columns}[name]
 
 

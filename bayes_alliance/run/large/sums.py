@@ -172,7 +172,7 @@ def merge_patterns(parts: Sequence[Patterns]) -> Patterns:
 
 
 def number_patterns(zz: Array) -> tuple[Ints, Ints]:
-    """Give a number to each distinct row, rounded, in the order in which they first stand.
+    """Return a number to each distinct row, rounded, in the order in which they first stand.
 
     Returns
     -------

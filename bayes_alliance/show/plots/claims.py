@@ -186,7 +186,7 @@ def _rows_at_hand(run: ClaimsRun) -> str:
 
 
 def curve_cells(run: ClaimsRun, model: str, estimand: str) -> list[MultiverseCell]:
-    """Give the specifications of one estimand of one model, by increasing median; those that could be tested."""
+    """Return the specifications of one estimand of one model, by increasing median; those that could be tested."""
     if run.multiverse is None:
         return []
     parts = {

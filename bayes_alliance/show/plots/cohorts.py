@@ -134,7 +134,7 @@ def shown_spread(results: StudyResults) -> list[Spread]:
 
 
 def tabulate_spread_plot(results: StudyResults) -> list[PlotRow]:
-    """Give the range of posterior means over cohorts and the mean posterior SD, in posterior SDs from their mean."""
+    """Return the range of posterior means over cohorts and the mean posterior SD, in posterior SDs from their mean."""
     horizon = results.study.horizon
     return [
         {

@@ -199,7 +199,7 @@ def _paged(
 
 
 def _number(pages: Sequence[object]) -> list[tuple[str, str]]:
-    """Give what follows the file name and the title of each figure of several; of one alone nothing."""
+    """Return what follows the file name and the title of each figure of several; of one alone nothing."""
     if len(pages) == 1:
         return [("", "")]
     return [(f"_{number}", f" ({number} of {len(pages)})") for number in range(1, len(pages) + 1)]

@@ -44,7 +44,7 @@ _LINE_MM = 5.0
 
 
 def claimed_slopes(posteriors: Sequence[CellPosterior]) -> list[PrintedEffect]:
-    """Give the slope deviations that print digits, each once."""
+    """Return the slope deviations that print digits, each once."""
     found: dict[str, PrintedEffect] = {}
     for one in posteriors:
         if one.effect.role == "slope_deviation" and one.effect.parsed.value is not None:

@@ -53,7 +53,7 @@ _COMPARED = {
 
 
 def tabulate_ranks(result: CalibrationResult) -> list[PlotRow]:
-    """Give the plotted numbers of one calibration: differences of the ECDF from uniformity with its band."""
+    """Return the plotted numbers of one calibration: differences of the ECDF from uniformity with its band."""
     return [
         {
             "engine": result.engine,
@@ -111,7 +111,7 @@ def _measure(one: Performance, name: str, unit: float) -> Measure:
 def tabulate_curves(
     setting: Setting, conditions: Sequence[Condition], performances: Sequence[Performance]
 ) -> list[PlotRow]:
-    """Give the plotted numbers of a design analysis, for the primary estimand."""
+    """Return the plotted numbers of a design analysis, for the primary estimand."""
     by_name = {condition.name: condition for condition in conditions}
     unit = setting.unit(setting.primary.name)
     rows: list[PlotRow] = []
@@ -192,7 +192,7 @@ def _draw_curve(panel: Axes, rows: Sequence[PlotRow], approach: str, number: int
 
 
 def tabulate_approaches(setting: Setting, performances: Sequence[Performance]) -> list[PlotRow]:
-    """Give the plotted numbers of a comparison of approaches, for the primary estimand."""
+    """Return the plotted numbers of a comparison of approaches, for the primary estimand."""
     unit = setting.unit(setting.primary.name)
     return [
         {

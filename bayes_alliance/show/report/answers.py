@@ -31,7 +31,7 @@ from bayes_alliance.show.tables.gates import Gates, collect_gates
 from bayes_alliance.show.tables.printed_posteriors import format_banded, format_probability
 from bayes_alliance.show.tables.printed_posteriors import format_bayes_factor as format_printed_bayes_factor
 from bayes_alliance.show.tables.shared_columns import format_effect
-from bayes_alliance.study.records import Source
+from bayes_alliance.study.records import Source, Study
 
 # Multiples of the smallest difference that matters, for the posterior's share of what is too small to matter.
 ROPE_WIDTHS = (0.5, 1.0, 1.5, 2.0)
@@ -40,7 +40,7 @@ _ODDS_95 = 19.0
 
 
 def list_answers(results: StudyResults, posteriors: Sequence[CellPosterior]) -> tuple[ReportAnswer, ...]:
-    """Give an answer for every printed slope and the contrast it implies; without print, for every difference.
+    """Return an answer for every printed slope and the contrast it implies; without print, for every difference.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _sentence(results: StudyResults, line: ForestLine) -> str:
     parts = []
     if line.cell is not None:
         parts.append(
-            f"Printed: {line.cell.printed} per {study.time_unit.rstrip('s')}{_printed_over(study.horizon, line)}."
+            f"Printed: {line.cell.printed} per {study.time_unit.rstrip('s')}{_printed_over(study, line)}."
         )
     if line.quantity is None:
         return " ".join([*parts, "The model was not run on these data."])
@@ -137,14 +137,13 @@ def _bayes_sentence(results: StudyResults, line: ForestLine, quantity: Quantity)
     )
 
 
-def _printed_over(horizon: float, line: ForestLine) -> str:
+def _printed_over(study: Study, line: ForestLine) -> str:
     assert line.cell is not None
     cell = line.cell.parsed
     if cell.value is None:
         return ""
-    return (
-        f", that is {format_number(horizon * line.factor * float(cell.value.value))} points over the horizon"
-    )
+    points = format_number(study.horizon * line.factor * float(cell.value.value))
+    return f", that is {points} points over {study.horizon:g} {study.time_unit}"
 
 
 def _scaled(value: float, error: float, factor: float) -> str:
@@ -214,8 +213,9 @@ def _bayes_facts(results: StudyResults, run: ModelRun, line: ForestLine) -> list
     facts = [
         (
             f"Prior ('{results.prior}')",
-            f"Normal, mean {format_number(horizon * centre)}, SD {format_number(horizon * width)} points over the "
-            f"horizon; 95 % of it from {format_number(ends[0])} to {format_number(ends[1])}",
+            f"Normal, mean {format_number(horizon * centre)}, SD {format_number(horizon * width)} points over "
+            f"{horizon:g} {results.study.time_unit}; 95 % of it from {format_number(ends[0])} to "
+            f"{format_number(ends[1])}",
         ),
         (
             "Posterior over the horizon",
@@ -235,7 +235,7 @@ def _bayes_facts(results: StudyResults, run: ModelRun, line: ForestLine) -> list
             + format_p(float(np.mean(np.abs(draws) < width * smallest)))
             for width in ROPE_WIDTHS
         )
-        facts.append(("Too small to matter, by width of the region", shares))
+        facts.append(("Probability of a negligible effect (ROPE)", shares))
     return facts
 
 

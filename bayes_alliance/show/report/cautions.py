@@ -92,7 +92,7 @@ def _bayes_factors(results: StudyResults) -> list[Caution]:
 
 
 def _notes(results: StudyResults) -> list[Caution]:
-    """Give the notes of reading the data; those that begin with ``warning`` are warnings."""
+    """Return the notes of reading the data; those that begin with ``warning`` are warnings."""
     return [
         Caution(
             level="remark" if note.startswith("warning: ") else "note",

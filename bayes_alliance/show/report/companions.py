@@ -84,7 +84,7 @@ def read_companions(folder: Path, study_id: str, *, data_digest: str = "") -> tu
 
 
 def digest_companions(folder: Path) -> dict[str, str]:
-    """Give the SHA-256 of every file of other commands that the report shows, by path below the run's folder."""
+    """Return the SHA-256 of every file of other commands that the report shows, by path below the run's folder."""
     places = [folder / room.folder for room in ROOMS]
     paths = [path for place in places for path in (*_files(place), place / FILE)]
     return {

@@ -56,14 +56,14 @@ _SIZE = re.compile(r"^[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)$")
 
 
 def view_table(table: Table, *, prefix: str = "table") -> TableView:
-    """Give a table as a fragment."""
+    """Return a table as a fragment."""
     # html_fragment escapes every text of the table.
     html = Markup(html_fragment(table, prefix=prefix))
     return TableView(name=table.id, title=table.title, n_rows=len(table.rows), html=html)
 
 
 def view_figure(path: Path) -> FigureView:
-    """Give an SVG file that this package wrote as an element of a page.
+    """Return an SVG file that this package wrote as an element of a page.
 
     Title and alternative text are read from the file's own metadata. Ids get the figure's name in front, since
     those of two figures may be alike, and the size is left to the page, down to a width at which the letters can

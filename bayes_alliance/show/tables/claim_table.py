@@ -20,7 +20,7 @@ SOURCES_NOTE = (
 
 
 def say_verdict(result: ClaimResult) -> str:
-    """Give a verdict in words, with how many parts were tested where that is not all, and ~ near a limit."""
+    """Return a verdict in words, with how many parts were tested where that is not all, and ~ near a limit."""
     if result.verdict is Verdict.NOT_APPLICABLE:
         return Verdict.NOT_APPLICABLE.value
     mark = " ~" if result.near_edge else ""
@@ -31,7 +31,7 @@ def say_verdict(result: ClaimResult) -> str:
 
 
 def say_synthetic(run: ClaimsRun, claim_id: str) -> str:
-    """Give the most frequent verdict over the cohorts, and of how many."""
+    """Return the most frequent verdict over the cohorts, and of how many."""
     counts = spread_of(run.synthetic, claim_id)
     if not counts:
         return ""
@@ -42,7 +42,7 @@ def say_synthetic(run: ClaimsRun, claim_id: str) -> str:
 
 
 def say_spread(run: ClaimsRun, claim_id: str) -> str:
-    """Give every verdict over the cohorts with its count."""
+    """Return every verdict over the cohorts with its count."""
     counts = spread_of(run.synthetic, claim_id)
     return ", ".join(f"{verdict.value} {counts[verdict]}" for verdict in Verdict if counts[verdict])
 

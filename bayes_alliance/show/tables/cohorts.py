@@ -113,7 +113,7 @@ def _end(value: float | None) -> str:
 
 
 def _assumed(cohorts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Give what the designs assume, each sentence once."""
+    """Return what the designs assume, each sentence once."""
     said = dict.fromkeys(sentence for facts in cohorts for sentence in facts["assumptions"])
     return [f"Assumed: {sentence}." for sentence in said]
 

@@ -27,7 +27,7 @@ class Gates:
     failed: tuple[tuple[str, str], ...]
 
     def mark(self, model_id: str) -> str:
-        """Give the mark of a model: a dagger, or nothing."""
+        """Return the mark of a model: a dagger, or nothing."""
         return MARK if any(name == model_id for name, _ in self.failed) else ""
 
     def say(self, model_id: str) -> str:
@@ -35,7 +35,7 @@ class Gates:
         return ", ".join(what for name, what in self.failed if name == model_id)
 
     def notes(self, model_ids: Iterable[str]) -> list[str]:
-        """Give the note below a table that shows these models; none where nothing failed."""
+        """Return the note below a table that shows these models; none where nothing failed."""
         marked = [m for m in dict.fromkeys(model_ids) if self.mark(m)]
         said = "; ".join(f"{m}: {self.say(m)}" for m in marked)
         return (
@@ -66,11 +66,11 @@ class Footnotes:
         self._numbers: dict[str, int] = {}
 
     def refer(self, note: str) -> str:
-        """Give the reference to a note, such as ``[2]``; nothing for no note."""
+        """Return the reference to a note, such as ``[2]``; nothing for no note."""
         if not note:
             return ""
         return f"[{self._numbers.setdefault(note, len(self._numbers) + 1)}]"
 
     def notes(self) -> list[str]:
-        """Give the notes in order."""
+        """Return the notes in order."""
         return [f"[{number}] {note}" for note, number in self._numbers.items()]

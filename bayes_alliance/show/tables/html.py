@@ -22,7 +22,7 @@ thead th { border-bottom: 1px solid; font-weight: 600; vertical-align: bottom; }
 
 
 def html_fragment(table: Table, *, prefix: str = "table") -> str:
-    """Give a table as HTML: caption, cells, provenance, notes; every text escaped.
+    """Return a table as HTML: caption, cells, provenance, notes; every text escaped.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def html_fragment(table: Table, *, prefix: str = "table") -> str:
 
 
 def _row(cells: list[str], classes: list[str]) -> str:
-    """Give a row; its first cell heads it."""
+    """Return a row; its first cell heads it."""
     parts = [
         f'<th scope="row"{kind}>{escape(cell)}</th>' if place == 0 else f"<td{kind}>{escape(cell)}</td>"
         for place, (cell, kind) in enumerate(zip(cells, classes, strict=True))
@@ -64,7 +64,7 @@ def _row(cells: list[str], classes: list[str]) -> str:
 
 
 def format_html(table: Table) -> str:
-    """Give a page that holds one table and nothing from elsewhere."""
+    """Return a page that holds one table and nothing from elsewhere."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

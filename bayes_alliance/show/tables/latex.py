@@ -143,7 +143,7 @@ def _label(text: str) -> str:
 
 
 def format_document(tables: Sequence[Table]) -> str:
-    r"""Give a document that reads the fragments of these tables, which lie beside it, by ``\input``."""
+    r"""Return a document that reads the fragments of these tables, which lie beside it, by ``\input``."""
     inputs = [line for table in tables for line in (f"\\input{{{table.id}.tex}}", "\\clearpage")]
     return "\n".join(
         [

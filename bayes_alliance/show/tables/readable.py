@@ -15,7 +15,7 @@ def read_columns(table: Table) -> list[Column]:
 
 
 def read_rows(table: Table) -> list[list[str]]:
-    """Give the cells of those columns as text on one line, with real minus signs."""
+    """Return the cells of those columns as text on one line, with real minus signs."""
     kept = [i for i, column in enumerate(table.columns) if column.shown != "csv"]
     return [[_text(row[i]) for i in kept] for row in table.rows]
 

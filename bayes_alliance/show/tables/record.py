@@ -76,7 +76,7 @@ class Table:
     content: Content = Content.UNSTATED
 
     def column(self, name: str) -> list[Value]:
-        """Give the values of one column."""
+        """Return the values of one column."""
         index = [column.name for column in self.columns].index(name)
         return [row[index] for row in self.rows]
 
@@ -144,7 +144,7 @@ def pick_rows(
 
 
 def show_value(value: Value) -> str:
-    """Give a cell as text for a reader: nothing for None, numbers rounded."""
+    """Return a cell as text for a reader: nothing for None, numbers rounded."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -34,22 +34,22 @@ _SUMMARY = (
 
 
 def effect_columns(prefix: str) -> tuple[Column, ...]:
-    """Give the CSV columns of an effect."""
+    """Return the CSV columns of an effect."""
     return exact_columns(*(f"{prefix}_{name}" for name in _EFFECT))
 
 
 def effect_values(prefix: str, effect: Effect) -> dict[str, Value]:
-    """Give an effect at full precision."""
+    """Return an effect at full precision."""
     return {f"{prefix}_{name}": float(getattr(effect, name)) for name in _EFFECT}
 
 
 def summary_columns(prefix: str = "bayes") -> tuple[Column, ...]:
-    """Give the CSV columns of a posterior summary."""
+    """Return the CSV columns of a posterior summary."""
     return exact_columns(*(f"{prefix}_{name}" for name in _SUMMARY))
 
 
 def summary_values(summary: Summary | None, prefix: str = "bayes") -> dict[str, Value]:
-    """Give a posterior summary at full precision; empty cells without one."""
+    """Return a posterior summary at full precision; empty cells without one."""
     if summary is None:
         return {f"{prefix}_{name}": None for name in _SUMMARY}
     fields = {"q2.5": "lower", "q97.5": "upper"}
@@ -96,7 +96,7 @@ def prior_values(quantity: Quantity) -> dict[str, Value]:
 
 
 def quantity_values(quantity: Quantity) -> dict[str, Value]:
-    """Give a quantity by all three inferences, formatted and at full precision."""
+    """Return a quantity by all three inferences, formatted and at full precision."""
     return {
         **prior_values(quantity),
         "ml": format_effect(quantity.ml),
@@ -110,7 +110,7 @@ def quantity_values(quantity: Quantity) -> dict[str, Value]:
 
 
 def spread_columns(results: StudyResults) -> tuple[Column, ...]:
-    """Give the columns of the spread between synthetic cohorts; none where the run's data are not one of several."""
+    """Return the columns of the spread between synthetic cohorts; none where the run's data are not one of several."""
     if not results.ensemble.spread:
         return ()
     n = max(item.n for item in results.ensemble.spread)
@@ -124,7 +124,7 @@ def spread_columns(results: StudyResults) -> tuple[Column, ...]:
 
 
 def spread_values(spread: Spread | None) -> dict[str, Value]:
-    """Give the spread of one estimate between synthetic cohorts; empty without one."""
+    """Return the spread of one estimate between synthetic cohorts; empty without one."""
     if spread is None:
         return {}
     return {
@@ -136,7 +136,7 @@ def spread_values(spread: Spread | None) -> dict[str, Value]:
 
 
 def mixture_values(item: MixtureResult | None) -> dict[str, Value]:
-    """Give the mixture of one estimate's posteriors over synthetic cohorts; empty without one."""
+    """Return the mixture of one estimate's posteriors over synthetic cohorts; empty without one."""
     if item is None:
         return {}
     pooled = item.mixture

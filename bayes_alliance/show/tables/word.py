@@ -28,7 +28,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def format_word(tables: Sequence[Table], *, title: str) -> bytes:
-    """Give a document that holds one table or more, each on pages of its own.
+    """Return a document that holds one table or more, each on pages of its own.
 
     Parameters
     ----------
