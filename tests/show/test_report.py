@@ -158,7 +158,7 @@ def test_every_answer_has_the_numbers_of_its_records(results: StudyResults, repo
         in facts["Probability of a negligible effect (ROPE)"]
     )
     assert {line.prior for line in answer.priors} == {
-        "neutral", "sceptical", "enthusiastic", "pessimistic", "robust"
+        "neutral", "weakly_sceptical", "sceptical", "enthusiastic", "pessimistic", "robust"
     }  # fmt: skip
 
 
@@ -295,11 +295,11 @@ def test_claims_of_other_rows_and_files_that_cannot_be_read_are_said(
 
 
 def test_priors_say_what_they_imply(results: StudyResults) -> None:
-    """95 % of Normal(0, 1.5) over the horizon is -2.94 to 2.94; half-normal(1.5) is below 2.94."""
+    """95 % of Normal(0, 3) over the horizon is -5.88 to 5.88; half-normal(1.5) is below 2.94."""
     table = tabulate_priors(results)
     rows = [dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows]
     mine = {r["parameter"]: r for r in rows if r["prior"] == "neutral" and r["outcome"] == "Tasks"}
-    assert mine["Effect on the slope"]["implies"] == "-2.94 to 2.94 points over 36 months"
+    assert mine["Effect on the slope"]["implies"] == "-5.88 to 5.88 points over 36 months"
     assert mine["SD of slopes"]["implies"] == "below 2.94 points over 36 months"
     low = 2.0 * stats.beta.ppf(0.025, 2, 2) - 1.0
     assert str(mine["Correlation"]["implies"]).startswith(f"{low:.3f}")
@@ -354,5 +354,5 @@ def test_figures_stand_in_the_page_with_their_words() -> None:
 def test_a_file_that_is_no_figure_of_this_package_is_refused(tmp_path: Path) -> None:
     """Rather than put into the page."""
     (tmp_path / "x.svg").write_text("<html><script>1</script></html>")
-    with pytest.raises(ValueError, match="no SVG"):
+    with pytest.raises(ValueError, match="has an element 'html'"):
         view_figure(tmp_path / "x.svg")
