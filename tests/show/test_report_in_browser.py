@@ -92,7 +92,14 @@ def test_the_prior_can_be_chosen(browser: Browser, page: Path) -> None:
     browser.evaluate(choose.format("sceptical"))
     assert browser.evaluate(shown) == ["sceptical"]
     browser.evaluate(choose.format(""))
-    assert set(browser.evaluate(shown)) == {"neutral", "sceptical", "enthusiastic", "pessimistic", "robust"}
+    assert set(browser.evaluate(shown)) == {
+        "neutral",
+        "weakly_sceptical",
+        "sceptical",
+        "enthusiastic",
+        "pessimistic",
+        "robust",
+    }
 
 
 def test_marks_of_a_figure_say_their_values(browser: Browser, page: Path) -> None:
