@@ -98,7 +98,8 @@ def run_study(
     fitter = Fitter(study, settings, store=store, report=report, total=len(plan.own))
     derived = NumberStore(folder=store, identity=_identify(study, data, settings, fitter.prior))
     n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
-    report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
+    if len(plan.own) > 1 or n_skipped:
+        report(f"{len(plan.own)} models on {data.origin}; {n_skipped} cannot be run")
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
         hand = _Hand(workers=workers or Pool(1), derived=derived, fitter=fitter)

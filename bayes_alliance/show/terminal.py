@@ -90,8 +90,10 @@ def format_quantities(results: StudyResults) -> str:
         ]
         lines += [_quantity_line(quantity, width) for quantity in run.quantities]
         if quality := sampling_quality(run):
+            # Independent draws have no chains and so no R-hat.
+            r_hat = "" if math.isnan(quality["r_hat"]) else f"R-hat at most {quality['r_hat']:.3f}, "
             lines.append(
-                f"  sampling: R-hat at most {quality['r_hat']:.3f}, effective draws at least "
+                f"  sampling: {r_hat}effective draws at least "
                 f"{quality['ess_bulk']:.0f} (bulk) and {quality['ess_tail']:.0f} (tail)"
             )
         lines += [f"  note: {remark}" for remark in model_remarks(run)]

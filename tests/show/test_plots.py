@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -247,9 +248,18 @@ def test_predictive_figures_show_windows_and_a_grid_only(results: StudyResults) 
     """Observed means of fewer than five rows are withheld, and PIT values of rows are never listed."""
     rows = tabulate_means(results, "tasks")
     assert all((row["observed"] is None) == (int(row["n_rows"] or 0) < 5) for row in rows)
-    assert any(row["observed"] is None for row in rows)
     groups = list(dict.fromkeys(row["group"] for row in rows))
-    assert [str(group).rpartition(": ")[2] for group in groups] == ["good", "poor", "unknown"]
+    assert [str(group).rpartition(": ")[2] for group in groups] == ["all", "good", "poor"]
+    few = dataclasses.replace(
+        results,
+        predictive=tuple(
+            dataclasses.replace(
+                found, statistics=tuple(dataclasses.replace(s, n_rows=4) for s in found.statistics)
+            )
+            for found in results.predictive
+        ),
+    )
+    assert {row["observed"] for row in tabulate_means(few, "tasks")} == {None}
     assert {row["pit"] for row in tabulate_pit(results, "tasks")} == set(np.linspace(0, 1, 101))
 
 
@@ -315,7 +325,7 @@ def test_the_last_bits_of_a_layout_do_not_matter(tmp_path: Path) -> None:
             figure = Figure(figsize=(2.0, 2.0))
             axes = figure.add_axes((left, 0.2, 0.7, 0.7))
             axes.plot([0.0, 1.0], [0.0, 1.0])
-        paths = style.save_figure(
+        paths = save_figure(
             figure, tmp_path / name, rows=[{"x": 1.0}], provenance="", title="t", kinds=("svg",)
         )
         written.append(paths[0].read_bytes())
@@ -334,7 +344,7 @@ def test_labels_and_titles_stand_where_matplotlib_puts_them(tmp_path: Path) -> N
         screen = FigureCanvasAgg(figure).get_renderer()
         before = [text.get_window_extent(screen).bounds for text in texts]
         rows = [{"x": 1.0}]
-        style.save_figure(figure, tmp_path / "f", rows=rows, provenance="", title="t", kinds=("svg", "png"))
+        save_figure(figure, tmp_path / "f", rows=rows, provenance="", title="t", kinds=("svg", "png"))
         after = [text.get_window_extent(screen).bounds for text in texts]
     np.testing.assert_allclose(after, before, atol=0.5)
     assert figure.get_layout_engine() is None
