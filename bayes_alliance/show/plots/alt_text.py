@@ -68,8 +68,8 @@ def describe_comparison(rows: Sequence[PlotRow]) -> str:
     return use_minus_sign(" ".join(parts))
 
 
-def describe_means(rows: Sequence[PlotRow]) -> str:
-    """Say how many observed means lie outside the interval of replicates."""
+def describe_means(rows: Sequence[PlotRow], outcome: str) -> str:
+    """Say how many observed means of an outcome lie outside the interval of replicates."""
     seen = [row for row in rows if row["observed"] is not None]
     outside = [
         row
@@ -79,8 +79,8 @@ def describe_means(rows: Sequence[PlotRow]) -> str:
         <= float(row["replicates_q97.5"] or 0.0)
     ]
     text = (
-        f"Points on bars: {len(seen)} observed means by model, subgroup and visit window beside the 95 % interval of "
-        f"replicates; {len(outside)} lie outside."
+        f"{outcome}. Points on bars: {len(seen)} observed means by model, subgroup and visit window beside the "
+        f"95 % interval of replicates; {len(outside)} lie outside."
     )
     where = [f"{row['model']}, {row['group']}, {row['window']}" for row in outside[:6]]
     return use_minus_sign(text + (f" Outside: {'; '.join(where)}." if where else ""))

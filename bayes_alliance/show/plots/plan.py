@@ -245,7 +245,7 @@ def _predictive(results: StudyResults) -> Iterator[PlannedFigure]:
             draw=partial(plot_means, results, outcome),
             stamp=stamp_provenance(results),
             title=f"Posterior predictive means: {label}",
-            alt=describe_means(means),
+            alt=describe_means(means, label),
         )
         yield PlannedFigure(
             name=f"loo_pit_{name_file(outcome)}",
