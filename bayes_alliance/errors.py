@@ -146,7 +146,7 @@ class MissingPackageError(AllianceError):
     """An optional package is needed; the message names the command that installs it."""
 
 
-def require_package(name: str, *, extra: str, purpose: str) -> None:
+def require_package(name: str, *, extra: str, purpose: str, instead: str = "") -> None:
     """Refuse to go on without an optional package, with the command that installs it.
 
     Parameters
@@ -157,6 +157,8 @@ def require_package(name: str, *, extra: str, purpose: str) -> None:
         Of this package's extras that brings it.
     purpose : str
         What needs it, as the subject of a sentence.
+    instead : str
+        What does without the package, if anything.
 
     Raises
     ------
@@ -166,7 +168,7 @@ def require_package(name: str, *, extra: str, purpose: str) -> None:
     if importlib.util.find_spec(name) is None:
         raise MissingPackageError(
             f"{purpose} needs the package {name}, which is not installed; to do: "
-            f"pip install 'bayes-alliance[{extra}]'"
+            f"pip install 'bayes-alliance[{extra}]'" + (f", or {instead}" if instead else "")
         )
 
 

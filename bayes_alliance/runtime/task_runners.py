@@ -157,7 +157,9 @@ def _begin_worker() -> None:
 def _with_dask(function: Function, tasks: Sequence[Task], workers: Workers) -> _Outcomes:
     """Run tasks on a Dask cluster, which itself redoes those of lost workers, ``MAX_LOSSES`` times at most."""
     for name in ("dask", "distributed"):
-        require_package(name, extra="dask", purpose="--scheduler")
+        require_package(
+            name, extra="dask", purpose="--scheduler", instead="--jobs for processes on this machine"
+        )
     import dask
     import distributed
 
