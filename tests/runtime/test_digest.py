@@ -28,7 +28,7 @@ ON_PATH = {
     "multiverse and sources of claims": (
         "data.derived_variables",
         "data.rows",
-        "assess.explained_variation",
+        "inference.ml",
         "assess.verdicts",
     ),
     "simulated studies": ("inference.ml", "inference.likelihood"),
