@@ -28,7 +28,7 @@ ON_PATH = {
     "multiverse and sources of claims": (
         "data.derived_variables",
         "data.rows",
-        "inference.ml",
+        "inference.likelihood",
         "assess.verdicts",
     ),
     "simulated studies": ("inference.ml", "inference.likelihood"),

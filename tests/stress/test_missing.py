@@ -57,7 +57,7 @@ def test_the_closed_form_is_weighted_least_squares_of_the_ramp() -> None:
     same = design.patient_index[:, None] == design.patient_index[None, :]
     covariance = same * (design.z @ effects @ design.z.T) + sigma**2 * np.eye(design.n_rows)
     weighted = np.linalg.solve(covariance, design.x)
-    information = design.x.T @ weighted + np.diag(prepared.priors.sd**-2.0)
+    information = design.x.T @ weighted + np.linalg.inv(prepared.priors.covariance)
     for group, ramp in enumerate(completed.ramp):
         dense = np.linalg.solve(information, weighted.T @ ramp)
         assert found.shift[group].reshape(-1)[7] == pytest.approx(dense[3], rel=1e-8)
