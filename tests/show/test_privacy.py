@@ -75,7 +75,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         code = main(
             ["reanalyse", str(study), "--data", str(data), "--engine", "collapsed", "--draws", "100",
-             "--out", str(out), "--share", str(folder / "bundle.zip")]
+             "--everything", "--figures", "all", "--out", str(out), "--share", str(folder / "bundle.zip")]
         )  # fmt: skip
         main(["check-data", str(study), str(data)])
         main(["check-data", str(study), str(data), "--json"])
