@@ -96,7 +96,7 @@ def test_writing_leaves_what_the_command_leaves(
     """Tables, figures, report and manifest."""
     monkeypatch.setattr(style, "PNG_DPI", 40)
     written = {path.name for path in results.write(tmp_path / "out")}
-    assert {"report.html", "manifest.json", "estimands.csv", "estimands.docx"} <= written
+    assert {"report.html", "manifest.json", "tables.xlsx", "tables.docx"} <= written
     assert results.figure(results.figure_names[0]).axes
 
 
