@@ -67,7 +67,11 @@ def _add_reanalyse(commands: Any) -> None:
     much.add_argument(
         "--quick", action="store_true", help="printed numbers, their audit and claims by source only"
     )
-    much.add_argument("--full", action="store_true", help="add the multiverse and all stress tests")
+    much.add_argument(
+        "--full",
+        action="store_true",
+        help="add the multiverse and the stress tests but for other likelihoods",
+    )
     add_models(command)
     add_fitting(command)
     command.add_argument(
