@@ -100,9 +100,12 @@ def without(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", found)
 
 
-def test_what_is_installed_is_not_asked_for() -> None:
-    """No error, no import."""
+def test_what_is_installed_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error while it is there, and one as soon as it is gone."""
     require_package("numpy", extra="readers", purpose="this test")
+    without("numpy", monkeypatch)
+    with pytest.raises(MissingPackageError, match="numpy"):
+        require_package("numpy", extra="readers", purpose="this test")
 
 
 def test_the_version_stands_in_one_place() -> None:

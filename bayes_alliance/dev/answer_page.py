@@ -36,7 +36,9 @@ def answer_table(facts: Mapping[str, Any]) -> str:
     """
     lines = ["| main finding | from print, neutral prior | sceptical prior | verdict |", "|---|---|---|---|"]
     for finding in list_findings(facts):
-        cells = [finding.says, "<br>".join(finding.printed), "<br>".join(finding.sceptical), finding.verdict]
+        _, _, tested = finding.basis.partition(", ")
+        verdict = f"{finding.verdict} ({tested})" if tested else finding.verdict
+        cells = [finding.says, "<br>".join(finding.printed), "<br>".join(finding.sceptical), verdict]
         lines.append("| " + " | ".join(cells) + " |")
     (tally, *_) = tally_claims(facts)
     audit = describe_audit(audit_study(load_study(STUDY)))

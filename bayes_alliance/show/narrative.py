@@ -211,9 +211,17 @@ def lead_sentence(facts: Facts) -> str:
     mains = main_claims(facts)
     if not mains:
         return ""
-    counts = Counter(decide(claim)[0] for claim in mains)
-    named = ", ".join(f"{counts[name]} {name}" for name in VERDICT_NAMES if counts[name])
-    said = f"Of {len(mains)} main findings: {named}."
+    decided = [decide(claim) for claim in mains]
+    # A verdict that only synthetic cohorts give shows assumptions: it is no finding, and not in the tally.
+    evidence = [(verdict, source) for verdict, source in decided if "synthetic" not in source]
+    counts = Counter(verdict for verdict, _ in evidence)
+    named = [f"{counts[name]} {name}" for name in VERDICT_NAMES if counts[name]]
+    if len(evidence) < len(mains):
+        named.append(f"{len(mains) - len(evidence)} testable on synthetic cohorts only")
+    said = f"Of {len(mains)} main findings: {', '.join(named)}."
+    in_part = sum(source.endswith(" parts") for _, source in evidence)
+    if in_part:
+        said += f" The printed numbers test only some parts of {in_part} of them."
     first = first_affirmed(facts)
     if first is None or not (first["changes"] or first["kept"]):
         return said

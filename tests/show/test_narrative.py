@@ -13,6 +13,7 @@ from bayes_alliance.show.narrative import (
     describe_finding,
     first_affirmed,
     format_part,
+    lead_sentence,
     list_findings,
     overturn_lines,
     results_paragraph,
@@ -109,3 +110,21 @@ def test_every_main_finding_is_in_the_summary_and_in_the_paragraph(make: Any) ->
     """And no other claim is."""
     text = make(facts(claim("first", BEST), claim("second", OPEN), claim("third", BEST, main=False)))
     assert "first differs" in text and "second differs" in text and "third differs" not in text
+
+
+def test_the_lead_counts_no_verdict_of_synthetic_cohorts_as_a_finding() -> None:
+    """What only synthetic cohorts can test is told apart, and so are verdicts on some of their parts."""
+    silent = {"verdict": NOT_ASKED, "parts": [part(NOT_ASKED, None)]}
+    partly = {"verdict": BEST, "parts": [part(BEST), part(NOT_ASKED, None)]}
+    mixture = {"verdict": BEST, "parts": [part(BEST)]}
+    said = lead_sentence(
+        facts(
+            claim("a", SECOND),
+            claim("b", BEST, printed=partly),
+            claim("c", NOT_ASKED, printed=silent, mixture=mixture),
+        )
+    )
+    assert said == (
+        f"Of 3 main findings: 1 {BEST}, 1 {SECOND}, 1 testable on synthetic cohorts only. "
+        "The printed numbers test only some parts of 1 of them."
+    )
