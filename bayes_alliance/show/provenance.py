@@ -37,7 +37,7 @@ def describe_provenance(results: StudyResults, *, printed: bool = False) -> str:
         sentences.append(f"Computed: SYNTHETIC DATA ({results.origin}), not patients' data.")
         if results.study.cells:
             sentences.append(
-                "The cohort was drawn to agree with printed tables: agreement is partly by construction."
+                "The cohort was built to reproduce printed tables: agreement is partly by construction."
             )
     else:
         sentences.append(f"Computed: {results.source.value} ({results.origin}).")
