@@ -125,7 +125,7 @@ def _convergence(draws: Array) -> tuple[float, float, float, float]:
 
 
 def effective_draws(fit: PosteriorFit, draws: Array) -> float:
-    """Say how many independent draws the mean of ``draws`` is worth: by ArviZ for chains."""
+    """Return the effective number of draws for the mean of ``draws``, computed by ArviZ for chains."""
     if fit.independent_draws is not None:
         return fit.independent_draws
     from arviz_stats.base import array_stats

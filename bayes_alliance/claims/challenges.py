@@ -65,7 +65,7 @@ def _patient_challenges(base: Sequence[ClaimResult], patients: Sequence[Patients
 
 
 def is_scale(variant: PriorVariant) -> bool:
-    """Say whether a member of the suite changes the priors of SDs or of the correlation only."""
+    """Return whether a member of the suite changes the priors of SDs or of the correlation only."""
     return variant.sd_factor != 1.0 or (variant.lkj_eta is not None and not variant.automatic)
 
 

@@ -48,7 +48,7 @@ def multiverse_claims(ledger: Ledger, choices: Multiverse) -> tuple[Claim, ...]:
 
 
 def touches(study: Study, axis: Axis, model_id: str) -> bool:
-    """Say whether any option of an axis can change a model's rows or columns."""
+    """Return whether any option of an axis can change a model's rows or columns."""
     if any(option.keep or option.at_least or option.final for option in axis.options):
         return True
     model = study.model(model_id)
@@ -209,7 +209,7 @@ def run_multiverse(
 def make_record(
     study: Study, rows: Sequence[Rows], choices: Multiverse, ledger: Ledger, seed: int, draws: int
 ) -> str:
-    """Say what judged claims depend on besides the task and the code: files, rows, seed, draws and versions.
+    """Return what judged claims depend on besides the task and the code: files, rows, seed, draws and versions.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def _claims(options: argparse.Namespace) -> int:
     folder = make_folder(options.out or Path("results") / study.id / "claims")
     depth: Depth = "priors" if options.quick else "full"
     settings = ClaimsSettings(seed=options.seed, jobs=options.jobs, depth=depth)
-    what = () if options.quick or options.stress == ("none",) else tuple(options.stress)
+    what = () if options.quick or list(options.stress) == ["none"] else tuple(options.stress)
     with ProgressReporter(quiet=options.quiet) as report:
         more = stress_challenges(study, ledger, report, what=what, seed=options.seed)
         run = run_claims(

@@ -92,7 +92,13 @@ def _cohort(options: argparse.Namespace) -> int:
     _check_design(options)
     if options.design is not None:
         stated = reading_options(options, study.data.reading)
-        design = read_data(study, options.design, source=Source.REAL, options=stated)
+        design = read_data(
+            study,
+            options.design,
+            source=Source.REAL,
+            options=stated,
+            show_values=options.show_values,
+        )
 
     check_printed(study, design)
     folder = make_folder(options.out or Path("results") / study.id / "cohorts")

@@ -137,7 +137,7 @@ def _new_study(options: argparse.Namespace) -> int:
 
 
 def _shaped(options: argparse.Namespace, table: TextTable, stated: ReadOptions) -> TextTable:
-    """Bring the table into the long form, with declared codes blanked, as far as that goes without a study."""
+    """Reshape the table to the long form, with declared codes blanked, as far as that goes without a study."""
     from bayes_alliance.data.declared_codes import blank_missing
     from bayes_alliance.data.guess_roles import guess_patient
     from bayes_alliance.data.reshape import lengthen

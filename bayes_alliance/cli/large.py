@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cli.options import (
+    MIN_DRAWS,
     add_jobs,
     add_json,
     add_models,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from bayes_alliance.study.records import Study
 
 
+CHAINS = 4
+
+
 def add_commands(commands: Any) -> None:
     """Add ``fit-large`` to the commands of the parser."""
     command = commands.add_parser(
@@ -47,10 +51,10 @@ def add_commands(commands: Any) -> None:
     add_prior(command)
     command.add_argument(
         "--draws",
-        type=whole_number(200, 1_000_000),
-        default=4000,
+        type=whole_number(MIN_DRAWS, 10**6),
+        default=1000,
         metavar="N",
-        help="posterior draws (default: %(default)s)",
+        help="draws per chain, as in fit with four chains (default: %(default)s, so 4000 in all)",
     )
     add_jobs(command, scheduler=True)
     add_seed(command)
@@ -83,7 +87,7 @@ def _fit_large(options: argparse.Namespace) -> int:
         data = reduce_file(study, model, options.file, workers=workers, report=report)
     seconds = time.perf_counter() - started
     fit = fit_large(
-        study, model, data, prior=prior, seed=options.seed, draws=options.draws + -options.draws % 4,
+        study, model, data, prior=prior, seed=options.seed, draws=CHAINS * options.draws,
         bayes=options.engine != "none",
     )  # fmt: skip
     if not give_json(options, _facts(study, data, fit, prior, seconds)):
@@ -99,6 +103,7 @@ def _facts(study: Study, data: LargeData, fit: LargeFit, prior: str, seconds: fl
         "study": study.id,
         "model": fit.ml.model_id,
         "prior": prior,
+        "draws": 0 if fit.posterior is None else next(iter(fit.posterior.named_draws().values())).size,
         "n_patients": data.stats.n_patients,
         "n_rows": data.stats.n_rows,
         "n_rows_read": data.n_read,

@@ -216,7 +216,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
 
 
 def _say_data(study: Study, data: StudyData, report: ProgressReporter) -> None:
-    """Say what is run on what, and what was seen when it was read."""
+    """Report the study, its data and the warnings from reading them."""
     report(f"{study.title}: {data.source.value}, {data.origin}")
     for note in data.notes:
         report(f"  {note}")
@@ -303,7 +303,7 @@ def _pending(options: argparse.Namespace) -> str:
 def _find_finished(
     options: argparse.Namespace, study: Study, data: StudyData, settings: RunSettings, folder: Path
 ) -> tuple[RunEnd, list[Path]] | None:
-    """Look whether the folder holds this very run, whole and untouched."""
+    """Check whether the folder holds this very run, whole and untouched."""
     from bayes_alliance.run.manifest import RunData, find_finished, identify_run
     from bayes_alliance.run.pipeline import reading_notes
     from bayes_alliance.run.settings import choose_prior

@@ -306,7 +306,7 @@ def _brief(value: float) -> float:
 
 
 def assumptions(study: Study, plan: CohortPlan, data: StudyData) -> list[str]:
-    """Say on which patients each predictor's models rest, and what the design assumes beyond what is printed."""
+    """Return on which patients each predictor's models rest, and what the design assumes beyond what is printed."""
     sizes = ", ".join(f"{group.n} {group.name}" for group in plan.groups)
     said = [f"patients by outcome: {sizes}"]
     patients = data.rows.groupby(study.patient, sort=False).first()

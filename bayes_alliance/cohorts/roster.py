@@ -361,7 +361,7 @@ def _draw_interim(
 def _draw_versions(
     plan: CohortPlan, numbers: NDArray[np.int64], visits: pd.DataFrame, rng: np.random.Generator
 ) -> Flags:
-    """Say for each visit whether the second version was used (meaningless where the main one was not)."""
+    """Return for each visit whether the second version was used (meaningless where the main one was not)."""
     both = _choose(rng, plan.main.both, within=numbers >= 2)
     only_second = _choose(rng, plan.main.only_second, within=~both)
     first_second = np.where(only_second, 0, numbers)

@@ -206,7 +206,7 @@ def format_dictionary(entries: list[Entry]) -> list[str]:
 
 
 def format_new_study(table: TextTable, roles: Roles, study: Study) -> list[str]:
-    """Say which column was taken for what, and which could be outcomes and were not."""
+    """Return which column was taken for what, and which could be outcomes and were not."""
     predictors = ", ".join(p.header for p in roles.predictors) or "none"
     others = [head for head in candidate_outcomes(table, roles) if head not in roles.outcomes]
     lines = [

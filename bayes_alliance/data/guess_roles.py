@@ -177,7 +177,7 @@ def _check_stated(
 
 
 def _not_guessed(table: TextTable, headers: list[str], unknown: list[str]) -> list[Problem]:
-    """Say what could not be guessed, and that a wide file is one."""
+    """Return what could not be guessed, and that a wide file is one."""
     fix = "state it: " + ", ".join(f"--{name} COLUMN" for name in unknown)
     allowed = list_headers(headers)
     proposals = propose_wide(headers)

@@ -24,7 +24,7 @@ from bayes_alliance.study.records import ReadOptions, Study
 def shape_table(
     study: Study, table: TextTable, options: ReadOptions, findings: Findings, *, of_patients: bool = False
 ) -> TextTable:
-    """Bring a table into the long form that a study's columns describe.
+    """Reshape a table to the long form that a study's columns describe.
 
     Parameters
     ----------

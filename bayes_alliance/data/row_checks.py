@@ -162,7 +162,7 @@ def fill_patient_level(study: Study, visits: TypedTable, findings: Findings) -> 
 
 
 def merge_patients(study: Study, visits: TypedTable, patients: TypedTable, findings: Findings) -> list[str]:
-    """Bring the patients' file onto the rows of the long one."""
+    """Join the patients' file to the rows of the long one."""
     where = patients.table.name
     if study.patient not in patients.frame.columns:
         header = {v.name: v.column for v in study.variables}[study.patient]
@@ -210,7 +210,7 @@ def merge_patients(study: Study, visits: TypedTable, patients: TypedTable, findi
 
 
 def _shape(identifiers: Iterable[object]) -> str:
-    """Say of what kind identifiers are, without showing one."""
+    """Return the kind of the identifiers, without showing one."""
     shapes = {re.sub(r"\d+", "9", re.sub(r"[^\W\d]+", "A", str(text))) for text in identifiers}
     lengths = {len(str(text)) for text in identifiers}
     long = f"{min(lengths)} to {max(lengths)}" if len(lengths) > 1 else f"{min(lengths)}"

@@ -268,7 +268,7 @@ def _without_row_names(
 
 
 def _header_fault(header: list[str], rows: list[tuple[int, list[str]]]) -> tuple[str, str] | None:
-    """Say what is wrong with a header as a whole, and what to do; None where it may be one."""
+    """Return what is wrong with a header as a whole, and what to do; None where it may be one."""
     named = [head for head in header if head]
     width = max((sum(bool(cell.strip()) for cell in cells) for _, cells in rows), default=0)
     if len(named) == 1 and width >= 3 and len(header) >= 3:

@@ -352,7 +352,7 @@ def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: 
 
 
 def _advise(cells: pd.Series, decimal: str, variable: Variable) -> str:
-    """Say what to do about cells that are no numbers, by what all of them have in common."""
+    """Return what to do about cells that are no numbers, by what all of them have in common."""
     texts = {text for cell in cells if (text := cell_or_none(cell)) is not None}
     if not texts:
         return ""

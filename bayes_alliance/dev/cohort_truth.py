@@ -272,7 +272,7 @@ def _mixture(mean: Array, variance: Array, weights: Array) -> list[float]:
 
 
 def format_truth(check: TruthCheck, *, count: int) -> Iterator[str]:
-    """Say how often the truth was spanned, line by line, as a Markdown table.
+    """Return a Markdown table of how often each truth was spanned.
 
     Parameters
     ----------

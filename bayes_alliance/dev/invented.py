@@ -259,7 +259,7 @@ def _cell(table: str, row: str, column: str, printed: str, quantity: str, **name
 
 
 def _weights(name: str, fit: MixedFit) -> dict[str, dict[str, float]]:
-    """Say what a model's cells report: coefficients, or the estimands of the crossed model."""
+    """Return what a model's cells report: coefficients, or the estimands of the crossed model."""
     if name == "growth":
         return {"Intercept": {"Intercept": 1.0}, "months": {"months": 1.0}}
     if name != "crossed":

@@ -55,7 +55,7 @@ def cell_kind(effect: PrintedEffect) -> str:
 
 
 def compare_cell(posterior: CellPosterior, full: PosteriorFit) -> Iterator[CellAgreement]:
-    """Hold the posterior from the table against draws of the one from the data.
+    """Check the posterior from the table against draws of the one from the data.
 
     Parameters
     ----------

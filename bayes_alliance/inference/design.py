@@ -201,7 +201,7 @@ def choose_middle(low: float, high: float, mean: float, *, has_others: bool) -> 
 
 
 def variance_fault(design: Design) -> str:
-    """Say why the variance parameters of a model cannot be told apart on these rows; empty where they can.
+    """Return why the variance parameters of a model cannot be told apart on these rows; empty where they can.
 
     The covariance of a patient's visits is linear in the variances and covariances of the random effects and in the
     residual variance. These are identified if and only if the matrices that they multiply, stacked over the patients'

@@ -137,7 +137,7 @@ def summarise(y: Array, x: Array, z: Array, patient_index: NDArray[np.int64]) ->
 
 
 def has_residual(stats: Statistics, y: Array) -> bool:
-    """Say whether the fixed columns leave any residual beyond rounding."""
+    """Return whether the fixed columns leave any residual beyond rounding."""
     return bool(stats.dd[-1, -1] > 1e-20 * max(float(y @ y), 1e-300))
 
 

@@ -53,7 +53,7 @@ def effect_t_range(study: Study, effect: PrintedEffect) -> tuple[float, float]:
 
 
 def _check_change(study: Study, change: AicChange, effects: list[PrintedEffect]) -> Finding:
-    """Hold a model's AIC against that of its reference, given its printed deviations."""
+    """Check a model's AIC against that of its reference, given its printed deviations."""
     own = [e for e in effects if e.model.id == change.larger.id and e.is_deviation]
     ranges = [(effect, effect_t_range(study, effect)) for effect in own]
     low, high = change.likelihood_ratio
@@ -79,7 +79,7 @@ def _check_change(study: Study, change: AicChange, effects: list[PrintedEffect])
 def _check_size(
     change: AicChange, ranges: list[tuple[float, float]], numbers: list[tuple[str, str]]
 ) -> Finding:
-    """Say whether two deviations can move the AIC as much as printed, and what correlation that takes."""
+    """Return whether two deviations can move the AIC as much as printed, and what correlation that takes."""
     low = change.likelihood_ratio[0]
     tops = {
         rho: wald_range(ranges[0], ranges[1], (-rho, rho))[1] * SPARE_FACTOR + SPARE
@@ -107,7 +107,7 @@ def _check_size(
 
 
 def _check_nested(change: AicChange) -> Finding:
-    """Hold two nested models against each other, neither being the other's reference."""
+    """Check two nested models against each other, neither being the other's reference."""
     low, high = change.likelihood_ratio
     numbers = [("likelihood ratio on the same rows", f"{span(low, high)} on {change.added}")]
     if high < 0.0:

@@ -78,7 +78,7 @@ def check_counts(study: Study) -> Iterator[Finding]:
 
 
 def _check_cell(study: Study, cell: Cell) -> Finding:
-    """Hold a percentage of a subgroup against every stated size of that subgroup."""
+    """Check a percentage of a subgroup against every stated size of that subgroup."""
     share, sizes = percent_of(study, cell), group_sizes(study, cell.group)
     where = f"{cell.table}: {cell.row} ({cell.group})"
     if not sizes:
@@ -144,7 +144,7 @@ def _check_denominators(study: Study, group: str) -> Iterator[Finding]:
 
 
 def _check_share(study: Study, item: Fact) -> Finding:
-    """Hold a percentage of the text against the count that it names, or what its denominators allow."""
+    """Check a percentage of the text against the count that it names, or what its denominators allow."""
     share = percent_of(study, item)
     totals = {name: count_of(study, fact(study, name)) for name in item.of}
     count = count_of(study, fact(study, item.same)) if item.same else None

@@ -112,7 +112,7 @@ def _share(study: Study, effect: PrintedEffect, needed: TBounds) -> float | None
 def _check_unmarked(
     study: Study, effect: PrintedEffect, t: tuple[float, float], numbers: tuple[tuple[str, str], ...]
 ) -> Finding:
-    """Say whether a deviation without a star could have been without, where significant ones are marked."""
+    """Return whether a deviation without a star could have been without, where significant ones are marked."""
     rule = star_rule(study.publication, effect.cell.table)
     common = {
         "check": "estimate without a star",
@@ -132,7 +132,7 @@ def _check_unmarked(
 
 
 def _check_equal_digits(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
-    """Say whether cells with the same digits and different stars leave room for both."""
+    """Return whether cells with the same digits and different stars leave room for both."""
     alike: dict[tuple[str, str, str, str], list[PrintedEffect]] = defaultdict(list)
     for effect in effects:
         value, spread = effect.parsed.value, effect.parsed.spread
@@ -166,7 +166,7 @@ def _check_equal_digits(study: Study, effects: list[PrintedEffect]) -> Iterator[
 
 
 def _check_same_coefficient(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
-    """Say whether digits and marking of a coefficient that is printed more than once agree.
+    """Return whether digits and marking of a coefficient that is printed more than once agree.
 
     A contrast that is printed again under another coding, the other way round, is the same one.
     """
@@ -213,7 +213,7 @@ def _disagreement(study: Study, first: PrintedEffect, second: PrintedEffect) -> 
 
 
 def check_text(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
-    """Hold the text's p values and explained variations against the cells about the same thing."""
+    """Check the text's p values and explained variations against the cells about the same thing."""
     for fact in study.facts:
         if fact.quantity == "p":
             for effect in effects:
@@ -237,7 +237,7 @@ def check_text(study: Study, effects: list[PrintedEffect]) -> Iterator[Finding]:
 
 
 def _check_p(study: Study, effect: PrintedEffect, fact: Fact) -> Finding:
-    """Hold a p value of the text against a cell's marking, then against its digits."""
+    """Check a p value of the text against a cell's marking, then against its digits."""
     rule, said = star_rule(study.publication, effect.cell.table), read_p(fact.parsed)
     text, where, note = fact.printed, f"text, {fact.place}: {fact.what}", fact.note
     parsed = effect.parsed

@@ -27,7 +27,7 @@ _SLIP = "a slip in one of them"
 
 
 def check_fit(study: Study) -> Iterator[Finding]:
-    """Hold the measures of fit of each model against each other, and those of nested models."""
+    """Check the measures of fit of each model against each other, and those of nested models."""
     by: dict[str, dict[str, Cell]] = {}
     for cell in study.cells:
         if cell.model and not cell.coefficient:
@@ -195,7 +195,7 @@ def _check_observations(
 def _check_nested(
     study: Study, smaller: Model, larger: Model, by: dict[str, dict[str, Cell]]
 ) -> Iterator[Finding]:
-    """Hold the −2LL of nested models against each other and against a printed likelihood-ratio test."""
+    """Check the −2LL of nested models against each other and against a printed likelihood-ratio test."""
     added = count_added(study, smaller, larger)
     small, large = (minus_2ll(study, by[model.id]) for model in (smaller, larger))
     if not added or small is None or large is None:

@@ -43,7 +43,7 @@ _SLIP = "a slip in one of them"
 
 
 def check_parts(study: Study) -> Iterator[Finding]:
-    """Hold the parts of every printed effect against each other, standardised effects included.
+    """Check the parts of every printed effect against each other, standardised effects included.
 
     Yields
     ------
@@ -66,7 +66,7 @@ def check_parts(study: Study) -> Iterator[Finding]:
 
 
 def check_omnibus(study: Study) -> Iterator[Finding]:
-    """Hold the p value of a test of several coefficients against its chi-square or F and its degrees of freedom."""
+    """Check the p value of a test of several coefficients against its chi-square or F and its degrees of freedom."""
     rows: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in study.cells:
         if cell.model and not cell.coefficient and cell.quantity in ("chi2", "f", "df", "p"):

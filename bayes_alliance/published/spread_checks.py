@@ -100,7 +100,7 @@ def _check_cell(study: Study, cell: Cell) -> Iterator[Finding]:
 
 
 def _check_whole(study: Study) -> Iterator[Finding]:
-    """Hold every number of the whole sample against those of its subgroups."""
+    """Check every number of the whole sample against those of its subgroups."""
     names = groups(study)
     rows: dict[tuple[str, str, str], dict[str, Cell]] = {}
     for cell in study.cells:

@@ -52,7 +52,7 @@ def star_rule(publication: Publication, table: str) -> StarRule:
 
 
 def read_stars(rule: StarRule, stars: int) -> PBounds:
-    """Say what a number of stars says of p; no star says nothing by itself.
+    """Return what a number of stars says of p; no star says nothing by itself.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_stars(rule: StarRule, stars: int) -> PBounds:
 
 
 def read_unmarked(rule: StarRule) -> PBounds:
-    """Say what a cell without a star says of p where every significant one bears a star, as does ``ns``."""
+    """Return what a cell without a star says of p where every significant one bears a star, as does ``ns``."""
     bounds = PBounds(low=rule.levels[0])
     return bounds.narrowed(read_p(rule.parsed)) if rule.unmarked else bounds
 
@@ -89,7 +89,7 @@ def two_sided(p: PrintedP) -> PBounds:
 
 
 def read_cell(rule: StarRule, cell: PrintedCell) -> PBounds:
-    """Say what a cell's own marking says of p: its stars, ``ns``, or a mark that the table's legend explains."""
+    """Return what a cell's own marking says of p: its stars, ``ns``, or a mark that the table's legend explains."""
     if cell.kind == "not_significant" or "ns" in cell.marks:
         return PBounds(low=rule.levels[0])
     return read_stars(rule, cell.stars).narrowed(read_p(cell))

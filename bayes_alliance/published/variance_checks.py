@@ -123,7 +123,7 @@ _SCALES: dict[str, tuple[str, Callable[[float], float], float, float]] = {
 
 
 def _check_intervals(study: Study, model: Model) -> Iterator[Finding]:
-    """Hold the interval of a component against it: in its middle, on its own scale or on the usual one."""
+    """Check the interval of a component against it: in its middle, on its own scale or on the usual one."""
     for cell in study.cells:
         value, ci = cell.parsed.value, cell.parsed.ci
         if cell.model != model.id or cell.quantity not in _SCALES or value is None or ci is None:
@@ -155,14 +155,14 @@ def _middle(limits: list[Range], scale: Callable[[float], float], low: float, hi
 
 
 def _within(ends: Range, scale: Callable[[float], float], low: float, high: float) -> Range:
-    """Bring a range to a scale; ends at or beyond those of the scale are infinite."""
+    """Convert a range to a scale; ends at or beyond those of the scale are infinite."""
     bottom = -math.inf if ends[0] <= low else scale(ends[0]) if ends[0] < high else math.inf
     top = math.inf if ends[1] >= high else scale(ends[1]) if ends[1] > low else -math.inf
     return bottom, top
 
 
 def _check_pairs(study: Study, model: Model) -> Iterator[Finding]:
-    """Hold a variance against the SD of the same effect."""
+    """Check a variance against the SD of the same effect."""
     own = [cell for cell in study.cells if cell.model == model.id and cell.parsed.value is not None]
     for variance, sd in (("variance", "sd"), ("residual", "residual_sd")):
         for first in own:

@@ -206,7 +206,7 @@ def _follows(design: Design, posterior: PosteriorFit | None) -> str:
 
 
 def reading_notes(data: StudyData) -> tuple[str, ...]:
-    """Say what was done and seen when the rows were read."""
+    """Return what was done and seen when the rows were read."""
     return (*data.notes, *(f"warning: {warning.format()}" for warning in data.warnings))
 
 
@@ -335,7 +335,7 @@ def _gather_predictions(
 
 
 def _prior_predictive(study: Study, prior: str, seed: int) -> tuple[PriorPrediction, ...]:
-    """Say what a prior set implies for scores, of every outcome that it states priors for."""
+    """Return what a prior set implies for scores, of every outcome that it states priors for."""
     if not prior:
         return ()
     return tuple(

@@ -164,7 +164,7 @@ def plan_model(
 
 
 def _outcome_fault(frozen: FrozenRows, outcome: str) -> str:
-    """Say why an outcome is none for a Gaussian model; empty where it may be one."""
+    """Return why a Gaussian model does not suit an outcome; empty if it does."""
     if frozen.rows[outcome].nunique() == 2:
         return (
             f"the outcome {outcome!r} is binary (two values), and only Gaussian models are fitted here; "

@@ -80,7 +80,7 @@ class Pool:
         self._pool = None
 
     def submit[**P, R](self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Promise[R]:
-        """Hand a task over; without other processes it is done when its result is asked for."""
+        """Submit a task; without other processes it is run when its result is asked for."""
         if self._pool is None:
             return Promise(lambda: function(*args, **kwargs))
         try:

@@ -106,7 +106,7 @@ def _fill(
     width: int,
     lost: list[Task],
 ) -> None:
-    """Hand tasks to a pool until enough are in flight; a pool that takes none has lost the first of them."""
+    """Submit tasks to a pool until enough are in flight; a pool that takes none has lost the first of them."""
     while queue and len(running) < width:
         try:
             future = pool.submit(_attempt, function, queue[0])
@@ -221,7 +221,7 @@ def _connect(distributed: Any, workers: Workers, stack: contextlib.ExitStack) ->
 
 
 def _answers(client: Any) -> bool:
-    """Ask the scheduler whether it is there."""
+    """Check that the scheduler answers."""
     try:
         client.sync(client.scheduler.identity, callback_timeout=_CONNECT_SECONDS)
     except (OSError, TimeoutError):

@@ -118,7 +118,7 @@ def _path(store: Path, key: str) -> Path:
 
 @contextlib.contextmanager
 def _storing(store: Path, results: Mapping[str, Any], total: int) -> Iterator[None]:
-    """Say of an error of the disk what is kept and how to go on."""
+    """Return what is kept after an error of the disk and how to go on."""
     try:
         yield
     except OSError as error:

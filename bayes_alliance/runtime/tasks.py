@@ -133,7 +133,7 @@ def split_units(total: int, batch: int) -> list[tuple[int, int]]:
 
 
 def format_failures(failures: Sequence[Failure], *, most: int = 5) -> list[str]:
-    """Say how many tasks failed and of what; each reason once, with the keys of the first tasks that had it."""
+    """Return how many tasks failed and why; each reason once, with the keys of the first tasks that had it."""
     reasons: dict[str, list[str]] = {}
     for failure in failures:
         reasons.setdefault(failure.reason, []).append(failure.key)
@@ -182,7 +182,7 @@ class _Progress:
             self._tell()
 
     def end(self) -> None:
-        """Tell how it went, if there was anything to do."""
+        """Report how it went, if there was anything to do."""
         if self.done:
             self._tell()
 

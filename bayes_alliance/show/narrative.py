@@ -117,7 +117,7 @@ def decide(claim: Facts) -> tuple[str, str]:
 
 
 def _tested_parts(result: Facts) -> str:
-    """Say how many parts a verdict rests on where that is not all of them."""
+    """Return how many parts a verdict rests on where that is not all of them."""
     parts = result["parts"]
     tested = sum(part["verdict"] in _TESTED for part in parts)
     return "" if tested == len(parts) else f", {tested} of {len(parts)} parts"
@@ -238,7 +238,7 @@ def list_overturning(claim: Facts) -> list[Facts]:
 
 
 def overturn_lines(claim: Facts) -> tuple[str, ...]:
-    """Say what overturns a claim, the mildest of each kind, and what does not; empty where nothing was tried.
+    """Return what overturns a claim, the mildest of each kind, and what does not; empty if nothing was tried.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ def cite_study(study: Study) -> str:
 
 
 def describe_provenance(results: StudyResults, *, printed: bool = False) -> str:
-    """Say where the numbers of a table or figure come from.
+    """Return where the numbers of a table or figure come from.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def stamp_provenance(results: StudyResults) -> str:
 
 
 def describe_inference(results: StudyResults) -> tuple[str, ...]:
-    """Say in notes how ML, REML and Bayes numbers are made and rounded."""
+    """Return notes on how ML, REML and Bayes numbers are made and rounded."""
     notes = [
         "ML and REML: estimate(SE); stars by t test on Satterthwaite degrees of freedom: * p < 0.05, "
         "** p < 0.01, *** p < 0.001. Random intercept and slope with unstructured covariance (UN)."
@@ -73,13 +73,13 @@ def describe_inference(results: StudyResults) -> tuple[str, ...]:
 
 
 def provenance(study: Study) -> str:
-    """Say where the numbers come from."""
+    """Return where the numbers come from."""
     source = f"doi:{study.doi}" if study.doi else study.title
     return f"From the printed cells and text of {source} alone; no patient's data were used."
 
 
 def describe_stress(results: StressResults, *, printed: bool = False) -> str:
-    """Say where the numbers come from, in the words of the other tables."""
+    """Return where the numbers come from, in the words of the other tables."""
     sentences = [f"Printed: {cite_study(results.study)}."] if printed else []
     if results.source == Source.SYNTHETIC:
         sentences.append(f"Computed: SYNTHETIC DATA ({results.origin}), not patients' data.")

@@ -50,7 +50,7 @@ _PAPER = ("paper/table_effects", "paper/results", "paper/robustness_report", "fi
 
 
 def contents_of(results: StudyResults) -> dict[str, Content]:
-    """Say what kind of content each table and figure of a run has.
+    """Return what kind of content each table and figure of a run has.
 
     Returns
     -------

@@ -112,7 +112,7 @@ def _quantity_line(quantity: Quantity, width: int) -> str:
 def data_json(
     study: Study, data: StudyData, *, min_cell: int = 0, show_values: bool = False
 ) -> dict[str, Any]:
-    """Say as JSON what a data file was understood to be and which models it carries.
+    """Return, ready for JSON, what a data file was understood to be and which models it carries.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def data_json(
 
 
 def format_data(facts: dict[str, Any]) -> str:
-    """Say in words what :func:`data_json` says: how a file was understood and which models it carries."""
+    """Format as text what :func:`data_json` returns: how a file was understood and which models it carries."""
     lines = [f"{facts['origin']}: {facts['n_patients']} patients, {facts['n_rows']} rows"]
     lines += [f"  {note}" for note in facts["notes"]]
     lines.append("Variables as understood:")

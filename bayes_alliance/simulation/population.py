@@ -264,7 +264,7 @@ def without_frame(pool: CovariatePool) -> CovariatePool:
 
 
 def simulated_rows(design: Design) -> RowsUsed:
-    """Say what the rows of a simulated study are."""
+    """Return in words what the rows of a simulated study are."""
     return RowsUsed(
         n_rows=design.n_rows, n_patients=design.n_patients, digest="simulated", source=Source.SYNTHETIC
     )

@@ -228,7 +228,7 @@ def contrasted_slopes(prepared: Prepared, estimand: Estimand) -> tuple[tuple[Arr
 
 
 def _members(prepared: Prepared, profile: Array) -> NDArray[np.bool_]:
-    """Say of each patient whether the slope of the profile is the patient's own."""
+    """Return for each patient whether the slope of the profile is the patient's own."""
     design = prepared.design
     timed = np.array([prepared.time in name.split(":") for name in design.x_names])
     latest = np.append(np.flatnonzero(np.diff(design.patient_index)), design.n_rows - 1)

@@ -80,7 +80,7 @@ class StressSkipped:
 
 
 def interval_verdict(points: Array) -> str:
-    """Say on which side of zero the equal-tailed 95 % interval lies.
+    """Return on which side of zero the equal-tailed 95 % interval lies.
 
     Parameters
     ----------

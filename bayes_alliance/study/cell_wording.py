@@ -33,7 +33,7 @@ def p_statement(sign: str, number: PrintedNumber, tails: int) -> PrintedP:
 
 
 def describe_cell(cell: PrintedCell) -> str:
-    """Say what was understood of a cell, in a few words.
+    """Return what was understood of a cell, in a few words.
 
     Examples
     --------

@@ -11,9 +11,10 @@ libraries.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,6 +71,29 @@ class Formula:
     def names(self) -> frozenset[str]:
         """Every variable that the formula uses, the grouping variable included."""
         return frozenset(chain([self.response, self.group], self.random, *self.terms))
+
+
+def fewest_columns(formula: Formula, levels: Mapping[str, int]) -> int:
+    """Return the least number of columns that the fixed part can have.
+
+    Parameters
+    ----------
+    formula : Formula
+    levels : mapping of str to int
+        Number of categories of each variable that has categories; every other variable is one column.
+
+    Returns
+    -------
+    int
+        With one column less than its categories for each category in a term, as under treatment contrasts.
+
+    Examples
+    --------
+    >>> fewest_columns(parse_formula("y ~ time*site + (time | id)"), {"site": 4})
+    8
+    """
+    widths = (prod(levels.get(name, 2) - 1 for name in term) for term in formula.terms)
+    return int(formula.intercept) + sum(widths)
 
 
 def parse_formula(text: str) -> Formula:

@@ -152,7 +152,7 @@ def check_reading(options: ReadOptions, where: str) -> list[Problem]:
 
 
 def pattern_fault(header: str, pattern: str) -> str:
-    """Say what is wrong with the pattern of a wide header, or give an empty string."""
+    """Return what is wrong with the pattern of a wide header, or give an empty string."""
     marks = _PLACEHOLDER.findall(pattern)
     if marks.count("{visit}") != 1:
         return "the pattern needs {visit} once"

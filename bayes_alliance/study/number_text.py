@@ -30,7 +30,7 @@ _SUPER_DIGIT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 
 
 def plain_text(text: str) -> str:
-    """Bring a printed text to plain characters.
+    """Convert a printed text to plain characters.
 
     Every dash becomes ``-``, every star ``*``, a raised dot between digits a point, ``× 10⁻²`` becomes ``e-2``,
     a superscript digit behind a number a footnote mark (``#1``), and spaces that cannot break become one
@@ -125,7 +125,7 @@ def parse_number(text: str, style: Style | Literal[""] = "") -> PrintedNumber:
 
 
 def ambiguous_mark(with_point: str, with_comma: str) -> str:
-    """Say that a decimal mark can be read in two ways, and how to decide it."""
+    """Return a message that a decimal mark can be read in two ways, and how to decide it."""
     return (
         f"one reading: it is {with_point} with a decimal point and {with_comma} with a decimal comma; "
         'state decimal = "point" or "comma" in [[published.tables]]'

@@ -11,7 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from bayes_alliance.errors import Problem
-from bayes_alliance.study.formula import Formula, FormulaError, check_names, parse_formula
+from bayes_alliance.study.formula import (
+    MAX_COLUMNS,
+    Formula,
+    FormulaError,
+    check_names,
+    fewest_columns,
+    parse_formula,
+)
 from bayes_alliance.study.load_publication import check_facts
 from bayes_alliance.study.records import Derived, Model, Study, TrajectoryFigure, Variable
 from bayes_alliance.study.validate_cells import _check_cells, _estimand_names, coefficient_fault
@@ -161,7 +168,7 @@ def _check_head(study: Study, file: str) -> Iterator[Problem]:
 
 
 def name_fault(name: str) -> str:
-    """Say why a variable cannot bear a name; empty where it can.
+    """Return why a variable cannot have a name; empty if it can.
 
     Examples
     --------
@@ -282,6 +289,15 @@ def _check_formula(study: Study, formula: Formula, where: str) -> Iterator[Probl
     if any(name != study.time for name in formula.random):
         what = f"a random slope is supported for {study.time!r} only"
         yield Problem(what=what, where=where, got=", ".join(formula.random))
+    levels = {name: len(v.categories) for name, v in names.items() if v.kind == "category" and v.categories}
+    if (count := fewest_columns(formula, levels)) > MAX_COLUMNS:
+        yield Problem(
+            what="the formula gives too many columns",
+            where=where,
+            got=f"{count} or more",
+            allowed=f"at most {MAX_COLUMNS}",
+            fix="leave terms out, or join categories that few patients have",
+        )
     response = names.get(formula.response)
     if response is not None and response.kind == "category":
         allowed = "a numeric variable"

@@ -99,7 +99,7 @@ def _estimand_names(model: Model) -> set[str]:
 
 
 def coefficient_fault(coefficient: str, formula: Formula, names: Mapping[str, Variable | Derived]) -> str:
-    """Say why a model has no coefficient spelled so, or give an empty string."""
+    """Return why a model has no coefficient spelled so, or give an empty string."""
     if coefficient == "Intercept":
         return "" if formula.intercept else "the formula has no intercept"
     parts = [_PART.fullmatch(part) for part in coefficient.split(":")]

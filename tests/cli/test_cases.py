@@ -1,7 +1,8 @@
 """Situations from public reports of other programs: the numbers are right, or one message says why there are none.
 
 Inputs, sources and right values stand in ``tests/reference/cases``; where a README allows "or a message", the test says
-which of the two is done here.
+which of the two is done here. ``BEFORE`` says what version 0.1.0 (commit 674b3ab) did, run on the same folders: each
+of these tests fails there.
 """
 
 from __future__ import annotations
@@ -12,10 +13,39 @@ from typing import Any
 
 import pytest
 
+import bayes_alliance as ba
 from bayes_alliance.cli.main import main
 
 CASES = Path(__file__).parents[1] / "reference" / "cases"
 Capture = pytest.CaptureFixture[str]
+
+# By case: what came of it (a wrong answer without a word, a traceback, or a refusal that named neither cause nor
+# remedy) and what was seen.
+BEFORE = {
+    "01": ("wrong", "0 cells missing by the declared code; mean 59.57 in place of 53.94"),
+    "03": ("refusal", "51 problems: the same patient and time as in line 2"),
+    "05": ("refusal", "no row has all of id, months, gaf"),
+    "08": ("refusal", "40 problems: not a permitted value; allowed: 0 or 1"),
+    "10": ("refusal", "24 problems: not a number, of text that the study file gave"),
+    "11": ("traceback", "new-study: KeyError: 'gaf'; check-data: 17 problems: not a number"),
+    "13": ("refusal", "the 5 fixed columns have rank 4"),
+    "14": ("wrong", "SDs 4.197 and 0.452, one point of a ridge, without a word"),
+    "15": ("wrong", "effect of the year 0.004 by Bayes, 0.872 by ML, all checks passed"),
+    "15c": ("wrong", "deviation by birth year 0.00015 by Bayes, 0.02935 by ML"),
+    "17b": ("wrong", "57 degrees of freedom and p = .041 in place of 9 and .066"),
+    "18": ("traceback", "IndexError: index 2 is out of bounds for axis 0 with size 2"),
+    "21": ("wrong", "intervals of the SDs left out of 'every ML estimate' without a word"),
+    "22": ("refusal", "'months:arm' is not a term of the formula"),
+    "23": ("refusal", "one grouping factor is supported; ')' expected, found '/'"),
+    "25": ("wrong", "a share of 55.5 % of the intercept variance in place of none"),
+    "27": ("wrong", "zeros and ones fitted as Gaussian without a word"),
+    "28": ("refusal", "40 problems: the time is negative, and no remedy"),
+    "31": ("wrong", "two sound means accused: a whole sum cannot give this mean"),
+    "32": ("refusal", "10 of 11 spellings: malformed cell, whatever the reason"),
+    "33": ("wrong", "two impossible SDs passed as consistent"),
+    "36": ("wrong", "5284 read as 5.284 without a warning"),
+    "37": ("traceback", "ValueError: the 4 fixed columns have rank 2"),
+}
 
 
 def folder(number: str) -> Path:
@@ -40,6 +70,7 @@ def check(capsys: Capture, path: Path, *options: str, code: int = 0) -> dict[str
 
 
 def entry(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = [item for item in facts["dictionary"] if item["name"] == name]
     return found
 
@@ -227,3 +258,109 @@ def test_profiles_of_a_singular_fit_say_what_they_leave_out(capsys: Capture) -> 
         assert limits == pytest.approx(want[name], abs=expected("21")["tolerance"])
     assert "no profile intervals of SDs" in found["profile_note"]
     assert "ML and REML singular" in " ".join(found["models"][0]["remarks"])
+
+
+def test_every_case_is_tested() -> None:
+    """And it is known what 0.1.0 did with it."""
+    assert set(BEFORE) == {path.name.partition("-")[0] for path in CASES.iterdir() if path.is_dir()}
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'folder("{number}")' in text for number in BEFORE)
+
+
+def bayes(capsys: Capture, path: Path, model: str) -> dict[str, tuple[float, float]]:
+    """Fit one model by the collapsed engine; mean and SD of each coefficient, from median and 95 % interval."""
+    assert main(["fit", str(path), "--model", model, "--engine", "collapsed", "--quiet", "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["models"]
+    return {
+        q["name"]: (q["bayes"]["median"], (q["bayes"]["upper"] - q["bayes"]["lower"]) / 3.92)
+        for q in run["quantities"]
+        if q["kind"] == "coefficient"
+    }
+
+
+def test_a_calendar_year_keeps_its_effect(capsys: Capture) -> None:
+    """The prior of the intercept does not speak of the year 0 (brms #114)."""
+    want = expected("15")
+    found = bayes(capsys, folder("15"), want["model"])
+    assert found["year"][0] == pytest.approx(want["year"]["mean"], abs=want["year"]["tolerance_mean"])
+    assert found["year"][1] == pytest.approx(want["year"]["sd"], abs=want["year"]["tolerance_sd"])
+    slope = want["months:year"]
+    assert found["months:year"][1] == pytest.approx(slope["sd"], abs=slope["tolerance_sd"])
+    height = bayes(capsys, folder("15"), want["model2"])["height"]
+    assert height[0] == pytest.approx(want["height"]["mean"], abs=want["height"]["tolerance_mean"])
+
+
+def test_a_birth_year_keeps_its_deviation_of_slopes(capsys: Capture) -> None:
+    """As lme4 finds it (brms.mmrm #128)."""
+    want = expected("15c")["months:birth_year"]
+    found = bayes(capsys, folder("15c"), "y_by_birth_year")["months:birth_year"]
+    assert found[0] == pytest.approx(want["bayes_mean"], abs=want["tolerance_mean"])
+    assert found[1] == pytest.approx(want["bayes_sd"], rel=0.05)
+
+
+def test_degrees_of_freedom_do_not_depend_on_the_unit(capsys: Capture) -> None:
+    """Mol per litre, ten patients: Satterthwaite's by lmerTest (lmerTestR #65)."""
+    want = expected("17b")["months"]
+    (run,) = fit(capsys, folder("17b"), "growth")["models"]
+    (slope,) = [q for q in run["quantities"] if q["name"] == "months"]
+    for method in ("ml", "reml"):
+        assert slope[method]["df"] == pytest.approx(want[f"{method}_df"], abs=want["tolerance_df"])
+        assert slope[method]["p"] == pytest.approx(want[f"{method}_p"], abs=0.001)
+
+
+@pytest.mark.slow
+def test_a_predictor_within_patients_explains_no_difference_between_them() -> None:
+    """Centred in each patient, it carries none of the variance of intercepts (performance #601)."""
+    results = ba.reanalyse(str(folder("25")), engine="collapsed")
+    table = ba.tables(results)["table_i_explained_variation"].to_frame()
+    (row,) = table[table["column"] == "intercept variation"].to_dict("records")
+    want = expected("25")
+    share = row["bayes_within_model_share_percent_mean"]
+    assert share == pytest.approx(want["within_model_share_intercept_percent"], abs=want["tolerance"])
+
+
+def audit(capsys: Capture, path: Path) -> list[str]:
+    """Audit the printed numbers of a case; the lines that name a finding."""
+    assert main(["audit", str(path), "--all"]) == 0
+    return [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+
+
+def test_a_mean_of_items_is_not_accused(capsys: Capture) -> None:
+    """3.63 of twelve items and 18 patients is 784/216; a continuous age has no grid (scrutiny)."""
+    lines = audit(capsys, folder("31"))
+    assert any(line.startswith("consistent: mean of whole numbers") and "12 items" in line for line in lines)
+    assert any(line.startswith("cannot tell: mean of whole numbers") and "age" in line for line in lines)
+    assert not any(line.startswith("inconsistent") for line in lines)
+
+
+def test_impossible_spreads_are_found(capsys: Capture) -> None:
+    """Zeros and ones, and a scale from 1 to 7, whose ends leave no room for the SD (DEBIT, GRIMMER)."""
+    wrong = [line for line in audit(capsys, folder("33")) if line.startswith("inconsistent")]
+    assert [line.split(": ")[3] for line in wrong] == ["relapse (control)", "score (control)"]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        ("00", ""),
+        ("01", "write '95% CI [-0.05, -0.01]'"),
+        ("02", "write '95% CI [-0.05, -0.01]'"),
+        ("03", ""),
+        ("04", "state marks = {"),
+        ("05", "write SE or SD before it"),
+        ("06", ""),
+        ("07", "state marks = {"),
+        ("08", ""),
+        ("09", ""),
+        ("10", ""),
+    ],
+)
+def test_printed_forms_are_read_or_the_message_says_how_to_write_them(
+    capsys: Capture, number: str, remedy: str
+) -> None:
+    """Middle dots, intervals, daggers, exponents; two readings are never chosen between (statcheck #87)."""
+    path = folder("32") / number
+    if remedy:
+        assert remedy in said(capsys, ["audit", str(path)])
+    else:
+        audit(capsys, path)

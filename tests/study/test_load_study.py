@@ -17,6 +17,7 @@ from bayes_alliance.inference.design import build_design
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_study import CELL_COLUMNS, MAX_BYTES, list_studies, load_study
 from bayes_alliance.study.records import Cell, Model, Source, Study
+from tests.corpus_study import STUDY, write_study
 
 STUDIES = ("folmo2020", "medication")
 
@@ -718,3 +719,15 @@ def test_no_line_can_crash(tmp_path_factory: pytest.TempPathFactory, at: int, li
         load_study(folder)
     except InputError as error:
         assert error.problems
+
+
+def test_a_formula_of_too_many_columns_is_refused_when_the_study_is_loaded(tmp_path: Path) -> None:
+    """Seventy sites are sixty-nine columns beside intercept and time; sixty are allowed."""
+    sites = ", ".join(f'"s{i}"' for i in range(70))
+    site = f'[variables.site]\nlevel = "patient"\nkind = "category"\ncategories = [{sites}]\n'
+    text = STUDY.replace("goals ~ months + (", "goals ~ months + site + (")
+    text = text.replace("[variables.gaf]", f"{site}\n[variables.gaf]")
+    with pytest.raises(InputError, match=r"too many columns; found: 71 or more; allowed: at most 60"):
+        load_study(write_study(tmp_path / "s", text))
+    few = text.replace(sites, ", ".join(f'"s{i}"' for i in range(59)))
+    assert load_study(write_study(tmp_path / "t", few)).models

@@ -92,7 +92,7 @@ def _period(text: str, kind: str) -> str:
 
 
 def _declared(ranges: Mapping[str, list[dict[str, Any]]]) -> list[str]:
-    """Say in words which codes each column declares as missing."""
+    """Return in words which codes each column declares as missing."""
     said = []
     for column, parts in ranges.items():
         ends = [(cell_text(part["lo"]), cell_text(part["hi"])) for part in parts]

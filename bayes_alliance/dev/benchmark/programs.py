@@ -106,7 +106,7 @@ def start_command(program: Program, rows: Path, answer: Path) -> list[str]:
 
 
 def why_missing(program: Program) -> str:
-    """Say in a word why a program cannot be run here; empty where it can."""
+    """Return in a word why a program cannot be run here; empty where it can."""
     if program.python and importlib.util.find_spec(program.python) is None:
         return f"Python package {program.python} is not installed"
     if not program.r:

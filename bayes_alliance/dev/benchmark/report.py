@@ -44,7 +44,7 @@ _PLOTTED = ("collapsed", "pymc", "bambi", "bambi_nutpie", "brms", "rstanarm", "m
 
 
 def describe_machine() -> str:
-    """Say what the benchmark ran on: cores, memory and versions, not whose machine it is."""
+    """Return what the benchmark ran on: cores, memory and versions, not whose machine it is."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     python = ("numpy", "scipy", "pymc", "bambi", "nutpie", "statsmodels")
     versions = [f"{name} {importlib.metadata.version(name)}" for name in python if _is_installed(name)]

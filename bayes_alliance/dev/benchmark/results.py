@@ -216,7 +216,7 @@ def _middle(facts: Sequence[dict[str, Any]], name: str) -> float | None:
 
 
 def foresee(done: Sequence[Result], program: Program, scale: int, limit_s: float) -> str:
-    """Say why a size need not be tried: the program did not manage a smaller one, or would take too long.
+    """Return why a size need not be tried: the program did not manage a smaller one, or would take too long.
 
     What grows is taken to grow linearly with the patients, which flatters every program that grows faster;
     start-up and compiling are taken not to grow.

@@ -39,7 +39,7 @@ class SpeedTarget:
 
     @property
     def verdict(self) -> str:
-        """Say "reached", "not reached" or "not measured"."""
+        """Return "reached", "not reached" or "not measured"."""
         if self.found is None:
             return "not measured"
         met = self.found >= self.target if self.at_least else self.found <= self.target

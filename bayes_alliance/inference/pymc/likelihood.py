@@ -165,7 +165,7 @@ class MarginalLikelihood(Op):  # type: ignore[misc]  # PyTensor has no types
             storage[0] = value
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
-        """Say that the density depends on the four parameters; its derivatives are not derived again."""
+        """Return that the density depends on the four parameters; its derivatives are not derived again."""
         return [[True, False, False, False, False]] * 4 + [[False] * 5]
 
     def pullback(self, inputs: Sequence[Any], outputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:

@@ -21,7 +21,7 @@ def _names(rows: Sequence[PlotRow], key: str) -> list[str]:
 
 
 def describe_trajectories(results: StudyResults, figure: TrajectoryFigure, rows: Sequence[PlotRow]) -> str:
-    """Say where each line begins and ends."""
+    """Return where each line begins and ends."""
     study = results.study
     parts = [
         f"Lines with bands: fitted mean scores over {study.horizon:g} {study.time_unit}, a panel a model, a line a "
@@ -39,7 +39,7 @@ def describe_trajectories(results: StudyResults, figure: TrajectoryFigure, rows:
 
 
 def describe_forest(rows: Sequence[PlotRow]) -> str:
-    """Say every estimate with its interval, source by source."""
+    """List every estimate with its interval, source by source."""
     parts = [
         "Points with 95 % intervals: slopes and their differences over the horizon, by print, maximum likelihood and "
         "Bayes."
@@ -56,7 +56,7 @@ def describe_forest(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_comparison(rows: Sequence[PlotRow]) -> str:
-    """Say both differences of each model."""
+    """List both differences of each model."""
     parts = [
         "Points: difference in AIC and in -2 elpd for a new patient from the best model; smaller is better."
     ]
@@ -69,7 +69,7 @@ def describe_comparison(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_means(rows: Sequence[PlotRow], outcome: str) -> str:
-    """Say how many observed means of an outcome lie outside the interval of replicates."""
+    """Return how many observed means of an outcome lie outside the interval of replicates."""
     seen = [row for row in rows if row["observed"] is not None]
     outside = [
         row
@@ -87,7 +87,7 @@ def describe_means(rows: Sequence[PlotRow], outcome: str) -> str:
 
 
 def describe_pit(rows: Sequence[PlotRow]) -> str:
-    """Say how far each calibration curve leaves the diagonal."""
+    """Return how far each calibration curve leaves the diagonal."""
     parts = ["Curves: distribution of LOO-PIT values minus uniform, with a simultaneous 95 % band."]
     for model in _names(rows, "model"):
         mine = [row for row in rows if row["model"] == model]
@@ -101,7 +101,7 @@ def describe_pit(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_moderation(rows: Sequence[PlotRow]) -> str:
-    """Say the slope of each cell, the differences and the contrast."""
+    """List the slope of each cell, the differences and the contrast."""
     middle = "ml" if any(row["bayes_median"] is None for row in rows) else "bayes_median"
     parts = [
         "Points with 95 % intervals: slopes of the cells of a moderation, their differences and their contrast."
@@ -113,7 +113,7 @@ def describe_moderation(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_learning(rows: Sequence[PlotRow]) -> str:
-    """Say where each posterior is highest."""
+    """Return where each posterior is highest."""
     parts = ["Curves: densities of prior, likelihood and posterior, a panel a slope difference."]
     for model, estimand in dict.fromkeys((row["model"], row["estimand"]) for row in rows):
         mine = [row for row in rows if (row["model"], row["estimand"]) == (model, estimand)]
@@ -123,7 +123,7 @@ def describe_learning(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_bayes_factors(rows: Sequence[PlotRow]) -> str:
-    """Say each Bayes factor at the stated prior."""
+    """List each Bayes factor at the stated prior."""
     parts = [
         "Lines: Bayes factor of each effect against none over prior widths from 1/8 to 8 times the stated one."
     ]
@@ -136,7 +136,7 @@ def describe_bayes_factors(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_variation(rows: Sequence[PlotRow]) -> str:
-    """Say the quantity between fits of each model, and where the share within it is highest."""
+    """List the quantity between fits of each model, and where the share within it is highest."""
     parts = [
         "Densities and marks: explained variation of intercepts and slopes, in per cent, a line a model."
     ]
@@ -153,7 +153,7 @@ def describe_variation(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_patient_scores(rows: Sequence[PlotRow]) -> str:
-    """Say for how many patients each model gains."""
+    """Count for how many patients each model gains."""
     grouped = any("n_patients" in row for row in rows)
     unit = "groups of patients" if grouped else "patients"
     parts = [
@@ -171,7 +171,7 @@ def describe_patient_scores(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_pareto_k(rows: Sequence[PlotRow]) -> str:
-    """Say the largest Pareto k of each model and target."""
+    """List the largest Pareto k of each model and target."""
     parts = ["Ticks: Pareto k of every unit left out, a line a model."]
     for model, target in dict.fromkeys((row["model"], row["target"]) for row in rows):
         ks = [
@@ -185,7 +185,7 @@ def describe_pareto_k(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_chains(rows: Sequence[PlotRow]) -> str:
-    """Say how far the ranks of any chain are from even."""
+    """Return how far the ranks of any chain are from even."""
     parts = [
         "Traces of chains, and the share of each chain's draws by rank; even shares mean chains that mix."
     ]
@@ -199,7 +199,7 @@ def describe_chains(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_prior_sensitivity(rows: Sequence[PlotRow]) -> str:
-    """Say the posterior mean of each cell under each prior."""
+    """List the posterior mean of each cell under each prior."""
     parts = ["Points with intervals: printed slope deviations under every prior, from the cells alone."]
     for cell in _names(rows, "cell"):
         said = [f"{row['prior']} {_number(row, 'mean')}" for row in rows if row["cell"] == cell]
@@ -208,7 +208,7 @@ def describe_prior_sensitivity(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_spread(rows: Sequence[PlotRow]) -> str:
-    """Say the range of each answer over the cohorts."""
+    """List the range of each answer over the cohorts."""
     parts = ["Bars: least to largest posterior mean over synthetic cohorts that print the same tables."]
     parts += [
         f"{row['label']}: {_number(row, 'least_over_horizon')} to {_number(row, 'largest_over_horizon')}."
@@ -218,7 +218,7 @@ def describe_spread(rows: Sequence[PlotRow]) -> str:
 
 
 def describe_scorecard(rows: Sequence[PlotRow]) -> str:
-    """Say how many numbers of each kind the cohorts print again."""
+    """Return how many numbers of each kind the cohorts print again."""
     parts = ["Ticks: numbers of synthetic cohorts within the rounding of the printed ones, a line a kind."]
     for kind in _names(rows, "kind"):
         mine = [row for row in rows if row["kind"] == kind]

@@ -101,7 +101,7 @@ def _other_heading(facts: Mapping[str, Any]) -> str:
 
 
 def _describe_rows(facts: Mapping[str, Any], claim: Mapping[str, Any] | None) -> str:
-    """Say which rows were stressed, and what their own verdict is."""
+    """Return which rows were stressed, and what their own verdict is."""
     rows = facts["rows_at_hand"]
     if not rows:
         return ""

@@ -54,7 +54,7 @@ def tabulate_parts(run: ClaimsRun) -> Table:
 
 
 def say_predicate(part: Part) -> str:
-    """Say what a part claims."""
+    """Return what a part claims."""
     unit = f" {part.unit}" if part.unit else ""
     if part.relation == "same":
         about = "" if part.value == 0.0 else f" from {part.value:g}"

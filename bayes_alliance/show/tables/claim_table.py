@@ -48,7 +48,7 @@ def say_spread(run: ClaimsRun, claim_id: str) -> str:
 
 
 def say_change(change: Change) -> str:
-    """Say what would change a verdict first, and into what."""
+    """Return what would change a verdict first, and into what."""
     if change.verdict is Verdict.NOT_APPLICABLE:
         return ""
     if change.first is None:

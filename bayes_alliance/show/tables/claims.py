@@ -221,7 +221,7 @@ def tabulate_patients(run: ClaimsRun) -> Table:
 
 
 def _extremes(one: PatientsResult) -> dict[str, Value]:
-    """Say what the most telling patients do; of real data this would give their ratings away."""
+    """Return what the most telling patients do; of real data this would give their ratings away."""
     return {
         "range": f"{format_fixed(one.lowest, 3)} to {format_fixed(one.highest, 3)}",
         "lowest": one.lowest,

@@ -31,7 +31,7 @@ class Gates:
         return MARK if any(name == model_id for name, _ in self.failed) else ""
 
     def say(self, model_id: str) -> str:
-        """Say what failed for a model; empty where nothing did."""
+        """Return what failed for a model; empty where nothing did."""
         return ", ".join(what for name, what in self.failed if name == model_id)
 
     def notes(self, model_ids: Iterable[str]) -> list[str]:

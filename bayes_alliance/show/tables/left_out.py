@@ -91,7 +91,7 @@ def _tabulate_levels(study: Study, found: Sequence[LevelLeftOut], prior: str) ->
 
 
 def _verdicts(one: LevelLeftOut) -> str:
-    """Say from which ICC on each verdict holds."""
+    """Return from which ICC on each verdict holds."""
     said: list[str] = []
     last = ""
     for at in one.at:

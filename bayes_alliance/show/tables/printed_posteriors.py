@@ -31,7 +31,7 @@ BAND_NOTE = (
 
 
 def unit_text(study: Study, effect: PrintedEffect) -> str:
-    """Say in what unit an effect is shown."""
+    """Return the unit in which an effect is shown."""
     parts = [part.split("[")[0] for part in effect.weights[0][0].split(":")]
     single = len(effect.weights) == 1 and abs(effect.weights[0][1]) == 1.0
     names = [part for part in parts if part not in ("Intercept", study.time)] if single else []

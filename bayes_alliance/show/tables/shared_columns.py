@@ -152,7 +152,7 @@ def mixture_values(item: MixtureResult | None) -> dict[str, Value]:
 
 
 def spread_notes(results: StudyResults) -> tuple[str, ...]:
-    """Say what the spread between cohorts is, where it is shown."""
+    """Return what the spread between cohorts is, where it is shown."""
     if not results.ensemble.spread:
         return ()
     return (
@@ -172,6 +172,6 @@ def is_slope(results: StudyResults, quantity: Quantity) -> bool:
 
 
 def why_absent(results: StudyResults, model_id: str) -> str:
-    """Say why a model has no numbers."""
+    """Return why a model has no numbers."""
     reasons = [s.reason for s in results.skipped if s.model_id == model_id and not s.comparison]
     return f"not run: {reasons[0]}" if reasons else "not asked for in this run"

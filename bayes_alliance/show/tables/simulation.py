@@ -43,7 +43,7 @@ _NUMBERS = (
 
 
 def provenance(setting: Setting) -> str:
-    """Say where the numbers of simulations come from."""
+    """Return where the numbers of simulations come from."""
     return (
         f"Simulated studies. Columns of the patients, and parameters where they are not drawn from a prior, are those "
         f"of model {setting.model.id} on {setting.data.source.value} ({setting.data.origin}); no outcome was observed."
@@ -51,7 +51,7 @@ def provenance(setting: Setting) -> str:
 
 
 def stamp(setting: Setting) -> str:
-    """Say the same as one short cell."""
+    """Return the same as one short cell."""
     return f"simulated; design from {setting.data.source.value}, {setting.data.origin}"
 
 
