@@ -100,10 +100,19 @@ def canonical_identifiers(cells: Iterable[str]) -> list[str]:
     (['7', '7', '12'], ['1.0', '1.10'])
     """
     cleaned = [clean_text(cell) for cell in cells]
-    numbers = [cell for cell in cleaned if cell.lower() not in MISSING]
-    if all(_FLOAT_IDENTIFIER.fullmatch(cell) for cell in numbers):
-        return [re.split("[.,]", cell)[0] if cell.lower() not in MISSING else cell for cell in cleaned]
+    if are_numbered(cleaned):
+        return [without_decimals(cell) if cell.lower() not in MISSING else cell for cell in cleaned]
     return cleaned
+
+
+def are_numbered(cells: Iterable[str]) -> bool:
+    """Whether clean identifiers are whole numbers throughout, maybe with decimals that are zero."""
+    return all(_FLOAT_IDENTIFIER.fullmatch(cell) for cell in cells if cell.lower() not in MISSING)
+
+
+def without_decimals(cell: str) -> str:
+    """Return what stands before the decimal mark."""
+    return re.split("[.,]", cell)[0]
 
 
 def names_missing(label: str) -> bool:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bayes_alliance.data.row_checks import MIN_PATIENTS
 from bayes_alliance.errors import AllianceError, FitError, InputError, Problem
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.statistics import Statistics
+from bayes_alliance.run.large.keys import merge_keys, pick_keys
 from bayes_alliance.run.large.reduced import Reduced, ScalingFrame, unpack
-from bayes_alliance.run.large.reduction import find_frame, raise_wrong, reduce_piece
+from bayes_alliance.run.large.reduction import add_faults, find_frame, raise_wrong, reduce_piece
 from bayes_alliance.run.large.reference import average_patients, state_reference
 from bayes_alliance.run.large.source import LargeSource, open_source
 from bayes_alliance.run.large.sums import (
@@ -105,16 +107,28 @@ def reduce_file(
     if done.failures:
         raise AllianceError("; ".join(format_failures(done.failures)))
     reduced = add_up([unpack(done.columns(key)) for key in done.keys], source, frame)
+    n_read = sum(piece.n_rows for piece in pieces)
     n_patients = round(float(reduced.closed.counts.sum()))
+    _check_enough(reduced.n_seen, n_patients, n_read)
     return LargeData(
         stats=build_statistics(reduced, frame, n_patients),
         x_names=frame.x_names,
         z_names=("Intercept", *source.formula.random),
         reference=state_reference(reduced, source, n_patients),
-        n_read=sum(piece.n_rows for piece in pieces),
+        n_read=n_read,
         set_aside=dict(reduced.set_aside),
         n_pieces=len(pieces),
     )
+
+
+def _check_enough(n_seen: int, n_patients: int, n_read: int) -> None:
+    """Refuse what is refused of small data: too few patients in the file, or on the rows of the model."""
+    if n_seen < MIN_PATIENTS:
+        what, allowed = f"only {n_seen} patients and {n_read} rows", f"at least {MIN_PATIENTS} patients"
+        raise InputError("large data", [Problem(what=what, allowed=allowed)])
+    if n_patients < MIN_PATIENTS:
+        what = f"only {n_patients} patients carry it; at least {MIN_PATIENTS} are needed"
+        raise InputError("large data", [Problem(what=what)])
 
 
 def add_up(parts: Sequence[Reduced], source: LargeSource, frame: ScalingFrame) -> Reduced:
@@ -126,6 +140,8 @@ def add_up(parts: Sequence[Reduced], source: LargeSource, frame: ScalingFrame) -
         If any row has an impossible value, with all of them, or none is left.
     """
     wrong, set_aside = _add_counts([p.wrong for p in parts]), _add_counts([p.set_aside for p in parts])
+    keys = merge_keys([part.keys for part in parts])
+    add_faults(source, keys, wrong)
     if wrong:
         raise_wrong(source, wrong)
     if not sum(part.n_rows for part in parts):
@@ -146,6 +162,8 @@ def add_up(parts: Sequence[Reduced], source: LargeSource, frame: ScalingFrame) -
             [part.mean_sums for part in parts] + [average_patients(patients, source, frame).sum(axis=0)],
             axis=0,
         ),
+        n_seen=sum(part.n_seen for part in parts) + len(keys.ids),
+        keys=pick_keys(keys, np.zeros(len(keys.ids), dtype=bool)),
         set_aside=set_aside,
         wrong={},
     )

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from bayes_alliance.inference.fits import Array
+from bayes_alliance.run.large.keys import Keys
 from bayes_alliance.run.large.sums import Extent, Patients, Patterns
+
+_KEYS = ("ids", "low", "high", "row_patient", "row_time")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,14 @@ class Reduced:
         Of the numeric variables.
     mean_sums : ndarray, shape (v,)
         Sums over complete patients of their means of the numeric variables.
+    n_seen : int
+        Complete patients, whether or not any of their rows is used.
+    keys : Keys
+        Of the other patients.
     set_aside : mapping of str to int
         Rows left out, by the words that say why.
     wrong : mapping of str to int
-        Rows with an impossible value, by the words that say which.
+        How many rows or patients are wrong, by variable and words that say how.
     """
 
     n_rows: int
@@ -64,6 +71,8 @@ class Reduced:
     closed: Patterns
     extent: Extent
     mean_sums: Array
+    n_seen: int
+    keys: Keys
     set_aside: Mapping[str, int]
     wrong: Mapping[str, int]
 
@@ -86,6 +95,7 @@ def pack(reduced: Reduced) -> dict[str, list[Any]]:
         "high": reduced.extent.high,
         "has_others": reduced.extent.has_others,
         "mean_sums": reduced.mean_sums,
+        **{f"key_{name}": getattr(reduced.keys, name) for name in _KEYS},
     }
     packed = []
     for array in arrays.values():
@@ -94,6 +104,7 @@ def pack(reduced: Reduced) -> dict[str, list[Any]]:
         packed.append(stream.getvalue())
     facts = {
         "n_rows": reduced.n_rows,
+        "n_seen": reduced.n_seen,
         "set_aside": dict(reduced.set_aside),
         "wrong": dict(reduced.wrong),
     }
@@ -117,6 +128,8 @@ def unpack(columns: Mapping[str, Sequence[Any]]) -> Reduced:
         closed=Patterns(zz=arrays["zz"], counts=arrays["counts"], moments=arrays["moments"]),
         extent=Extent(low=arrays["low"], high=arrays["high"], has_others=arrays["has_others"]),
         mean_sums=arrays["mean_sums"],
+        n_seen=facts["n_seen"],
+        keys=Keys(**{name: arrays[f"key_{name}"] for name in _KEYS}),
         set_aside=facts["set_aside"],
         wrong=facts["wrong"],
     )

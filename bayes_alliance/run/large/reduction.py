@@ -17,6 +17,15 @@ from numpy.typing import NDArray
 
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.fits import Array
+from bayes_alliance.run.large.identifiers import read_identifiers
+from bayes_alliance.run.large.keys import (
+    Keys,
+    collect_keys,
+    count_changed,
+    count_twice,
+    merge_keys,
+    pick_keys,
+)
 from bayes_alliance.run.large.reduced import Reduced, ScalingFrame, pack
 from bayes_alliance.run.large.reference import average_patients
 from bayes_alliance.run.large.source import LargeColumn, LargeSource, Piece
@@ -32,6 +41,15 @@ from bayes_alliance.run.large.sums import (
 from bayes_alliance.study.formula import Formula
 
 BATCH_ROWS = 250_000
+NOT_ALLOWED = "a value that the study does not allow"
+NO_PATIENT = "the patient is missing"
+CHANGES = "differs from an earlier row of the same patient"
+TWICE = "the same patient and time as an earlier row"
+_ALLOWED = {
+    NO_PATIENT: "the identifier of a patient in every row",
+    CHANGES: "one value a patient",
+    TWICE: "one row for each patient and time",
+}
 
 
 def reduce_piece(source: LargeSource, frame: ScalingFrame, piece: Piece) -> dict[str, list[Any]]:
@@ -45,11 +63,13 @@ def reduce_rows(source: LargeSource, frame: ScalingFrame, piece: Piece) -> Reduc
     pairs = np.triu_indices(p + 1)
     rr, n_rows = np.zeros(len(pairs[0])), 0
     parts: list[Patients] = []
+    keys = [_no_keys(source)]
     extents = [measure_extent(np.empty((0, len(source.numeric))))]
     set_aside: dict[str, int] = {}
     wrong: dict[str, int] = {}
     for batch in read_batches(source, piece):
-        columns, ids = _complete(source, batch, set_aside, wrong)
+        columns, ids, found = _complete(source, batch, set_aside, wrong)
+        keys.append(found)
         if wrong or not len(ids):
             continue
         r, z = scaled_columns(source, frame, columns)
@@ -60,6 +80,9 @@ def reduce_rows(source: LargeSource, frame: ScalingFrame, piece: Piece) -> Reduc
     whole = merge_patients(parts, p, q, len(source.not_columns))
     complete = _is_complete(whole.ids, piece)
     closed = _pick(whole, complete)
+    seen = merge_keys(keys)
+    all_there = _is_complete(seen.ids, piece)
+    add_faults(source, pick_keys(seen, all_there), wrong)
     return Reduced(
         n_rows=n_rows,
         rr=rr,
@@ -67,9 +90,29 @@ def reduce_rows(source: LargeSource, frame: ScalingFrame, piece: Piece) -> Reduc
         closed=find_patterns(closed),
         extent=merge_extents(extents),
         mean_sums=average_patients(closed, source, frame).sum(axis=0),
+        n_seen=int(all_there.sum()),
+        keys=pick_keys(seen, ~all_there),
         set_aside=set_aside,
         wrong=wrong,
     )
+
+
+def _no_keys(source: LargeSource) -> Keys:
+    ids = np.empty(0, dtype=np.int64 if source.spelling == "numbers" else np.bytes_)
+    return collect_keys(ids, np.empty((0, len(source.of_patients))), np.empty(0))
+
+
+def add_faults(source: LargeSource, keys: Keys, wrong: dict[str, int]) -> None:
+    """Count, for patients with all their rows, variables that vary and visits that stand twice."""
+    for name, n_changed in zip(source.of_patients, count_changed(keys), strict=True):
+        _add_wrong(wrong, name, CHANGES, n_changed)
+    _add_wrong(wrong, source.time, TWICE, count_twice(keys))
+
+
+def _add_wrong(wrong: dict[str, int], name: str, words: str, count: int) -> None:
+    if count:
+        key = f"{name}: {words}"
+        wrong[key] = wrong.get(key, 0) + count
 
 
 def _side_by_side(columns: Mapping[str, NDArray[Any]], names: Sequence[str], n_rows: int) -> Array:
@@ -88,9 +131,16 @@ def read_batches(source: LargeSource, piece: Piece) -> Any:
 
 def _complete(
     source: LargeSource, batch: Any, set_aside: dict[str, int], wrong: dict[str, int]
-) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
-    """Take the rows with every variable and the values asked for; count the others, and impossible values."""
+) -> tuple[dict[str, NDArray[Any]], NDArray[Any], Keys]:
+    """Take the rows with every variable and the values asked for, and the keys of all rows; count the rest."""
     arrays = {column.name: _array(batch.column(column.header), column, source) for column in source.columns}
+    ids, named = arrays[source.patient]
+    _add_wrong(wrong, source.patient, NO_PATIENT, int(np.sum(~named)))
+    of_patients = [
+        np.where(valid, values, np.nan) for values, valid in (arrays[n] for n in source.of_patients)
+    ]
+    times = np.where(arrays[source.time][1], arrays[source.time][0], np.nan)
+    keys = collect_keys(ids[named], np.array(of_patients).reshape(-1, len(ids)).T[named], times[named])
     keep = np.ones(batch.num_rows, dtype=bool)
     numbers = {name: values for name, (values, _) in arrays.items()}
     for name, value in source.where:
@@ -99,11 +149,10 @@ def _complete(
     for column in source.columns:
         keep = _count(keep, arrays[column.name][1], f"without {column.name}", set_aside)
     for column in source.columns:
-        if bad := int(np.sum(_is_wrong(numbers[column.name], column, source) & arrays[column.name][1])):
-            words = f"{column.name}: a value that the study does not allow"
-            wrong[words] = wrong.get(words, 0) + bad
+        bad = _is_wrong(numbers[column.name], column, source) & arrays[column.name][1]
+        _add_wrong(wrong, column.name, NOT_ALLOWED, int(np.sum(bad)))
     taken = {name: values[keep] for name, values in numbers.items()}
-    return taken, taken.pop(source.patient)
+    return taken, taken.pop(source.patient), keys
 
 
 def _count(
@@ -122,12 +171,9 @@ def _array(column: Any, of: LargeColumn, source: LargeSource) -> tuple[NDArray[A
 
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    valid = np.asarray(pc.is_valid(column))
     if of.name == source.patient:
-        if pa.types.is_integer(column.type):
-            return np.asarray(pc.fill_null(column, 0).cast(pa.int64())), valid
-        filled = pc.fill_null(column, "")
-        return np.asarray(filled.cast(pa.large_binary()).to_pylist(), dtype=np.bytes_), valid
+        return read_identifiers(column, source.spelling)
+    valid = np.asarray(pc.is_valid(column))
     if of.kind == "category":
         codes = pc.index_in(column, value_set=pa.array(of.categories, type=column.type))
         return np.asarray(pc.fill_null(codes, -1), dtype=np.int64), valid
@@ -205,7 +251,7 @@ def find_frame(source: LargeSource, pieces: Sequence[Piece]) -> ScalingFrame:
     for piece in pieces:
         for batch in read_batches(source, piece):
             wrong: dict[str, int] = {}
-            columns, ids = _complete(source, batch, {}, wrong)
+            columns, ids, _ = _complete(source, batch, {}, wrong)
             if wrong:
                 raise_wrong(source, wrong)
             if len(ids):
@@ -214,12 +260,14 @@ def find_frame(source: LargeSource, pieces: Sequence[Piece]) -> ScalingFrame:
 
 
 def raise_wrong(source: LargeSource, wrong: Mapping[str, int]) -> None:
-    """Raise InputError for impossible values, by column and never by value."""
+    """Raise InputError for what is wrong, by column and never by value."""
     limits = {c.name: _limits(c) for c in source.columns}
-    problems = [
-        Problem(what=f"{words} ({count} rows)", allowed=limits[words.split(":")[0]])
-        for words, count in wrong.items()
-    ]
+    problems = []
+    for key, count in wrong.items():
+        name, _, words = key.partition(": ")
+        unit = ("patient" if words == CHANGES else "row") + "s" * (count != 1)
+        allowed = limits[name] if words == NOT_ALLOWED else _ALLOWED[words]
+        problems.append(Problem(what=f"{key} ({count} {unit})", allowed=allowed))
     raise InputError("large data", problems)
 
 

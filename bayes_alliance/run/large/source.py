@@ -1,12 +1,12 @@
 """A large Parquet file (or a folder of them) as the source of one model: columns, pieces, and what may be wrong.
 
 Values are checked piece by piece: kinds, limits, categories; missing ones are counted. What needs all rows of a study
-at once is not done here: no questionnaire is scored, no variable is derived, and two assessments of one patient at one
-time are not noticed.
+at once is not done here: no questionnaire is scored and no variable is derived.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.run.large.identifiers import Spelling, choose_spelling
 from bayes_alliance.study.formula import Formula, parse_formula
 from bayes_alliance.study.records import Model, Study, Variable
 
@@ -31,7 +32,7 @@ class LargeColumn:
     ----------
     name, header : str
         In formulas, and in the file.
-    kind : str
+    kind, level : str
         As in the study file.
     minimum, maximum : float
         Infinite where there is no limit.
@@ -42,6 +43,7 @@ class LargeColumn:
     name: str
     header: str
     kind: str
+    level: str
     minimum: float
     maximum: float
     categories: tuple[str, ...]
@@ -59,6 +61,8 @@ class LargeSource:
         Patient, time, outcome, then the others in alphabetical order, as rows are set aside.
     where : tuple of (str, float)
         Only rows with these values.
+    spelling : str
+        Of patients, as of :func:`bayes_alliance.run.large.identifiers.choose_spelling`.
     """
 
     formula: Formula
@@ -67,6 +71,12 @@ class LargeSource:
     outcome: str
     columns: tuple[LargeColumn, ...]
     where: tuple[tuple[str, float], ...]
+    spelling: Spelling = "numbers"
+
+    @property
+    def of_patients(self) -> tuple[str, ...]:
+        """Variables that may not vary within a patient."""
+        return tuple(c.name for c in self.columns if c.level == "patient" and c.name != self.patient)
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -124,14 +134,16 @@ def open_source(study: Study, model: Model, path: Path) -> tuple[LargeSource, li
     if not paths:
         raise InputError(path.name, [Problem(what="no *.parquet file in this folder")])
     problems: list[Problem] = []
-    pieces: list[Piece] = []
+    files = []
     for one in paths:
         try:
-            pieces += _pieces(one, source)
+            files.append((one, _metadata(one, source)))
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(path.name, problems)
+    source = dataclasses.replace(source, spelling=choose_spelling(paths, source.header(source.patient)))
+    pieces = [piece for one, metadata in files for piece in _pieces(one, metadata, source)]
     return source, _find_shared(pieces)
 
 
@@ -150,6 +162,7 @@ def _source(study: Study, model: Model) -> LargeSource:
                 name=name,
                 header=variable.column if isinstance(variable, Variable) else name,
                 kind=variable.kind,
+                level=variable.level,
                 minimum=-np.inf if low is None else low,
                 maximum=np.inf if high is None else high,
                 categories=variable.categories,
@@ -165,7 +178,8 @@ def _source(study: Study, model: Model) -> LargeSource:
     )
 
 
-def _pieces(path: Path, source: LargeSource) -> list[Piece]:
+def _metadata(path: Path, source: LargeSource) -> Any:
+    """Check the columns of a file and return what it says of its row groups."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -179,6 +193,10 @@ def _pieces(path: Path, source: LargeSource) -> list[Piece]:
     ]
     if problems:
         raise InputError(path.name, problems)
+    return metadata
+
+
+def _pieces(path: Path, metadata: Any, source: LargeSource) -> list[Piece]:
     at = next(
         i
         for i in range(metadata.num_columns)
@@ -191,7 +209,7 @@ def _pieces(path: Path, source: LargeSource) -> list[Piece]:
         n_rows = sum(metadata.row_group(g).num_rows for g in groups)
         if n_rows >= PIECE_ROWS or number == metadata.num_row_groups - 1:
             spans = [_span(metadata.row_group(g).column(at)) for g in groups]
-            known = [span for span in spans if span is not None]
+            known = [span for span in spans if span is not None and source.spelling == "numbers"]
             span = (min(a for a, _ in known), max(b for _, b in known)) if len(known) == len(spans) else None
             pieces.append(Piece(path=path, groups=tuple(groups), n_rows=n_rows, span=span))
             groups = []
@@ -215,6 +233,13 @@ def _check_column(path: Path, schema: Any, column: LargeColumn, source: LargeSou
             where=where,
             fix="large files need every variable of the model as a column: scored, derived and under this header",
         )
+    same = [number for number, name in enumerate(schema.names, start=1) if name == column.header]
+    if len(same) > 1:
+        return Problem(
+            what=f"columns {same[0]} and {same[1]} have the same header",
+            where=where,
+            fix="rename one of them",
+        )
     found = schema.field(column.header).type
     values = found.value_type if pa.types.is_dictionary(found) else found
     number = pa.types.is_integer(values) or pa.types.is_floating(values) or pa.types.is_boolean(values)
@@ -229,8 +254,6 @@ def _check_column(path: Path, schema: Any, column: LargeColumn, source: LargeSou
 
 def _find_shared(pieces: Sequence[Piece]) -> list[Piece]:
     """Find for each piece which patient numbers other pieces may hold: all of them where nothing is known."""
-    import dataclasses
-
     spans = [piece.span for piece in pieces]
     if any(span is None for span in spans):
         return [dataclasses.replace(piece, span=None) for piece in pieces]
