@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.inference.design import Design
+from bayes_alliance.inference.draws_memory import check_draws_memory
 from bayes_alliance.inference.fits import Covariance, PosteriorFit, RowsUsed
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.psis import PARETO_K_LIMIT
@@ -64,8 +65,14 @@ def fit_posterior(
     -------
     PosteriorFit
         ``engine`` names what made it; after a hand-over ``facts["handed_over"]`` says why.
+
+    Raises
+    ------
+    InputError
+        If memory cannot hold the draws asked for.
     """
     how = settings or EngineSettings()
+    check_draws_memory(engine, design, how.sampler, how.collapsed)
     if engine == "bambi":
         return fit_bambi(design, rows, priors, frame, seed=seed, model_id=model_id, settings=how.sampler)
     if engine == "pymc":

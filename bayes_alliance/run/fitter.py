@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bayes_alliance.inference.design import Design
+from bayes_alliance.inference.draws_memory import check_draws_memory
 from bayes_alliance.inference.engines import Engine, EngineSettings, engine_covariance, fit_posterior
 from bayes_alliance.inference.fits import Covariance, MixedFit, PosteriorFit, RowsUsed
 from bayes_alliance.inference.ml import Method, fit_mixed
@@ -103,6 +105,14 @@ class Fitter:
             covariance=covariance,
             settings=how,
         )
+
+    def check_memory(self, planned: Sequence[PlannedModel]) -> None:
+        """Refuse a run whose draws memory cannot hold, before its first fit."""
+        if self.settings.engine != "none":
+            for item in planned:
+                check_draws_memory(
+                    self.settings.engine, item.design, self.settings.sampler, self.settings.collapsed
+                )
 
     def _fit(self, planned: PlannedModel, engine: Engine, covariance: Covariance) -> PosteriorFit:
         return fit_posterior(

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -91,11 +92,12 @@ def run_study(
     Raises
     ------
     InputError
-        If a model or prior set asked for does not exist, or no model can be run.
+        If a model or prior set asked for does not exist, no model can be run, or memory cannot hold the draws.
     """
     started = time.perf_counter()
     plan = plan or plan_study(study, data, models=settings.models)
     fitter = Fitter(study, settings, store=store, report=report, total=len(plan.own))
+    fitter.check_memory([*plan.own, *chain.from_iterable(plan.common.values())])
     derived = NumberStore(folder=store, identity=_identify(study, data, settings, fitter.prior))
     n_skipped = sum(not skipped.comparison for skipped in plan.skipped)
     if len(plan.own) > 1 or n_skipped:
