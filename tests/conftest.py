@@ -40,6 +40,27 @@ SLOW = (
     "stress/",
     "test_api.py",
     "test_api_calls.py",
+    # Single tests of rooms whose others are quick.
+    "assess/test_bayes_factors.py::test_far_from_zero_the_bayes_factor_is_still_a_number",
+    "assess/test_bayes_factors.py::test_stated_error_is_the_spread_over_seeds",
+    "assess/test_loo.py::test_stacking_survives_patients_with_very_low_joint_density",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[spss.sav-",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[stata.dta-",
+    "data/test_limits.py::test_a_parquet_dictionary_unpacks",
+    "data/test_limits.py::test_a_sheet_of_sparse_cells",
+    "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have[bz2]",
+    "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have[xz]",
+    "data/test_readers.py::test_a_bomb_is_not_unpacked",
+    "inference/test_collapsed.py::test_posterior_is_that_of_quadrature[medication",
+    "inference/test_collapsed.py::test_posterior_is_that_of_quadrature[orthodont",
+    "inference/test_collapsed.py::test_posterior_is_that_of_quadrature[paper",
+    "inference/test_collapsed.py::test_hard_cases_are_those_of_quadrature[one visit each",
+    "inference/test_collapsed.py::test_psis_and_exact_leave_one_patient_out_agree[paper",
+    "inference/test_correlated_effects.py::test_bambi_fits_predicts_and_scores_it",
+    "inference/test_correlated_effects.py::test_correlations_have_an_lkj_prior",
+    "inference/test_ml_intervals.py::test_bootstrap",
+    "inference/test_ml_intervals.py::test_profile_intervals_agree_with_lme4[medication",
+    "published/test_omitted.py::test_tipping_icc_agrees_with_three_level_simulation",
 )
 
 

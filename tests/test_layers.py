@@ -74,6 +74,7 @@ def files(package: Path = PACKAGE) -> dict[str, Path]:
     return found
 
 
+@functools.cache
 def imported(path: Path, package: Path = PACKAGE) -> tuple[set[str], set[str]]:
     """Files of this package, and top-level names of others, that a file imports anywhere but for type checkers."""
     own, others = set(), set()

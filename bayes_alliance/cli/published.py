@@ -135,7 +135,7 @@ def _write_tables(tables: Sequence[Table], folder: Path | None) -> list[Path]:
     if folder is None:
         return []
     make_folder(folder)
-    return [path for table in tables for path in write_table(table, folder)]
+    return [path for table in tables if table.rows for path in write_table(table, folder)]
 
 
 def _write_figures(study: Study, printed: Printed, prior: str, folder: Path) -> list[Path]:

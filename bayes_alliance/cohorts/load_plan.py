@@ -30,6 +30,9 @@ from bayes_alliance.study.records import Study
 from bayes_alliance.study.toml_reader import TableReader
 
 _LIMITS = ("minimum", "maximum")
+# Of covariates: beyond these no whole number and no gamma distribution can be drawn in double precision.
+_LARGEST = 1e9
+_LEAST_SPREAD = 1e-4
 
 
 def load_cohort_plan(study: Study) -> CohortPlan:
@@ -62,7 +65,8 @@ def load_cohort_plan(study: Study) -> CohortPlan:
         table = tomllib.loads((study.folder / name).read_bytes().decode("utf-8"))
     except OSError as error:
         raise InputError(name, [Problem(what=f"cannot be read ({error.strerror})")]) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError and not only its children: an integer of thousands of digits raises it.
         raise InputError(name, [Problem(what=f"not valid TOML ({error})")]) from error
     plan = _plan(TableReader(table, name, problems))
     if not problems:
@@ -119,8 +123,8 @@ def _covariate(name: str, reader: TableReader) -> CovariatePlan:
         missing=reader.numbers_by_name("missing"),
         mean=reader.numbers_by_name("mean"),
         sd=reader.numbers_by_name("sd"),
-        minimum=reader.number("minimum", default=-1e9),
-        maximum=reader.number("maximum", default=1e9),
+        minimum=reader.number("minimum", default=-_LARGEST),
+        maximum=reader.number("maximum", default=_LARGEST),
         missing_rows=reader.numbers_by_name("missing_rows"),
     )
     limits = {"zero_or_uniform": ("maximum",), "gamma": _LIMITS, "integer": _LIMITS}
@@ -131,8 +135,27 @@ def _covariate(name: str, reader: TableReader) -> CovariatePlan:
         reader.complain("not above the minimum", "mean")
     if plan.kind in ("gamma", "integer") and not all(sd > 0 for _, sd in plan.sd):
         reader.complain("not permitted", "sd", allowed="numbers above 0")
+    _check_sizes(reader, plan)
     reader.finish()
     return plan
+
+
+def _check_sizes(reader: TableReader, plan: CovariatePlan) -> None:
+    """Complain of numbers with which nothing could be drawn."""
+    sizes = {"minimum": [plan.minimum], "maximum": [plan.maximum]}
+    sizes |= {"mean": [mean for _, mean in plan.mean], "sd": [sd for _, sd in plan.sd]}
+    for key, values in sizes.items():
+        if any(abs(value) > _LARGEST for value in values):
+            reader.complain("not permitted", key, allowed=f"numbers of at most {_LARGEST:g} in size")
+    if plan.kind == "zero_or_uniform" and plan.maximum < 1:
+        reader.complain("not permitted", "maximum", allowed="1 or more")
+    means = dict(plan.mean)
+    narrow = [
+        name for name, sd in plan.sd if 0 < sd < _LEAST_SPREAD * (means.get(name, plan.minimum) - plan.minimum)
+    ]
+    if plan.kind == "gamma" and narrow:
+        allowed = f"at least {_LEAST_SPREAD:g} of the distance of the mean from the minimum"
+        reader.complain("too small", "sd", got=", ".join(narrow), allowed=allowed)
 
 
 def _visits(reader: TableReader) -> VisitPlan:

@@ -53,16 +53,16 @@ def imported_modules(*modules: str, root: Path | None = None) -> dict[str, Path]
     *modules, root
         As for :func:`code_digest`.
     """
-    folder = root or _package_folder()
+    own = _own_files(root or _package_folder())
     found: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name in found:
             continue
-        path = _source_file(name, folder)
+        path = own[name] if name in own else _outer_file(name)
         found[name] = path
-        waiting += [other for other in _named(path.read_bytes()) if _own_file(other, folder) is not None]
+        waiting += [other for other in _named(path.read_bytes()) if other in own]
         waiting += [parent for parent in _parents(name) if parent not in found]
     return found
 
@@ -101,10 +101,8 @@ def _parents(name: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))] if parts[0] == PACKAGE else []
 
 
-def _source_file(name: str, folder: Path) -> Path:
-    path = _own_file(name, folder)
-    if path is not None:
-        return path
+def _outer_file(name: str) -> Path:
+    """Return the file of a module outside the package."""
     if not name.startswith(f"{PACKAGE}."):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
@@ -112,16 +110,15 @@ def _source_file(name: str, folder: Path) -> Path:
     raise ModuleNotFoundError(f"no source file of {name}")
 
 
-def _own_file(name: str, folder: Path) -> Path | None:
-    """Return the file of a module of the package; None if there is no module of that name."""
-    parts = name.split(".")
-    if parts[0] != PACKAGE or not all(part.isidentifier() for part in parts):
-        return None
-    stem = folder.joinpath(*parts[1:])
-    for path in (stem / "__init__.py", stem.parent / f"{stem.name}.py"):
-        if path.is_file():
-            return path
-    return None
+def _own_files(folder: Path) -> dict[str, Path]:
+    """Return the file of every module of the package, by its dotted name."""
+    found = {}
+    for place, _, names in folder.walk():
+        package = ".".join((PACKAGE, *place.relative_to(folder).parts))
+        for name in names:
+            if name.endswith(".py"):
+                found[package if name == "__init__.py" else f"{package}.{name[:-3]}"] = place / name
+    return found
 
 
 @functools.lru_cache(maxsize=1024)

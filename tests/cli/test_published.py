@@ -106,3 +106,11 @@ def test_documentation_shows_what_the_commands_give(tmp_path: Path) -> None:
     rows = [line for line in shown if line.startswith("| ")]
     assert len(rows) > 50
     assert [line for line in rows if line not in written] == []
+
+
+@pytest.mark.parametrize("command", ["audit", "printed"])
+def test_a_study_of_few_cells_is_written_too(command: str, tmp_path: Path) -> None:
+    """A table without rows is left out; it ended the command in a traceback."""
+    assert main([command, "kokkeler2020", "--out", str(tmp_path)]) == 0
+    written = {path.stem for path in tmp_path.glob("*.csv")}
+    assert written and all(len((tmp_path / f"{name}.csv").read_text().splitlines()) > 1 for name in written)

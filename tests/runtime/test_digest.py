@@ -70,7 +70,9 @@ def _changed(path: Path, modules: tuple[str, ...], root: Path, before: str) -> b
         path.write_bytes(source)
 
 
-@pytest.mark.parametrize("store", list(STORES))
+@pytest.mark.parametrize(
+    "store", [pytest.param(name, marks=[pytest.mark.slow] * (name == "runs")) for name in STORES]
+)
 def test_a_byte_in_any_module_on_the_path_refuses_what_is_kept(store: str, copy: Path) -> None:
     """Every module that the computing module imports, directly or not, is in its digest."""
     before = code_digest(*STORES[store], root=copy)

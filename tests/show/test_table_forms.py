@@ -57,6 +57,14 @@ def hostile_table() -> Table:
     )
 
 
+def test_a_table_without_rows_has_every_form() -> None:
+    """Columns share the width by their headings alone."""
+    empty = replace(hostile_table(), rows=())
+    assert sum(column_weights(empty)) == pytest.approx(1.0) and len(column_weights(empty)) == 3
+    assert not is_wide(empty)
+    assert format_latex(empty) and format_html(empty) and format_word([empty], title="t")
+
+
 class _Cells(HTMLParser):
     """Collects the text of cells, row by row, and every tag."""
 

@@ -5,6 +5,8 @@ Markdown, HTML, LaTeX and Word show the same columns, rounded by the same rule; 
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from bayes_alliance.show.numbers import use_minus_sign
 from bayes_alliance.show.tables.record import Column, Table, Value, show_value
 
@@ -34,7 +36,9 @@ def column_weights(table: Table) -> list[float]:
     """
     headings = [column.heading for column in read_columns(table)]
     needed = []
-    for heading, cells in zip(headings, zip(*read_rows(table), strict=True), strict=True):
+    rows = read_rows(table)
+    columns = zip(*rows, strict=True) if rows else repeat((), len(headings))
+    for heading, cells in zip(headings, columns, strict=True):
         words = [len(word) for text in (heading, *cells) for word in text.split()]
         longest = max(words, default=1)
         # A long text may wrap; a word may not. The square root keeps one long column from starving the rest.
