@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from bayes_alliance.errors import InputError, Problem
+
 
 def draw(seed: int, count: int) -> Mapping[str, Any]:
     """A few numbers that depend on the seed alone, through BLAS, and a column of text."""
@@ -28,6 +30,11 @@ def draw_or_fail(seed: int, count: int, bad: int) -> Mapping[str, Any]:
     if seed == bad:
         raise ValueError(f"seed {seed} is bad")
     return draw(seed, count)
+
+
+def refuse(seed: int, count: int) -> Mapping[str, Any]:
+    """Find the input wrong."""
+    raise InputError("rows", [Problem(what=f"row {seed} is wrong", allowed="others")])
 
 
 def draw_and_mark(seed: int, count: int, folder: str, seconds: float) -> Mapping[str, Any]:

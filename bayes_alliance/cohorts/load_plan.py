@@ -151,7 +151,9 @@ def _check_sizes(reader: TableReader, plan: CovariatePlan) -> None:
         reader.complain("not permitted", "maximum", allowed="1 or more")
     means = dict(plan.mean)
     narrow = [
-        name for name, sd in plan.sd if 0 < sd < _LEAST_SPREAD * (means.get(name, plan.minimum) - plan.minimum)
+        name
+        for name, sd in plan.sd
+        if 0 < sd < _LEAST_SPREAD * (means.get(name, plan.minimum) - plan.minimum)
     ]
     if plan.kind == "gamma" and narrow:
         allowed = f"at least {_LEAST_SPREAD:g} of the distance of the mean from the minimum"

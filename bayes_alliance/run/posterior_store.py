@@ -1,9 +1,9 @@
 """Posterior fits stored as ArviZ-readable NetCDF, reused while nothing that made them has changed.
 
 A stored fit carries the record of what made it: formula, rows, prior, engine, settings, seed and versions,
-and a digest of its own draws. A fit is taken from the store only if every one of these is the same; otherwise
-the store says which differs. Files are written beside their place and renamed, so a run that is killed leaves
-no half file. Holds no patient's data: rows are known by their digest.
+and digests of its own draws and of what is said of them. A fit is taken from the store only if every one of these
+is the same; otherwise the store says which differs. Files are written beside their place and renamed, so a run that
+is killed leaves no half file. Holds no patient's data: rows are known by their digest.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.runtime.files import whole_file
 from bayes_alliance.study.records import Source
 
-FORMAT = 2
+FORMAT = 3
 
 
 def design_digest(design: Design) -> str:
@@ -93,7 +93,8 @@ def store_fit(path: Path, fit: PosteriorFit, record: Mapping[str, str]) -> None:
     from bayes_alliance.inference.arviz_tree import posterior_tree
 
     tree = posterior_tree(fit)
-    about = {"record": dict(record), "fit": _plain(fit), "draws": draws_digest(fit)}
+    plain = json.loads(json.dumps(_plain(fit)))
+    about = {"record": dict(record), "fit": plain, "draws": draws_digest(fit), "said": _said_digest(plain)}
     tree.attrs["bayes_alliance"] = json.dumps(about)
     # By way of memory: HDF5 crashes at the end of the process after a full disk kept it from closing a file.
     raw = tree.to_netcdf(None, engine="h5netcdf")
@@ -109,6 +110,10 @@ def draws_digest(fit: PosteriorFit) -> str:
     for name in sorted(fit.sample_stats):
         digest.update(name.encode() + np.ascontiguousarray(fit.sample_stats[name], dtype=float).tobytes())
     return digest.hexdigest()
+
+
+def _said_digest(plain: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(fit: PosteriorFit) -> dict[str, Any]:
@@ -157,6 +162,8 @@ def load_fit(path: Path, record: Mapping[str, str]) -> PosteriorFit | str:
             changed = [name for name in {**record, **stored} if stored.get(name) != record.get(name)]
             if changed:
                 return f"changed since it was stored: {', '.join(changed)}"
+            if _said_digest(about["fit"]) != about["said"]:
+                return "the stored file is damaged: what it says of its draws was changed"
             fit = _restore(file, about["fit"])
     except Exception as error:  # what a damaged HDF5 file raises is not bounded; the fit is made again
         return f"the stored file cannot be read ({type(error).__name__})"

@@ -36,7 +36,8 @@ def _attempt(function: Function, task: Task) -> _Outcome:
         with threadpool_limits(limits=1):
             return _Outcome(key=task.key, columns=function(*task.arguments))
     except AllianceError as error:
-        return _Outcome(key=task.key, columns=None, reason=str(error))
+        wrong = error if isinstance(error, InputError) else None
+        return _Outcome(key=task.key, columns=None, reason=str(error), error=wrong)
     except Exception as error:  # whatever it is, it is shown, and the other tasks go on
         return _Outcome(key=task.key, columns=None, reason=f"{type(error).__name__}: {error}")
 

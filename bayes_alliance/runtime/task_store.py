@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.errors import AllianceError
+from bayes_alliance.errors import AllianceError, InputError
 from bayes_alliance.runtime.files import whole_file
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A task without a result, and why."""
+    """A task without a result, and why; ``error`` where its input was wrong."""
 
     key: str
     reason: str
+    error: InputError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,7 @@ class _Outcome:
     key: str
     columns: Columns | None
     reason: str = ""
+    error: InputError | None = None
 
 
 def _path(store: Path, key: str) -> Path:

@@ -108,7 +108,7 @@ def run_tasks(
     try:
         for outcome in outcomes:
             if outcome.columns is None:
-                failures[outcome.key] = Failure(key=outcome.key, reason=outcome.reason)
+                failures[outcome.key] = Failure(key=outcome.key, reason=outcome.reason, error=outcome.error)
             elif store is None:
                 results[outcome.key] = outcome.columns
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,8 +97,6 @@ def test_a_damaged_and_a_foreign_posterior_are_made_again_with_a_warning(
     tmp_path: Path, study: Path, reference: Path
 ) -> None:
     """Even a quiet run says so; the results are those of an undisturbed run."""
-    import shutil
-
     out = tmp_path / "out"
     shutil.copytree(reference, out)
     growth, paranoid = (out / "posteriors" / f"{name}.collapsed.nc" for name in ("growth", "paranoid"))
@@ -157,6 +156,16 @@ def test_a_read_only_folder_is_one_clear_line(tmp_path: Path, study: Path) -> No
     assert done.returncode == 2
     assert "Read-only file system" in done.stderr and "Traceback" not in done.stderr
     assert "drawn in" not in done.stderr
+
+
+def test_a_finished_run_needs_no_writing(tmp_path: Path, study: Path, reference: Path) -> None:
+    """In a folder that became read-only it is found, and its answer printed again."""
+    with small_disk(tmp_path / "disk", "size=50m") as disk:
+        shutil.copytree(reference, disk / "out")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        done = run(study, disk / "out")
+    assert done.returncode in (0, 3) and "Traceback" not in done.stderr
+    assert "nothing has changed since the run" in done.stderr
 
 
 def test_a_file_is_whole_or_the_former_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 
 from bayes_alliance.data.rows import data_from_frame
 from bayes_alliance.errors import InputError
-from bayes_alliance.run.large import reduction, source
+from bayes_alliance.run.large import gather, reduction, source
 from bayes_alliance.run.large.gather import LargeData, reduce_file
 from bayes_alliance.run.large.keys import collect_keys, count_twice, merge_keys
-from bayes_alliance.study.records import Source
+from bayes_alliance.study.records import Model, Source, Study
 from tests.small_study import small_study
 
 N = 12
@@ -178,3 +179,19 @@ def test_keys_of_parts_are_those_of_the_whole() -> None:
     seen = ~np.isnan(times)
     n_twice = int(seen.sum()) - len({*zip(ids[seen].tolist(), times[seen].tolist(), strict=True)})
     assert count_twice(whole) == count_twice(merged) == n_twice > 0
+
+
+def test_what_a_worker_finds_wrong_is_the_users_to_correct(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece whose patients are not where the file says: exit code 2, not that of a failed worker."""
+
+    def lying(study: Study, model: Model, path: Path) -> tuple[source.LargeSource, list[source.Piece]]:
+        found, pieces = source.open_source(study, model, path)
+        return found, [dataclasses.replace(piece, span=(50, 60)) for piece in pieces]
+
+    monkeypatch.setattr(gather, "open_source", lying)
+    assert "own statistics of the patient column are wrong" in refusals(tmp_path / "parts", frame_of())
+    with pytest.raises(InputError) as caught:
+        reduce_parts(tmp_path / "again", frame_of())
+    assert caught.value.exit_code == 2 and len(caught.value.problems) == 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -251,3 +253,22 @@ def test_a_folder_that_is_not_there_is_an_oserror(tmp_path: Path, fit: Posterior
     """The store does not make folders; whoever asks gets the path in the error."""
     with pytest.raises(OSError):
         store_fit(tmp_path / "absent" / "m.nc", fit, RECORD)
+
+
+@pytest.mark.parametrize("change", ["facts", "seconds", "rows"])
+def test_what_is_said_of_stored_draws_cannot_be_changed(
+    change: str, tmp_path: Path, fit: PosteriorFit
+) -> None:
+    """A Pareto k made good, or other rows: the digest of the draws does not see it, that of the record does."""
+    path = tmp_path / "m.nc"
+    store_fit(path, dataclasses.replace(fit, facts={"pareto_k": 0.9}), RECORD)
+    assert isinstance(load_fit(path, RECORD), PosteriorFit)
+    with h5py.File(path, "r+") as file:
+        about = json.loads(file.attrs["bayes_alliance"])
+        about["fit"][change] = {
+            "facts": {"pareto_k": 0.1},
+            "seconds": -1.0,
+            "rows": about["fit"]["rows"] | {"n_patients": 99},
+        }[change]
+        file.attrs["bayes_alliance"] = json.dumps(about)
+    assert load_fit(path, RECORD) == "the stored file is damaged: what it says of its draws was changed"

@@ -348,3 +348,12 @@ def test_stored_results_hold_nothing_but_the_columns(straight: Path) -> None:
     found = pq.read_schema(straight / "part-0.parquet").metadata
     record = f"r; code {code_digest('tests.parallel_tasks')}"
     assert found == {b"bayes_alliance.task": json.dumps({"key": "part-0", "record": record}).encode()}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_wrong_input_that_a_task_finds_stays_wrong_input(jobs: int) -> None:
+    """Problem by problem, also from another process: the caller can end with the exit code of wrong input."""
+    done = run_tasks(parallel_tasks.refuse, draw_tasks(2), workers=Workers(jobs=jobs))
+    found = [failure.error for failure in done.failures]
+    assert [error.problems[0].what for error in found if error] == ["row 0 is wrong", "row 1 is wrong"]
+    assert "row 0 is wrong" in done.failures[0].reason

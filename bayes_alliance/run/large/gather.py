@@ -104,6 +104,8 @@ def reduce_file(
         for i, piece in enumerate(pieces)
     ]
     done = run_tasks(reduce_piece, tasks, workers=workers, report=report, unit="rows")
+    if wrong := [one for failure in done.failures if failure.error for one in failure.error.problems]:
+        raise InputError(path.name, dict.fromkeys(wrong))
     if done.failures:
         raise AllianceError("; ".join(format_failures(done.failures)))
     reduced = add_up([unpack(done.columns(key)) for key in done.keys], source, frame)
