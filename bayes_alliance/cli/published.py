@@ -108,12 +108,13 @@ def _printed(options: argparse.Namespace) -> int:
     from bayes_alliance.run.printed_side import posterior_from_print, printed_priors
     from bayes_alliance.show.tables.left_out import tabulate_left_out
     from bayes_alliance.show.tables.printed_posteriors import tabulate_printed
+    from bayes_alliance.show.tables.related_studies import tabulate_across
     from bayes_alliance.show.tables.text import format_markdown
 
     check_json(options)
     study = _load(options.study)
     printed = posterior_from_print(study, options.prior)
-    tables = [*tabulate_printed(printed)]
+    tables = [*tabulate_printed(printed), *tabulate_across(study, printed.across)]
     if study.priors:
         prior = next(iter(options.prior), "")
         tables += tabulate_left_out(study, left_out(study, prior, clusters=options.clusters))

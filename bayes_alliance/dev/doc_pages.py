@@ -19,7 +19,14 @@ from bayes_alliance.dev.answer_page import answer_facts, answer_page, glossary_p
 from bayes_alliance.dev.spellings import tabulate_spellings
 from bayes_alliance.study import prior_records, records
 from bayes_alliance.study.load_study import CELL_COLUMNS, build_study
-from bayes_alliance.study.publication import Publication, Sample, StarRule, StatedLevel, SumRule
+from bayes_alliance.study.publication import (
+    Publication,
+    RelatedStudy,
+    Sample,
+    StarRule,
+    StatedLevel,
+    SumRule,
+)
 from bayes_alliance.study.table_legend import TableLegend
 from bayes_alliance.study.toml_reader import TableReader
 
@@ -42,6 +49,7 @@ _RECORDS: dict[str, tuple[type, ...]] = {
     "samples": (Sample,),
     "tables": (TableLegend,),
     "levels": (StatedLevel,),
+    "related": (RelatedStudy,),
 }
 
 

@@ -14,6 +14,7 @@ from bayes_alliance.published.group_checks import check_groups
 from bayes_alliance.published.part_checks import check_omnibus, check_parts
 from bayes_alliance.published.printed_effects import printed_effects
 from bayes_alliance.published.spread_checks import check_spreads
+from bayes_alliance.published.standardised import check_standardised
 from bayes_alliance.published.variance_checks import check_variances
 from bayes_alliance.study.records import Study
 
@@ -55,6 +56,7 @@ def audit_study(study: Study) -> Audit:
             *check_groups(study),
             *check_estimates(study, effects),
             *check_parts(study),
+            *check_standardised(study),
             *check_omnibus(study),
             *check_spreads(study),
             *check_fit(study),

@@ -7,7 +7,7 @@ A percentage with no decimals can be had from few patients in only some ways; a 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from bayes_alliance.published.findings import AuditVerdict, Finding
@@ -48,6 +48,20 @@ def largest_total(share: Interval, total: int) -> int | None:
 
 def _of_fewer(most: int | None) -> str:
     return f"a percentage {_FEWER} (at most {most})"
+
+
+def _cut_off(item: Cell | Fact, totals: Iterable[int], count: int | None = None) -> list[str]:
+    """Say which counts would print so if digits were cut off instead of rounded."""
+    value = item.parsed.value
+    assert value is not None
+    share = value.interval("truncated")
+    found = {total: possible_counts(share, total) for total in dict.fromkeys(totals)}
+    kept = {n: [k for k in counts if count is None or k == count] for n, counts in found.items()}
+    return [
+        f"cut off instead of rounded: {k} of {n} is {100 * k / n:.2f} %"
+        for n, counts in kept.items()
+        for k in counts[:1]
+    ]
 
 
 def _described(item: Fact) -> str:
@@ -110,7 +124,11 @@ def _check_cell(study: Study, cell: Cell) -> Finding:
         reasoning="no whole number of the patients stated gives this percentage"
         + ("; percentages are of those with a value" if study.publication.valid_percent else ""),
         numbers=(*numbers, ("largest number of patients that can", str(fewer))),
-        alternatives=(_of_fewer(fewer), "a slip in the percentage or in the size of the subgroup"),
+        alternatives=(
+            *_cut_off(cell, sizes),
+            _of_fewer(fewer),
+            "a slip in the percentage or in the size of the subgroup",
+        ),
     )
 
 
@@ -171,6 +189,7 @@ def _check_share(study: Study, item: Fact) -> Finding:
         )
     fewer = largest_total(share, totals[first]) if count is None else None
     alternatives = [f"it is a percentage of {totals[name]}: {fact(study, name).what}" for name in works]
+    alternatives += _cut_off(item, totals.values(), count)
     if fewer is not None:
         alternatives.append(_of_fewer(fewer))
     return Finding(

@@ -8,7 +8,7 @@ role, scaled by the patients behind each, within a stated factor.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bayes_alliance.inference.priors import combination_prior
@@ -17,6 +17,7 @@ from bayes_alliance.published.constraints import Constraint, constrain, degrees_
 from bayes_alliance.published.patient_counts import all_patients, precision
 from bayes_alliance.published.printed_rows import PrintedRow, printed_rows
 from bayes_alliance.published.rounding_region import Region, build_region
+from bayes_alliance.published.standardised import row_key, standardised_constraints
 from bayes_alliance.published.stars import PBounds, TBounds, bound_t, read_cell, read_p, star_rule
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.printed_cell import PrintedCell
@@ -103,7 +104,12 @@ def printed_effects(study: Study) -> list[PrintedEffect]:
         In the order of the cells.
     """
     ratios = _largest_ratios(study) if study.publication.criterion == "ml" else {}
-    first = [_effect(study, row, ratios) for row in printed_rows(study)]
+    rows = list(printed_rows(study))
+    known = standardised_constraints(study)
+    first = [_effect(study, row, ratios, known.pop(row_key(row), (row, ()))[1]) for row in rows]
+    # Of what is left only the standardised effect is printed.
+    for row, parts in known.values():
+        first.append(_effect(study, replace(row, parsed=PrintedCell(kind="number")), ratios, parts))
     return [
         _borrow(study, effect, first) if effect.parsed.value is None and effect.region is None else effect
         for effect in first
@@ -121,7 +127,12 @@ def _largest_ratios(study: Study) -> dict[str, tuple[float, str]]:
     return found
 
 
-def _effect(study: Study, row: PrintedRow, ratios: dict[str, tuple[float, str]]) -> PrintedEffect:
+def _effect(
+    study: Study,
+    row: PrintedRow,
+    ratios: dict[str, tuple[float, str]],
+    standardised: tuple[Constraint, ...] = (),
+) -> PrintedEffect:
     cell, parsed = row.cell, row.parsed
     model = study.model(cell.model)
     weights = effect_weights(model, cell.coefficient)
@@ -130,11 +141,17 @@ def _effect(study: Study, row: PrintedRow, ratios: dict[str, tuple[float, str]])
     df_low = fewest_df(study, weights)
     t = bound_t(p, *degrees_of_freedom(parsed, (df_low, math.inf)))
     region, used = _region(study, parsed, t, df_low), said
+    narrower = _region(study, parsed, t, df_low, standardised) if standardised else None
+    if narrower is not None:
+        divisor = study.publication.legend(cell.table).standardiser
+        region, used = narrower, (*said, f"the standardised effect times {divisor:g}")
+    else:
+        standardised = ()
     if role.endswith("deviation") and model.id in ratios:
         ratio, text = ratios[model.id]
         limit = bound_t_by_ratio(ratio, all_patients(study))
         tighter = TBounds(low=t.low, high=min(t.high, limit))
-        narrowed = _region(study, parsed, tighter, df_low)
+        narrowed = _region(study, parsed, tighter, df_low, standardised)
         if tighter.high < t.high and (narrowed is not None or parsed.value is None) and limit > t.low:
             t, region, used = tighter, narrowed, (*used, text)
     return PrintedEffect(
@@ -199,15 +216,17 @@ def _bounds(study: Study, cell: Cell, parsed: PrintedCell) -> tuple[PBounds, tup
     return bounds, said
 
 
-def _region(study: Study, parsed: PrintedCell, t: TBounds, df_low: float) -> Region | None:
+def _region(
+    study: Study, parsed: PrintedCell, t: TBounds, df_low: float, more: tuple[Constraint, ...] = ()
+) -> Region | None:
     """Region of all printed parts; None where they leave none, or do not bound the SE from below."""
     rounding = study.publication.rounding
-    alone = parsed.ci is None and not parsed.tests
+    alone = parsed.ci is None and not parsed.tests and not more
     if alone and parsed.value is not None and parsed.spread is not None:
         return build_region(parsed.value.interval(rounding).ends, parsed.spread.interval(rounding).ends, t)
     constraints = constrain(parsed, rounding, (df_low, math.inf))
     try:
-        region = region_of([*constraints, Constraint(part="marking", t=t)])
+        region = region_of([*constraints, *more, Constraint(part="marking", t=t)])
     except ValueError:
         return None
     return region if region is None or region.bounds[1][0] > 0.0 else None

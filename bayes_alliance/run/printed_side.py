@@ -10,6 +10,7 @@ from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.cell_posterior import ROBUST, CellPosterior, cell_posteriors
 from bayes_alliance.published.interaction import Contrast, subgroup_contrasts
 from bayes_alliance.published.printed_effects import PrintedEffect, printed_effects
+from bayes_alliance.published.related_studies import AcrossStudies, across_studies
 from bayes_alliance.published.reverse_bayes import ReverseBayes, reverse_bayes
 from bayes_alliance.study.records import Study
 
@@ -38,6 +39,8 @@ class Printed:
         Differences between an effect with a star and one printed as not significant.
     audit : Audit
         Checks of the printed numbers against each other.
+    across : tuple of AcrossStudies
+        Effects that related studies print too; empty where the study file names none.
     """
 
     study: Study
@@ -45,6 +48,7 @@ class Printed:
     claims: tuple[PrintedClaim, ...]
     contrasts: tuple[Contrast, ...]
     audit: Audit
+    across: tuple[AcrossStudies, ...] = ()
 
     def slope_deviations(self) -> list[CellPosterior]:
         """Return the posteriors of the slope deviations."""
@@ -78,6 +82,7 @@ def analyse_printed(study: Study, priors: Sequence[str] = ()) -> Printed | None:
         ),
         contrasts=tuple(subgroup_contrasts(study)),
         audit=audit_study(study),
+        across=tuple(across_studies(study)),
     )
 
 

@@ -10,6 +10,7 @@ from bayes_alliance.show.tables.claims import build_claim_tables
 from bayes_alliance.show.tables.notebook import NotebookTable, for_notebook
 from bayes_alliance.show.tables.printed_posteriors import tabulate_printed
 from bayes_alliance.show.tables.record import Table
+from bayes_alliance.show.tables.related_studies import tabulate_across
 from bayes_alliance.show.tables.simulation import (
     tabulate_calibrations,
     tabulate_comparison_of_approaches,
@@ -62,4 +63,4 @@ def _tables(
         case TrialsRun():
             return tabulate_comparison_of_approaches(result)
         case Printed():
-            return tabulate_printed(result)
+            return [*tabulate_printed(result), *tabulate_across(result.study, result.across)]

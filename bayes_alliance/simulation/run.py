@@ -10,7 +10,7 @@ import pandas as pd
 from bayes_alliance.cohorts.study_rows import load_data, shipped_cohorts
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import AllianceError, InputError, Problem, no_such
-from bayes_alliance.inference.priors import check_prior
+from bayes_alliance.inference.priors import CoefficientPriors, check_prior
 from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.runtime.files import alone_in
 from bayes_alliance.runtime.record_digest import digest
@@ -19,6 +19,7 @@ from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.simulation.approaches import Approach
 from bayes_alliance.simulation.calibration import (
     Calibration,
+    CalibrationResult,
     calibrate_batch,
     calibration_tasks,
     judge_calibration,
@@ -83,30 +84,61 @@ def simulate_sbc(
     if engine not in SBC_ENGINES:
         raise InputError("engine", [no_such("engine", engine, SBC_ENGINES)])
     names = choose_priors(study, settings.priors)
-    setting = _prepare(study, settings, data)
+    setting = prepare_setting(study, settings, data)
     sampling = Sampling(n_patients=n_patients)
     problems = check_sampling(setting.pool, sampling)
     if problems:
         raise InputError("number of patients", problems)
-    results = []
-    for name in names:
-        calibration = Calibration(
-            pool=setting.pool,
-            sampling=sampling,
-            engine=engine,  # type: ignore[arg-type]
-            drawn=setting.priors(name),
-            fitted=setting.priors(name),
-            estimands=setting.estimands,
-            seed=settings.seed,
-        )
-        key = f"{setting.model.id}-{engine}-{name}"
-        tasks = calibration_tasks(calibration, studies=settings.studies, batch=_BATCH[engine], key="sbc")
-        settings.report(f"engine {engine}, prior set {name}")
-        done = _run(settings, calibrate_batch, tasks, key, digest(calibration, engine_versions()))
-        sizes = {task.key: task.size for task in tasks}
-        failed = [(failure.reason, sizes[failure.key]) for failure in done.failures]
-        results.append(judge_calibration(done.table(), engine=engine, prior=name, failed_tasks=failed))
+    results = [
+        calibrate_prior(setting, settings, setting.priors(name), engine=engine, sampling=sampling)
+        for name in names
+    ]
     return SbcRun(setting=setting, results=tuple(results))
+
+
+def calibrate_prior(
+    setting: Setting,
+    settings: SimulationSettings,
+    priors: CoefficientPriors,
+    *,
+    engine: str = "collapsed",
+    sampling: Sampling | None = None,
+) -> CalibrationResult:
+    """Calibrate an engine under one prior, which need not be a set of the study.
+
+    Parameters
+    ----------
+    setting : Setting
+        Whose design.
+    settings : SimulationSettings
+        How many studies, and where.
+    priors : CoefficientPriors
+        What parameters are drawn from, and what the engine is told.
+    engine : {"collapsed", "pymc", "bambi"}
+        Which is calibrated.
+    sampling : Sampling, optional
+        How many of the design's patients; all of them if omitted.
+
+    Returns
+    -------
+    CalibrationResult
+    """
+    calibration = Calibration(
+        pool=setting.pool,
+        sampling=sampling or Sampling(),
+        engine=engine,  # type: ignore[arg-type]
+        drawn=priors,
+        fitted=priors,
+        estimands=setting.estimands,
+        seed=settings.seed,
+    )
+    tasks = calibration_tasks(calibration, studies=settings.studies, batch=_BATCH[engine], key="sbc")
+    settings.report(f"engine {engine}, prior set {priors.name}")
+    key = f"{setting.model.id}-{engine}-{priors.name}"
+    done = _run(settings, calibrate_batch, tasks, key, digest(calibration, engine_versions()))
+    sizes = {task.key: task.size for task in tasks}
+    failed = [(failure.reason, sizes[failure.key]) for failure in done.failures]
+    return judge_calibration(done.table(), engine=engine, prior=priors.name, failed_tasks=failed)
 
 
 def simulate_power(
@@ -149,12 +181,12 @@ def simulate_power(
     if engine not in (*COMPARED_ENGINES, "none"):
         raise InputError("engine", [no_such("engine", engine, (*COMPARED_ENGINES, "none"))])
     names = [] if engine == "none" else choose_priors(study, settings.priors)
-    setting = _prepare(study, settings, data, mark=mark)
+    setting = prepare_setting(study, settings, data, mark=mark)
     asked = Variations() if variations is None else variations
     chosen = asked if asked != Variations() else default_variations(setting)
     conditions = design_conditions(setting, chosen, seed=settings.seed)
     approaches = _approaches(setting, [engine] if names else [], names)
-    table, n_failed, remarks = _trials(setting, settings, conditions, approaches, engine=engine)
+    table, n_failed, remarks = run_trials(setting, settings, conditions, approaches, engine=engine)
     return TrialsRun(
         kind="power",
         setting=setting,
@@ -210,7 +242,7 @@ def simulate_comparison(
     if problems:
         raise InputError("comparison", problems)
     names = choose_priors(study, settings.priors)
-    setting = _prepare(study, settings, data)
+    setting = prepare_setting(study, settings, data)
     chosen = [by_name[name] for name in scenarios or by_name]
     conditions, skipped = scenario_conditions(
         setting, seed=settings.seed, scenarios=chosen, n_patients=n_patients
@@ -219,7 +251,7 @@ def simulate_comparison(
         settings.report(f"scenario {name} left out: {reason}")
     approaches = _approaches(setting, engines, names)
     slowest = "pymc" if "pymc" in engines else "collapsed"
-    table, n_failed, remarks = _trials(setting, settings, conditions, approaches, engine=slowest)
+    table, n_failed, remarks = run_trials(setting, settings, conditions, approaches, engine=slowest)
     cohorts = [] if data is not None else [stored.data(study) for stored in shipped_cohorts(study)]
     compared = (
         compare_on_cohorts(study, setting.model, cohorts, approaches, seed=settings.seed)
@@ -254,9 +286,10 @@ def choose_priors(study: Study, names: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _prepare(
-    study: Study, settings: SimulationSettings, data: StudyData | None, *, mark: str = ""
+def prepare_setting(
+    study: Study, settings: SimulationSettings, data: StudyData | None = None, *, mark: str = ""
 ) -> Setting:
+    """Set up the model that is asked for on its rows, by default those that the study ships with."""
     model = choose_model(study, settings.model)
     rows = load_data(study, seed=settings.seed) if data is None else data
     setting = prepare(study, rows, model, mark=mark, estimand=settings.estimand)
@@ -297,7 +330,7 @@ def _run(
         )
 
 
-def _trials(
+def run_trials(
     setting: Setting,
     settings: SimulationSettings,
     conditions: Sequence[Condition],

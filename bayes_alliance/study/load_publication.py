@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import get_args
 
 from bayes_alliance.errors import Problem
+from bayes_alliance.study.load_related import check_related, read_related
 from bayes_alliance.study.printed_cell import Rounding
 from bayes_alliance.study.printed_text import read_or_fault
 from bayes_alliance.study.publication import (
@@ -181,6 +182,8 @@ def read_publication(top: TableReader) -> Publication:
         tests=table.integer("tests", default=0, least=0, most=100_000),
         levels=tuple(_level(reader) for reader in table.tables("levels")),
         legends=tuple(_legend(reader) for reader in table.tables("tables")),
+        related=read_related(table),
+        heterogeneity=table.numbers_by_name("heterogeneity"),
     )
     table.finish()
     return publication
@@ -305,6 +308,7 @@ def check_facts(
             yield Problem(what="no model", where=where, allowed="the model that the number speaks of")
         yield from _check_signed(fact, by_id, fault, where)
     yield from _check_publication(publication, by_id, outcomes, file)
+    yield from check_related(publication, outcomes, fault, file)
 
 
 def _check_fact(fact: Fact, by_id: dict[str, Fact], groups: tuple[str, ...], where: str) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ Text facts are printed cells like any other: a string, a kind, and what it speak
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
@@ -33,6 +34,9 @@ OF_MODELS = ("p", "explained_intercept", "explained_slope", "lr", "slope_varies"
 IN_WORDS = ("aic_not_lower", "less")
 StarStyle = Literal["graded", "cumulative"]
 Criterion = Literal["ml", "reml", "unknown"]
+RelatedRole = Literal["", "original", "replication"]
+# What related studies print is written with decimal points, intervals at 95 %.
+RELATED_LEGEND = TableLegend(decimal="point", ci_level=Decimal("0.95"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +209,45 @@ class StatedLevel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RelatedStudy:
+    """What another publication prints of an effect of this one.
+
+    Parameters
+    ----------
+    label : str
+        Name of the study, such as authors and year.
+    citation : str
+        Where it is printed.
+    model, coefficient : str
+        The effect of this study that it speaks of; a coefficient or an estimand.
+    printed : str
+        The cell as it prints it: the estimate with its SE, 95 % interval or test, with decimal points.
+    factor : float
+        What to multiply its numbers by to get the unit and the direction of this study's coefficient.
+    role : {"", "original", "replication"}
+        Whether this study replicates it, or it replicates this study; empty for neither.
+    note : str
+        Why the two effects can be compared.
+    """
+
+    label: str
+    citation: str
+    model: str
+    coefficient: str
+    printed: str
+    factor: float = 1.0
+    role: RelatedRole = ""
+    note: str = ""
+    parsed: PrintedCell = field(init=False, repr=False)
+    fault: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parsed, fault = read_or_fault(self.printed, "estimate", RELATED_LEGEND)
+        object.__setattr__(self, "parsed", parsed)
+        object.__setattr__(self, "fault", fault)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Publication:
     """How the tables of a publication are to be read.
 
@@ -236,6 +279,11 @@ class Publication:
         Levels that the printed models leave out.
     legends : tuple of TableLegend
         How the cells of some tables are to be read; the facts' table is called ``text``.
+    related : tuple of RelatedStudy
+        What other publications print of the same effects.
+    heterogeneity : tuple of (str, float)
+        Outcome, and the scale of the half-normal prior on the SD between studies, in its points (over the horizon, for
+        slopes); the smallest difference that matters where none is stated.
     """
 
     rounding: Rounding = "either"
@@ -251,6 +299,8 @@ class Publication:
     tests: int = 0
     levels: tuple[StatedLevel, ...] = ()
     legends: tuple[TableLegend, ...] = ()
+    related: tuple[RelatedStudy, ...] = ()
+    heterogeneity: tuple[tuple[str, float], ...] = ()
 
     def legend(self, table: str) -> TableLegend:
         """Return the legend of a table; one that states nothing where there is none."""

@@ -49,7 +49,9 @@ class TableLegend:
         Dagger or letter, and the statement about p that it stands for (``< .10``); an empty statement for a
         footnote that says nothing of p.
     standardiser : float
-        SD, in the outcome's units, that standardised effects were divided by; 0 where it is not known.
+        What standardised effects (d, g, beta) were divided by, in the units of the estimate: an SD of the outcome,
+        for beta over the SD of the predictor. With it they bound the estimate; 0 where it is not known, and they
+        are only audited.
     """
 
     tables: tuple[str, ...] = ()

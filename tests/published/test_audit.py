@@ -96,6 +96,20 @@ def test_impossible_percentage(honest: Study) -> None:
     assert faults(dataclasses.replace(planted, publication=valid), "percentage") == ()
 
 
+def test_a_percentage_cut_off_is_an_alternative(honest: Study) -> None:
+    """Where no count rounds to a percentage but one falls to it by dropping decimals, the finding says so."""
+    cell = next(c for c in honest.cells if c.quantity == "percent" and c.group == "good")
+    total = next(int(f.printed) for f in honest.facts if f.id == "n_good")
+    cut = next(
+        k
+        for k in range(1, total)
+        if not possible_counts(parse_number(str(100 * k // total)).interval(), total) and 100 * k // total > 0
+    )
+    found = faults(reprint(honest, cell, str(100 * cut // total)), "percentage")
+    said = f"cut off instead of rounded: {cut} of {total} is {100 * cut / total:.2f} %"
+    assert len(found) == 1 and said in found[0].alternatives
+
+
 def test_wrong_share_of_the_text(honest: Study) -> None:
     """A percentage that contradicts its own count is found."""
     share = int(next(f.printed for f in honest.facts if f.id == "share_poor"))
