@@ -24,6 +24,8 @@ from bayes_alliance.inference.ml import fit_mixed
 from bayes_alliance.inference.statistics import Statistics, summarise
 
 Profile = Callable[[float], float]
+# Next to nothing for an SD, as a share of the residual SD on the scale of its column; atanh of next to one.
+_NO_SD, _EDGE = 1e-4, 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
     Parameters
     ----------
     fit : MixedFit
-        By ML and not singular.
+        By ML.
     design : Design
         The rows.
     name : str
@@ -109,13 +111,11 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
     Raises
     ------
     FitError
-        For a singular fit, whose estimate has no interior to profile around.
+        For the correlation of a singular fit, which has no value where an SD is zero.
     """
     _need_ml(fit)
     if fit.singular:
-        raise FitError(
-            f"{fit.model_id or 'the model'}: a singular fit has no profile interval of its variances"
-        )
+        return _profile_singular(fit, design, name, level)
     names = [f"sd_{column}" for column in fit.z_names]
     names += ["correlation"] if fit.covariance == "UN" else []
     names += ["sigma"]
@@ -154,6 +154,47 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
         upper=float(back(upper)) if np.isfinite(upper) else (1.0 if name == "correlation" else np.inf),
         level=level,
     )
+
+
+def _profile_singular(fit: MixedFit, design: Design, name: str, level: float) -> ProfileInterval:
+    """Profile an SD of a singular fit, whose deviance has its least value on the edge of the parameter space.
+
+    The others are searched within bounds wide enough for an SD of next to zero or a correlation of next to one, from
+    several correlations. A lower limit is zero where the deviance at an SD of zero is within the limit.
+    """
+    if name == "correlation":
+        raise FitError(
+            f"{fit.model_id or 'the model'}: a singular fit has no profile interval of its correlation"
+        )
+    names = [*(f"sd_{column}" for column in fit.z_names), "sigma"]
+    correlated = fit.covariance == "UN" and len(fit.z_names) == 2
+    stats = summarise(design.y, design.x, design.z, design.patient_index)
+    scale = np.append(fit.sigma / np.sqrt(np.mean(design.z**2, axis=0)), fit.sigma)
+    centre = np.log(np.maximum(np.append(fit.sd, fit.sigma), 1e-2 * scale))
+    low, high = np.log(_NO_SD * scale), np.log(scale) + 6.0
+    index = names.index(name)
+    free = [i for i in range(len(names)) if i != index]
+    bounds = [(low[i], high[i]) for i in free] + ([(-_EDGE, _EDGE)] if correlated else [])
+
+    # Not from where the last search ended: that would follow one branch.
+    tries = (-2.0, 0.0, 2.0) if correlated else (None,)
+    starts = [np.append(centre[free], [] if one is None else [one]) for one in tries]
+
+    def deviance(value: float) -> float:
+        def at(others: Array) -> float:
+            logs = np.empty(len(names))
+            logs[free], logs[index] = others[: len(free)], np.log(max(value, _NO_SD * scale[index]))
+            point = np.array([*logs[:-1], *others[len(free) :], logs[-1]])
+            return _deviance(stats, point, correlated=correlated)
+
+        return min(float(optimize.minimize(at, s, method="L-BFGS-B", bounds=bounds).fun) for s in starts)
+
+    rise = _rise(deviance, fit.deviance, level)
+    estimate = float(np.append(fit.sd, fit.sigma)[index])
+    lower = float(optimize.brentq(rise, 0.0, estimate, xtol=1e-5 * scale[index])) if rise(0.0) > 0.0 else 0.0
+    step = 0.25 * scale[index]
+    upper = _search(rise, max(estimate, _NO_SD * scale[index]), step, furthest=np.exp(6.0) * scale[index])
+    return ProfileInterval(name=name, estimate=estimate, lower=lower, upper=upper, level=level)
 
 
 def _need_ml(fit: MixedFit) -> None:

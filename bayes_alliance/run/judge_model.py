@@ -189,8 +189,8 @@ def _intercept_only(design: Design) -> Design:
 
 
 NO_PROFILE = (
-    "no profile intervals of SDs, correlation and residual SD: the fit is singular, so that its maximum lies on the "
-    "boundary of the parameters, where a profile has several branches and no chi-square limit"
+    "no profile interval of the correlation: the fit is singular, so that it has no value or lies on its edge; "
+    "intervals of SDs hold every value whose best fit, at any correlation, is within the limit"
 )
 
 
@@ -203,7 +203,7 @@ def ml_extras(run: ModelRun, *, profile: bool, bootstrap: int, seed: int) -> dic
         The model.
     profile : bool
         Whether to profile every coefficient, estimand and variance quantity; a singular fit has no profile of
-        its variances.
+        its correlation.
     bootstrap : int
         Data sets to simulate for the test of the random slope; 0 for none.
     seed : int
@@ -221,12 +221,12 @@ def ml_extras(run: ModelRun, *, profile: bool, bootstrap: int, seed: int) -> dic
         named = [(name, [(name, 1.0)]) for name in run.ml.x_names]
         named += [(item.name, list(item.weights)) for item in run.model.estimands]
         intervals = [profile_effect(run.ml, run.design, weights, name=name) for name, weights in named]
-        if run.ml.singular:
+        variances = [f"sd_{name}" for name in run.ml.z_names]
+        if run.ml.covariance == "UN" and run.ml.singular:
             extras["profile_note"] = NO_PROFILE
-        else:
-            variances = [f"sd_{name}" for name in run.ml.z_names]
-            variances += ["correlation"] if run.ml.covariance == "UN" else []
-            intervals += [profile_variance(run.ml, run.design, name) for name in (*variances, "sigma")]
+        elif run.ml.covariance == "UN":
+            variances.append("correlation")
+        intervals += [profile_variance(run.ml, run.design, name) for name in (*variances, "sigma")]
         extras["profile_intervals"] = [json_ready(dataclasses.asdict(interval)) for interval in intervals]
     if bootstrap and len(run.ml.z_names) > 1:
         test = bootstrap_slope_test(run.design, run.ml, seed=seed, count=bootstrap)

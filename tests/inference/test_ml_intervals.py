@@ -3,11 +3,15 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import optimize
 
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.design import build_design
 from bayes_alliance.inference.ml import compare_nested, fit_mixed
 from bayes_alliance.inference.ml_intervals import bootstrap_slope_test, profile_effect, profile_variance
+from bayes_alliance.study.formula import parse_formula
 from tests.inference.test_collapsed import simulated, used
 from tests.reference_fits import REFERENCE, lme4_fits, reference_design, rows_used
 
@@ -76,12 +80,49 @@ def test_wider_level_wider_interval():
     assert wide.lower < narrow.lower < narrow.estimate < narrow.upper < wide.upper
 
 
-def test_singular_and_reml_fits_are_refused():
-    """There is no profile around a singular variance, nor of the REML criterion."""
+def dense_deviance(design, sd, correlation, sigma):
+    """Deviance with fixed effects at their best, every patient's covariance written out."""
+    p = design.x.shape[1]
+    across = correlation * sd[0] * sd[1]
+    g = np.array([[sd[0] ** 2, across], [across, sd[1] ** 2]])
+    a, b, total = np.zeros((p, p)), np.zeros(p), design.n_rows * math.log(2.0 * math.pi)
+    for patient in range(design.n_patients):
+        own = design.patient_index == patient
+        x, z, y = design.x[own], design.z[own], design.y[own]
+        v = z @ g @ z.T + sigma**2 * np.eye(len(y))
+        solved = np.linalg.solve(v, np.column_stack([x, y]))
+        a, b = a + x.T @ solved[:, :p], b + x.T @ solved[:, p]
+        total += np.linalg.slogdet(v)[1] + y @ solved[:, p]
+    return total - b @ np.linalg.solve(a, b)
+
+
+@pytest.mark.slow
+def test_profile_of_a_singular_fit_is_brute_force():
+    """At the lower limit of the intercept's SD the best of all fits lies as far above as chi-square says."""
+    rows = pd.read_csv(REFERENCE / "cases" / "21-singular-profile" / "data.csv")
+    rows["id"] = rows["id"].astype(str)
+    design = build_design(parse_formula("y ~ months + (months | id)"), rows)
+    fit = fit_mixed(design, rows_used(design))
+    assert fit.singular
+    limit = profile_variance(fit, design, "sd_Intercept").lower
+
+    def best(correlation):
+        def at(point):
+            return dense_deviance(design, (limit, abs(point[0])), correlation, math.exp(point[1]))
+
+        return optimize.minimize(at, [0.15, 1.25], method="Nelder-Mead").fun
+
+    rises = {rho: best(rho) - fit.deviance for rho in (-1.0, 0.0, 0.8, 1.0)}
+    assert min(rises.values()) == pytest.approx(3.8415, abs=0.02)
+    assert min(rises, key=rises.get) == 1.0
+
+
+def test_correlation_of_a_singular_fit_and_reml_are_refused():
+    """There is no profile of a correlation without a value, nor of the REML criterion."""
     answer = next(f for f in lme4_fits() if f["dataset"] == "soybean" and f["covariance"] == "UN")
     design = reference_design(answer)
     with pytest.raises(FitError, match="singular"):
-        profile_variance(fit_mixed(design, rows_used(design)), design, "sd_Time")
+        profile_variance(fit_mixed(design, rows_used(design)), design, "correlation")
     sleep, _ = case("sleepstudy")
     with pytest.raises(ValueError, match="ML"):
         profile_effect(fit_mixed(sleep, rows_used(sleep), method="REML"), sleep, [("Days", 1.0)])
