@@ -39,6 +39,12 @@ class NormalMixture:
     mean: Array
     sd: Array
 
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Mean and SD."""
+        mean = float(self.weight @ self.mean)
+        return mean, float(np.sqrt(self.weight @ (self.sd**2 + (self.mean - mean) ** 2)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Banded:

@@ -87,7 +87,7 @@ class MetaAnalysis:
     @property
     def average(self) -> tuple[float, float]:
         """Posterior mean and SD of the average effect."""
-        return mixture_moments(NormalMixture(weight=self.weight, mean=self.mean, sd=self.sd))
+        return NormalMixture(weight=self.weight, mean=self.mean, sd=self.sd).moments
 
     @property
     def between(self) -> float:
@@ -132,8 +132,10 @@ class AcrossStudies:
         What other studies print of it.
     meta : MetaAnalysis
         Of these, without this study.
+    priors : tuple of NormalMixture
+        The study's default prior, the prior from related studies, and that prior made robust.
     posteriors : tuple of CellPosterior
-        Under the study's default prior, the prior from related studies, and that prior made robust.
+        Under each of them.
     replications : tuple of Replication
         Pairs in which one study replicates the other.
     """
@@ -141,6 +143,7 @@ class AcrossStudies:
     effect: PrintedEffect
     related: tuple[RelatedEffect, ...]
     meta: MetaAnalysis
+    priors: tuple[NormalMixture, ...]
     posteriors: tuple[CellPosterior, ...]
     replications: tuple[Replication, ...]
 
@@ -191,6 +194,7 @@ def _across(
         effect=effect,
         related=related,
         meta=meta,
+        priors=tuple(priors.values()),
         posteriors=tuple(
             posterior_of(effect, n, prior, smallest=smallest, behind=behind) for n, prior in priors.items()
         ),
@@ -296,12 +300,6 @@ def mix(first: NormalMixture, second: NormalMixture, share: float) -> NormalMixt
         mean=np.concatenate([first.mean, second.mean]),
         sd=np.concatenate([first.sd, second.sd]),
     )
-
-
-def mixture_moments(mixture: NormalMixture) -> tuple[float, float]:
-    """Return mean and SD of a mixture of Normals."""
-    mean = float(mixture.weight @ mixture.mean)
-    return mean, math.sqrt(float(mixture.weight @ (mixture.sd**2 + (mixture.mean - mean) ** 2)))
 
 
 def replicate(effect: PrintedEffect, other: Region, related: RelatedStudy) -> Replication:

@@ -20,7 +20,6 @@ from bayes_alliance.published.related_studies import (
     MAP_ROBUST,
     across_studies,
     meta_analyse,
-    mixture_moments,
     related_region,
     replicate,
     replication_factor,
@@ -128,7 +127,7 @@ def test_meta_analysis_is_brute_force() -> None:
     order = np.argsort(tau)
     assert found.between == pytest.approx(np.interp(0.5, np.cumsum(weight[order]), tau[order]), rel=0.02)
     spread = math.sqrt(weight @ ((mu - mean) ** 2 + tau**2))
-    assert mixture_moments(found.predictive)[1] == pytest.approx(spread, rel=0.01)
+    assert found.predictive.moments[1] == pytest.approx(spread, rel=0.01)
 
 
 def test_studies_that_agree_exactly_leave_the_common_effect() -> None:

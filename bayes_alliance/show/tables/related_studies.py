@@ -6,12 +6,9 @@ from collections.abc import Sequence
 
 from bayes_alliance.published.cell_posterior import Banded
 from bayes_alliance.published.related_studies import (
-    MAP,
-    MAP_ROBUST,
     ROBUST_SHARE,
     AcrossStudies,
     Replication,
-    mixture_moments,
 )
 from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.tables.audit import make_table
@@ -68,16 +65,9 @@ def _prior_rows(study: Study, one: AcrossStudies) -> list[dict[str, Value]]:
         f"{r.stated.label}: {r.stated.printed}" + ("" if r.region else " (no pair is left)")
         for r in one.related
     )
-    predictive = mixture_moments(one.meta.predictive)
-    default = effect.prior(study, study.priors[0].name)
-    share = ROBUST_SHARE
-    mean = (1.0 - share) * predictive[0] + share * default[0]
-    spread = (1.0 - share) * (predictive[1] ** 2 + (predictive[0] - mean) ** 2)
-    spread += share * (default[1] ** 2 + (default[0] - mean) ** 2)
-    priors = {MAP: predictive, MAP_ROBUST: (mean, spread**0.5)}
     rows: list[dict[str, Value]] = []
-    for posterior in one.posteriors:
-        centre, sd = priors.get(posterior.prior, default)
+    for prior, posterior in zip(one.priors, one.posteriors, strict=True):
+        centre, sd = prior.moments
         ends = sorted((posterior.lower.value * unit, posterior.upper.value * unit))
         row: dict[str, Value] = {
             "cell": f"{effect.cell.table}: {effect.cell.row}",
