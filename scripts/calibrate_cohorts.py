@@ -1,6 +1,6 @@
 """Check that draws given print are calibrated, on small invented publications: docs/calibration_cohorts.csv and .png.
 
-scripts/calibrate_cohorts.py [--studies 40] [--draws 8] [--steps 36] [--seed 18] [--fault none] [--store FILE]
+scripts/calibrate_cohorts.py [--studies 40] [--draws 10] [--steps 48] [--seed 18] [--fault none] [--store FILE]
 """
 
 import argparse
@@ -12,7 +12,7 @@ from bayes_alliance.dev.cohort_calibration import calibrate, judge
 def main() -> None:
     """Run what is missing, and print the checks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("studies", 40), ("draws", 8), ("steps", 36), ("seed", 18)):
+    for name, default in (("studies", 40), ("draws", 10), ("steps", 48), ("seed", 18)):
         parser.add_argument(f"--{name}", type=int, default=default)
     faults = ("none", "nearest_edge", "euclidean", "flipped_sign")
     parser.add_argument("--fault", choices=faults, default="none")

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 MODULE_LINES, FUNCTION_LINES = 400, 60
 # Over the limit and to be split: they may shrink, not grow.
-TO_SPLIT = {"cohorts/ensemble.py": 433, "dev/small_publications.py": 487, "study/load_study.py": 413}
+TO_SPLIT = {"cohorts/ensemble.py": 433, "study/load_study.py": 413}
 # Longer, and why.
 LONGER = {
     "cohorts/solver/kernel.py: evaluate_rows": "compiled by numba as one loop over patients",

@@ -15,7 +15,7 @@ from bayes_alliance.cohorts.draws.growth import (
     draw_covariances,
     weigh_coefficients,
 )
-from bayes_alliance.cohorts.draws.moves import choose_pivots, place_at, reflect, take_step
+from bayes_alliance.cohorts.draws.moves import Reordered, choose_pivots, place_at, reflect, take_step
 from bayes_alliance.cohorts.draws.start import find_start, pull_inside
 from bayes_alliance.cohorts.draws.statistics import Link, normal_score, signed_interval
 from bayes_alliance.cohorts.draws.truncated import draw_between, draw_in_box
@@ -288,6 +288,33 @@ def test_steps_are_exact_on_linear_statistics() -> None:
     wanted = free[np.all((seen >= low) & (seen <= high), axis=1)]
     np.testing.assert_allclose(kept.mean(axis=0), wanted.mean(axis=0), atol=0.06)
     np.testing.assert_allclose(kept.std(axis=0), wanted.std(axis=0), atol=0.06)
+
+
+def test_steps_between_designs_weigh_them_by_their_probability() -> None:
+    """Of two designs, each is visited as often as its statistic falls inside the interval under the model."""
+    low, high = np.array([2.0]), np.array([3.0])
+    designs = [
+        Straight(np.array([[1.0, 0.0, 0.0]]), low, high),
+        Straight(np.array([[1.2, 0.5, 0.1]]), low, high),
+    ]
+    rng = np.random.default_rng(14)
+    pivots = choose_pivots(designs[0].gradient, low, high)
+    at = 0
+    place = place_at(designs[at], pivots, np.array([2.5, 0.0, 0.0]))
+    assert place is not None
+    order = np.array([2, 0, 1])
+    visits = []
+    for _ in range(4000):
+        other = Reordered(designs[1 - at], order)
+        mine = Reordered(designs[at], order)
+        outcome = take_step(mine, pivots, place.reorder(order), rng, angle=0.9, onto=other)
+        place = outcome.place.reorder(np.argsort(order))
+        at = 1 - at if outcome.accepted else at
+        visits.append(at)
+    mass = [stats.norm(scale=np.linalg.norm(d.gradient)).cdf([2.0, 3.0]) for d in designs]
+    share = np.diff(mass[1])[0] / (np.diff(mass[0])[0] + np.diff(mass[1])[0])
+    assert np.mean(visits) == pytest.approx(share, abs=0.05)
+    assert share > 0.65
 
 
 def test_start_meets_what_is_asked() -> None:

@@ -7,30 +7,44 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from bayes_alliance.cohorts.draws.growth import Covariances, Whitening
 from bayes_alliance.dev import cohort_calibration
 from bayes_alliance.dev.cohort_calibration import calibrate, check_coverage, check_ranks
+from bayes_alliance.dev.small_answers import leave_patients_out
+from bayes_alliance.dev.small_designs import propose_design
 from bayes_alliance.dev.small_publications import (
+    FEWEST_VISITS,
+    MOST_VISITS,
     PRINTED,
     PRIOR,
-    SmallStudy,
+    SmallPrior,
     draw_design,
     lay_out_world,
     publish,
     read_numbers,
 )
+from bayes_alliance.dev.small_studies import SmallStudy, measure
 
 NAMES = ("a", "b")
 
 
 def studies(ranks: np.ndarray, places: np.ndarray, n: int = 19) -> list[SmallStudy]:
-    """Studies with these ranks (studies, quantities) and places (studies, coefficients)."""
+    """Studies where the truth has these ranks (studies, quantities) and places (studies, coefficients)."""
+    rng = np.random.default_rng(0)
+
+    def members(rank: int) -> list[int]:
+        others = [k for k in range(n + 1) if k != rank]
+        return [rank, *(int(k) for k in rng.permutation(others))]
+
     return [
         SmallStudy(
-            ranks={name: int(r) for name, r in zip(NAMES, row, strict=True)},
+            ranks={name: members(int(r)) for name, r in zip(NAMES, row, strict=True)},
             n=n,
             places={str(k): float(p) for k, p in enumerate(place)},
             accepted=0.5,
+            designs=0.5,
             failed=0,
         )
         for row, place in zip(ranks, places, strict=True)
@@ -54,7 +68,31 @@ def test_wrong_ranks_fail(wrong: str) -> None:
         "turned": np.zeros((40, 2)),
         "narrow": rng.choice([0, 19], (40, 2)),
     }[wrong]
-    assert not check_ranks(studies(ranks, rng.random((40, 4))), NAMES, "all").passed
+    found = check_ranks(studies(ranks, rng.random((40, 4))), NAMES, "all")
+    assert not found.passed
+    assert found.worst_p < 0.05
+
+
+def test_one_bad_quantity_among_good_ones_fails() -> None:
+    """A quantity whose truth always lies highest is found and named."""
+    rng = np.random.default_rng(5)
+    ranks = np.column_stack([rng.integers(0, 20, 40), np.full(40, 19)])
+    found = check_ranks(studies(ranks, rng.random((40, 4))), NAMES, "all")
+    assert not found.passed
+    assert found.worst == "b"
+
+
+def test_the_band_holds_for_quantities_that_depend_on_each_other() -> None:
+    """Of studies whose quantities are all the same one, 95 % stay inside the band, as of independent ones."""
+    rng = np.random.default_rng(11)
+    inside = []
+    for _ in range(150):
+        one = rng.integers(0, 20, 30)
+        found = studies(np.column_stack([one, one]), rng.random((30, 1)))
+        same = [SmallStudy(**{**vars(s), "ranks": {"a": s.ranks["a"], "b": s.ranks["a"]}}) for s in found]
+        difference = cohort_calibration.compare_ecdf(same, NAMES)
+        inside.append(np.max(np.abs(difference.together)) <= difference.band + 1e-12)
+    assert stats.binomtest(sum(inside), 150, 0.95).pvalue > 0.01
 
 
 def test_intervals_that_are_too_narrow_fail() -> None:
@@ -70,7 +108,7 @@ def test_a_publication_holds_the_truth_that_it_rounds() -> None:
     world = lay_out_world(PRIOR, draw_design(PRIOR, rng))
     y = 5.0 + rng.standard_normal(len(world.frame))
     numbers = read_numbers(world, y)
-    printed = publish(numbers)
+    printed = publish(numbers, len(y))
     for name, _ in PRINTED:
         low, high = printed.intervals[name]
         assert low - 1e-9 <= numbers[name] <= high + 1e-9, name
@@ -79,6 +117,66 @@ def test_a_publication_holds_the_truth_that_it_rounds() -> None:
         (numbers["group:p:time:group"], printed.slope),
     ):
         assert low <= score <= high
+    inside = measure(numbers, printed)
+    assert min(value for name, value in inside.items() if name.startswith("distance")) > -1e-9
+
+
+def test_left_out_patients_by_brute_force() -> None:
+    """Each patient's predictive density is the dense normal density given all other patients."""
+    rng = np.random.default_rng(6)
+    small = SmallPrior(n_patients=6, n_group=3)
+    layout = lay_out_world(small, draw_design(small, rng)).layout
+    covariances = Covariances(effects=np.array([[0.8, -0.1], [-0.1, 0.5]]), residuals=np.array([[0.6]]))
+    whitening = Whitening(layout, covariances)
+    y = whitening.colour(rng.standard_normal(whitening.n_coefficients + len(layout.patient)))
+    n = len(y)
+    between = np.zeros((n, n))
+    for block, root in zip(whitening.blocks, whitening.roots, strict=True):
+        between[block, block] = root @ root.T
+    v = between + whitening.scaled @ whitening.scaled.T
+    expected = []
+    for block in whitening.blocks:
+        out = np.zeros(n, dtype=bool)
+        out[block] = True
+        weights = v[np.ix_(out, ~out)] @ np.linalg.inv(v[np.ix_(~out, ~out)])
+        mean = 5.0 + weights @ (y[~out] - 5.0)
+        spread = v[np.ix_(out, out)] - weights @ v[np.ix_(~out, out)]
+        expected.append(stats.multivariate_normal(mean, spread).logpdf(y[out]))
+    np.testing.assert_allclose(leave_patients_out(whitening, y), expected, rtol=1e-8)
+
+
+def test_a_change_of_design_keeps_what_is_printed_of_it() -> None:
+    """Numbers of rows and of patients in each group stay; patients keep three to six visits at different times."""
+    rng = np.random.default_rng(4)
+    frame = draw_design(PRIOR, rng, 270)
+    for _ in range(30):
+        change = propose_design(frame, rng)
+        assert change.before.equals(frame.iloc[change.rows].reset_index(drop=True))
+        after = change.after
+        counts = after.groupby("patient").size()
+        assert len(after) == 270 and counts.between(FEWEST_VISITS, MOST_VISITS).all()
+        assert not after.duplicated(["patient", "time"]).any()
+        labels = after.groupby("patient")[["group", "extra"]]
+        assert labels.nunique().to_numpy().max() == 1
+        assert labels.first().sum().tolist() == [PRIOR.n_group, PRIOR.n_patients // 2]
+        assert (np.diff(after["patient"]) >= 0).all()
+        assert sorted(change.carry) == list(range(270))
+        frame = after
+
+
+def test_changes_of_design_keep_the_prior() -> None:
+    """Visits of a patient, given their number in all, are as frequent after many changes as in draws of the prior."""
+    rng = np.random.default_rng(2)
+    small = SmallPrior(n_patients=9, n_group=4)
+    frame, kept = draw_design(small, rng, 33), []
+    for _ in range(1200):
+        frame = propose_design(frame, rng).after
+        kept.append(np.bincount(frame.groupby("patient").size(), minlength=7)[3:])
+    drawn = [
+        np.bincount(draw_design(small, rng, 33).groupby("patient").size(), minlength=7)[3:]
+        for _ in range(400)
+    ]
+    np.testing.assert_allclose(np.mean(kept, axis=0), np.mean(drawn, axis=0), atol=0.35)
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

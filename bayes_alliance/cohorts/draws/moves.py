@@ -23,7 +23,7 @@ step is exact without it. Statistics are never put on the nearest end of an inte
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -41,8 +41,15 @@ _SAME = 1e-2
 class Statistics(Protocol):
     """Printed statistics as functions of a white vector."""
 
-    low: Floats
-    high: Floats
+    @property
+    def low(self) -> Floats:
+        """Lower ends of the intervals."""
+        ...
+
+    @property
+    def high(self) -> Floats:
+        """Upper ends of the intervals."""
+        ...
 
     def value(self, white: Floats) -> Floats:
         """Values, shape (m,); NaN where a fit fails."""
@@ -79,6 +86,41 @@ class Place:
     def tangent(self, vector: Floats) -> Floats:
         """Part of a vector that leaves the pivots as they are, to first order."""
         return vector - self.along(vector)
+
+    def reorder(self, order: Ints) -> Place:
+        """Return the same place with the entries of white vectors in another order."""
+        return replace(self, white=self.white[order], gradient=self.gradient[:, order])
+
+
+@dataclass(frozen=True)
+class Reordered:
+    """Statistics of white vectors whose entries come in another order: entry k is entry ``order[k]`` of the old one."""
+
+    statistics: Statistics
+    order: Ints
+
+    @property
+    def low(self) -> Floats:
+        """Lower ends of the intervals."""
+        return self.statistics.low
+
+    @property
+    def high(self) -> Floats:
+        """Upper ends of the intervals."""
+        return self.statistics.high
+
+    def value(self, white: Floats) -> Floats:
+        """Values of a reordered white vector."""
+        old = np.empty_like(white)
+        old[self.order] = white
+        return self.statistics.value(old)
+
+    def differentiate(self, white: Floats) -> tuple[Floats, Floats]:
+        """Values and derivatives of a reordered white vector."""
+        old = np.empty_like(white)
+        old[self.order] = white
+        value, gradient = self.statistics.differentiate(old)
+        return value, gradient[:, self.order]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,9 +231,15 @@ def take_step(
     angle: float,
     moved: float = 8.0,
     redraw: Redraw | None = None,
+    onto: Statistics | None = None,
 ) -> Outcome:
-    """Take one Metropolis step; ``redraw`` replaces the walk of the pivots (tests of deliberate faults use it)."""
+    """Take one Metropolis step; ``redraw`` replaces the walk of the pivots (tests of deliberate faults use it).
+
+    ``onto`` gives the same statistics of another design, proposed symmetrically; the step leads there, and its volume
+    and density are those of either side. White vectors of both have the same length, and equal entries mean the same.
+    """
     index = pivots.index
+    goal = statistics if onto is None else onto
     low, high = statistics.low[index], statistics.high[index]
     old = place.value[index]
     if redraw is None:
@@ -202,13 +250,13 @@ def take_step(
     noise = rng.standard_normal(len(place.white))
     rotated = place.tangent(cos * place.white + sin * noise)
     white = rotated + place.lift(wanted - old + place.gradient @ place.white)
-    reached = _return(statistics, pivots, place, white, wanted)
+    reached = lead_back(goal, pivots, place, white, wanted)
     if reached is None:
         return Outcome(place=place, accepted=False, reason="no way back")
-    new = place_at(statistics, pivots, reached)
+    new = place_at(goal, pivots, reached)
     if new is None:
         return Outcome(place=place, accepted=False, reason="fit")
-    if np.any(new.value < statistics.low - 1e-9) or np.any(new.value > statistics.high + 1e-9):
+    if np.any(new.value < goal.low - 1e-9) or np.any(new.value > goal.high + 1e-9):
         return Outcome(place=place, accepted=False, reason="outside")
     if not _leads_back(statistics, pivots, place, new):
         return Outcome(place=place, accepted=False, reason="no way to and fro")
@@ -226,14 +274,14 @@ def _leads_back(statistics: Statistics, pivots: Pivots, place: Place, new: Place
     """Whether the same Newton steps from the new place would find the old one, as reversibility asks."""
     old = place.value[pivots.index]
     start = new.tangent(place.white) + new.lift(old - new.value[pivots.index] + new.gradient @ new.white)
-    found = _return(statistics, pivots, new, start, old)
+    found = lead_back(statistics, pivots, new, start, old)
     return found is not None and float(np.linalg.norm(found - place.white)) < _SAME
 
 
-def _return(
+def lead_back(
     statistics: Statistics, pivots: Pivots, place: Place, white: Floats, wanted: Floats
 ) -> Floats | None:
-    """Newton steps along the gradients of the start until the pivots have the values that are wanted."""
+    """Take Newton steps along the gradients of the start until the pivots have the values that are wanted."""
     width = statistics.high[pivots.index] - statistics.low[pivots.index]
     scale = np.minimum(pivots.reach, np.where(np.isfinite(width), width, np.inf))
     last = np.inf
