@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from scipy import special
 
@@ -27,6 +26,7 @@ from bayes_alliance.published.count_checks import percent_of
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.published.stars import PBounds, read_stars, read_unmarked, star_rule
 from bayes_alliance.run.plan import PlannedModel, plan_model
+from bayes_alliance.run.text_facts import count_facts
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.printed_cell import Interval
 from bayes_alliance.study.records import Cell, Study
@@ -262,40 +262,12 @@ def _score_test(study: Study, found: Descriptive | None, table: str, row: str, c
 
 def _score_counts(study: Study, data: StudyData) -> Iterator[Line]:
     """Compare what the text counts and the study file says how to count: patients, subgroups, assessments."""
-    facts = {fact.id: fact for fact in study.facts}
-    publication = study.publication
-    patients = data.rows.groupby(study.patient, sort=False).first()
-    counts: list[tuple[str, int]] = []
-    if publication.samples:
-        counts.append((publication.samples[0].count, len(patients)))
-    group = study.every_variable.get(study.descriptive_group)
-    if group is not None and study.descriptive_group in patients:
-        of_group = patients[study.descriptive_group]
-        sizes = {name: int((of_group == code).sum()) for code, name in enumerate(group.categories)}
-        counts += [
-            (fact.id, sizes[fact.group])
-            for fact in study.facts
-            if fact.quantity == "count" and fact.printed and fact.group in sizes
-        ]
-    for name, count in counts:
-        printed = Decimal(facts[name].printed)
-        interval = Interval(lower=printed, upper=printed)
-        yield _line(
-            f"text: {facts[name].what}", facts[name].printed, "count", interval, count, from_cell=False
-        )
-    assessed = [name for name in publication.assessed if name in data.rows]
-    if publication.assessments and assessed:
-        present = data.rows[assessed].notna().any(axis=1)
-        number = present.groupby(data.rows[study.patient]).sum()
-        fact = facts[publication.assessments]
-        parsed = fact.parsed
-        for kind, stated, achieved in (
-            ("mean", parsed.value, float(number.mean())),
-            ("sd", parsed.spread, float(number.std())),
-        ):
-            if stated is not None:
-                interval = stated.interval(publication.rounding)
-                yield _line(f"text: {fact.what}", fact.printed, kind, interval, achieved, from_cell=False)
+    for fact, kind, achieved in count_facts(study, data, counts_only=True):
+        number = fact.parsed.spread if kind == "sd" else fact.parsed.value
+        assert number is not None
+        exact = Interval(lower=number.value, upper=number.value)
+        interval = exact if kind == "count" else number.interval(study.publication.rounding)
+        yield _line(f"text: {fact.what}", fact.printed, kind, interval, achieved, from_cell=False)
 
 
 def _score_end(study: Study, data: StudyData, end: EndPlan) -> Iterator[Line]:

@@ -24,7 +24,9 @@ from bayes_alliance.study.publication import (
     RelatedStudy,
     Sample,
     StarRule,
+    StatedEnds,
     StatedLevel,
+    StatedShare,
     SumRule,
 )
 from bayes_alliance.study.table_legend import TableLegend
@@ -50,6 +52,8 @@ _RECORDS: dict[str, tuple[type, ...]] = {
     "tables": (TableLegend,),
     "levels": (StatedLevel,),
     "related": (RelatedStudy,),
+    "ends": (StatedEnds,),
+    "shares": (StatedShare,),
 }
 
 

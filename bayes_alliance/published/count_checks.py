@@ -84,7 +84,8 @@ def check_counts(study: Study) -> Iterator[Finding]:
         yield from _check_denominators(study, group)
     for item in study.facts:
         if item.quantity == "percent" and item.of:
-            yield _check_share(study, item)
+            of_share = fact(study, item.of[0]).quantity == "percent"
+            yield _check_share_of_share(study, item) if of_share else _check_share(study, item)
         if item.quantity == "mean_sd" and item.of:
             yield _check_mean(study, item)
     for rule in study.publication.sums:
@@ -200,6 +201,35 @@ def _check_share(study: Study, item: Fact) -> Finding:
         reasoning=f"it cannot be a percentage of the {totals[first]} stated ({_described(fact(study, first))})",
         numbers=tuple(numbers),
         alternatives=(*alternatives, "a slip in one of the numbers"),
+    )
+
+
+def _check_share_of_share(study: Study, item: Fact) -> Finding:
+    """Hold a percentage of those whom another percentage speaks of against every number of these that prints so."""
+    other, share = fact(study, item.of[0]), percent_of(study, item)
+    totals = sorted(
+        {
+            k
+            for name in other.of
+            for k in possible_counts(percent_of(study, other), count_of(study, fact(study, name)))
+            if k
+        }
+    )
+    # Nobody is counted in a subgroup that is smaller than that.
+    most = max(group_sizes(study, item.group), default=max(totals, default=0))
+    works = {n: [k for k in possible_counts(share, n) if k <= most] for n in totals}
+    good = any(works.values())
+    return Finding(
+        check="percentage in the text",
+        where=f"text, {item.place}: {item.what}",
+        printed=f"{item.printed} %",
+        verdict=AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
+        reasoning=(
+            f"a whole number of those {'gives' if good else 'cannot give'} this percentage, who are {other.printed} % "
+            f"({other.what})"
+        ),
+        numbers=tuple((f"of {n}", _listed(counts)) for n, counts in works.items()),
+        alternatives=() if good else ("a slip in one of the numbers",),
     )
 
 

@@ -43,6 +43,7 @@ from bayes_alliance.run.results import (
 )
 from bayes_alliance.run.score_model import _predict, _score_model
 from bayes_alliance.run.settings import RunSettings
+from bayes_alliance.run.text_facts import read_text
 from bayes_alliance.runtime.pool import Pool, Promise
 from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.runtime.seeds import derive_seed
@@ -136,6 +137,7 @@ def run_study(
         ensemble=ensemble or EnsembleFacts(),
         printed=told,
         prior_predictive=() if fits_only else _prior_predictive(study, fitter.prior, settings.seed),
+        text=() if fits_only else read_text(study, data, runs, comparisons, told.audit if told else None),
     )
 
 

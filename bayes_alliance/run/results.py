@@ -19,12 +19,13 @@ from bayes_alliance.assess.loo_compare import ComparedModel
 from bayes_alliance.assess.mixture import MixtureResult
 from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
 from bayes_alliance.assess.prior_predictive import PriorPrediction
-from bayes_alliance.assess.summaries import Quantity
+from bayes_alliance.assess.summaries import Quantity, Summary
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit, RowsUsed
 from bayes_alliance.inference.ml import LikelihoodRatio
 from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.run.printed_side import Printed
+from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import Model, Source, Study
 
 
@@ -198,6 +199,61 @@ class EnsembleFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedNumber:
+    """One number that a statement of the text asks for, and what the run gives.
+
+    Parameters
+    ----------
+    kind : str
+        What is compared: ``p``, ``estimate``, ``% explained``, ``AIC gain``, ``count``, ``mean``, ...
+    low, high : float
+        What prints like it, or what the statement says.
+    achieved : float
+        By maximum likelihood, or counted in the rows; NaN where it could not be had.
+    """
+
+    kind: str
+    low: float
+    high: float
+    achieved: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the run gives what is stated."""
+        slack = 1e-9 * max(1.0, abs(self.achieved))
+        return self.low - slack <= self.achieved <= self.high + slack
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFact:
+    """One number, sign, bound or order that the text states, beside what a run gives for it.
+
+    Parameters
+    ----------
+    fact : Fact
+        As printed.
+    asked : tuple of AskedNumber
+        Empty where its model was not run, or where nothing in the data stands for it.
+    effect : Quantity or None
+        The coefficient, estimand or SD that it speaks of.
+    share : Summary or None
+        Of explained variation: the within-model share, posterior, in per cent.
+    elpd_gain, elpd_gain_se : float
+        Of a statement about AIC: how much better the model predicts a new patient than its reference; NaN elsewhere.
+    audit : str
+        What the audit of the printed numbers says of it; empty where it has no check.
+    """
+
+    fact: Fact
+    asked: tuple[AskedNumber, ...] = ()
+    effect: Quantity | None = None
+    share: Summary | None = None
+    elpd_gain: float = float("nan")
+    elpd_gain_se: float = float("nan")
+    audit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """Everything that one run found.
 
@@ -225,6 +281,8 @@ class StudyResults:
         What the printed cells tell without data; None for a study without any, or where only fits were asked for.
     prior_predictive : tuple of PriorPrediction
         Of every outcome for which the run's prior set states priors.
+    text : tuple of TextFact
+        Every number that the text of the publication states; empty where only fits were asked for.
     """
 
     study: Study
@@ -245,6 +303,7 @@ class StudyResults:
     ensemble: EnsembleFacts = EnsembleFacts()
     printed: Printed | None = None
     prior_predictive: tuple[PriorPrediction, ...] = ()
+    text: tuple[TextFact, ...] = ()
 
     def __repr__(self) -> str:
         """Name the results; :class:`bayes_alliance.api.Reanalysis` says more."""

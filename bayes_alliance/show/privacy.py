@@ -17,7 +17,7 @@ from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.ml import GroupTest
 from bayes_alliance.run.plan import SkippedModel
-from bayes_alliance.run.results import ComparisonSet, ModelRun, PredictiveResult, StudyResults
+from bayes_alliance.run.results import ComparisonSet, ModelRun, PredictiveResult, StudyResults, TextFact
 from bayes_alliance.study.records import Study
 
 _COUNT = re.compile(
@@ -94,7 +94,22 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
         ),
         checks=tuple(check for check in results.checks if check.model_id not in withheld),
         descriptives=tuple(_mask_descriptive(found, min_cell) for found in results.descriptives),
+        text=_mask_text_facts(results.text, withheld),
     )
+
+
+def _mask_text_facts(text: Sequence[TextFact], withheld: Collection[str]) -> tuple[TextFact, ...]:
+    """Withhold what was counted of patients, and what rests on a model that is withheld.
+
+    Counts and shares by subgroup would give away by subtraction what the descriptive table withholds.
+    """
+    models = {found.fact.id: found.fact.model for found in text}
+
+    def stays(found: TextFact) -> bool:
+        other = models.get(found.fact.than, found.fact.than)
+        return bool(found.fact.model) and found.fact.model not in withheld and other not in withheld
+
+    return tuple(found if stays(found) else TextFact(fact=found.fact, audit=found.audit) for found in text)
 
 
 def mask_text(text: str, min_cell: int) -> str:

@@ -30,6 +30,7 @@ from bayes_alliance.study.publication import (
     StatedLevel,
     SumRule,
 )
+from bayes_alliance.study.stated_in_data import read_ends, read_share
 from bayes_alliance.study.table_legend import Brackets, DecimalMark, PlusMinus, TableLegend
 from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
 
@@ -184,6 +185,8 @@ def read_publication(top: TableReader) -> Publication:
         legends=tuple(_legend(reader) for reader in table.tables("tables")),
         related=read_related(table),
         heterogeneity=table.numbers_by_name("heterogeneity"),
+        ends=tuple(read_ends(reader) for reader in table.tables("ends")),
+        shares=tuple(read_share(reader) for reader in table.tables("shares")),
     )
     table.finish()
     return publication
@@ -323,7 +326,10 @@ def _check_fact(fact: Fact, by_id: dict[str, Fact], groups: tuple[str, ...], whe
         yield Problem(what="only a count can be worked out", where=where, got=fact.quantity)
     for name in (*fact.of, *(name for _, name in fact.derived), *filter(None, [fact.same])):
         other = by_id.get(name)
-        if other is None or (name != fact.same and (other.quantity != "count" or other.id == fact.id)):
+        # A percentage may be one of the patients that another percentage speaks of.
+        of_share = name in fact.of and fact.quantity == "percent" and other is not None and bool(other.of)
+        kinds = ("count", "percent") if of_share else ("count",)
+        if other is None or (name != fact.same and (other.quantity not in kinds or other.id == fact.id)):
             yield Problem(what="not the id of a count", where=where, got=repr(name[:60]))
     for _, name in fact.derived:
         if name in by_id and by_id[name].derived:

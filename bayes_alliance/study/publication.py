@@ -248,6 +248,44 @@ class RelatedStudy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatedEnds:
+    """Mean scores at the start and at the end that the text states, of the patients who have both.
+
+    Parameters
+    ----------
+    outcome : str
+        Of which outcome.
+    first, last : str
+        Facts with the means (and SDs) at time zero and at the horizon.
+    """
+
+    outcome: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedShare:
+    """A percentage of patients that the text states, and how it is counted in data.
+
+    Parameters
+    ----------
+    fact : str
+        The percentage.
+    variable, category : str
+        Patients in this category, of those with a value.
+    within, within_category : str
+        Only of the patients in this category of another variable; empty for all.
+    """
+
+    fact: str
+    variable: str
+    category: str
+    within: str = ""
+    within_category: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Publication:
     """How the tables of a publication are to be read.
 
@@ -284,6 +322,10 @@ class Publication:
     heterogeneity : tuple of (str, float)
         Outcome, and the scale of the half-normal prior on the SD between studies, in its points (over the horizon, for
         slopes); the smallest difference that matters where none is stated.
+    ends : tuple of StatedEnds
+        Means at the start and at the end.
+    shares : tuple of StatedShare
+        Percentages of patients that data can be asked for.
     """
 
     rounding: Rounding = "either"
@@ -301,6 +343,8 @@ class Publication:
     legends: tuple[TableLegend, ...] = ()
     related: tuple[RelatedStudy, ...] = ()
     heterogeneity: tuple[tuple[str, float], ...] = ()
+    ends: tuple[StatedEnds, ...] = ()
+    shares: tuple[StatedShare, ...] = ()
 
     def legend(self, table: str) -> TableLegend:
         """Return the legend of a table; one that states nothing where there is none."""

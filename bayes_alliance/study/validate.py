@@ -21,6 +21,7 @@ from bayes_alliance.study.formula import (
 )
 from bayes_alliance.study.load_publication import check_facts
 from bayes_alliance.study.records import Derived, Model, Study, TrajectoryFigure, Variable
+from bayes_alliance.study.stated_in_data import check_stated
 from bayes_alliance.study.validate_cells import _check_cells, _estimand_names, coefficient_fault
 from bayes_alliance.study.validate_priors import check_priors
 
@@ -123,6 +124,7 @@ def check_study(study: Study, file: str) -> list[Problem]:
         problems += _check_figure(study, figure, f"{file}, [[figures]] {figure.id}")
     problems += _check_names(study, file)
     problems += _check_facts(study, formulas, file)
+    problems += check_stated(study, file)
     return problems + _check_cells(study, formulas)
 
 

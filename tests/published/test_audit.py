@@ -116,6 +116,17 @@ def test_wrong_share_of_the_text(honest: Study) -> None:
     assert len(faults(restate(honest, "share_poor", printed=str(share + 2)), "percentage in the text")) == 1
 
 
+def test_share_of_those_whom_another_share_speaks_of(folmo: Study, audit: Audit) -> None:
+    """85 % of 65 or 66 (58 % of 113) or 62 (58 % of 107) can be had; of fifteen patients 90 % cannot."""
+    found = {f.where: f for f in audit.findings if f.check == "percentage in the text"}
+    finding = next(f for where, f in found.items() if "mild or no impairment on WSAS, share" in where)
+    assert finding.verdict is AuditVerdict.CONSISTENT
+    assert dict(finding.numbers) == {"of 62": "53", "of 65": "55", "of 66": "56"}
+    few = restate(restate(folmo, "share_mild_wsas", printed="13"), "share_wsas_good", printed="90")
+    planted = [f for f in faults(few, "percentage in the text") if "WSAS, share" in f.where]
+    assert len(planted) == 1 and set(dict(planted[0].numbers).values()) == {"none"}
+
+
 def test_counts_that_do_not_add_up(honest: Study) -> None:
     """Parts that do not add up to their total are found."""
     total = int(next(f.printed for f in honest.facts if f.id == "n_all"))

@@ -54,6 +54,29 @@ def test_every_printed_cell_has_its_line(results: StudyResults, tables: dict[str
     assert sorted(listed) == sorted((c.row, c.column, c.printed) for c in cells)
 
 
+def test_every_statement_of_the_text_has_its_line(results: StudyResults, tables: dict[str, Table]) -> None:
+    """Table text lists each printed fact, says whether the run gives it, and why a number is absent."""
+    rows = read_csv(tables["table_text"])
+    assert {row["id"] for row in rows} == {fact.id for fact in results.study.facts if fact.printed}
+    p, sign = (row for row in rows if row["id"] == "p_tasks_slope_outcome")
+    assert (p["asked"], sign["asked"]) == ("p", "estimate")
+    item = next(item for item in results.text if item.fact.id == "p_tasks_slope_outcome")
+    assert item.effect is not None and item.effect.bayes is not None
+    assert float(p["achieved"]) == item.effect.ml.p
+    assert float(p["bayes_median"]) == item.effect.bayes.median
+    assert p["as_stated"] == ("yes" if item.effect.ml.p <= 0.05 else "no")
+    assert find(tables["table_text"], id="p_goals_good")["status"] == "not asked for in this run"
+    assert find(tables["table_text"], id="n_therapists")["status"] == "not counted in data"
+    assert find(tables["table_text"], id="share_wsas_good")["audit"] == "consistent"
+
+
+def test_reference_rows_say_reference(tables: dict[str, Table]) -> None:
+    """The growth models of Table IV explain nothing of themselves: their cells say reference."""
+    shown = format_markdown(tables["table_iv_explained_variation"])
+    growth = [line for line in shown.splitlines() if line.startswith("| TASKS") and "| Ref" in line]
+    assert growth and all("reference" in line for line in growth)
+
+
 def test_estimates_stand_at_full_precision_in_csv(results: StudyResults, tables: dict[str, Table]) -> None:
     """The CSV line of a printed slope gives the ML estimate, SE and posterior median to the last bit."""
     run = results.run("tasks_outcome")

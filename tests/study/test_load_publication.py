@@ -100,3 +100,26 @@ def test_facts_change_the_digest(folder: Path) -> None:
     path = folder / "facts.csv"
     path.write_text(path.read_text(encoding="utf-8").replace(",155,", ",156,"), encoding="utf-8")
     assert load_study(folder).digest != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('first = "mean_gaf_admission"', 'first = "n_all"', "not the id of a mean"),
+        ('outcome = "wsas"\nfirst', 'outcome = "age"\nfirst', "not an outcome"),
+        ('fact = "share_poor"', 'fact = "n_poor"', "not the id of a percentage"),
+        (
+            'variable = "poor_outcome"\ncategory = "poor"',
+            'variable = "gaf"\ncategory = "poor"',
+            "not a patient-level",
+        ),
+        (
+            'within = "poor_wsas"\nwithin_category = "good"',
+            'within = "poor_wsas"\nwithin_category = "well"',
+            "'well'",
+        ),
+    ],
+)
+def test_numbers_that_data_cannot_be_asked_for(folder: Path, old: str, new: str, words: str) -> None:
+    """Means and shares name outcomes, facts, variables and categories that the study has."""
+    assert words in problems_after(folder, "study.toml", old, new)

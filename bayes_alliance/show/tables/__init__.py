@@ -29,6 +29,7 @@ from bayes_alliance.show.tables.printed_cells import tabulate_cells
 from bayes_alliance.show.tables.record import Column, Table, publish
 from bayes_alliance.show.tables.rows import tabulate_rows
 from bayes_alliance.show.tables.text import format_csv, format_markdown
+from bayes_alliance.show.tables.text_facts import tabulate_text
 from bayes_alliance.show.tables.word import format_word
 from bayes_alliance.show.tables.workbook import format_workbook
 from bayes_alliance.show.tables.write import write_table
@@ -82,6 +83,7 @@ def build_tables(results: StudyResults) -> list[Table]:
         *((Content.MODEL, table) for table in of_models),
         (Content.AGGREGATE, tabulate_predictive(results, gates)),
         (Content.AGGREGATE, tabulate_rows(results)),
+        (Content.AGGREGATE, tabulate_text(results, gates)),
         (Content.MODEL, tabulate_spread(results.study, results.ensemble.spread)),
     ]
     return [publish(table, content, results.source) for content, table in tables if table.rows]
