@@ -29,7 +29,7 @@ from bayes_alliance.cohorts.draws.moves import (
     take_step,
 )
 from bayes_alliance.cohorts.draws.start import find_start
-from bayes_alliance.cohorts.draws.statistics import CohortStatistics, Link, OutcomePart
+from bayes_alliance.cohorts.draws.statistics import CohortStatistics, Link, OutcomePart, outside
 from bayes_alliance.cohorts.solver.demands import Moment
 from bayes_alliance.dev.small_designs import propose_design
 from bayes_alliance.dev.small_publications import (
@@ -159,7 +159,7 @@ def draw_small(
     white, miss = find_start(statistics, rng.standard_normal(world.size), rng)
     if np.any(miss):
         return None
-    start = _State(world=world, statistics=statistics, white=white)
+    start = _State(world=world, statistics=statistics, white=_disperse(statistics, white, rng))
     found = _walk(prior, publication, start, rng, steps)
     if found is None:
         return None
@@ -183,11 +183,33 @@ def draw_small(
     )
 
 
+def _disperse(
+    statistics: SmallStatistics, white: Floats, rng: np.random.Generator, *, tries: int = 4
+) -> Floats:
+    """Move a start, which lies near the ends of the intervals, to values drawn inside them; as it is where that fails.
+
+    A chain that accepts few steps would else end near the ends too.
+    """
+    _, gradient = statistics.differentiate(white)
+    pivots = choose_pivots(gradient, statistics.low, statistics.high)
+    place = place_at(statistics, pivots, white)
+    low, high = statistics.low[pivots.index], statistics.high[pivots.index]
+    for _ in range(tries if place is not None else 0):
+        assert place is not None
+        wanted = redraw_pivots(place.value[pivots.index], low, high, pivots.reach, rng, moved=0.0)
+        reached = lead_back(statistics, pivots, place, white, wanted)
+        if reached is not None and not np.any(
+            outside(statistics.value(reached), statistics.low, statistics.high)
+        ):
+            return reached
+    return white
+
+
 def _walk(
     prior: SmallPrior, publication: SmallPublication, state: _State, rng: np.random.Generator, steps: int
 ) -> tuple[_State, float, float] | None:
     """Alternate draws of the covariances, steps to other designs and steps among scores; shares accepted."""
-    angle, kept = 0.4, np.zeros((2, 2))
+    angle, kept = 0.3, np.zeros((2, 2))
     _, gradient = state.statistics.differentiate(state.white)
     pivots = choose_pivots(gradient, state.statistics.low, state.statistics.high)
     for step in range(steps):

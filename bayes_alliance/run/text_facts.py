@@ -182,13 +182,12 @@ def _share(fact: Fact, run: ModelRun) -> Summary | None:
 
 def _elpd_gain(fact: Fact, run: ModelRun | None, comparisons: Sequence[ComparisonSet]) -> tuple[float, float]:
     """Return how much better a model predicts a new patient than its reference, on the same rows, and the error."""
-    if run is None or fact.quantity != "aic_not_lower":
+    reference = run.model.reference if run is not None else None
+    if run is None or reference is None or fact.quantity != "aic_not_lower":
         return math.nan, math.nan
     for found in comparisons:
-        if run.model.id in found.scores and run.model.reference in found.scores:
-            mine, other = (
-                found.scores[name]["new_patient"].elpd_i for name in (run.model.id, run.model.reference)
-            )
+        if run.model.id in found.scores and reference in found.scores:
+            mine, other = (found.scores[name]["new_patient"].elpd_i for name in (run.model.id, reference))
             return float(np.sum(mine - other)), sum_error(mine - other)
     return math.nan, math.nan
 

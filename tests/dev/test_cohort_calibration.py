@@ -11,9 +11,19 @@ from scipy import stats
 
 from bayes_alliance.cohorts.draws.growth import Covariances, Whitening
 from bayes_alliance.dev import cohort_calibration
+from bayes_alliance.dev.calibration_page import (
+    STORE,
+    TABLE,
+    format_section,
+    format_table,
+    judge_all,
+    put_section,
+    read_all,
+)
 from bayes_alliance.dev.cohort_calibration import calibrate, check_coverage, check_ranks
 from bayes_alliance.dev.small_answers import leave_patients_out
 from bayes_alliance.dev.small_designs import propose_design
+from bayes_alliance.dev.small_draws import Fault
 from bayes_alliance.dev.small_publications import (
     FEWEST_VISITS,
     MOST_VISITS,
@@ -28,6 +38,7 @@ from bayes_alliance.dev.small_publications import (
 from bayes_alliance.dev.small_studies import SmallStudy, measure
 
 NAMES = ("a", "b")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def studies(ranks: np.ndarray, places: np.ndarray, n: int = 19) -> list[SmallStudy]:
@@ -196,3 +207,38 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert len(found) == count
     assert made == [0, 1, 2, 0]
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 4
+
+
+@pytest.fixture(scope="module")
+def stored() -> dict[Fault, list[SmallStudy]]:
+    """The studies that the documentation rests on."""
+    return read_all(DOCS / STORE)
+
+
+def test_the_page_and_its_table_are_current(stored: dict[Fault, list[SmallStudy]]) -> None:
+    """What is committed follows from the stored studies; 'scripts/calibrate_cohorts.py --write' makes it anew."""
+    judged = judge_all(stored)
+    page = (DOCS / "given_print.md").read_text(encoding="utf-8")
+    assert page == put_section(page, format_section(stored, judged))
+    assert (DOCS / TABLE).read_text(encoding="utf-8") == format_table(judged)
+
+
+def test_the_check_passes_without_a_fault_and_fails_with_those_tried(
+    stored: dict[Fault, list[SmallStudy]],
+) -> None:
+    """The stored studies are calibrated; each deliberate fault with studies is noticed by at least one group."""
+    judged = judge_all(stored)
+    ranks, coverage = judged.pop("none")
+    assert all(check.passed for check in ranks)
+    assert all(item.passed for item in coverage if item.name == "all")
+    assert judged
+    for fault, (wrong, _) in judged.items():
+        assert not all(check.passed for check in wrong), fault
+
+
+def test_stored_ranks_are_whole() -> None:
+    """Every quantity of the first study ranks the truth and all draws, each rank once."""
+    first = json.loads((DOCS / STORE).read_text(encoding="utf-8").splitlines()[0])
+    names = {name for group in cohort_calibration.GROUPS.values() for name in group}
+    assert names <= set(first["ranks"]) and first["n"] == first["draws"]
+    assert all(sorted(ranks) == list(range(first["n"] + 1)) for ranks in first["ranks"].values())
