@@ -17,8 +17,10 @@ from typing import Any
 import bayes_alliance
 from bayes_alliance.dev.answer_page import answer_facts, answer_page, glossary_page
 from bayes_alliance.dev.spellings import tabulate_spellings
+from bayes_alliance.published.audit import audit_study
+from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.study import prior_records, records
-from bayes_alliance.study.load_study import CELL_COLUMNS, build_study
+from bayes_alliance.study.load_study import CELL_COLUMNS, build_study, load_study
 from bayes_alliance.study.publication import (
     Publication,
     RelatedStudy,
@@ -57,6 +59,7 @@ _RECORDS: dict[str, tuple[type, ...]] = {
 }
 
 
+_UNTOLD = ("<!-- cannot be told -->", "<!-- end of cannot be told -->")
 _SPELLINGS = ("<!-- spellings -->", "<!-- end of spellings -->")
 
 
@@ -260,14 +263,29 @@ def printed_table_page(written: str) -> str:
     return "\n".join([before + _SPELLINGS[0], "", *tabulate_spellings(), "", _SPELLINGS[1] + after])
 
 
+def audit_page(written: str) -> str:
+    """Put the findings that cannot be told into the page of the built-in study's audit, between its two marks."""
+    before, _, rest = written.partition(_UNTOLD[0])
+    after = rest.partition(_UNTOLD[1])[2]
+    lines = ["| Check | Where | Printed | Why |", "|---|---|---|---|"]
+    for one in audit_study(load_study("folmo2020")).of(AuditVerdict.CANNOT_TELL):
+        numbers = "; ".join(f"{name}: {text}" for name, text in one.numbers)
+        why = f"{one.reasoning}. {numbers}" if numbers else one.reasoning
+        cells = (one.check, one.where, one.printed, why)
+        lines.append("| " + " | ".join(_cell(cell).replace("*", "\\*") for cell in cells) + " |")
+    return "\n".join([before + _UNTOLD[0], "", *lines, "", _UNTOLD[1] + after])
+
+
 def pages() -> dict[str, str]:
     """Return every page by its file name."""
-    page = "type_in_a_table.md"
-    written = (Path(__file__).resolve().parents[2] / "docs" / page).read_text(encoding="utf-8")
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    page, audit = "type_in_a_table.md", "audit_folmo2020.md"
+    written = (docs / page).read_text(encoding="utf-8")
     return {
         "study_file.md": study_file_page(),
         "api.md": api_page(),
         page: printed_table_page(written),
+        audit: audit_page((docs / audit).read_text(encoding="utf-8")),
         "answer.md": answer_page(answer_facts()),
         "glossary.md": glossary_page(),
     }
