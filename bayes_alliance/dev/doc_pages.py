@@ -267,12 +267,12 @@ def audit_page(written: str) -> str:
     """Put the findings that cannot be told into the page of the built-in study's audit, between its two marks."""
     before, _, rest = written.partition(_UNTOLD[0])
     after = rest.partition(_UNTOLD[1])[2]
-    lines = ["| Check | Where | Printed | Why |", "|---|---|---|---|"]
+    lines = []
     for one in audit_study(load_study("folmo2020")).of(AuditVerdict.CANNOT_TELL):
         numbers = "; ".join(f"{name}: {text}" for name, text in one.numbers)
         why = f"{one.reasoning}. {numbers}" if numbers else one.reasoning
-        cells = (one.check, one.where, one.printed, why)
-        lines.append("| " + " | ".join(_cell(cell).replace("*", "\\*") for cell in cells) + " |")
+        said = f"{one.check}, {one.where}: {one.printed}: {why}"
+        lines.append("- " + _cell(said).replace("*", "\\*"))
     return "\n".join([before + _UNTOLD[0], "", *lines, "", _UNTOLD[1] + after])
 
 
