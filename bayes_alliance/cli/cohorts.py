@@ -80,8 +80,14 @@ def _check_design(options: argparse.Namespace) -> None:
 def _cohort(options: argparse.Namespace) -> int:
     from bayes_alliance.cohorts.ensemble import build_ensemble, check_printed, spread_estimates
     from bayes_alliance.cohorts.store import DESIGN_STAMP, read_cohort
+    from bayes_alliance.cohorts.typicality import check_ensemble
     from bayes_alliance.data.rows import read_data
-    from bayes_alliance.show.tables.cohorts import LIMITS, tabulate_scorecard, tabulate_spread
+    from bayes_alliance.show.tables.cohorts import (
+        LIMITS,
+        tabulate_ensemble_checks,
+        tabulate_scorecard,
+        tabulate_spread,
+    )
     from bayes_alliance.show.tables.write import write_table
     from bayes_alliance.study.load_study import load_study
     from bayes_alliance.study.records import Source
@@ -117,6 +123,9 @@ def _cohort(options: argparse.Namespace) -> int:
     tables = [tabulate_scorecard(study, facts)]
     if len(cohorts) > 1:
         tables.append(tabulate_spread(study, spread_estimates(study, cohorts)))
+    checks = check_ensemble(study, facts) if len(cohorts) > 1 else ()
+    if checks:
+        tables.append(tabulate_ensemble_checks(study, checks))
     for table in tables:
         write_table(table, folder)
     summary = _summary(
@@ -124,6 +133,9 @@ def _cohort(options: argparse.Namespace) -> int:
     )
     if not give_json(options, summary):
         _print_cohorts(facts)
+        for check in checks:
+            if not check["passed"]:
+                print(f"CHECK FAILED: {check['what']}: {check['value']:.3g} {check['where']}".rstrip())
         print(LIMITS)
         if design is not None:
             print(f"stamped: {DESIGN_STAMP} ({design.origin})")

@@ -38,6 +38,7 @@ from bayes_alliance.cohorts.store import (
     read_cohort,
     write_cohort,
 )
+from bayes_alliance.cohorts.typicality import measure_cohort
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.collapsed import fit_collapsed
@@ -218,6 +219,7 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
             break
     assert best is not None
     _, built, card, traits, data = best
+    lines = [_line_facts(line) for line in card.lines]
     facts = {
         "study": study.id,
         "key": _key(study, design),
@@ -228,7 +230,8 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "attempts": attempts,
         "cells": card.count(from_cell=True),
         "text": card.count(from_cell=False),
-        "lines": [_line_facts(line) for line in card.lines],
+        "lines": lines,
+        "measures": _brief_all(measure_cohort(study, plan, data, lines)),
         "traits": [asdict(trait) for trait in traits],
         "implausible": [trait.name for trait in traits if not trait.plausible],
         "assumptions": assumptions(study, plan, data)
@@ -261,7 +264,9 @@ def restamp(study: Study, path: Path, *, refit: bool) -> Mapping[str, Any]:
     """
     cohort = read_cohort(path)
     data = cohort.data(study)
-    card = score_cohort(study, data, load_cohort_plan(study))
+    plan = load_cohort_plan(study)
+    card = score_cohort(study, data, plan)
+    lines = [_line_facts(line) for line in card.lines]
     kept = {} if refit else dict(cohort.facts["estimates"])
     missing = tuple(model for model in study.models if model.estimands and model.id not in kept)
     kept |= _estimates(replace(study, models=missing), data, own_seed=cohort.facts["seed"])
@@ -269,7 +274,8 @@ def restamp(study: Study, path: Path, *, refit: bool) -> Mapping[str, Any]:
         "key": _key(study, None),
         "cells": card.count(from_cell=True),
         "text": card.count(from_cell=False),
-        "lines": [_line_facts(line) for line in card.lines],
+        "lines": lines,
+        "measures": _brief_all(measure_cohort(study, plan, data, lines)),
         "estimates": {model.id: kept[model.id] for model in study.models if model.id in kept},
         "prior": study.priors[0].name if refit else cohort.facts["prior"],
     }
@@ -298,6 +304,10 @@ def _line_facts(line: Line) -> list[Any]:
         line.met,
         line.note,
     ]
+
+
+def _brief_all(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: _brief(value) for name, value in values.items()}
 
 
 def _brief(value: float) -> float:

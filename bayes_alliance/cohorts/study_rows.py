@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bayes_alliance.cohorts.ensemble import mix_estimates, spread_estimates
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.cohorts.store import StoredCohort, list_cohorts, load_ensemble
+from bayes_alliance.cohorts.typicality import check_ensemble
 from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.run.results import EnsembleFacts
@@ -125,6 +126,7 @@ def ensemble_facts(study: Study) -> EnsembleFacts:
         spread=tuple(spread_estimates(study, cohorts)),
         mixture=tuple(mix_estimates(study, cohorts)),
         scorecards=tuple({"lines": cohort.facts["lines"]} for cohort in cohorts),
+        checks=check_ensemble(study, [cohort.facts for cohort in cohorts]),
     )
 
 

@@ -191,11 +191,15 @@ class EnsembleFacts:
         default prior let one believe, with the fraction of information that is missing.
     scorecards : tuple of mapping
         Of each cohort the ``lines`` of its scorecard: what it prints beside what the publication printed.
+    checks : tuple of mapping
+        Whether the cohorts look like draws from their model in what was not printed: of each check its ``name``,
+        ``what``, limits ``low`` and ``high``, the ``value`` farthest out, ``where`` it is, and ``passed``.
     """
 
     spread: tuple[Spread, ...] = ()
     mixture: tuple[MixtureResult, ...] = ()
     scorecards: tuple[Mapping[str, Any], ...] = ()
+    checks: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,62 @@ _SPREAD = (
 )
 
 
+_CHECKS = (
+    text_column("what", "Checked"),
+    shown_column("limits", "Ordinary"),
+    shown_column("found", "Farthest out"),
+    text_column("where", "Where"),
+    text_column("verdict", "Check"),
+    Column(name="name", heading="name", shown="csv"),
+    *exact_columns("low", "high", "value"),
+)
+
+
+def tabulate_ensemble_checks(study: Study, checks: Sequence[Mapping[str, Any]]) -> Table:
+    """Build the table of the checks whether the cohorts are ordinary in what was not printed.
+
+    Parameters
+    ----------
+    study : Study
+        Of the cohorts.
+    checks : sequence of mapping
+        As a run keeps them.
+
+    Returns
+    -------
+    Table
+    """
+    rows: list[dict[str, Value]] = [
+        {
+            "what": check["what"],
+            "limits": _limits(check["low"], check["high"]),
+            "found": format_number(check["value"]),
+            "where": check["where"],
+            "verdict": "passed" if check["passed"] else "FAILED",
+            **{name: check[name] for name in ("name", "low", "high", "value")},
+        }
+        for check in checks
+    ]
+    return Table(
+        id="ensemble_checks",
+        title=f"{study.id}: whether the synthetic cohorts are ordinary in what was not printed",
+        columns=_CHECKS,
+        rows=pick_rows(_CHECKS, rows),
+        notes=("Limits are ours (docs/given_print.md). A check that passes proves nothing.",),
+        provenance="Synthetic data.",
+        stamp="synthetic",
+    )
+
+
+def _limits(low: float, high: float) -> str:
+    if low == high:
+        return format_number(low)
+    # Gains are bounded on one side only.
+    return (
+        f"at most {format_number(high)}" if low < -10.0 else f"{format_number(low)} to {format_number(high)}"
+    )
+
+
 def tabulate_scorecard(study: Study, cohorts: Sequence[Mapping[str, Any]]) -> Table:
     """Build the table of every number asked for beside what the cohorts print.
 

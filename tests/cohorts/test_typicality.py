@@ -1,0 +1,95 @@
+"""Checks of an ensemble: each fault of the cohorts of version 0.1.0, which still ship, is seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bayes_alliance.cohorts.load_plan import load_cohort_plan
+from bayes_alliance.cohorts.plan import CohortPlan
+from bayes_alliance.cohorts.store import StoredCohort, load_ensemble
+from bayes_alliance.cohorts.typicality import CHECKS, CheckResult, judge_ensemble, measure_cohort
+from bayes_alliance.show.tables.cohorts import tabulate_ensemble_checks
+from bayes_alliance.study.load_study import load_study
+from bayes_alliance.study.records import Study
+
+FAULTS = ("missed", "lr", "edge", "icc", "few", "tilt", "impossible")
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return load_study("folmo2020")
+
+
+@pytest.fixture(scope="module")
+def plan(study: Study) -> CohortPlan:
+    return load_cohort_plan(study)
+
+
+@pytest.fixture(scope="module")
+def cohorts(study: Study) -> list[StoredCohort]:
+    return list(load_ensemble(study, study.folder / study.data.ensemble))
+
+
+@pytest.fixture(scope="module")
+def old(study: Study, plan: CohortPlan) -> dict[str, CheckResult]:
+    stored = json.loads(Path(__file__).with_name("ensemble_0_1_0.json").read_text())
+    return judged(study, plan, [cohort["measures"] for cohort in stored])
+
+
+@pytest.fixture(scope="module")
+def new(study: Study, plan: CohortPlan, cohorts: list[StoredCohort]) -> dict[str, CheckResult]:
+    return judged(study, plan, [cohort.facts["measures"] for cohort in cohorts])
+
+
+def judged(study: Study, plan: CohortPlan, measures: list[dict[str, float]]) -> dict[str, CheckResult]:
+    """Results by the name of the check."""
+    return {result.check.name: result for result in judge_ensemble(study, plan, measures)}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_wrong_is_seen(name: str, old: dict[str, CheckResult], new: dict[str, CheckResult]) -> None:
+    """Every check but that of the mean gain fails on the ten cohorts of version 0.1.0."""
+    assert not old[name].passed, old[name]
+    assert new[name].value == pytest.approx(old[name].value, rel=1e-3)
+
+
+def test_an_invented_effect_is_found(study: Study, plan: CohortPlan, cohorts: list[StoredCohort]) -> None:
+    """Scores that depend on age in a way that nobody printed fail the likelihood ratio."""
+    cohort = cohorts[0]
+    data = cohort.data(study)
+    rows = data.rows.copy()
+    late = np.exp(-rows["months"] / 12.0)
+    rows["tasks"] = rows["tasks"] - 0.15 * (rows["age"] - rows["age"].mean()) * late
+    measured = measure_cohort(study, plan, replace(data, rows=rows), cohort.facts["lines"])
+    assert judged(study, plan, [measured])["lr"].where.startswith("tasks")
+    assert not judged(study, plan, [measured])["lr"].passed
+
+
+def test_measures_are_those_of_the_stored_rows(
+    study: Study, plan: CohortPlan, cohorts: list[StoredCohort]
+) -> None:
+    """What a cohort says of itself is measured again from its rows."""
+    cohort = cohorts[1]
+    again = measure_cohort(study, plan, cohort.data(study), cohort.facts["lines"])
+    assert again == pytest.approx(dict(cohort.facts["measures"]), rel=1e-4, abs=1e-6)
+
+
+def test_a_failed_check_is_shown(study: Study, old: dict[str, CheckResult]) -> None:
+    """The table says which checks fail, and where."""
+    checks: list[dict[str, Any]] = [
+        {
+            "name": r.check.name, "what": r.check.what, "low": r.check.low, "high": r.check.high,
+            "value": r.value, "where": r.where, "passed": r.passed,
+        }
+        for r in old.values()
+    ]  # fmt: skip
+    table = tabulate_ensemble_checks(study, checks)
+    assert len(table.rows) == len(CHECKS)
+    assert table.column("verdict").count("FAILED") == len(FAULTS)
+    assert "tasks_outcome_age" in table.column("where")
