@@ -151,7 +151,7 @@ class PrintedEvaluator:
         for effect in self.effects:
             factor = _proportion(wanted, dict(effect.weights)) if effect.model.id == model_id else math.nan
             if not math.isnan(factor):
-                drawn = factor * points * self._draw_cell(effect, rng)
+                drawn = factor * points * self.draw_cell(effect, rng)
                 return drawn, effect.cell.printed, effect.borrowed
         for contrast in self.contrasts:
             if contrast.model.id == model_id and dict(contrast.estimand.weights) == wanted:
@@ -162,7 +162,7 @@ class PrintedEvaluator:
                 return points * self._draw_contrast(contrast, rng), said, remark
         raise CannotTell("no cell prints it")
 
-    def _draw_cell(self, effect: PrintedEffect, rng: np.random.Generator) -> Array:
+    def draw_cell(self, effect: PrintedEffect, rng: np.random.Generator) -> Array:
         """Draw the posterior of a cell in its own unit: a pair by its weight, then the effect given the pair."""
         region = effect.region
         if region is None:

@@ -50,6 +50,11 @@ class AicChange:
         low, high = self.change.ends
         return low + 2 * self.added, high + 2 * self.added
 
+    def adds(self, coefficient: str) -> bool:
+        """Whether the larger model alone has a coefficient, so that the change of AIC bounds its test."""
+        term = {part.split("[")[0] for part in coefficient.split(":")}
+        return all(term != set(other) for other in parse_formula(self.smaller.formula).terms)
+
 
 def aic_cells(study: Study) -> dict[str, Cell]:
     """Return the AIC cell of each model that has one (the first)."""

@@ -54,7 +54,13 @@ def effect_t_range(study: Study, effect: PrintedEffect) -> tuple[float, float]:
 
 def _check_change(study: Study, change: AicChange, effects: list[PrintedEffect]) -> Finding:
     """Check a model's AIC against that of its reference, given its printed deviations."""
-    own = [e for e in effects if e.model.id == change.larger.id and e.is_deviation]
+    own = [
+        effect
+        for effect in effects
+        if effect.model.id == change.larger.id
+        and effect.is_deviation
+        and any(change.adds(name) for name, _ in effect.weights)
+    ]
     ranges = [(effect, effect_t_range(study, effect)) for effect in own]
     low, high = change.likelihood_ratio
     numbers = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bayes_alliance.inference.priors import combination_prior
-from bayes_alliance.published.aic import aic_changes, bound_t_by_ratio
+from bayes_alliance.published.aic import AicChange, aic_changes, bound_t_by_ratio
 from bayes_alliance.published.constraints import Constraint, constrain, degrees_of_freedom, region_of
 from bayes_alliance.published.patient_counts import all_patients, precision
 from bayes_alliance.published.printed_rows import PrintedRow, printed_rows
@@ -116,21 +116,15 @@ def printed_effects(study: Study) -> list[PrintedEffect]:
     ]
 
 
-def _largest_ratios(study: Study) -> dict[str, tuple[float, str]]:
-    """Largest likelihood ratio that each model's AIC allows against its reference, and how it is said."""
-    found: dict[str, tuple[float, str]] = {}
-    for change in aic_changes(study, only_reference=True):
-        high = change.likelihood_ratio[1]
-        aics = f"AIC {change.cells[1].printed} against {change.cells[0].printed}"
-        text = f"{aics}: likelihood ratio at most {high:g}"
-        found[change.larger.id] = (high, text)
-    return found
+def _largest_ratios(study: Study) -> dict[str, AicChange]:
+    """Change of AIC of each model against its reference, which bounds the tests of what the model adds."""
+    return {change.larger.id: change for change in aic_changes(study, only_reference=True)}
 
 
 def _effect(
     study: Study,
     row: PrintedRow,
-    ratios: dict[str, tuple[float, str]],
+    ratios: dict[str, AicChange],
     standardised: tuple[Constraint, ...] = (),
 ) -> PrintedEffect:
     cell, parsed = row.cell, row.parsed
@@ -147,8 +141,11 @@ def _effect(
         region, used = narrower, (*said, f"the standardised effect times {divisor:g}")
     else:
         standardised = ()
-    if role.endswith("deviation") and model.id in ratios:
-        ratio, text = ratios[model.id]
+    change = ratios.get(model.id)
+    if change and role.endswith("deviation") and any(change.adds(name) for name, _ in weights):
+        ratio = change.likelihood_ratio[1]
+        aics = f"AIC {change.cells[1].printed} against {change.cells[0].printed}"
+        text = f"{aics}: likelihood ratio at most {ratio:g}"
         limit = bound_t_by_ratio(ratio, all_patients(study))
         tighter = TBounds(low=t.low, high=min(t.high, limit))
         narrowed = _region(study, parsed, tighter, df_low, standardised)
