@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from bayes_alliance.api.frames import ModelFit, compare, fit, loo
     from bayes_alliance.api.reanalysis import Reanalysis, bambi_model, pymc_model, reanalyse
+    from bayes_alliance.api.register import register
     from bayes_alliance.api.simulations import simulate_comparison, simulate_power, simulate_sbc
     from bayes_alliance.api.studies import (
         audit,
@@ -54,6 +55,7 @@ _HOMES = {
     "posterior_tree": "inference.arviz_tree",
     "pymc_model": "api.reanalysis",
     "reanalyse": "api.reanalysis",
+    "register": "api.register",
     "simulate_comparison": "api.simulations",
     "simulate_power": "api.simulations",
     "simulate_sbc": "api.simulations",
@@ -82,6 +84,7 @@ __all__ = [
     "posterior_tree",
     "pymc_model",
     "reanalyse",
+    "register",
     "simulate_comparison",
     "simulate_power",
     "simulate_sbc",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cli.options import add_json, add_study, check_json, give_json
 from bayes_alliance.errors import printable
+
+if TYPE_CHECKING:
+    from bayes_alliance.study.records import Study
 
 
 def add_commands(commands: Any) -> None:
@@ -29,15 +32,36 @@ def _studies(options: argparse.Namespace) -> int:
 
     check_json(options)
     studies = [load_study(name) for name in list_studies()]
-    listed = [
-        {"id": s.id, "title": s.title, "source": s.data.source.value, "models": len(s.models)}
-        for s in studies
-    ]
-    if not give_json(options, listed):
+    if not give_json(options, [_describe(study) for study in studies]):
         for study in studies:
-            default = f"{len(study.models)} models; default input: {study.data.source.value}"
-            print(f"{study.id:<14} {study.title} ({default})")
+            print(f"{study.id:<16} {study.title} ({'; '.join(_facts(study))})")
     return 0
+
+
+def _describe(study: Study) -> dict[str, Any]:
+    """Return what the list says of a study, for programs."""
+    from bayes_alliance.published.patient_counts import all_patients
+
+    return {
+        "id": study.id,
+        "title": study.title,
+        "source": study.data.source.value,
+        "models": len(study.models),
+        "design": study.design,
+        "patients_printed": all_patients(study),
+        "cells": len(study.cells),
+        "licence": study.data.licence,
+    }
+
+
+def _facts(study: Study) -> list[str]:
+    """Return what the list says of a study, in words: models, default input, design, N and cells as printed, data."""
+    known = _describe(study)
+    facts = [f"{known['models']} models", f"default input: {known['source']}"]
+    facts += [str(known["design"])] if known["design"] else []
+    facts += [f"N {known['patients_printed']} printed"] if known["patients_printed"] else []
+    facts += [f"{known['cells']} printed cells"] if known["cells"] else ["no printed cells"]
+    return [*facts, *([f"data: {known['licence']}"] if known["licence"] else [])]
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from bayes_alliance.cli.outputs import check_outputs
 from bayes_alliance.cli.parser import Parser
 from bayes_alliance.cli.published import add_commands as add_published_commands
 from bayes_alliance.cli.reanalyse import _add_fit, _add_reanalyse
+from bayes_alliance.cli.register import add_commands as add_register_commands
 from bayes_alliance.cli.simulation import add_commands as add_simulate_commands
 from bayes_alliance.cli.stress import add_commands as add_stress_commands
 from bayes_alliance.errors import AllianceError, printable
@@ -111,6 +112,7 @@ def _parser() -> Parser:
     add_large_commands(commands)
     add_stress_commands(commands)
     add_claims_commands(commands)
+    add_register_commands(commands)
     add_list_commands(commands)
     return parser
 

@@ -96,8 +96,7 @@ def load_study(study: str | Path) -> Study:
     cells_path = path.with_name("cells.csv")
     cells_raw = _read_bytes(cells_path, problems) if cells_path.exists() else b""
     cells = _read_cells(cells_raw, problems)
-    facts_path = path.with_name("facts.csv")
-    facts_raw = _read_bytes(facts_path, problems) if facts_path.exists() else b""
+    facts_raw = _read_bytes(beside, problems) if (beside := path.with_name("facts.csv")).exists() else b""
     facts = read_facts(facts_raw, problems)
     digest = hashlib.sha256(b"\0".join([raw, cells_raw] + ([facts_raw] if facts_raw else []))).hexdigest()
     built = spell_coefficients(
@@ -199,6 +198,7 @@ def build_study(
         horizon=head.number("horizon", above=0.0),
         reference_time=head.optional_number("reference_time"),
         descriptive_group=head.text("descriptive_group", default=""),
+        design=head.text("design", default=""),
         folder=folder,
         digest=digest,
         data=read_data_section(top.subtable("data", required=True), folder),

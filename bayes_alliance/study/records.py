@@ -326,6 +326,8 @@ class Study:
         Unit of the time variable, such as ``months``.
     horizon : float
         Over how many units of time changes are stated; priors on slopes refer to it.
+    design : str
+        Of the study in a few words, such as ``randomised, two arms``; for lists of studies.
     descriptive_group : str
         Binary variable whose two groups the baseline table compares.
     smallest_difference : tuple of (str, float)
@@ -355,6 +357,7 @@ class Study:
     publication: Publication = field(default_factory=Publication)
     min_rows: int = field(default=10)
     reference_time: float | None = None
+    design: str = ""
 
     def model(self, model_id: str) -> Model:
         """Return the model of this id."""

@@ -109,17 +109,24 @@ def test_version_is_that_of_the_package() -> None:
 
 
 def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
-    """Both studies, in words and as JSON, with where their default input comes from."""
+    """Every study, in words and as JSON: default input, design, N and cells as printed, licence of the data."""
     code, out, _ = _run(capsys, "studies")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == [
+        "bates2015",
         "espel_huynh2024",
         "folmo2020",
+        "hothorn2014",
         "kokkeler2020",
         "lindqvist2020",
         "medication",
         "okeefe2013",
+        "shea2023",
     ]
+    (trial,) = (line for line in out.splitlines() if line.startswith("hothorn2014"))
+    assert all(
+        part in trial for part in ("randomised trial, 2 arms", "N 97 printed", "58 printed cells", "GPL-2")
+    )
     listed = json.loads(_run(capsys, "studies", "--json")[1])
     sources = {s["id"]: s["source"] for s in listed}
     assert (sources["folmo2020"], sources["medication"]) == ("synthetic", "real data")

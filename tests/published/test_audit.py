@@ -16,12 +16,14 @@ from bayes_alliance.dev.invented import invent_table
 from bayes_alliance.dev.published_recovery import count_agreement, recover
 from bayes_alliance.inference.collapsed import fit_collapsed
 from bayes_alliance.inference.ml import compare_shares
+from bayes_alliance.published.aic import aic_changes
 from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.count_checks import _check_denominators, largest_total, possible_counts
 from bayes_alliance.published.findings import AuditVerdict, Finding
 from bayes_alliance.published.forensics import forensics
 from bayes_alliance.published.group_checks import _mean_p, _student_p, _welch_p, fisher_p
 from bayes_alliance.published.interaction import subgroup_contrasts
+from bayes_alliance.published.printed_effects import printed_effects
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.number_text import parse_number
 from bayes_alliance.study.publication import Publication
@@ -242,6 +244,22 @@ def test_aic_too_small_a_change(honest: Study) -> None:
     reference = find(planted, "growth", quantity="aic").printed
     planted = reprint(planted, find(planted, "by_group", quantity="aic"), reference)
     assert len(faults(planted, "AIC against estimates")) == 1
+
+
+def test_aic_does_not_bound_what_both_models_hold() -> None:
+    """A model's AIC against its reference's says nothing of a coefficient that the reference has too.
+
+    The interaction lowers AIC by 4.2, so that its |t| is at most 2.8; the difference in level, with t = -3.1, is in
+    both models. lme on these data prints both.
+    """
+    study = load_study("shea2023")
+    (change,) = (c for c in aic_changes(study, only_reference=True) if c.larger.id == "sex_growth")
+    assert change.adds("years:girl") and not change.adds("girl")
+    (level,) = (
+        e for e in printed_effects(study) if e.model.id == "sex_growth" and e.cell.coefficient == "girl"
+    )
+    assert level.region is not None and not any("AIC" in said for said in level.constraints)
+    assert not faults(study, "AIC against estimates")
 
 
 def test_larger_model_fits_worse(honest: Study) -> None:

@@ -22,12 +22,19 @@ from bayes_alliance.study.load_study import load_study, models_folder
 # Kokkeler: the t of the three interactions with time are the SEs again. 6.3/2.6 = 2.42 and p = 0.017 belong together,
 # not 2.6; 5.6/2.7 = 2.07 and p = 0.041, not 2.7; 0.6/4.7 = 0.13 and p = 0.902, not 4.7; adjusted, t 2.5 needs a p of
 # 0.011 or more.
+# Hothorn: 2.22e-16 is 2**-52; 2 (1 - Phi(8.212)) is 2.16e-16 to 2.18e-16.
 # Espel-Huynh: nothing inconsistent; (808,590.9 - 808,568.9)/2 = 11 parameters, and exp((808,699.6 - 808,568.9)/11) is
 # about 144,500 rows, as the residual degrees of freedom 144,505 + 11 say.
 FOUND = {
     "lindqvist2020": {("interval of a component", "2: Correlation")},
     "okeefe2013": {("one coefficient printed twice", "groups: group[as_nmi]")},
     "espel_huynh2024": set(),
+    "bates2015": set(),
+    "shea2023": set(),
+    "hothorn2014": {
+        ("p against test statistic", "13.3: bdi.pre"),
+        ("p against estimate and SE", "13.3: bdi.pre"),
+    },
     "kokkeler2020": {
         ("test statistic against estimate and SE", "4: Class A × Time"),
         ("p against test statistic", "4: Class A × Time"),
@@ -44,7 +51,7 @@ def test_audit_of_published_tables(name: str) -> None:
     """The audit finds in each table what a check by hand finds, and nothing else."""
     findings = audit_study(load_study(name)).findings
     assert {(f.check, f.where) for f in findings if f.verdict is AuditVerdict.INCONSISTENT} == FOUND[name]
-    assert len(findings) > 20
+    assert len(findings) >= 15
 
 
 def test_parameters_and_rows_are_solved_for() -> None:

@@ -1,0 +1,73 @@
+"""The page of the register: one HTML file with its tables and figure, which needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from bayes_alliance.claims.register import RegisterEntry
+from bayes_alliance.show.tables.html import STYLE, html_fragment
+from bayes_alliance.show.tables.record import Table
+
+
+def describe_register(entries: Sequence[RegisterEntry]) -> list[str]:
+    """Say in a few sentences how well print alone told what the data tell.
+
+    Parameters
+    ----------
+    entries : sequence of RegisterEntry
+        After their blind tests.
+    """
+    estimands = [one for entry in entries for one in entry.estimands]
+    verdicts = [one for entry in entries for one in entry.verdicts]
+    judged = [one for one in verdicts if one.both]
+    again = [one for entry in entries for one in entry.again]
+    compared = [one for one in again if one.compared]
+    ranks = [one.rank for one in estimands]
+    shares = [one.share_within for one in estimands]
+    missed = sum(one.missed for one in estimands)
+    apart = sum(one.parts_company for one in estimands)
+    close = sum(one.close for one in compared)
+    return [
+        f"{len(entries)} {'study' if len(entries) == 1 else 'studies'}, {len(estimands)} printed effects, "
+        f"{len(verdicts)} claims.",
+        f"Fits to the data print {sum(one.met for one in compared)} of {len(compared)} printed numbers again to the "
+        f"last digit, {close} more but for digits beyond what the stopping rules of programs fix; "
+        f"{len(again) - len(compared)} degrees of freedom follow a program's own rule and were taken as printed.",
+        f"Print alone missed {missed} of {len(estimands)} effects. The data's posterior means have ranks from "
+        f"{min(ranks):.2f} to {max(ranks):.2f} in the print-only posteriors, and {100 * min(shares):.1f} to "
+        f"{100 * max(shares):.1f} % of the data's posteriors lie in the print-only 95 % intervals.",
+        f"{sum(one.agree for one in judged)} of {len(judged)} verdicts that both sources can give are the same; "
+        f"{len(verdicts) - len(judged)} cannot be given from print.",
+        f"ML at p < 0.05 and Bayes at 97.5 % for one sign decide differently on {apart} of {len(estimands)} effects.",
+    ]
+
+
+def format_register(entries: Sequence[RegisterEntry], tables: Sequence[Table], svg: str) -> str:
+    """Return the page: summary, figure, tables, citations.
+
+    Parameters
+    ----------
+    entries : sequence of RegisterEntry
+        After their blind tests.
+    tables : sequence of Table
+        Of :func:`bayes_alliance.show.tables.register.tabulate_register`.
+    svg : str
+        The figure as this package writes it.
+    """
+    sentences = "\n".join(f"<li>{escape(text)}</li>" for text in describe_register(entries))
+    drawing = svg[svg.index("<svg") :]
+    parts = "\n".join(html_fragment(table) for table in tables)
+    cited = "\n".join(
+        f"<li><b>{escape(e.study.id)}</b>: {escape(e.study.citation)} Data file: {escape(e.study.data.citation)}, "
+        f"{escape(e.study.data.licence)}.</li>"
+        for e in entries
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Register of reanalysed studies</title>\n<style>\n{STYLE}svg {{ max-width: 100%; height: auto; "
+        "background: #fff; }\ntable { margin-top: 2rem; }\n</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>Register of reanalysed studies</h1>\n<ul>\n{sentences}\n</ul>\n<figure>\n{drawing}\n</figure>\n{parts}\n"
+        f"<h2>Publications and data</h2>\n<ul>\n{cited}\n</ul>\n</main>\n</body>\n</html>\n"
+    )

@@ -1,0 +1,207 @@
+"""The blind test of studies with open data: print alone, the tables again, posteriors and verdicts by data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bayes_alliance.claims.register import RegisterEntry, blind_test, is_registered
+from bayes_alliance.cli.main import main
+from bayes_alliance.cohorts.study_rows import load_data
+from bayes_alliance.dev.register_page import FIGURE, put_register
+from bayes_alliance.run.printed_again import READINGS, PrintedAgain, print_again
+from bayes_alliance.show.plots.register import tabulate_agreement
+from bayes_alliance.study.load_study import list_studies, load_study, models_folder
+
+STUDIES = ("bates2015", "hothorn2014", "shea2023")
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def entries() -> dict[str, RegisterEntry]:
+    """Every registered study after its blind test."""
+    studies = [load_study(name) for name in STUDIES]
+    return {s.id: blind_test(s, load_data(s, None, seed=2020), seed=2020) for s in studies}
+
+
+def test_registered_studies_are_those_with_table_claims_and_data() -> None:
+    """Medication has no printed table, Folmo no open data, the others no data at all."""
+    assert tuple(name for name in list_studies() if is_registered(load_study(name))) == STUDIES
+
+
+def test_every_table_prints_again(entries: dict[str, RegisterEntry]) -> None:
+    """Every number that a fit can give prints again, to the last digit or to what stopping rules leave."""
+    counts = {
+        name: (
+            sum(one.met for one in entry.again),
+            sum(one.close for one in entry.again),
+            sum(not one.compared for one in entry.again),
+            len(entry.again),
+        )
+        for name, entry in entries.items()
+    }
+    assert counts["hothorn2014"] == (58, 0, 0, 58)
+    assert counts["bates2015"] == (21, 0, 0, 21)
+    met, close, not_compared, every = counts["shea2023"]
+    assert met + close + not_compared == every == 66 and not_compared == 11 and met >= 45
+    assert all(one.part == "df" for one in entries["shea2023"].again if not one.compared)
+
+
+def test_the_way_of_printing_is_found_table_by_table(entries: dict[str, RegisterEntry]) -> None:
+    """The summary of lme4 is by REML, its comparison of models by ML; nlme multiplies SEs by sqrt(n / (n - p))."""
+    readings = Counter((one.cell.table, one.reading.name) for one in entries["bates2015"].again)
+    assert readings == {("summary", "REML"): 13, ("anova", "ML"): 8}
+    again = entries["shea2023"].again
+    assert {one.reading.name for one in again} == {"ML, SEs as adjusted by nlme"}
+    (se,) = (
+        o for o in again if o.part == "SE" and o.cell.table == "fme6" and o.cell.coefficient == "years:girl"
+    )
+    # Balanced data: the ML standard error of a difference in slopes is that of regressing children's slopes on sex.
+    rows = np.genfromtxt(
+        models_folder() / "shea2023" / "Orthodont.csv", delimiter=",", skip_header=1, dtype=str
+    )
+    slopes, sexes = [], []
+    for child in dict.fromkeys(rows[:, 0]):
+        own = rows[rows[:, 0] == child]
+        slopes.append(np.polyfit(own[:, 2].astype(float), own[:, 3].astype(float), 1)[0])
+        sexes.append(own[0, 1] == "Female")
+    slope, girl = np.array(slopes), np.array(sexes)
+    residual = slope - np.where(girl, slope[girl].mean(), slope[~girl].mean())
+    variance = residual @ residual / len(slope) * (1 / girl.sum() + 1 / (~girl).sum())
+    assert se.achieved == pytest.approx(math.sqrt(variance * 108 / 104), rel=1e-5)
+
+
+def test_a_wrong_digit_does_not_print_again(entries: dict[str, RegisterEntry]) -> None:
+    """Of a table with one digit changed, that cell alone is listed, with its line."""
+    study = load_study("hothorn2014")
+    wrong = next(c for c in study.cells if c.coefficient == "btheb" and c.quantity == "se")
+    cells = tuple(dataclasses.replace(c, printed="1.67136") if c is wrong else c for c in study.cells)
+    found = print_again(dataclasses.replace(study, cells=cells), load_data(study, None, seed=2020))
+    missed = [one for one in found if not one.met]
+    assert [(one.cell.line, one.part) for one in missed] == [(wrong.line, "SE")]
+    assert not missed[0].close and missed[0].achieved == pytest.approx(1.67036, abs=5e-6)
+
+
+def test_close_is_not_met() -> None:
+    """Digits beyond a millionth of a number are called close, and never met."""
+    close, far = _again(1.0000004), _again(1.00001)
+    assert (close.met, close.close) == (False, True)
+    assert (far.met, far.close) == (False, False)
+
+
+def _again(achieved: float) -> PrintedAgain:
+    cell = load_study("bates2015").cells[0]
+    return PrintedAgain(cell=cell, part="SE", reading=READINGS[0], low=0.99999, high=1.0, achieved=achieved)
+
+
+def test_print_alone_tells_what_the_data_tell(entries: dict[str, RegisterEntry]) -> None:
+    """No effect is missed; posteriors from the data are no narrower than print's by more than Monte-Carlo error."""
+    estimands = [one for entry in entries.values() for one in entry.estimands]
+    assert len(estimands) == 19
+    assert not any(one.missed or one.parts_company for one in estimands)
+    assert all(0.4 < one.rank < 0.6 and one.share_within > 0.91 for one in estimands)
+    assert min(one.sd_ratio for one in estimands) > 0.97 and max(one.sd_ratio for one in estimands) < 1.15
+    judged = [one for entry in entries.values() for one in entry.verdicts if one.both]
+    assert len(judged) == 11 and all(one.agree for one in judged)
+
+
+def test_print_is_judged_without_the_data(entries: dict[str, RegisterEntry]) -> None:
+    """With other outcomes in the rows, everything that print alone says stays the same to the last bit."""
+    study = load_study("bates2015")
+    data = load_data(study, None, seed=2020)
+    rng = np.random.default_rng(1)
+    rows = data.rows.assign(reaction=data.rows["reaction"] + rng.normal(0.0, 2.0, len(data.rows)))
+    other = blind_test(study, dataclasses.replace(data, rows=rows), seed=2020)
+    for one, two in zip(entries["bates2015"].estimands, other.estimands, strict=True):
+        assert (one.print_mean, one.print_lower, one.print_upper) == (
+            two.print_mean,
+            two.print_lower,
+            two.print_upper,
+        )
+        assert one.data_mean != two.data_mean
+    for first, second in zip(entries["bates2015"].verdicts, other.verdicts, strict=True):
+        assert first.printed == second.printed
+
+
+def test_foreign_data_are_a_miss(entries: dict[str, RegisterEntry]) -> None:
+    """A posterior of the data that print's interval does not hold is a miss, and the reason says how far."""
+    one = entries["bates2015"].estimands[1]
+    moved = dataclasses.replace(one, data_mean=one.data_mean + 3 * one.print_sd, rank=0.999, share_within=0.2)
+    assert moved.missed and "SDs apart" in moved.reason
+    wide = dataclasses.replace(one, data_sd=1.5 * one.print_sd, share_within=0.8)
+    assert wide.missed and "1.50 times as wide" in wide.reason
+    assert not one.missed and one.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("facts.csv", ",18,count", ",19,count", "facts.csv, line 2"),
+        ("cells.csv", "Days,Estimate,10.47", "Days,Estimate,20.47", "cells.csv, line 12"),
+        ("claims.toml", 'estimand = "days"', 'estimand = "nights"', "claims.toml"),
+        ("study.toml", "reaction ~ days + (days", "reaction ~ days + age + (days", "age"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, old: str, new: str, said: str
+) -> None:
+    """One message with file and row, exit code 2, nothing written."""
+    folder = shutil.copytree(models_folder() / "bates2015", tmp_path / "study")
+    text = (folder / file).read_text(encoding="utf-8")
+    assert old in text
+    (folder / file).write_text(text.replace(old, new), encoding="utf-8")
+    assert main(["register", str(folder), "--out", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err and captured.out == ""
+    assert not list((tmp_path / "out").glob("register*"))
+
+
+@pytest.mark.parametrize("name", ["lindqvist2020", "medication"])
+def test_a_study_without_the_parts_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table without data, and data without a table, name what is missing."""
+    assert main(["register", name]) == 2
+    said = capsys.readouterr().err
+    assert (
+        ("real data" in said) if name == "lindqvist2020" else ("cells.csv" in said and "claims.toml" in said)
+    )
+
+
+def test_the_command_writes_page_tables_and_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One page with the figure in it, tables as CSV and Markdown, the figure with its numbers; JSON on demand."""
+    assert main(["register", "bates2015", "--out", str(tmp_path), "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert "1 studies" not in said.out and "Print alone missed 0 of 2 effects" in said.out
+    page = (tmp_path / "register.html").read_text(encoding="utf-8")
+    assert "<svg" in page and "register_cells" in page and "Belenky" in page and "http-equiv" not in page
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {
+        "register.svg",
+        "register.png",
+        "register.csv",
+        "register_studies.csv",
+        "register_estimands.md",
+    } <= names
+    assert main(["register", "bates2015", "--json", "-", "--quiet"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert len(facts["tables"]["register_estimands"]) == 2
+
+
+def test_the_page_of_the_documentation_is_up_to_date(entries: dict[str, RegisterEntry]) -> None:
+    """The computed part of docs/register.md, and the numbers of its figure, are those of today's code."""
+    ordered = [entries[name] for name in STUDIES]
+    written = (DOCS / "register.md").read_text(encoding="utf-8")
+    assert put_register(written, ordered) == written, "run scripts/docs"
+    _, *lines = (DOCS / f"{FIGURE}.csv").read_text(encoding="utf-8").splitlines()
+    rows = tabulate_agreement(ordered)
+    assert len(lines) == len(rows) == 19
+    for line, row in zip(lines, rows, strict=True):
+        assert str(row["data_mean"]) in line, "run scripts/docs"
