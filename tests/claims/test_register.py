@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import math
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -19,6 +21,8 @@ from bayes_alliance.dev.register_page import FIGURE, put_register
 from bayes_alliance.run.printed_again import READINGS, PrintedAgain, print_again
 from bayes_alliance.show.plots.register import tabulate_agreement
 from bayes_alliance.study.load_study import list_studies, load_study, models_folder
+
+pytestmark = pytest.mark.slow
 
 STUDIES = ("bates2015", "hothorn2014", "shea2023")
 DOCS = Path(__file__).parents[2] / "docs"
@@ -127,7 +131,7 @@ def test_print_is_judged_without_the_data(entries: dict[str, RegisterEntry]) -> 
         )
         assert one.data_mean != two.data_mean
     for first, second in zip(entries["bates2015"].verdicts, other.verdicts, strict=True):
-        assert first.printed == second.printed
+        assert repr(first.printed) == repr(second.printed)
 
 
 def test_foreign_data_are_a_miss(entries: dict[str, RegisterEntry]) -> None:
@@ -196,12 +200,21 @@ def test_the_command_writes_page_tables_and_figure(
 
 
 def test_the_page_of_the_documentation_is_up_to_date(entries: dict[str, RegisterEntry]) -> None:
-    """The computed part of docs/register.md, and the numbers of its figure, are those of today's code."""
+    """The computed part of docs/register.md, and the numbers of its figure, are those of today's code.
+
+    Words are the same to the letter; posteriors may differ by the Monte-Carlo error of other machines' arithmetic.
+    """
     ordered = [entries[name] for name in STUDIES]
     written = (DOCS / "register.md").read_text(encoding="utf-8")
-    assert put_register(written, ordered) == written, "run scripts/docs"
-    _, *lines = (DOCS / f"{FIGURE}.csv").read_text(encoding="utf-8").splitlines()
+    made = put_register(written, ordered)
+    number = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+    assert number.sub("#", made) == number.sub("#", written), "run scripts/docs"
+    for new, old in zip(number.findall(made), number.findall(written), strict=True):
+        assert float(new) == pytest.approx(float(old), rel=0.05, abs=0.1), "run scripts/docs"
     rows = tabulate_agreement(ordered)
-    assert len(lines) == len(rows) == 19
-    for line, row in zip(lines, rows, strict=True):
-        assert str(row["data_mean"]) in line, "run scripts/docs"
+    with (DOCS / f"{FIGURE}.csv").open(encoding="utf-8") as file:
+        stored = list(csv.DictReader(file))
+    assert [(r["study"], r["effect"]) for r in stored] == [(r["study"], r["effect"]) for r in rows]
+    for row, old_row in zip(rows, stored, strict=True):
+        for name in ("print_lower", "print_upper", "data_mean", "data_lower", "data_upper"):
+            assert float(str(row[name])) == pytest.approx(float(old_row[name]), abs=0.1), "run scripts/docs"
