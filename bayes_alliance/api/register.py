@@ -52,12 +52,14 @@ def register(
     >>> [one.missed for one in entry.estimands]
     [False, False]
     """
-    from bayes_alliance.claims.register import blind_test, is_registered
+    from bayes_alliance.claims.register import blind_test, check_parts, is_registered
 
     say = report or no_report
     found = [find_study(one) for one in studies] or [
         study for name in list_studies() if is_registered(study := load_study(name))
     ]
+    for study in found:
+        check_parts(study, study.data.source)
     entries = []
     for study in found:
         say(f"{study.id}: print alone, then its data")

@@ -268,10 +268,9 @@ def _of_fit(fit: MixedFit, cell: Cell) -> tuple[float, ...]:
     """Return what a fit gives for such a cell in every known way of counting; empty where it gives nothing."""
     index = fit.z_names.index(cell.coefficient) if cell.coefficient in fit.z_names else -1
     sd = float(fit.sd[index]) if index >= 0 else math.nan
-    parameters = (fit.n_fixed + fit.n_covariance, fit.n_covariance)
+    every = fit.n_fixed + fit.n_covariance
+    parameters = (every,) if fit.method == "ML" else (every, fit.n_covariance)
     counts = (fit.rows.n_rows, fit.rows.n_patients)
-    if fit.method == "ML":
-        parameters = parameters[:1]
     by_quantity: dict[str, tuple[float, ...]] = {
         "variance": (sd**2,),
         "sd": (sd,),

@@ -158,7 +158,7 @@ def tabulate_verdicts(entries: Sequence[RegisterEntry], seed: int) -> Table:
         text_column("reason", "Why not"),
         *exact_columns("sure_print", "sure_data"),
     ]
-    rows = (
+    rows: Iterable[dict[str, Value]] = (
         {
             "study": one.study_id,
             "claim": one.claim_id,
