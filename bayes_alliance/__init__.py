@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayes_alliance.api.reanalysis import Reanalysis, bambi_model, pymc_model, reanalyse
     from bayes_alliance.api.register import register
     from bayes_alliance.api.simulations import simulate_comparison, simulate_power, simulate_sbc
+    from bayes_alliance.api.structured import StructuredFit
     from bayes_alliance.api.studies import (
         audit,
         build_cohorts,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ModelFit": "api.frames",
     "Reanalysis": "api.reanalysis",
+    "StructuredFit": "api.structured",
     "audit": "api.studies",
     "audit_study": "published.audit",
     "bambi_model": "api.reanalysis",
@@ -66,6 +68,7 @@ _HOMES = {
 __all__ = [
     "ModelFit",
     "Reanalysis",
+    "StructuredFit",
     "__version__",
     "audit",
     "audit_study",

@@ -136,7 +136,7 @@ def test_without_time_the_rows_of_a_patient_are_counted() -> None:
     [
         ("y ~ weak + (week | id)", None, "did you mean 'week'?"),
         ("y ~ week", None, "no random part"),
-        ("arm ~ week + (week | id)", None, "column arm: not numeric"),
+        ("arm ~ week + (week | id)", None, "column arm: a binary outcome"),
         ("y ~ week + (week | id)", {"slop": (0, 1)}, "did you mean 'slope'?"),
         ("y ~ week + (week | id)", {"slope": 1.0}, r"allowed: \(mean, sd\)"),
         ("y ~ week + (week | id)", {"sigma": -1.0}, "a number above 0"),

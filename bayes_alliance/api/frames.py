@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_alliance.api.structured import StructuredFit, fit_structured
 from bayes_alliance.assess.loo import Score, Target, refit_patients, score_model
 from bayes_alliance.assess.loo_compare import compare_models
 from bayes_alliance.data.rows import data_from_frame
@@ -19,12 +20,15 @@ from bayes_alliance.inference.arviz_tree import posterior_tree
 from bayes_alliance.inference.collapsed import CollapsedSettings
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.run.frame_study import Priors, study_from_frame
+from bayes_alliance.run.outcome_kind import check_outcome
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.results import ModelNumbers, ModelRun
 from bayes_alliance.run.settings import EngineChoice, RunSettings
+from bayes_alliance.run.structured_frame import read_formula, read_structured
 from bayes_alliance.runtime.seeds import DEFAULT_SEED, derive_seed
 from bayes_alliance.study.prior_records import PriorScales
 from bayes_alliance.study.records import Source, Study
+from bayes_alliance.study.structured_formula import ResidualSpec, StructuredFormula
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,13 +127,17 @@ def fit(
     horizon: float | None = None,
     draws: int | None = None,
     seed: int = DEFAULT_SEED,
-) -> ModelFit:
+    residual: str = "",
+    patient: str = "",
+    family: str = "",
+) -> Any:
     """Fit a linear mixed model to a data frame by ML, REML and Bayes, without a study file.
 
     Parameters
     ----------
     formula : str
-        Such as ``"y ~ time * group + (time | id)"``: one grouping factor, unstructured covariance.
+        Such as ``"y ~ time * group + (time | id)"``; a level above the patient as in ``"... + (1 | therapist)"`` or
+        ``"(time | clinic/patient)"``; up to four random columns a level, ``||``, ``0 +``.
     frame : pandas.DataFrame
         One row per assessment. Rows that lack a variable are left out, and counted.
     priors : mapping, optional
@@ -143,10 +151,19 @@ def fit(
         Draws per chain (NUTS), or in all (collapsed).
     seed : int
         The number that all randomness comes from.
+    residual : str
+        Residuals of a patient: ``cs``, ``ar1(visit)``, ``car1(time)``, ``toep(visit)``, ``un(visit)``, and
+        ``var(group)`` for SDs by arm or visit, alone or as ``ar1(visit) * var(arm)``; independent if omitted.
+    patient : str
+        Column that tells patients apart, for a formula without a random part of theirs.
+    family : str
+        ``gaussian`` fits whole numbers that look ordinal or like a count; other families are refused.
 
     Returns
     -------
-    ModelFit
+    ModelFit or StructuredFit
+        The first for one grouping factor with a random intercept, at most one slope, and independent residuals: it
+        can be scored and compared. The second for all other models.
 
     Raises
     ------
@@ -165,6 +182,14 @@ def fit(
     >>> growth.to_frame().loc["days", "kind"]
     'coefficient'
     """
+    parsed, spec = read_formula(formula, residual, patient)
+    if parsed.fixed.response in frame.columns:
+        check_outcome(frame[parsed.fixed.response], parsed.fixed.response, family)
+    if not _is_plain(parsed, spec, engine):
+        found = read_structured(
+            parsed, spec, frame, time=time, time_unit=time_unit, horizon=horizon, priors=priors
+        )
+        return fit_structured(found, engine=engine, draws=draws, seed=seed)
     study, rows = study_from_frame(
         formula, frame, time=time, time_unit=time_unit, horizon=horizon, priors=priors
     )
@@ -191,6 +216,24 @@ def fit(
         settings=settings,
         **numbers,
     )
+
+
+def _is_plain(parsed: StructuredFormula, spec: ResidualSpec, engine: EngineChoice) -> bool:
+    """Whether the two-level engine takes the model: a random intercept, one slope (more by NUTS), iid residuals."""
+    slopes = len(parsed.parts[0].columns) - 1 if parsed.parts else 0
+    plain = bool(parsed.parts) and parsed.is_two_level and not spec.text
+    return plain and (slopes <= 1 or engine in ("pymc", "bambi"))
+
+
+def _refuse_structured(fit: object, asked: str) -> None:
+    """Raise InputError for a model that cannot be scored or compared yet."""
+    if isinstance(fit, StructuredFit):
+        problem = Problem(
+            what=f"{asked} does not take models with nested levels, correlated residuals or several random slopes yet",
+            got=fit.formula + (f"; residual {fit.residual}" if fit.residual else ""),
+            fix="compare ML fits of the same rows by their aic",
+        )
+        raise InputError(asked, [problem])
 
 
 def loo(fit: ModelFit, target: Target = "new_patient", *, exact: bool = False) -> Score:
@@ -222,6 +265,7 @@ def loo(fit: ModelFit, target: Target = "new_patient", *, exact: bool = False) -
     >>> score.n_units, score.target
     (64, 'new_patient')
     """
+    _refuse_structured(fit, "loo")
     if fit.posterior is None:
         raise FitError("LOO needs a posterior; this model was fitted with engine 'none'")
     seed = derive_seed(fit.settings.seed, "scores", fit.design.formula.text)
@@ -268,6 +312,8 @@ def compare(fits: Mapping[str, ModelFit], target: Target = "new_patient") -> pd.
 
     if len(fits) < 2:
         raise InputError("comparison", [Problem(what="fewer than two models", got=str(len(fits)))])
+    for one in fits.values():
+        _refuse_structured(one, "compare")
     # Whether rows are the same is a matter of outcomes and patients here: each model froze its own variables.
     used = {name: dataclasses.replace(one.rows, digest=_same_rows(one)) for name, one in fits.items()}
     compared = compare_models(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,18 @@ from numpy.typing import NDArray
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.statistics import Statistics
+
+
+class FixedBasis(Protocol):
+    """What is asked of statistics here: the basis of the fixed columns and their least-squares coefficients."""
+
+    @property
+    def basis(self) -> Array:
+        """Upper triangular; the fixed columns are an orthonormal basis times this."""
+
+    @property
+    def beta_ols(self) -> Array:
+        """Least-squares coefficients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +45,7 @@ class BetaPrior:
     constant: float
 
 
-def beta_prior(stats: Statistics, priors: CoefficientPriors) -> BetaPrior:
+def beta_prior(stats: FixedBasis, priors: CoefficientPriors) -> BetaPrior:
     """Turn the joint Normal prior of the coefficients into the statistics' basis."""
     mean, sd = priors.mean, priors.sd
     centre = stats.basis @ (mean - stats.beta_ols)

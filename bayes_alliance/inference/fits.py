@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +136,29 @@ class MixedFit:
     def weights(self, combination: Weights) -> Array:
         """Turn named weights into a vector over the coefficients (KeyError for an unknown name)."""
         return weight_vector(self.x_names, combination)
+
+
+class Fitted(Protocol):
+    """What a test of a combination of fixed effects asks of a fit."""
+
+    @property
+    def beta(self) -> Array:
+        """Fixed effects."""
+
+    @property
+    def beta_cov(self) -> Array:
+        """Their covariance."""
+
+    @property
+    def parameter_cov(self) -> Array:
+        """Asymptotic covariance of the covariance parameters."""
+
+    @property
+    def beta_cov_jacobian(self) -> Array:
+        """Derivative of ``beta_cov`` by them."""
+
+    def weights(self, combination: Weights) -> Array:
+        """Turn named weights into a vector over the coefficients."""
 
 
 def weight_vector(x_names: Sequence[str], combination: Weights) -> Array:

@@ -21,7 +21,7 @@ from scipy import special
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.design import Design
-from bayes_alliance.inference.fits import Array, Covariance, Effect, MixedFit, RowsUsed, Weights
+from bayes_alliance.inference.fits import Array, Covariance, Effect, Fitted, MixedFit, RowsUsed, Weights
 from bayes_alliance.inference.profile import Profile, differentiate, profile
 from bayes_alliance.inference.statistics import Statistics, has_residual, summarise
 
@@ -251,7 +251,7 @@ def _parameter_covariance(
     return covariance, np.concatenate([shape.by_theta(derivatives.beta_cov), by_sigma[None]])
 
 
-def estimate_effect(fit: MixedFit, combination: Weights) -> Effect:
+def estimate_effect(fit: Fitted, combination: Weights) -> Effect:
     r"""Estimate a linear combination of fixed effects and test it against zero.
 
     Satterthwaite: :math:`df = 2 (l'Cl)^2 / (g'Ag)` with ``g`` the gradient of :math:`l'Cl` by the covariance

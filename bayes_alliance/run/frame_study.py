@@ -81,14 +81,14 @@ def study_from_frame(
     if not time:
         time = VISIT
         rows = rows.assign(**{VISIT: rows.groupby(parsed.group, sort=False).cumcount()})
-    study = _build(parsed, rows, time, time_unit, horizon, priors)
+    study = build_frame_study(parsed, rows, time, time_unit, horizon, priors)
     problems = check_study(study, "formula")
     if problems:
         raise InputError("formula", problems)
     return study, rows
 
 
-def _build(
+def build_frame_study(
     parsed: Formula,
     rows: pd.DataFrame,
     time: str,
@@ -96,6 +96,7 @@ def _build(
     horizon: float | None,
     priors: Priors | None,
 ) -> Study:
+    """Describe typed rows and one model as a study; see :func:`study_from_frame`."""
     for name in (parsed.response, time):
         if not pd.api.types.is_numeric_dtype(rows[name]):
             raise InputError("data frame", [Problem(what="not numeric", where=f"column {name}")])

@@ -17,7 +17,15 @@ sources <- list(
   fatigue     = list("nlme", "Fatigue", c("Path", "cycles", "relLength")),
   chickweight = list("datasets", "ChickWeight", c("Chick", "Diet", "Time", "weight")),
   milk        = list("nlme", "Milk", c("Cow", "Diet", "Time", "protein")),
-  radon       = list("rstanarm", "radon", c("county", "floor", "log_uranium", "log_radon"))
+  radon       = list("rstanarm", "radon", c("county", "floor", "log_uranium", "log_radon")),
+  bodyweight  = list("nlme", "BodyWeight", c("Rat", "Diet", "Time", "weight")),
+  machines    = list("nlme", "Machines", c("Worker", "Machine", "score")),
+  oats        = list("nlme", "Oats", c("Block", "Variety", "nitro", "yield")),
+  ovary       = list("nlme", "Ovary", c("Mare", "Time", "follicles")),
+  oxboys      = list("nlme", "Oxboys", c("Subject", "age", "height")),
+  oxide       = list("nlme", "Oxide", c("Lot", "Wafer", "Source", "Thickness")),
+  pastes      = list("lme4", "Pastes", c("batch", "cask", "strength")),
+  pixel       = list("nlme", "Pixel", c("Dog", "Side", "day", "pixel"))
 )
 
 for (name in names(sources)) {

@@ -1,0 +1,345 @@
+"""From a data frame and a formula with nested levels or correlated residuals to the arrays of one model.
+
+Every problem of the frame is named before any fit: missing columns, groups that are not nested, visits that repeat
+within a patient.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from bayes_alliance.data.rows import digest_rows
+from bayes_alliance.errors import InputError, Problem, no_such
+from bayes_alliance.inference.design import Design, build_design, find_reference
+from bayes_alliance.inference.fits import Array, RowsUsed
+from bayes_alliance.inference.lmm.patterns import Index, Rows
+from bayes_alliance.inference.lmm.posterior import LevelPrior
+from bayes_alliance.inference.lmm.structure import RandomShape, Structure
+from bayes_alliance.run.frame_study import VISIT, Priors, build_frame_study
+from bayes_alliance.run.residual_rows import residual_rows
+from bayes_alliance.study.formula import Formula, FormulaError
+from bayes_alliance.study.records import Source, Study
+from bayes_alliance.study.structured_formula import (
+    INTERCEPT,
+    RandomPart,
+    ResidualSpec,
+    StructuredFormula,
+    parse_residual,
+    parse_structured,
+)
+from bayes_alliance.study.validate import check_study
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructuredRows:
+    """A model with its rows.
+
+    Parameters
+    ----------
+    formula : StructuredFormula
+        As parsed.
+    residual : ResidualSpec
+        As parsed.
+    study : Study
+        Of the fixed part, with the priors.
+    design : Design
+        Fixed columns; its random part is a stand-in.
+    rows : Rows
+        All arrays.
+    structure : Structure
+        Of the covariance.
+    patient_prior, cluster_prior : LevelPrior
+        Priors of the random effects.
+    patient_name, cluster_name : str
+        How the levels are called; the second is empty without an upper level.
+    used : RowsUsed
+        Counts and digest.
+    n_clusters : int
+        Groups of the upper level.
+    left_out : tuple of str
+        What was left out, and why.
+    """
+
+    formula: StructuredFormula
+    residual: ResidualSpec
+    study: Study
+    design: Design
+    rows: Rows
+    structure: Structure
+    patient_prior: LevelPrior
+    cluster_prior: LevelPrior
+    patient_name: str
+    cluster_name: str
+    used: RowsUsed
+    n_clusters: int
+    left_out: tuple[str, ...]
+
+
+def read_formula(formula: str, residual: str, patient: str) -> tuple[StructuredFormula, ResidualSpec]:
+    """Parse both texts, with InputError for what is outside the grammar."""
+    try:
+        parsed = parse_structured(formula, patient)
+    except FormulaError as error:
+        raise InputError("formula", [Problem(what=str(error), got=formula[:200])]) from error
+    try:
+        return parsed, parse_residual(residual)
+    except FormulaError as error:
+        raise InputError("residual", [Problem(what=str(error), got=residual[:200])]) from error
+
+
+def read_structured(
+    formula: StructuredFormula,
+    residual: ResidualSpec,
+    frame: pd.DataFrame,
+    *,
+    time: str = "",
+    time_unit: str = "units of time",
+    horizon: float | None = None,
+    priors: Priors | None = None,
+) -> StructuredRows:
+    """Build the arrays of a model from a frame.
+
+    Parameters
+    ----------
+    formula, residual
+        Parsed.
+    frame : pandas.DataFrame
+        One row an assessment.
+    time, time_unit, horizon, priors
+        As for :func:`bayes_alliance.run.frame_study.study_from_frame`.
+
+    Raises
+    ------
+    InputError
+        With what is wrong with the frame.
+    """
+    fixed = formula.fixed
+    columns = [str(name) for name in frame.columns]
+    slopes = list(dict.fromkeys(name for part in formula.parts for name in part.columns if name != INTERCEPT))
+    grouping = sorted({name for part in formula.parts for name in part.group})
+    time = time or next(iter(slopes), "") or (residual.variable if residual.kind == "car1" else "")
+    needed = [*fixed.names, *slopes, *grouping, time, residual.variable, residual.variance]
+    asked = list(dict.fromkeys(filter(None, needed)))
+    problems = [no_such("column", name, columns) for name in asked if name not in columns]
+    if problems:
+        raise InputError("formula", problems)
+    rows, left_out = _complete(frame[asked], grouping)
+    patient, cluster = _levels(formula, rows)
+    rows, left_out = _with_patient(rows, patient, left_out)
+    patient_id, cluster_id = _numbers(rows, patient), _numbers(rows, cluster)
+    fixed = _grouped_by(fixed, patient[-1])
+    rows = rows.assign(**{fixed.group: patient_id})
+    if not time:
+        time = VISIT
+        rows = rows.assign(**{VISIT: rows.groupby(fixed.group, sort=False).cumcount()})
+    typed, study = _typed(rows, fixed, time, time_unit, horizon, priors)
+    z, patient_shape = _columns([part for part in formula.parts if part.group == patient], typed)
+    w, cluster_shape = _columns([part for part in formula.parts if part.group == cluster], typed)
+    cluster_id = _without_cluster(cluster_id, w, patient_id, ":".join(cluster))
+    position, residual_shape, group = residual_rows(residual, typed, patient_id)
+    order = np.lexsort((position, patient_id, cluster_id))
+    patient_sorted = np.cumsum(np.diff(patient_id[order], prepend=patient_id[order][0]) != 0)
+    ordered = typed.iloc[order].assign(**{fixed.group: patient_sorted}).reset_index(drop=True)
+    try:
+        design = build_design(fixed, ordered)
+    except ValueError as error:
+        raise InputError("data frame", [Problem(what=str(error))]) from error
+    reference = find_reference(
+        {name: ordered[name].to_numpy(float) for name in dict.fromkeys([*slopes, time])}, patient_sorted
+    )
+    return StructuredRows(
+        formula=formula,
+        residual=residual,
+        study=study,
+        design=design,
+        rows=Rows(
+            y=design.y,
+            x=design.x,
+            z=z[order],
+            w=w[order],
+            patient=patient_sorted,
+            cluster=cluster_id[order],
+            position=position[order],
+            group=group[order],
+        ),
+        structure=Structure(patient=patient_shape, cluster=cluster_shape, residual=residual_shape),
+        patient_prior=_prior(patient_shape, z, study, time, reference),
+        cluster_prior=_prior(cluster_shape, w, study, time, reference),
+        patient_name=":".join(patient),
+        cluster_name=":".join(cluster),
+        used=RowsUsed(
+            n_rows=len(ordered),
+            n_patients=int(patient_sorted[-1]) + 1,
+            digest=digest_rows(ordered, [str(name) for name in ordered.columns]),
+            source=Source.REAL,
+        ),
+        n_clusters=len(set(cluster_id[cluster_id >= 0].tolist())) if cluster else 0,
+        left_out=left_out,
+    )
+
+
+def _complete(frame: pd.DataFrame, grouping: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out rows that lack a variable other than a group, and count them by variable."""
+    rows = frame.reset_index(drop=True)
+    said = []
+    for name in rows.columns:
+        if name in grouping:
+            continue
+        lacking = rows[name].isna()
+        if lacking.any():
+            said.append(f"{int(lacking.sum())} rows without {name}")
+            rows = rows[~lacking]
+    if len(rows) < 2:
+        raise InputError("data frame", [Problem(what="fewer than two rows have all variables of the model")])
+    return rows.reset_index(drop=True), tuple(said)
+
+
+def _with_patient(
+    rows: pd.DataFrame, patient: tuple[str, ...], left_out: tuple[str, ...]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out rows that belong to no patient."""
+    lacking = rows[list(patient)].isna().any(axis=1)
+    if not lacking.any():
+        return rows, left_out
+    more = f"{int(lacking.sum())} rows without {':'.join(patient)}"
+    return rows[~lacking].reset_index(drop=True), (*left_out, more)
+
+
+def _grouped_by(fixed: Formula, patient: str) -> Formula:
+    """Return the fixed part with a stand-in random part of the patient's level."""
+    if patient in set(chain.from_iterable(fixed.terms)):
+        problem = Problem(what=f"the grouping variable {patient!r} cannot also be a predictor")
+        raise InputError("formula", [problem])
+    text = f"{fixed.text.rsplit(' + (', 1)[0]} + (1 | {patient})"
+    return dataclasses.replace(fixed, group=patient, text=text)
+
+
+def _levels(formula: StructuredFormula, rows: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Tell the patient's level from the one above; groups that are not nested are refused."""
+    groups = list(dict.fromkeys(part.group for part in formula.parts))
+    if (formula.fixed.group,) not in groups and not any(formula.fixed.group in group for group in groups):
+        groups.append((formula.fixed.group,))
+    if len(groups) == 1:
+        return groups[0], ()
+    if len(groups) > 2:
+        raise InputError("formula", [Problem(what="more than one level above the patient is not supported")])
+    for inner, outer in (groups[::-1], groups):
+        table = pd.DataFrame({"inner": _numbers(rows, inner), "outer": _numbers(rows, outer)})
+        known = table[table["outer"] >= 0]
+        if (known.groupby("inner")["outer"].nunique() <= 1).all():
+            return inner, outer
+    first, second = (":".join(group) for group in groups)
+    problem = Problem(
+        what=f"{first} and {second} are crossed: neither lies within the other",
+        got=f"some {second} with several {first}, and some {first} with several {second}",
+        allowed="nested levels, such as patients each with one therapist",
+        fix=f"if {second} are numbered anew within each {first}, write ({first}/{second}); crossed effects are "
+        "fitted by lmer of lme4 or brms",
+    )
+    raise InputError("data frame", [problem])
+
+
+def _numbers(rows: pd.DataFrame, group: tuple[str, ...]) -> Index:
+    """Return numbers of the groups from 0 in the order of their first rows, -1 for none."""
+    if not group:
+        return np.zeros(len(rows), dtype=np.int64)
+    lacking = rows[list(group)].isna().any(axis=1).to_numpy()
+    numbers = rows.groupby(list(group), sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    return np.where(lacking, -1, numbers).astype(np.int64)
+
+
+def _without_cluster(cluster: Index, w: Array, patient: Index, name: str) -> Index:
+    """Give each patient one group of the upper level, -1 for those who have none and need none."""
+    if not w.shape[1]:
+        return np.zeros(len(cluster), dtype=np.int64)
+    idle = ~np.any(w, axis=1)
+    lacking = int(np.sum((cluster < 0) & ~idle))
+    if lacking:
+        problem = Problem(
+            what=f"{lacking} rows have no {name}",
+            fix=f"leave them out, or, where only one arm has a {name}, write (0 + treated | {name}) with a column "
+            "treated that is 1 in this arm and 0 elsewhere",
+        )
+        raise InputError("data frame", [problem])
+    whole = np.full(int(patient.max()) + 1, -1, dtype=np.int64)
+    np.maximum.at(whole, patient, cluster)
+    return whole[patient]
+
+
+def _typed(
+    rows: pd.DataFrame,
+    fixed: Formula,
+    time: str,
+    time_unit: str,
+    horizon: float | None,
+    priors: Priors | None,
+) -> tuple[pd.DataFrame, Study]:
+    """Turn columns into floats and ordered categories, as the study made from the frame declares them."""
+    study = build_frame_study(fixed, rows[sorted({*fixed.names, time})], time, time_unit, horizon, priors)
+    problems = check_study(study, "formula")
+    if problems:
+        raise InputError("formula", problems)
+    typed = rows.copy()
+    for variable in study.variables:
+        if variable.name == fixed.group:
+            continue
+        if variable.categories:
+            present = [one for one in variable.categories if (rows[variable.name].astype(str) == one).any()]
+            typed[variable.name] = pd.Categorical(
+                rows[variable.name].astype(str), categories=present, ordered=True
+            )
+        else:
+            typed[variable.name] = rows[variable.name].astype(float)
+            if not np.isfinite(typed[variable.name]).all():
+                raise InputError(
+                    "data frame", [Problem(what="infinite values", where=f"column {variable.name}")]
+                )
+    return typed, study
+
+
+def _columns(parts: list[RandomPart], rows: pd.DataFrame) -> tuple[Array, RandomShape]:
+    names: list[str] = []
+    blocks: list[int] = []
+    for part in parts:
+        names += part.columns
+        blocks += [len(part.columns)] if part.correlated else [1] * len(part.columns)
+    for name in names:
+        if name != INTERCEPT and not pd.api.types.is_numeric_dtype(rows[name]):
+            problem = Problem(
+                what="a random effect needs a column of numbers",
+                where=f"column {name}",
+                fix="make a 0/1 column of each category but one, or of each with 0 + in front",
+            )
+            raise InputError("data frame", [problem])
+    columns = [np.ones(len(rows)) if name == INTERCEPT else rows[name].to_numpy(float) for name in names]
+    matrix = np.column_stack(columns) if columns else np.empty((len(rows), 0))
+    return matrix, RandomShape(names=tuple(names), blocks=tuple(blocks))
+
+
+def _prior(
+    shape: RandomShape, columns: Array, study: Study, time: str, reference: dict[str, tuple[float, float]]
+) -> LevelPrior:
+    """Scales of the SDs, and the shift from effects at the reference to those at zero."""
+    scales = study.priors[0].for_outcome(study.outcomes[0])
+    scale = np.empty(shape.size)
+    for k, name in enumerate(shape.names):
+        span = (
+            study.horizon
+            if name == time
+            else float(np.ptp(columns[:, k])) or float(np.max(np.abs(columns[:, k])))
+        )
+        scale[k] = scales.sd_intercept if name == INTERCEPT else scales.sd_slope / span
+    shift = np.eye(shape.size)
+    start = 0
+    for size in shape.blocks:
+        if size > 1 and shape.names[start] == INTERCEPT:
+            for k in range(start + 1, start + size):
+                middle, least = reference[shape.names[k]]
+                shift[start, k] = -(least if shape.names[k] == time else middle)
+        start += size
+    return LevelPrior(scale=scale, shift=shift)

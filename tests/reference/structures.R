@@ -1,0 +1,111 @@
+# Writes tests/reference/structures.json: models with nested levels by lme4 and lmerTest, with correlated
+# residuals by nlme (gls, lme). Run data.R first.
+
+suppressMessages({ library(lme4); library(lmerTest); library(nlme); library(jsonlite) })
+
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1]))
+
+read <- function(name) {
+  d <- read.csv(file.path(here, "data", paste0(name, ".csv")), stringsAsFactors = FALSE)
+  if (name == "bodyweight") { d$visit <- match(d$Time, sort(unique(d$Time))); d$Diet <- factor(d$Diet, levels = 1:3) }
+  if (name == "chickweight") { d$Diet <- factor(d$Diet, levels = 1:4); d$Time2 <- d$Time^2 / 10 }
+  if (name == "milk") d$Diet <- factor(d$Diet)
+  if (name == "orthodont") { d$visit <- (d$age - 6) / 2; d$Sex <- factor(d$Sex) }
+  if (name == "oxboys") { d$age2 <- d$age^2; d$age3 <- d$age^3; d$visit <- ave(d$age, d$Subject, FUN = seq_along) }
+  if (name == "machines") { d$A <- +(d$Machine == "A"); d$B <- +(d$Machine == "B"); d$C <- +(d$Machine == "C") }
+  if (name == "oats") { d$Variety <- factor(d$Variety); d$victory <- +(d$Variety == "Victory"); d$plot <- paste(d$Block, d$Variety) }
+  if (name == "ovary") { d$s <- sin(2 * pi * d$Time); d$c <- cos(2 * pi * d$Time); d$visit <- ave(d$Time, d$Mare, FUN = seq_along) }
+  if (name == "pixel") d$day2 <- d$day^2
+  if (name == "sleepstudy") d$late <- pmax(d$Days - 5, 0)
+  if (name == "soybean") d$Variety <- factor(d$Variety)
+  d
+}
+
+control <- lmerControl(optimizer = "nlminbwrap", calc.derivs = FALSE, check.conv.singular = "ignore",
+  optCtrl = list(eval.max = 1e5, iter.max = 1e5, rel.tol = 1e-14, x.tol = 1e-12, abs.tol = 0))
+bobyqa <- lmerControl(optimizer = "bobyqa", calc.derivs = FALSE, check.conv.singular = "ignore",
+  optCtrl = list(rhobeg = 0.2, rhoend = 1e-10, maxfun = 1e6))
+criterion <- function(f) if (isREML(f)) REMLcrit(f) else -2 * as.numeric(logLik(f))
+
+by_lmer <- function(data, formula, method, keep = NULL) {
+  d <- read(data); if (!is.null(keep)) d <- d[eval(parse(text = keep), d), ]
+  reml <- method == "REML"
+  fits <- suppressMessages(suppressWarnings(list(
+    lmerTest::lmer(as.formula(formula), d, REML = reml, control = control),
+    lmerTest::lmer(as.formula(formula), d, REML = reml, control = bobyqa))))
+  f <- fits[[which.min(sapply(fits, criterion))]]
+  s <- suppressMessages(suppressWarnings(coef(summary(f, ddf = "Satterthwaite"))))
+  v <- VarCorr(f)
+  list(program = "lmer", data = data, keep = keep, formula = formula, residual = "", method = method,
+    minus2ll = criterion(f), aic = AIC(f), singular = isSingular(f), fixed = as.list(fixef(f)),
+    se = as.list(s[, "Std. Error"]), df = as.list(s[, "df"]),
+    random = lapply(v, function(g) { g <- unclass(g); attributes(g) <- list(dim = dim(g)); g }), sigma = sigma(f))
+}
+
+by_nlme <- function(data, fixed, residual, method, correlation = NULL, weights = NULL, random = NULL, ours = NULL, keep = NULL) {
+  d <- read(data); if (!is.null(keep)) d <- d[eval(parse(text = keep), d), ]
+  call <- list(as.formula(fixed), data = d, method = method, correlation = correlation, weights = weights)
+  if (is.null(random)) {
+    call$control <- glsControl(maxIter = 500, msMaxIter = 500, tolerance = 1e-10, msTol = 1e-12)
+    f <- do.call(gls, call)
+    se <- sqrt(diag(f$varBeta)); beta <- coef(f)
+  } else {
+    call$random <- random
+    call$control <- lmeControl(maxIter = 500, msMaxIter = 500, tolerance = 1e-10, msTol = 1e-12, returnObject = TRUE)
+    f <- do.call(lme, call)
+    se <- sqrt(diag(f$varFix)); beta <- fixef(f)
+  }
+  sds <- if (is.null(weights)) NULL else as.list(coef(f$modelStruct$varStruct, unconstrained = FALSE, allCoef = TRUE) * f$sigma)
+  corr <- if (is.null(correlation)) NULL else {
+    m <- corMatrix(f$modelStruct$corStruct); if (is.list(m)) m <- m[[which.max(sapply(m, nrow))]]; unname(m) }
+  list(program = if (is.null(random)) "gls" else "lme", data = data, keep = keep, formula = ours, residual = residual,
+    method = method, minus2ll = -2 * as.numeric(logLik(f)), aic = AIC(f), fixed = as.list(beta), se = as.list(setNames(se, names(beta))),
+    sigma = f$sigma, sigmas = sds, correlation = corr,
+    random = if (is.null(random)) NULL else list(unname(as.matrix(getVarCov(f)))[, , drop = FALSE]))
+}
+
+jobs <- list(
+  quote(by_lmer("oxide", "Thickness ~ 1 + (1 | Lot/Wafer)", m)),
+  quote(by_lmer("oxide", "Thickness ~ Source + (1 | Lot/Wafer)", m)),
+  quote(by_lmer("pastes", "strength ~ 1 + (1 | batch/cask)", m)),
+  quote(by_lmer("pixel", "pixel ~ day + day2 + (day | Dog) + (1 | Dog:Side)", m)),
+  quote(by_lmer("oats", "yield ~ nitro + (1 | Block/Variety)", m)),
+  quote(by_lmer("oats", "yield ~ nitro*Variety + (1 | Block) + (nitro | plot)", m)),
+  quote(by_lmer("oats", "yield ~ nitro*victory + (0 + victory | Block) + (1 | plot)", m)),
+  quote(by_lmer("chickweight", "weight ~ Time + Time2 + (Time + Time2 | Chick)", m)),
+  quote(by_lmer("oxboys", "height ~ age + age2 + (age + age2 | Subject)", m)),
+  quote(by_lmer("oxboys", "height ~ age + age2 + age3 + (age + age2 + age3 | Subject)", m)),
+  quote(by_lmer("machines", "score ~ Machine + (0 + A + B + C | Worker)", m)),
+  quote(by_lmer("sleepstudy", "Reaction ~ Days + late + (Days + late || Subject)", m)),
+  quote(by_lmer("sleepstudy", "Reaction ~ Days + (0 + Days | Subject)", m)),
+  quote(by_nlme("ovary", "follicles ~ s + c", "ar1(visit)", m, corAR1(form = ~ visit | Mare), ours = "follicles ~ s + c | Mare")),
+  quote(by_nlme("ovary", "follicles ~ s + c", "ar1(visit)", m, corAR1(form = ~ visit | Mare), random = ~ 1 | Mare, ours = "follicles ~ s + c + (1 | Mare)")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "ar1(Time)", m, corAR1(form = ~ Time | Cow), ours = "protein ~ Time*Diet | Cow", keep = "Time <= 10")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "ar1(visit)", m, corAR1(form = ~ visit | Subject), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "ar1(visit) * var(Sex)", m, corAR1(form = ~ visit | Subject), varIdent(form = ~ 1 | Sex), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "car1(Time)", m, corCAR1(form = ~ Time | Rat), random = ~ 1 | Rat, ours = "weight ~ Time*Diet + (1 | Rat)")),
+  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "car1(Time)", m, corCAR1(0.9, form = ~ Time | Rat), ours = "weight ~ Time*Diet | Rat")),
+  quote(by_nlme("chickweight", "weight ~ Time*Diet", "car1(Time)", m, corCAR1(0.9, form = ~ Time | Chick), ours = "weight ~ Time*Diet | Chick")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "cs", m, corCompSymm(form = ~ 1 | Subject), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "cs", m, corCompSymm(form = ~ 1 | Cow), ours = "protein ~ Time*Diet | Cow", keep = "Time <= 10")),
+  quote(by_nlme("sleepstudy", "Reaction ~ Days", "cs * var(Days)", m, corCompSymm(form = ~ 1 | Subject), varIdent(form = ~ 1 | Days), ours = "Reaction ~ Days | Subject")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "toep(visit)", m, corARMA(form = ~ visit | Subject, p = 3, q = 0), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "toep(Time)", m, corARMA(form = ~ Time | Cow, p = 4, q = 0), ours = "protein ~ Time*Diet | Cow", keep = "Time <= 5")),
+  quote(by_nlme("oxboys", "height ~ age", "toep(visit)", m, corARMA(form = ~ visit | Subject, p = 2, q = 0), ours = "height ~ age | Subject", keep = "visit <= 3")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "un(visit)", m, corSymm(form = ~ visit | Subject), varIdent(form = ~ 1 | visit), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "un(Time)", m, corSymm(form = ~ Time | Cow), varIdent(form = ~ 1 | Time), ours = "protein ~ Time*Diet | Cow", keep = "Time <= 5")),
+  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "un(visit)", m, corSymm(form = ~ visit | Rat), varIdent(form = ~ 1 | visit), ours = "weight ~ Time*Diet | Rat", keep = "visit <= 3")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "var(Sex)", m, NULL, varIdent(form = ~ 1 | Sex), random = ~ age | Subject, ours = "distance ~ age*Sex + (age | Subject)")),
+  quote(by_nlme("soybean", "weight ~ Time*Variety", "var(Time)", m, NULL, varIdent(form = ~ 1 | Time), ours = "weight ~ Time*Variety | Plot")),
+  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), random = ~ Time | Rat, ours = "weight ~ Time*Diet + (Time | Rat)"))
+)
+
+fits <- list()
+for (job in jobs) for (m in c("ML", "REML")) {
+  found <- tryCatch(eval(job), error = function(e) { message(deparse(job)[1], " ", m, ": ", conditionMessage(e)); NULL })
+  if (!is.null(found)) fits[[length(fits) + 1]] <- found
+}
+# jsonlite would drop empty entries of lists; they stay null.
+write(toJSON(list(versions = list(R = R.version.string, lme4 = as.character(packageVersion("lme4")),
+  nlme = as.character(packageVersion("nlme")), lmerTest = as.character(packageVersion("lmerTest"))), fits = fits),
+  auto_unbox = TRUE, digits = 10, null = "null", na = "null"), file.path(here, "structures.json"))
