@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def fit(
     residual: str = "",
     patient: str = "",
     family: str = "",
-) -> Any:
+) -> ModelFit | StructuredFit:
     """Fit a linear mixed model to a data frame by ML, REML and Bayes, without a study file.
 
     Parameters

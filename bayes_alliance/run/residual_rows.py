@@ -42,7 +42,8 @@ def residual_rows(
                 raise InputError("residual", [problem])
     elif spec.kind == "cs":
         levels = tuple(str(k) for k in range(int(np.max(np.bincount(patient)))))
-    group, groups = (np.zeros(len(rows), dtype=np.int64), ("",))
+    group: Index = np.zeros(len(rows), dtype=np.int64)
+    groups: tuple[str, ...] = ("",)
     if spec.variance:
         group, groups = group_codes(rows[spec.variance])
         if len(groups) > MAX_VISITS:
@@ -67,10 +68,12 @@ def group_codes(values: pd.Series) -> tuple[Index, tuple[str, ...]]:
     """Return numbers of the groups of a column and their names in order."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         used = values.cat.remove_unused_categories()
-        return used.cat.codes.to_numpy(dtype=np.int64), tuple(str(one) for one in used.cat.categories)
+        numbers: Index = used.cat.codes.to_numpy().astype(np.int64)
+        return numbers, tuple(str(one) for one in used.cat.categories)
     distinct, codes = np.unique(values.to_numpy(), return_inverse=True)
     texts = tuple(f"{one:g}" if isinstance(one, float) else str(one) for one in distinct.tolist())
-    return codes.astype(np.int64), texts
+    numbers = np.asarray(codes, dtype=np.int64)
+    return numbers, texts
 
 
 def _check_repeats(rows: pd.DataFrame, spec: ResidualSpec, patient: Index) -> None:

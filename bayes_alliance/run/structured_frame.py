@@ -118,21 +118,12 @@ def read_structured(
     InputError
         With what is wrong with the frame.
     """
-    fixed = formula.fixed
-    columns = [str(name) for name in frame.columns]
-    slopes = list(dict.fromkeys(name for part in formula.parts for name in part.columns if name != INTERCEPT))
-    grouping = sorted({name for part in formula.parts for name in part.group})
-    time = time or next(iter(slopes), "") or (residual.variable if residual.kind == "car1" else "")
-    needed = [*fixed.names, *slopes, *grouping, time, residual.variable, residual.variance]
-    asked = list(dict.fromkeys(filter(None, needed)))
-    problems = [no_such("column", name, columns) for name in asked if name not in columns]
-    if problems:
-        raise InputError("formula", problems)
+    asked, slopes, grouping, time = _asked(formula, residual, frame, time)
     rows, left_out = _complete(frame[asked], grouping)
     patient, cluster = _levels(formula, rows)
     rows, left_out = _with_patient(rows, patient, left_out)
     patient_id, cluster_id = _numbers(rows, patient), _numbers(rows, cluster)
-    fixed = _grouped_by(fixed, patient[-1])
+    fixed = _grouped_by(formula.fixed, patient[-1])
     rows = rows.assign(**{fixed.group: patient_id})
     if not time:
         time = VISIT
@@ -172,15 +163,37 @@ def read_structured(
         cluster_prior=_prior(cluster_shape, w, study, time, reference),
         patient_name=":".join(patient),
         cluster_name=":".join(cluster),
-        used=RowsUsed(
-            n_rows=len(ordered),
-            n_patients=int(patient_sorted[-1]) + 1,
-            digest=digest_rows(ordered, [str(name) for name in ordered.columns]),
-            source=Source.REAL,
-        ),
+        used=_used(ordered, patient_sorted),
         n_clusters=len(set(cluster_id[cluster_id >= 0].tolist())) if cluster else 0,
         left_out=left_out,
     )
+
+
+def _used(ordered: pd.DataFrame, patient: Index) -> RowsUsed:
+    """Return counts and digest of the rows of a fit."""
+    return RowsUsed(
+        n_rows=len(ordered),
+        n_patients=int(patient[-1]) + 1,
+        digest=digest_rows(ordered, [str(name) for name in ordered.columns]),
+        source=Source.REAL,
+    )
+
+
+def _asked(
+    formula: StructuredFormula, residual: ResidualSpec, frame: pd.DataFrame, time: str
+) -> tuple[list[str], list[str], list[str], str]:
+    """List the columns of a model, its random slopes, its grouping columns, and the column of time, if any."""
+    columns = [str(name) for name in frame.columns]
+    slopes = list(dict.fromkeys(name for part in formula.parts for name in part.columns if name != INTERCEPT))
+    grouping = sorted({name for part in formula.parts for name in part.group})
+    numeric = [name for name in slopes if name in columns and pd.api.types.is_numeric_dtype(frame[name])]
+    time = time or next(iter(numeric), "") or (residual.variable if residual.kind == "car1" else "")
+    needed = [*formula.fixed.names, *slopes, *grouping, time, residual.variable, residual.variance]
+    asked = sorted(set(filter(None, needed)))
+    problems = [no_such("column", name, columns) for name in asked if name not in columns]
+    if problems:
+        raise InputError("formula", problems)
+    return asked, slopes, grouping, time
 
 
 def _complete(frame: pd.DataFrame, grouping: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -191,13 +191,13 @@ class _StructuredParser(_Parser):
         names = [self._name("the grouping variable")]
         joint = self._peek()
         while self._peek() in ("/", ":"):
+            if len(names) == 2:
+                raise FormulaError(
+                    "more than two grouping levels are not supported; at most one level above the patient"
+                )
             if self._next() != joint:
                 raise FormulaError("'/' and ':' together in one grouping are not supported")
             names.append(self._name("the grouping variable"))
-        if len(names) > 2:
-            raise FormulaError(
-                "more than two grouping levels are not supported; at most one level above the patient"
-            )
         return [(names[0],), tuple(names)] if joint == "/" else [tuple(names)]
 
 

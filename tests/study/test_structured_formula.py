@@ -37,7 +37,7 @@ def test_only_the_plain_model_goes_to_the_two_level_engine() -> None:
     ("text", "words", "position"),
     [
         ("y ~ t + (1 | a) + (1 | b) + (1 | c)", "at most one level above", 0),
-        ("y ~ t + (1 | a/b/c)", "more than two grouping levels", 18),
+        ("y ~ t + (1 | a/b/c)", "more than two grouping levels", 17),
         ("y ~ t + (a + b + c + d | id)", "at most 4", 0),
         ("y ~ t + (t:x | id)", "':' in a random part", 11),
         ("y ~ t x", "'+' expected, found 'x'", 7),
@@ -45,7 +45,7 @@ def test_only_the_plain_model_goes_to_the_two_level_engine() -> None:
         ("y ~ t + (1 | id) + (t | id)", "same random column", 0),
         ("y ~ t + (1 | id) + id", "cannot also be a predictor", 0),
         ("y ~ t", "no random part", 0),
-        ("y ~ t + (1 | id) + exp(t)", "cannot be called", 24),
+        ("y ~ t + (1 | id) + exp(t)", "cannot be called", 23),
     ],
 )
 def test_what_is_outside_the_grammar_is_refused_with_its_place(text: str, words: str, position: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import Array
@@ -121,7 +123,7 @@ def _total_covariance(stats: PatternStatistics, rows: Rows, theta: Array) -> Arr
     return np.concatenate(parts)
 
 
-def _neighbours(rows: Rows, starts: Array, shared: Array) -> list[tuple[int, int]]:
+def _neighbours(rows: Rows, starts: NDArray[Any], shared: NDArray[Any]) -> list[tuple[int, int]]:
     """Pairs of rows of neighbouring patients in one cluster, at most a few thousand."""
     ends = np.append(starts[1:], len(rows.y))
     found: list[tuple[int, int]] = []

@@ -126,7 +126,8 @@ class ResidualShape:
         if self.kind == "car1":
             return np.exp(-np.exp(-first) * distance)
         if self.kind == "ar1":
-            return np.tanh(first) ** distance.astype(int)
+            powers: NDArray[Any] = np.tanh(first) ** distance.astype(int)
+            return powers
         rho = self.lowest + (1.0 - self.lowest) / (1.0 + np.exp(-first))
         same = np.broadcast_to(np.eye(n), distance.shape)
         return same + (1.0 - same) * rho
@@ -139,7 +140,8 @@ class ResidualShape:
             lag = np.abs(np.arange(m)[:, None] - np.arange(m))
             return lags[:, lag]
         root = correlation_root(np.tanh(u), m)
-        return root @ np.swapaxes(root, -1, -2)
+        whole: NDArray[Any] = root @ np.swapaxes(root, -1, -2)
+        return whole
 
     def natural(self, u: Array) -> Array:
         """Correlations as they are reported, shape (s, n_correlation): lags of ``toep``, pairs of ``un`` by row."""

@@ -1,0 +1,110 @@
+"""Fits of lme4 and nlme on public data sets, structure by structure (tests/reference/structures.R)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayes_alliance as ba
+from bayes_alliance.api.structured import StructuredFit
+from bayes_alliance.inference.ml import estimate_effect
+from tests.reference_fits import REFERENCE, r_name
+
+ANSWERS: list[dict[str, Any]] = json.loads((REFERENCE / "structures.json").read_text())["fits"]
+IDS = [f"{a['data']}-{a['program']}-{a['formula']}-{a['residual']}-{a['method']}" for a in ANSWERS]
+
+
+def rows_of(answer: dict[str, Any]) -> pd.DataFrame:
+    """Read the rows, with the columns that the script derives."""
+    name = answer["data"]
+    rows = pd.read_csv(REFERENCE / "data" / f"{name}.csv")
+    derived: dict[str, Any] = {
+        "bodyweight": lambda d: d.assign(
+            visit=d["Time"].rank(method="dense").astype(int), Diet=d["Diet"].astype(str)
+        ),
+        "orthodont": lambda d: d.assign(visit=(d["age"] - 6) / 2),
+        "oxboys": lambda d: d.assign(
+            age2=d["age"] ** 2, age3=d["age"] ** 3, visit=d.groupby("Subject").cumcount() + 1
+        ),
+        "machines": lambda d: d.assign(**{k: (d["Machine"] == k).astype(int) for k in "ABC"}),
+        "oats": lambda d: d.rename(columns={"yield": "grain"}).assign(
+            victory=(d["Variety"] == "Victory").astype(int), plot=d["Block"].astype(str) + " " + d["Variety"]
+        ),
+        "ovary": lambda d: d.assign(
+            s=np.sin(2 * np.pi * d["Time"]),
+            c=np.cos(2 * np.pi * d["Time"]),
+            visit=d.groupby("Mare").cumcount() + 1,
+        ),
+        "pixel": lambda d: d.assign(day2=d["day"] ** 2),
+        "sleepstudy": lambda d: d.assign(late=np.maximum(d["Days"] - 5, 0)),
+    }
+    rows = derived.get(name, lambda d: d)(rows)
+    return rows.query(answer["keep"]) if answer.get("keep") else rows
+
+
+def fit_like(answer: dict[str, Any]) -> StructuredFit:
+    whole = answer["formula"].replace("yield", "grain")  # a word of Python's
+    formula, _, patient = whole.partition(" | ")
+    if "(" in whole:
+        formula, patient = whole, ""
+    time = "" if patient == "" else next(t for t in ("Time", "age", "Days", "visit") if t in rows_of(answer))
+    found = ba.fit(
+        formula, rows_of(answer), residual=answer["residual"], patient=patient, time=time, engine="none"
+    )
+    assert isinstance(found, StructuredFit)
+    return found
+
+
+def our_name(name: str, names: tuple[str, ...]) -> str:
+    """Find the coefficient that R calls so."""
+    return next(one for one in names if r_name(one) == name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ANSWERS, ids=IDS)
+def test_fits_agree_with_lme4_and_nlme(answer: dict[str, Any]) -> None:
+    """-2 log likelihood within 0.01 and never worse by 0.0001, coefficients within 1 % of their SE, others within 1 %.
+
+    SEs of nlme are compared under REML, SDs and degrees of freedom where the fit is not singular.
+    """
+    found = fit_like(answer)
+    fit = found.ml if answer["method"] == "ML" else found.reml
+    assert fit.deviance < answer["minus2ll"] + 1e-4
+    assert fit.deviance > answer["minus2ll"] - 0.01
+    assert abs(fit.aic - answer["aic"]) < 0.011
+    for name, value in answer["fixed"].items():
+        effect = estimate_effect(fit, [(our_name(name, fit.x_names), 1.0)])
+        assert abs(effect.estimate - value) < 0.01 * effect.se, name
+        if answer["program"] == "lmer" or answer["method"] == "REML":
+            assert math.isclose(effect.se, answer["se"][name], rel_tol=0.01), name
+        if answer["program"] == "lmer" and not answer["singular"]:
+            assert math.isclose(effect.df, answer["df"][name], rel_tol=0.02), name
+    assert math.isclose(float(fit.sigma[0]), first_sigma(answer, found), rel_tol=0.01)
+    if answer["residual"] and answer.get("correlation") is not None:
+        check_correlation(answer, found)
+
+
+def first_sigma(answer: dict[str, Any], found: StructuredFit) -> float:
+    """SD of our first group: R names the SDs, or gives one."""
+    sigmas = answer.get("sigmas")
+    return float(sigmas[found.ml.structure.residual.groups[0]] if sigmas else answer["sigma"])
+
+
+def check_correlation(answer: dict[str, Any], found: StructuredFit) -> None:
+    """Correlations of residuals within 0.003; the first two times of BodyWeight are its median gap apart."""
+    fit = found.ml if answer["method"] == "ML" else found.reml
+    matrix = np.array(answer["correlation"])
+    kind = fit.structure.residual.kind
+    if kind == "un":
+        rows, columns = np.tril_indices(len(fit.structure.residual.levels), -1)
+        expected = matrix[rows, columns]
+    elif kind == "toep":
+        expected = matrix[0, 1:]
+    else:
+        expected = matrix[0, 1:2]
+    assert np.allclose(fit.correlations, expected, atol=0.003)
