@@ -77,7 +77,7 @@ def test_serial_correlation_has_the_posterior_of_a_grid() -> None:
     x, y = np.column_stack([np.ones(len(rows)), rows["age"]]), rows["distance"].to_numpy()
     same = np.equal.outer(rows["Subject"].to_numpy(), rows["Subject"].to_numpy())
     lag = np.abs(np.subtract.outer(rows["visit"].to_numpy(), rows["visit"].to_numpy()))
-    rho, sigma = np.linspace(0.2, 0.95, 26), np.linspace(1.6, 5.0, 24)
+    rho, sigma = np.linspace(0.3, 0.95, 18), np.linspace(1.6, 4.2, 18)
     density = np.array(
         [
             [
