@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.lmm.likelihood import covariances
 from bayes_alliance.inference.lmm.patterns import PatternStatistics, Rows, summarise_patterns
 from bayes_alliance.inference.lmm.structure import RandomShape, Structure
 from bayes_alliance.inference.statistics import random_basis
+
+_MOST_PATIENTS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +91,12 @@ def identification_fault(stats: PatternStatistics, rows: Rows) -> str:
     if not count:
         return ""
     point = np.random.default_rng(7).uniform(0.3, 0.7, count)
-    columns = [_total_covariance(stats, rows, point)]
+    chosen = _distinct_patients(rows)
+    columns = [_total_covariance(stats, rows, point, chosen)]
     for k in range(count):
         moved = point.astype(complex)
         moved[k] += 1e-30j
-        columns.append(_total_covariance(stats, rows, moved).imag / 1e-30)
+        columns.append(_total_covariance(stats, rows, moved, chosen).imag / 1e-30)
     jacobian = np.real(np.array(columns).T)
     norms = np.linalg.norm(jacobian, axis=0)
     rank = np.linalg.matrix_rank(jacobian / np.maximum(norms, 1e-300), tol=1e-7)
@@ -108,19 +110,38 @@ def identification_fault(stats: PatternStatistics, rows: Rows) -> str:
     )
 
 
-def _total_covariance(stats: PatternStatistics, rows: Rows, theta: Array) -> Array:
-    """Distinct entries of the covariance of rows: within patients by pattern, then between patients of one cluster."""
-    parameters = stats.structure.split(theta[None])
-    parts = [covariances(stats, stack, parameters).ravel() for stack in stats.stacks]
-    if stats.structure.cluster.size:
+def _total_covariance(stats: PatternStatistics, rows: Rows, theta: Array, chosen: list[slice]) -> Array:
+    """Distinct entries of the covariance of rows: within some patients, then between patients of one cluster."""
+    structure = stats.structure
+    found = structure.split(theta[None])
+    patient = found.patient[0] @ found.patient[0].T
+    cluster = found.cluster[0] @ found.cluster[0].T
+    ratio = np.exp(found.log_ratio[0])
+    parts = []
+    for some in chosen:
+        z, w, sd = rows.z[some], rows.w[some], ratio[rows.group[some]]
+        residual = structure.residual.correlation(found.u, rows.position[None, some])[0, 0]
+        whole = z @ patient @ z.T + w @ cluster @ w.T + residual * sd[:, None] * sd
+        parts.append(whole[np.triu_indices(len(z))])
+    if structure.cluster.size:
         # Entries between two patients of a cluster hold the upper level alone.
-        factor = parameters.cluster[0]
-        gamma = factor @ factor.T
         starts = np.flatnonzero(np.diff(rows.patient, prepend=-1))
         shared = np.diff(rows.cluster[starts], prepend=-2) == 0
-        pairs = [(rows.w[a], rows.w[b]) for a, b in _neighbours(rows, starts, shared)]
-        parts += [np.array([left @ gamma @ right for left, right in pairs], dtype=theta.dtype)]
+        pairs = _neighbours(rows, starts, shared)
+        parts.append(np.array([rows.w[a] @ cluster @ rows.w[b] for a, b in pairs], dtype=theta.dtype))
     return np.concatenate(parts)
+
+
+def _distinct_patients(rows: Rows) -> list[slice]:
+    """Rows of patients whose visits and columns differ, at most a few hundred."""
+    starts = np.flatnonzero(np.diff(rows.patient, prepend=-1))
+    table = np.column_stack([rows.z, rows.w, rows.position, rows.group])
+    found: dict[bytes, slice] = {}
+    for start, end in zip(starts.tolist(), np.append(starts[1:], len(rows.y)).tolist(), strict=True):
+        found.setdefault(np.round(table[start:end], 9).tobytes(), slice(start, end))
+        if len(found) >= _MOST_PATIENTS:
+            break
+    return list(found.values())
 
 
 def _neighbours(rows: Rows, starts: NDArray[Any], shared: NDArray[Any]) -> list[tuple[int, int]]:
