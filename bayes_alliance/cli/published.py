@@ -90,8 +90,13 @@ def _audit(options: argparse.Namespace) -> int:
     written = _write_tables(tables, options.out)
     if give_json(options, _as_json(study, tables)):
         return 0
-    for finding in audit.findings:
-        if options.all or finding.verdict is not AuditVerdict.CONSISTENT:
+    shown = (
+        AuditVerdict.INCONSISTENT,
+        AuditVerdict.CANNOT_TELL,
+        *([AuditVerdict.CONSISTENT] if options.all else []),
+    )
+    for verdict in shown:
+        for finding in audit.of(verdict):
             print(f"{finding.verdict.value}: {finding.check}: {finding.where}: {finding.printed}")
             print(f"    {finding.reasoning}")
             for name, text in finding.numbers:

@@ -190,6 +190,8 @@ def _not_guessed(table: TextTable, headers: list[str], unknown: list[str]) -> li
                 "--patient COLUMN",
             )
         ]
+    if "patient" in unknown:
+        fix += "; if no column numbers the patients, add one (row names that R wrote have no header: give them one)"
     return [Problem(what=f"no column looks like the {name}", allowed=allowed, fix=fix) for name in unknown]
 
 

@@ -26,8 +26,9 @@ class Audit:
     findings: tuple[Finding, ...]
 
     def of(self, verdict: AuditVerdict) -> tuple[Finding, ...]:
-        """Return the findings with a verdict."""
-        return tuple(finding for finding in self.findings if finding.verdict is verdict)
+        """Return the findings with a verdict, those of the greatest weight first."""
+        found = (finding for finding in self.findings if finding.verdict is verdict)
+        return tuple(sorted(found, key=lambda finding: -finding.weight))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Count verdicts by kind of check."""

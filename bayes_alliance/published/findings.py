@@ -14,6 +14,11 @@ class AuditVerdict(StrEnum):
     CANNOT_TELL = "cannot tell"
 
 
+# Checks of counts and of descriptive numbers, on which no claim about courses rests; every other check is of a test.
+_DESCRIPTIVE = ("percentage", "percentage in the text", "mean of whole numbers", "mean on a grid")
+_COUNTS = ("size of a subgroup", "counts that add up", "subgroups against the whole sample", "SD on a scale")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One check of one place.
@@ -43,6 +48,11 @@ class Finding:
     reasoning: str
     numbers: tuple[tuple[str, str], ...] = ()
     alternatives: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """2 for tests, estimates and model fits, 1 for counts and sample sizes, 0 for means and percentages."""
+        return 0 if self.check in _DESCRIPTIVE else 1 if self.check in _COUNTS else 2
 
 
 def span(low: float, high: float, digits: int = 3) -> str:

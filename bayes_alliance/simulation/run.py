@@ -249,6 +249,11 @@ def simulate_comparison(
     )
     for name, reason in skipped.items():
         settings.report(f"scenario {name} left out: {reason}")
+    if not conditions:
+        refused = [
+            Problem(what=f"scenario {name} is not possible: {reason}") for name, reason in skipped.items()
+        ]
+        raise InputError("option --scenarios", refused)
     approaches = _approaches(setting, engines, names)
     slowest = "pymc" if "pymc" in engines else "collapsed"
     table, n_failed, remarks = run_trials(setting, settings, conditions, approaches, engine=slowest)

@@ -188,3 +188,18 @@ def test_a_wide_file_gives_a_study_that_reads_it(tmp_path: Path) -> None:
     assert sorted(set(rows.rows["time"])) == [0, 3, 6, 12]
     study, rows = make(path, tmp_path / "other", *options, "--visits", "0=0,3=1,6=2,12=2.5")
     assert sorted(set(rows.rows["time"])) == [0, 1, 2, 2.5]
+
+
+def test_row_names_of_r_are_no_patients_until_they_have_a_header(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wide file as R's write.csv writes it: the message says what to add, and with a header it is a study."""
+    rows = [f'"{i}","{"ab"[i % 2]}",{4 + i % 3},{3 + i % 2},{2 + i % 4}' for i in range(1, 13)]
+    path = tmp_path / "loss.csv"
+    wide = ["--wide", "wl=wl{visit}", "--yes", "--out", str(tmp_path / "s")]
+    path.write_text("\n".join(['"","group","wl1","wl2","wl3"', *rows]))
+    assert main(["new-study", str(path), *wide]) == 2
+    assert "give them one" in capsys.readouterr().err
+    path.write_text("\n".join(['"id","group","wl1","wl2","wl3"', *rows]))
+    assert main(["new-study", str(path), *wide]) == 0
+    assert main(["check-data", str(tmp_path / "s"), str(tmp_path / "s" / "loss.csv")]) == 0

@@ -418,3 +418,16 @@ def test_a_study_without_facts(folmo: Study) -> None:
     assert all(f.verdict is AuditVerdict.CANNOT_TELL for f in found.findings if f.check == "percentage")
     assert len(forensics(bare)) == 6
     assert subgroup_contrasts(bare) == []
+
+
+def test_findings_are_ordered_by_weight(folmo: Study) -> None:
+    """Tests and estimates first, counts next, percentages and means last."""
+    audit = audit_study(folmo)
+    found = [finding.check for finding in audit.of(AuditVerdict.INCONSISTENT)]
+    weights = [finding.weight for finding in audit.of(AuditVerdict.INCONSISTENT)]
+    assert weights == sorted(weights, reverse=True) and set(weights) == {0, 1, 2}
+    assert (
+        found.index("AIC against estimates")
+        < found.index("counts that add up")
+        < found.index("percentage in the text")
+    )

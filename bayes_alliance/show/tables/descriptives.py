@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bayes_alliance.assess.descriptives import Descriptive, GroupValue
+from bayes_alliance.assess.group_difference import difference_of_means, difference_of_shares
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.labels import name_file
 from bayes_alliance.show.numbers import format_fixed, format_number, format_p, format_stars
 from bayes_alliance.show.provenance import describe_provenance, stamp_provenance
+from bayes_alliance.show.tables.printed_posteriors import format_probability
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
@@ -52,6 +54,8 @@ def _table(results: StudyResults, name: str, cells: Sequence[Cell]) -> Table:
     notes = (
         "Computed: mean (SD) or valid per cent. Means by Student's t with pooled variance, shares by "
         "Pearson's chi-square without continuity correction; * p < 0.05, ** p < 0.01, *** p < 0.001.",
+        "Posteriors of the difference: of means under a flat prior on both means and on log sigma, of shares under "
+        "Jeffreys' Beta(1/2, 1/2); shares in percentage points.",
         f"Groups by '{results.study.descriptive_group}': {sizes} at most; valid n of each in the CSV file.",
     )
     return Table(
@@ -87,10 +91,13 @@ def _columns(groups: tuple[str, str], *, printed: bool) -> tuple[Column, ...]:
         shown_column("computed_0", f"Computed: {first}"),
         shown_column("computed_1", f"Computed: {second}"),
         shown_column("p_shown", "p"),
+        shown_column("difference", f"Posterior: {second} minus {first} [95 %]"),
+        shown_column("p_greater", f"P({second} > {first})"),
         text_column("status", "Remark"),
         *exact_columns(*(f"{name}_{i}" for i in (0, 1) for name in ("n", "mean", "sd", "count", "percent"))),
         Column(name="test", heading="test", shown="csv"),
         *exact_columns("statistic", "df", "p"),
+        *exact_columns("difference_median", "difference_q2.5", "difference_q97.5", "p_difference_positive"),
         Column(name="note", heading="note", shown="csv"),
     )
 
@@ -150,7 +157,28 @@ def _computed(found: Descriptive) -> dict[str, Value]:
     }
     for index, group in enumerate(found.groups):
         row |= _exact(found, group, index)
-    return row
+    return row | _difference(found)
+
+
+def _difference(found: Descriptive) -> dict[str, Value]:
+    """Return the posterior of the difference of the groups, shown and exact."""
+    compute = difference_of_means if found.kind == "mean" else difference_of_shares
+    one = compute(*found.groups)
+    if one is None:
+        return {}
+    half = (one.upper - one.lower) / 2.0
+    median, lower, upper = (
+        format_number(value, half / 2.0) if found.kind == "mean" else format_fixed(value, 0)
+        for value in (one.median, one.lower, one.upper)
+    )
+    return {
+        "difference": f"{median} [{lower}, {upper}]",
+        "p_greater": format_probability(one.p_positive),
+        "difference_median": one.median,
+        "difference_q2.5": one.lower,
+        "difference_q97.5": one.upper,
+        "p_difference_positive": one.p_positive,
+    }
 
 
 def _exact(found: Descriptive, group: GroupValue, index: int) -> dict[str, Value]:
