@@ -191,8 +191,8 @@ def test_every_warning_of_the_run_is_in_the_list(results: StudyResults) -> None:
 
 
 def test_the_checklist_fills_or_gives_a_reason(results: StudyResults, report: Report) -> None:
-    """Forty items, each with words; without a posterior the items that need one are open and say so."""
-    assert [item.number for item in report.checklist] == list(range(1, 41))
+    """Fifty items, each with words; without a posterior the items that need one are open and say so."""
+    assert [item.number for item in report.checklist] == list(range(1, 51))
     assert all(item.answer.strip() for item in report.checklist)
     assert {item.status for item in report.checklist} == {"filled", "in part", "open"}
     bare = build_results(("tasks_growth", "tasks_outcome"), engine="none")
@@ -200,6 +200,19 @@ def test_the_checklist_fills_or_gives_a_reason(results: StudyResults, report: Re
     assert items[10].status == "open" and "No posterior" in items[10].answer
     assert items[26].status == "open"
     assert {n: item.status for n, item in items.items() if n in (15, 40)} == {15: "filled", 40: "filled"}
+
+
+def test_items_of_mixed_models_rest_on_the_run(results: StudyResults, report: Report) -> None:
+    """Counts at both levels, tests of random slopes, singular fits and figures are those of the run."""
+    items = {item.number: item for item in report.checklist}
+    rows = max((run.rows for run in results.runs), key=lambda rows: rows.n_rows)
+    assert f"{rows.n_rows} assessments within {rows.n_patients} patients" in items[41].answer
+    tested = sum(run.slope_test is not None for run in results.runs)
+    assert (items[43].status == "open") == (tested == 0)
+    singular = [run.model.label for run in results.runs if run.ml.singular or run.reml.singular]
+    assert ("none singular" in items[46].answer) == (not singular)
+    assert all(label in items[46].answer for label in singular[:8])
+    assert (items[49].status == "filled") == bool(results.study.figures)
 
 
 def test_counts_of_few_patients_are_not_in_the_checklist(results: StudyResults, report: Report) -> None:

@@ -1,10 +1,12 @@
 """The reporting checklist of a Bayesian reanalysis, filled in from the run, or open with the reason.
 
-Forty items, put together from what these ask for: BARG (Kruschke 2021, doi:10.1038/s41562-021-01177-7), WAMBS
+Fifty items, put together from what these ask for: BARG (Kruschke 2021, doi:10.1038/s41562-021-01177-7), WAMBS
 (Depaoli & van de Schoot 2017, doi:10.1037/met0000065), ROBUST (Sung et al. 2005,
 doi:10.1016/j.jclinepi.2004.08.010), Bayesian workflow (Gelman et al. 2020, arXiv:2011.01808), Merkle, Furr &
-Rabe-Hesketh 2019 (doi:10.1007/s11336-019-09679-0), Rights & Sterba 2019 (doi:10.1037/met0000184) and Zampieri et
-al. 2021 (doi:10.1164/rccm.202006-2381CP).
+Rabe-Hesketh 2019 (doi:10.1007/s11336-019-09679-0), Rights & Sterba 2019 (doi:10.1037/met0000184), Zampieri et al.
+2021 (doi:10.1164/rccm.202006-2381CP), and for mixed models by maximum likelihood Meteyard & Davies 2020
+(doi:10.1016/j.jml.2020.104092), LEVEL (Monsalves et al. 2020, doi:10.1186/s12874-019-0876-8) and Casals et al. 2014
+(doi:10.1371/journal.pone.0112653).
 """
 
 from __future__ import annotations
@@ -12,6 +14,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.report.checklist_frequentist import (
+    fill_access,
+    fill_assumptions,
+    fill_estimation,
+    fill_fixed,
+    fill_icc,
+    fill_levels,
+    fill_missing,
+    fill_random_effects,
+    fill_selection,
+    fill_trajectories,
+)
 from bayes_alliance.show.report.checklist_known import Fill, Known, from_companion, needs_posterior
 from bayes_alliance.show.report.checklist_model import (
     fill_assessments,
@@ -154,4 +168,22 @@ _ITEMS: tuple[tuple[str, str, Fill], ...] = (
     ("Multiplicity", "BARG 4", fill_multiplicity),
     ("Agreement of frequentist and Bayesian results by cell", "Zampieri et al.", fill_agreement_table),
     ("Provenance, command to rebuild", "BARG 6", fill_provenance),
+    ("Levels of the data, units at each level, levels left out", "LEVEL, Meteyard & Davies", fill_levels),
+    ("ICC before predictors enter", "LEVEL", fill_icc),
+    ("Structure of random effects and its reason", "Meteyard & Davies, Casals et al.", fill_random_effects),
+    ("Fixed effects with SE, degrees of freedom, test and interval", "Casals et al., LEVEL", fill_fixed),
+    ("Steps of model selection", "Meteyard & Davies", fill_selection),
+    (
+        "Estimation, optimiser, convergence, singular fits",
+        "Meteyard & Davies, Casals et al.",
+        fill_estimation,
+    ),
+    (
+        "Assumptions: residuals and random effects",
+        "Meteyard & Davies, LEVEL",
+        fill_assumptions,
+    ),
+    ("Missing data at each level", "LEVEL", fill_missing),
+    ("Figure of trajectories", "LEVEL", fill_trajectories),
+    ("Access to data and code", "Meteyard & Davies", fill_access),
 )

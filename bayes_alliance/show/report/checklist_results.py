@@ -76,7 +76,7 @@ def fill_interaction(known: Known) -> Said:
 
 
 def fill_variances(known: Known) -> Said:
-    """Fill: sDs, correlation, residual SD and ICC with intervals."""
+    """Fill: SDs, correlation, residual SD and ICC with intervals."""
     return (
         "filled",
         "Table variances: SDs, correlation, residual SD and ICC with intervals; priors in Methods.",
@@ -171,7 +171,7 @@ def fill_refusal(known: Known) -> Said:
 
 
 def fill_bayes_factors(known: Known) -> Said:
-    """Fill: bayes factors with their curve, numerical error and prior odds."""
+    """Fill: Bayes factors with their curve, numerical error and prior odds."""
     count = sum(len(run.bayes_factors) for run in known.results.runs)
     if not count:
         return "open", "No Bayes factor was computed in this run."
