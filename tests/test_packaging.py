@@ -120,3 +120,26 @@ def test_the_version_stands_in_one_place() -> None:
 def test_type_checkers_may_use_the_types() -> None:
     """PEP 561."""
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_licences_of_test_data_are_stated() -> None:
+    """Each data set of other packages with its licence; the wheel and the sdist carry the statement."""
+    assert "LICENSE-DATA.md" in PROJECT["license-files"]
+    stated = (ROOT / "LICENSE-DATA.md").read_text(encoding="utf-8")
+    assert "tests/reference/data" in stated and "GPL" in stated
+    table = (ROOT / "tests" / "reference" / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "tests" / "reference" / "data").glob("*.csv"):
+        (line,) = [row for row in table.splitlines() if row.startswith(f"| `data/{path.name}` |")]
+        assert line.rstrip("| ").rpartition("|")[2].strip()
+
+
+def test_the_environment_is_made_by_hashes() -> None:
+    """What installs the lock, and what builds the package, are held to hashes as the lock is."""
+    script = (ROOT / "scripts" / "bootstrap").read_text(encoding="utf-8")
+    assert (
+        "--require-hashes -r scripts/uv.txt" in script and "--build-constraints scripts/build.txt" in script
+    )
+    for name in ("uv", "build"):
+        text = (ROOT / "scripts" / f"{name}.txt").read_text(encoding="utf-8")
+        for requirement in re.findall(r"^\S+==.*(?:\n +.*)*", text, re.MULTILINE):
+            assert "--hash=sha256:" in requirement

@@ -8,8 +8,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "bayes_alliance"
 MODULE_LINES, FUNCTION_LINES = 400, 60
+# Functions of 41 to 60 lines put a record, a table or the steps of a command together, field by field; their number may
+# shrink, not grow.
+AIM, OVER_AIM = 40, 77
 # Over the limit and to be split: they may shrink, not grow.
-TO_SPLIT = {"cohorts/ensemble.py": 433, "study/load_study.py": 413}
+TO_SPLIT = {"cohorts/ensemble.py": 433}
 # Longer, and why.
 LONGER = {
     "cohorts/solver/kernel.py: evaluate_rows": "compiled by numba as one loop over patients",
@@ -50,3 +53,9 @@ def test_no_function_is_too_long() -> None:
     }
     assert {name: lines for name, lines in long.items() if name not in LONGER} == {}
     assert set(LONGER) == set(long)
+
+
+def test_no_more_functions_become_long() -> None:
+    """Those of more than 40 lines are counted; a new one has to replace another."""
+    over = [name for path in PACKAGE.rglob("*.py") for name, lines in functions(path) if lines > AIM]
+    assert len(over) <= OVER_AIM

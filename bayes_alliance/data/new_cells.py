@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bayes_alliance.data.readers.printed_grid import Grid
 from bayes_alliance.study.cell_rules import RULES
 from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.load_study import CELL_COLUMNS
+from bayes_alliance.study.load_cells import CELL_COLUMNS
 from bayes_alliance.study.printed_text import read_or_fault
 from bayes_alliance.study.records import Model, Study
 from bayes_alliance.study.table_legend import TableLegend

@@ -21,7 +21,7 @@ from bayes_alliance.data.labelled_time import times_of_labels
 from bayes_alliance.data.text_table import TextTable
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.runtime.files import write_whole
-from bayes_alliance.study.load_study import CELL_COLUMNS
+from bayes_alliance.study.load_cells import CELL_COLUMNS
 from bayes_alliance.study.records import ReadOptions
 from bayes_alliance.study.validate import name_fault
 

@@ -20,7 +20,8 @@ from bayes_alliance.dev.spellings import tabulate_spellings
 from bayes_alliance.published.audit import audit_study
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.study import prior_records, records
-from bayes_alliance.study.load_study import CELL_COLUMNS, build_study, load_study
+from bayes_alliance.study.load_cells import CELL_COLUMNS
+from bayes_alliance.study.load_study import build_study, load_study
 from bayes_alliance.study.publication import (
     Publication,
     RelatedStudy,

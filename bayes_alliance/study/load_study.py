@@ -7,9 +7,7 @@ evaluated.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import tomllib
 import unicodedata
 from dataclasses import replace
@@ -17,11 +15,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bayes_alliance.errors import InputError, Problem, did_you_mean
+from bayes_alliance.study.load_cells import read_cells
 from bayes_alliance.study.load_data_section import is_file, read_data_section
 from bayes_alliance.study.load_publication import read_facts, read_publication
 from bayes_alliance.study.prior_records import PriorScales, PriorSet, ScaleFamily, Stance
 from bayes_alliance.study.publication import IN_WORDS, Fact, Publication
-from bayes_alliance.study.quantities import Quantity
 from bayes_alliance.study.records import (
     Cell,
     Derived,
@@ -44,18 +42,6 @@ from bayes_alliance.study.validate import check_study
 MAX_BYTES = 2_000_000
 MAX_LINE = 20_000
 MAX_TABLES = 3_000
-CELL_COLUMNS = (
-    "table",
-    "row",
-    "column",
-    "printed",
-    "quantity",
-    "model",
-    "coefficient",
-    "variable",
-    "group",
-    "note",
-)
 
 
 def models_folder() -> Path:
@@ -95,8 +81,9 @@ def load_study(study: str | Path) -> Study:
         raise InputError(str(path), problems)
     cells_path = path.with_name("cells.csv")
     cells_raw = _read_bytes(cells_path, problems) if cells_path.exists() else b""
-    cells = _read_cells(cells_raw, problems)
-    facts_raw = _read_bytes(beside, problems) if (beside := path.with_name("facts.csv")).exists() else b""
+    cells = read_cells(cells_raw, problems)
+    facts_path = path.with_name("facts.csv")
+    facts_raw = _read_bytes(facts_path, problems) if facts_path.exists() else b""
     facts = read_facts(facts_raw, problems)
     digest = hashlib.sha256(b"\0".join([raw, cells_raw] + ([facts_raw] if facts_raw else []))).hexdigest()
     built = spell_coefficients(
@@ -372,42 +359,3 @@ def _figure(reader: TableReader) -> TrajectoryFigure:
     )
     reader.finish()
     return figure
-
-
-def _read_cells(raw: bytes, problems: list[Problem]) -> tuple[Cell, ...]:
-    if not raw:
-        return ()
-    try:
-        reader = csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True)
-        rows = [(reader.line_num, row) for row in reader]
-    except UnicodeDecodeError as error:
-        got = f"a bad byte at offset {error.start}"
-        problems.append(Problem(what="not UTF-8 text", where="cells.csv", got=got))
-        return ()
-    except csv.Error as error:
-        problems.append(Problem(what=f"not valid CSV ({error})", where=f"cells.csv, line {reader.line_num}"))
-        return ()
-    header, wanted = ",".join(rows[0][1]), ",".join(CELL_COLUMNS)
-    if header != wanted:
-        problems.append(
-            Problem(what="wrong header", where="cells.csv, line 1", got=header[:200], allowed=wanted)
-        )
-        return ()
-    cells = (_cell(row, line, problems) for line, row in rows[1:] if row)
-    return tuple(cell for cell in cells if cell is not None)
-
-
-def _cell(row: list[str], line: int, problems: list[Problem]) -> Cell | None:
-    where = f"cells.csv, line {line}"
-    if len(row) != len(CELL_COLUMNS):
-        allowed = str(len(CELL_COLUMNS))
-        problems.append(
-            Problem(what="wrong number of fields", where=where, got=str(len(row)), allowed=allowed)
-        )
-        return None
-    values = dict(zip(CELL_COLUMNS, row, strict=True))
-    if values["quantity"] not in get_args(Quantity):
-        got, allowed = repr(values["quantity"][:40]), ", ".join(get_args(Quantity))
-        problems.append(Problem(what="unknown quantity", where=where, got=got, allowed=allowed))
-        return None
-    return Cell(**values, line=line)  # type: ignore[arg-type]

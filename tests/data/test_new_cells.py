@@ -14,7 +14,8 @@ from bayes_alliance.cli.main import main
 from bayes_alliance.data.new_cells import NewCell, cells_of_grid, coefficients_of, template_cells
 from bayes_alliance.data.readers.printed_grid import read_grids, text_grids
 from bayes_alliance.errors import InputError
-from bayes_alliance.study.load_study import CELL_COLUMNS, load_study
+from bayes_alliance.study.load_cells import CELL_COLUMNS
+from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.printed_text import read_or_fault
 
 # Table 2 of Lindqvist et al. (2020), doi:10.2196/18047, CC BY 4.0.

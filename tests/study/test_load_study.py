@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from bayes_alliance.errors import InputError
 from bayes_alliance.inference.design import build_design
 from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.load_study import CELL_COLUMNS, MAX_BYTES, list_studies, load_study
+from bayes_alliance.study.load_cells import CELL_COLUMNS
+from bayes_alliance.study.load_study import MAX_BYTES, list_studies, load_study
 from bayes_alliance.study.records import Cell, Model, Source, Study
 from tests.corpus_study import STUDY, write_study
 
