@@ -1,13 +1,14 @@
-"""One cohort, from its seed to the table of a data file: design, plausible scores, then scores that print alike.
+"""One cohort, from its seed to the table of a data file: design, scores drawn given print, the grid, items.
 
-The steps: a roster whose baseline values print as published; of several deals of the predictors the one whose
-standard errors come closest to the printed ones (they follow from the design and the variances alone); scores
-drawn from the study's growth parameters; each outcome solved; ratings of the items underneath.
+The steps: a roster whose baseline values print as published, its predictors dealt at random; scores of all outcomes
+drawn given everything printed (:mod:`bayes_alliance.cohorts.draws.conditional`); each outcome put on its grid by few
+steps; ratings of the items underneath. Where no draw meets everything, scores are searched for from the study's
+growth parameters, one outcome at a time, and the cohort says which it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,26 +17,29 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.cohorts.consistent_patients import settle_patients
+from bayes_alliance.cohorts.draws.conditional import draw_given_print
+from bayes_alliance.cohorts.draws.growth import Covariances
+from bayes_alliance.cohorts.draws.study_model import build_study_model, start_covariances
+from bayes_alliance.cohorts.draws.study_prior import has_priors
 from bayes_alliance.cohorts.items import draw_items
 from bayes_alliance.cohorts.places import Places
-from bayes_alliance.cohorts.plan import CohortPlan, EndPlan
+from bayes_alliance.cohorts.plan import CohortPlan
+from bayes_alliance.cohorts.problems import as_data, bound_scores, find_observed, state_problem
 from bayes_alliance.cohorts.roster import Roster
-from bayes_alliance.cohorts.simulate import declared, draw_scores, end_bounds, tabulate_cohort
-from bayes_alliance.cohorts.solver.demands import Moment, Problem, build_models
+from bayes_alliance.cohorts.simulate import draw_scores, tabulate_cohort
+from bayes_alliance.cohorts.solver.demands import Problem
 from bayes_alliance.cohorts.solver.design import choose_design
-from bayes_alliance.cohorts.solver.free_moves import choose_start
-from bayes_alliance.cohorts.solver.sensitivity import Blocks, lay_out
-from bayes_alliance.cohorts.solver.solve import Solution, solve_scores
-from bayes_alliance.cohorts.solver.targets import Target, list_targets
-from bayes_alliance.data.rows import StudyData, data_from_frame
+from bayes_alliance.cohorts.solver.free_moves import choose_start, stay
+from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid, solve_scores
+from bayes_alliance.cohorts.solver.targets import list_targets
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.run.plan import PlannedModel, plan_model
-from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.records import Source, Study
+from bayes_alliance.study.records import Study
 
 _STARTS = 2
 _DRAWS = 10
 _DESIGNS = 3
+_FINISHES = 2
+_DRAWN_DESIGNS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +54,20 @@ class BuiltCohort:
         The data file: one row a visit.
     solutions : tuple of (str, Solution)
         By outcome, in the order of solving.
+    drawn : bool
+        Whether the scores were drawn given print; else searched for.
+    tilt : float
+        How far predictors were let lean towards often-assessed patients; 0 for a deal at random.
+    covariances : Covariances, optional
+        That the scores were drawn with.
     """
 
     seed: int
     frame: pd.DataFrame
     solutions: tuple[tuple[str, Solution], ...]
+    drawn: bool = False
+    tilt: float = 0.0
+    covariances: Covariances | None = None
 
     @property
     def missed(self) -> tuple[str, ...]:
@@ -86,32 +99,95 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int, places: Places) -> B
         If the baseline values of the plan cannot be met.
     """
     rng = np.random.default_rng(seed)
-    best: BuiltCohort | None = None
     with threadpool_limits(limits=1, user_api="blas"):
+        best = _draw_cohort(study, plan, seed, rng)
         for design in range(_DESIGNS):
-            best = _build_once(study, plan, seed, rng, places, last=design == _DESIGNS - 1)
-            if not best.missed:
+            if best is not None and not best.missed:
                 break
+            found = _search_once(study, plan, seed, rng, places, last=design == _DESIGNS - 1)
+            if best is None or len(found.missed) < len(best.missed):
+                best = found
     assert best is not None
     return best
 
 
-def _build_once(
+def _draw_cohort(study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator) -> BuiltCohort | None:
+    """Draw a cohort given print on a few designs, the one that misses least; None without priors for it."""
+    best: BuiltCohort | None = None
+    if not has_priors(study, plan):
+        return None
+    for number in range(1, _DRAWN_DESIGNS + 1):
+        last = number == _DRAWN_DESIGNS
+        best = _draw_once(study, plan, seed, rng, last=last)
+        if not best.missed:
+            break
+    return best
+
+
+def _draw_once(
+    study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, *, last: bool
+) -> BuiltCohort:
+    """Draw one design, all scores given print, and put each outcome on its grid."""
+    targets = list_targets(study)
+    design = choose_design(study, plan, targets, rng)
+    within = [target for target in targets if target.kind != "less_estimate"]
+    orders = [target for target in targets if target.kind == "less_estimate"]
+    model = build_study_model(study, design.plan, design.roster, within, rng)
+    start = start_covariances(study, design.plan, model)
+    draw = draw_given_print(model.layout, model.link, model.parts, orders, model.prior, start, rng)
+    recorded = draw.recorded.copy()
+    solutions: list[tuple[str, Solution]] = []
+    for name, part, problem in zip(model.outcomes, model.parts, model.problems, strict=True):
+        solution = _finish(problem, recorded[part.index], rng)
+        recorded[part.index] = solution.y
+        solutions.append((name, solution))
+        if solution.missed and not last:
+            # Another design costs less than the outcomes that are left.
+            return BuiltCohort(seed=seed, frame=pd.DataFrame(), solutions=tuple(solutions))
+    scores = model.scores(recorded, len(design.roster.visits))
+    roster = settle_patients(study, plan, design.roster, rng)
+    frame = draw_items(study, tabulate_cohort(study, design.plan, roster, scores), rng)
+    return BuiltCohort(
+        seed=seed,
+        frame=frame,
+        solutions=tuple(solutions),
+        drawn=True,
+        tilt=design.tilt,
+        covariances=draw.covariances,
+    )
+
+
+def _finish(problem: Problem, drawn: Array, rng: np.random.Generator) -> Solution:
+    """Put drawn scores on their grid by single steps; move them a little first where that is not enough."""
+    best = put_on_grid(problem, stay(problem, drawn), rng)
+    from_where = drawn
+    for _ in range(_FINISHES):
+        if not best.missed:
+            break
+        found = solve_scores(problem, from_where, rng, None)
+        if len(found.missed) < len(best.missed):
+            best = found
+        # A little off the best grid point that was found, the next search ends elsewhere.
+        from_where = best.y + problem.step * rng.uniform(-0.5, 0.5, len(drawn))
+    return best
+
+
+def _search_once(
     study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, places: Places, *, last: bool
 ) -> BuiltCohort:
-    """Draw one design and solve every outcome on it, the hardest first; stop at a miss unless it is the last design."""
+    """Solve every outcome of one design, the hardest first; stop at a miss unless it is the last design."""
     targets = list_targets(study)
     design = choose_design(study, plan, targets, rng)
     roster, plan = design.roster, design.plan
     scores = draw_scores(study, plan, roster, rng)
-    bounds = {name: _bounds(study, plan, roster, name, scores) for name in scores}
+    bounds = {name: bound_scores(study, plan, roster, name, scores) for name in scores}
     scores = {name: np.clip(y, *bounds[name]) for name, y in scores.items()}
     # Which side of its limit every end score lies on is fixed here, so no outcome waits for another.
-    data = _as_data(study, tabulate_cohort(study, plan, roster, scores))
+    data = as_data(study, tabulate_cohort(study, plan, roster, scores))
     solutions: list[tuple[str, Solution]] = []
     for name in sorted(scores, key=lambda n: -sum(study.model(t.model).outcome == n for t in targets)):
-        observed = _observed(plan, roster, name)
-        problem = _problem(study, plan, roster, data, name, targets, bounds[name], observed)
+        observed = find_observed(plan, roster, name)
+        problem = state_problem(study, plan, roster, data, name, targets, bounds[name], observed)
         solved = [done for done, _ in solutions]
         solution = _solve(problem, study, plan, roster, scores, solved, observed, rng, places)
         scores[name] = _put(scores[name], observed, solution.y)
@@ -121,26 +197,13 @@ def _build_once(
             break
     roster = settle_patients(study, plan, roster, rng)
     frame = draw_items(study, tabulate_cohort(study, plan, roster, scores), rng)
-    return BuiltCohort(seed=seed, frame=frame, solutions=tuple(solutions))
-
-
-def _as_data(study: Study, frame: pd.DataFrame) -> StudyData:
-    return data_from_frame(study, frame, source=Source.SYNTHETIC, origin="synthetic cohort")
+    return BuiltCohort(seed=seed, frame=frame, solutions=tuple(solutions), tilt=design.tilt)
 
 
 def _put(values: Array, where: NDArray[np.int64], new: Array) -> Array:
     out = values.copy()
     out[where] = new
     return out
-
-
-def _observed(plan: CohortPlan, roster: Roster, outcome: str) -> NDArray[np.int64]:
-    """Visits at which an outcome was assessed."""
-    column = "main"
-    for index, other in enumerate(plan.others):
-        if outcome in other.outcomes:
-            column = f"other{index}"
-    return np.flatnonzero(roster.visits[column].to_numpy(dtype=bool))
 
 
 def _solve(
@@ -189,141 +252,3 @@ def _beside_solved(
     share = (block.effect_correlation + block.residual_correlation) / 2.0
     moved: Array = drawn[outcome] + share * sigma[outcome] / sigma[lead] * (scores[lead] - drawn[lead])
     return moved
-
-
-def _problem(
-    study: Study,
-    plan: CohortPlan,
-    roster: Roster,
-    data: StudyData,
-    outcome: str,
-    targets: Sequence[Target],
-    bounds: tuple[Array, Array],
-    observed: NDArray[np.int64],
-) -> Problem:
-    """Put one outcome's demands together."""
-    designs = _designs(study, data, outcome, roster, observed)
-    # Orders over outcomes are judged on the scorecard: scores are moved one outcome at a time.
-    wanted = [t for t in targets if t.model in designs and t.kind != "less_estimate"]
-    variable = declared(study, outcome)
-    step = variable.step or 1.0
-    return Problem(
-        outcome=outcome,
-        models=build_models(designs, wanted),
-        inner=tuple(
-            dict.fromkeys(t.model for t in wanted if t.from_cell and designs[t.model][0].z.shape[1] == 2)
-        ),
-        targets=tuple(wanted),
-        moments=tuple(_moments(study, plan, roster, outcome, observed)),
-        lower=bounds[0][observed],
-        upper=bounds[1][observed],
-        origin=variable.minimum or 0.0,
-        step=step,
-    )
-
-
-def _designs(
-    study: Study, data: StudyData, outcome: str, roster: Roster, observed: NDArray[np.int64]
-) -> dict[str, tuple[Blocks, NDArray[np.int64], str]]:
-    """Every model of an outcome: its design, and which of the observed scores are its rows."""
-    place = {visit: position for position, visit in enumerate(observed)}
-    found = {}
-    for model in study.models:
-        if model.outcome != outcome:
-            continue
-        planned = plan_model(data, model, parse_formula(model.formula).names)
-        if not isinstance(planned, PlannedModel):
-            continue
-        visits = _visit_of_row(study, data, planned, roster)
-        rows = np.array([place[visit] for visit in visits], dtype=np.int64)
-        found[model.id] = (lay_out(planned.design), rows, model.reference or "")
-    return found
-
-
-def _visit_of_row(study: Study, data: StudyData, planned: PlannedModel, roster: Roster) -> NDArray[np.int64]:
-    """Index of the visit that each frozen row came from."""
-    width = len(str(len(roster.patients)))
-    keys = {
-        (f"P{patient + 1:0{width}d}", time): index
-        for index, (patient, time) in enumerate(
-            zip(roster.visits["patient"], roster.visits["time"], strict=True)
-        )
-    }
-    frozen = planned.frozen.rows
-    return np.array(
-        [keys[key] for key in zip(frozen[study.patient], frozen[study.time], strict=True)], dtype=np.int64
-    )
-
-
-def _ends(plan: CohortPlan, outcome: str) -> EndPlan | None:
-    return next((end for other in plan.others for end in other.ends if end.outcome == outcome), None)
-
-
-def _moments(
-    study: Study, plan: CohortPlan, roster: Roster, outcome: str, observed: NDArray[np.int64]
-) -> list[Moment]:
-    """List printed means and SDs at baseline and discharge, of the patients assessed at both."""
-    end = _ends(plan, outcome)
-    if end is None:
-        return []
-    stage = roster.visits["stage"].to_numpy()[observed]
-    patient = roster.visits["patient"].to_numpy()[observed]
-    both = np.intersect1d(patient[stage == 0], patient[stage == 2])
-    found = []
-    for at, stated in ((0, end.baseline), (2, end.discharge)):
-        printed, said = stated.parsed, stated.printed
-        assert printed.value is not None and printed.spread is not None
-        rounding = study.publication.rounding
-        found.append(
-            Moment(
-                rows=np.flatnonzero((stage == at) & np.isin(patient, both)),
-                mean=printed.value.interval(rounding).ends,
-                sd=printed.spread.interval(rounding).ends,
-                said=said,
-                place=f"{outcome} at {'baseline' if at == 0 else 'discharge'}",
-            )
-        )
-    return found
-
-
-def _bounds(
-    study: Study, plan: CohortPlan, roster: Roster, outcome: str, scores: Mapping[str, Array]
-) -> tuple[Array, Array]:
-    """Return the ends of what the score at each visit may be: the scale, and the side of the limit at discharge."""
-    variable = declared(study, outcome)
-    n = len(roster.visits)
-    lower = np.full(n, -np.inf if variable.minimum is None else variable.minimum)
-    upper = np.full(n, np.inf if variable.maximum is None else variable.maximum)
-    if outcome == plan.end_outcome:
-        low, high = end_bounds(plan, roster.patients, roster.visits)
-        return np.maximum(lower, low), np.minimum(upper, high)
-    end = _ends(plan, outcome)
-    if end is None:
-        return lower, upper
-    observed = _observed(plan, roster, outcome)
-    at_end = observed[roster.visits["stage"].to_numpy()[observed] == 2]
-    below = _choose_below(plan, roster, end, at_end, scores[outcome][at_end])
-    step = variable.step or 1.0
-    origin = variable.minimum or 0.0
-    first_above = origin + step * np.ceil((end.below - origin) / step - 1e-9)
-    upper[at_end[below]] = first_above - step
-    lower[at_end[~below]] = first_above
-    return lower, upper
-
-
-def _choose_below(
-    plan: CohortPlan, roster: Roster, end: EndPlan, at_end: NDArray[np.int64], scores: Array
-) -> NDArray[np.bool_]:
-    """Choose who ends below the limit: the printed number of each group, those with the lowest drawn scores."""
-    group = roster.patients["group"].to_numpy()[roster.visits["patient"].to_numpy()[at_end]]
-    below = np.zeros(len(at_end), dtype=bool)
-    stated = dict(end.among)
-    rest = np.ones(len(at_end), dtype=bool)
-    for name, count in stated.items():
-        members = np.flatnonzero(group == name)
-        rest[members] = False
-        below[members[np.argsort(scores[members], kind="stable")[: int(count)]]] = True
-    others = np.flatnonzero(rest)
-    left = end.n_below - int(sum(stated.values()))
-    below[others[np.argsort(scores[others], kind="stable")[:left]]] = True
-    return below

@@ -19,7 +19,7 @@ from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Study
 
 Floats = NDArray[np.float64]
-_ROUNDS = 40
+_ROUNDS = 400
 
 
 def excess_of(rule: PatientRule, patients: Mapping[str, Floats]) -> Floats:

@@ -53,7 +53,7 @@ from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Source, Study
 
-ATTEMPTS = 3
+ATTEMPTS = 4
 BUILDER = __name__
 
 
@@ -212,10 +212,11 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
         card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
         # What no cohort can meet counts alike in all, so it never decides.
+        orders = [line for line in card.missed if line.kind == "less_estimate"]
         badness = len(card.missed) + 10.0 * sum(not trait.plausible for trait in traits)
         if best is None or badness < best[0]:
             best = (badness, built, card, traits, data)
-        if not built.missed and all(trait.plausible for trait in traits):
+        if not built.missed and not orders and all(trait.plausible for trait in traits):
             break
     assert best is not None
     _, built, card, traits, data = best
@@ -228,13 +229,16 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "index": index,
         "seed": built.seed,
         "attempts": attempts,
+        "drawn": built.drawn,
+        "tilt": built.tilt,
+        "covariances": _covariance_facts(built),
         "cells": card.count(from_cell=True),
         "text": card.count(from_cell=False),
         "lines": lines,
         "measures": _brief_all(measure_cohort(study, plan, data, lines)),
         "traits": [asdict(trait) for trait in traits],
         "implausible": [trait.name for trait in traits if not trait.plausible],
-        "assumptions": assumptions(study, plan, data)
+        "assumptions": [*assumptions(study, plan, data), *_say_method(built)]
         if plan
         else [f"visit times and predictors are those of {_need(design).origin}: {DESIGN_STAMP}"],
         "estimates": _estimates(study, data, own_seed=built.seed),
@@ -281,6 +285,28 @@ def restamp(study: Study, path: Path, *, refit: bool) -> Mapping[str, Any]:
     }
     write_cohort(path, cohort.frame, facts)
     return facts
+
+
+def _covariance_facts(built: BuiltCohort) -> dict[str, list[list[float]]]:
+    """Covariances of the joint model that the scores were drawn with, intercepts and slopes per horizon; {} without."""
+    if built.covariances is None:
+        return {}
+    return {
+        name: [[_brief(value) for value in row] for row in matrix]
+        for name, matrix in (
+            ("effects", built.covariances.effects),
+            ("residuals", built.covariances.residuals),
+        )
+    }
+
+
+def _say_method(built: BuiltCohort) -> list[str]:
+    said = [] if built.drawn else ["scores were searched for, not drawn given print: no draw met everything"]
+    if built.tilt:
+        said.append(
+            "predictors lean towards often- or seldom-assessed patients, as printed standard errors ask"
+        )
+    return said
 
 
 def _need(design: StudyData | None) -> StudyData:

@@ -110,7 +110,13 @@ def _group(name: str, reader: TableReader) -> Group:
     if (low is None) != (high is None) or (low is not None and high is not None and low > high):
         reader.complain("'end_minimum' and 'end_maximum' go together, the lower first")
     end = None if low is None or high is None else (low, high)
-    group = Group(name=name, n=_count(reader, "n"), end=end)
+    n = _count(reader, "n")
+    lacking = reader.integer("lacking_end", default=0, least=0, most=n)
+    if lacking and end is None:
+        reader.complain(
+            "'lacking_end' counts patients of a subgroup with end values, and these bounds are missing"
+        )
+    group = Group(name=name, n=n, end=end, lacking_end=lacking)
     reader.finish()
     return group
 

@@ -20,11 +20,16 @@ Numbers = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """A subgroup of exactly ``n`` patients; ``end`` bounds the end value (None: they have none)."""
+    """A subgroup of exactly ``n`` patients.
+
+    ``end`` bounds the end value (None: they have none); ``lacking_end`` of them were not assessed at the end, so that
+    their last value counts.
+    """
 
     name: str
     n: int
     end: tuple[float, float] | None
+    lacking_end: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +195,8 @@ class CohortPlan:
 
     @property
     def n_without_end(self) -> int:
-        """Number of patients in subgroups without an end value."""
-        return sum(group.n for group in self.groups if group.end is None)
+        """Number of patients who were not assessed in the end outcome at the end."""
+        return sum(group.n if group.end is None else group.lacking_end for group in self.groups)
 
 
 def check_plan(plan: CohortPlan, study: Study, where: str) -> list[Problem]:

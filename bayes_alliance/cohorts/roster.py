@@ -299,6 +299,9 @@ def _draw_visits(plan: CohortPlan, groups: NDArray[np.str_], rng: np.random.Gene
     numbers, bound = _draw_numbers(plan, groups, rng)
     early = _choose(rng, main.single_early, within=numbers == 1, always=bound)
     without_end = np.isin(groups, plan.endless)
+    for group in plan.groups:
+        if group.lacking_end:
+            without_end |= _choose(rng, group.lacking_end, within=groups == group.name)
     every = np.ones(len(groups), dtype=bool)
     lacking = _choose(rng, main.lacking_final, within=every, always=without_end | early)
     # A single assessment that is not an early one may be the final one; whoever lacks the final one has others.

@@ -173,11 +173,21 @@ def to_grid(values: Floats, variable: Variable) -> Floats:
 
 
 def end_bounds(plan: CohortPlan, patients: pd.DataFrame, visits: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the permitted range of the end outcome at each visit: endless but for discharge."""
+    """Return the permitted range of the end outcome at each visit: endless but for a patient's last score."""
     ends = {g.name: g.end or (-np.inf, np.inf) for g in plan.groups}
     bounds = np.array([ends[name] for name in patients["group"]])[visits["patient"].to_numpy()]
-    at_end = (visits["stage"] == 2).to_numpy()
+    at_end = _is_last(plan, plan.end_outcome, visits)
     return np.where(at_end, bounds[:, 0], -np.inf), np.where(at_end, bounds[:, 1], np.inf)
+
+
+def _is_last(plan: CohortPlan, outcome: str, visits: pd.DataFrame) -> NDArray[np.bool_]:
+    """Mark each patient's last visit with a score of an outcome: discharge, but for patients who lack it there."""
+    number = next(k for k, other in enumerate(plan.others) if outcome in other.outcomes)
+    observed = visits[f"other{number}"].to_numpy(dtype=bool)
+    last = pd.Series(np.arange(len(visits))[observed]).groupby(visits["patient"].to_numpy()[observed]).max()
+    marked = np.zeros(len(visits), dtype=bool)
+    marked[last.to_numpy()] = True
+    return marked
 
 
 def declared(study: Study, name: str) -> Variable:
@@ -214,6 +224,9 @@ def tabulate_cohort(
             columns[name] = np.where(observed, scores[name], np.nan)
             at_end = observed & (visits["stage"] == 2).to_numpy()
             by_patient = np.full(len(patients), np.nan)
+            if name == plan.end_outcome:
+                bounded = np.isin(patients["group"], plan.endless, invert=True)[index]
+                at_end = _is_last(plan, name, visits) & bounded
             by_patient[index[at_end]] = scores[name][at_end]
             ends[end_column] = by_patient[index]
     columns |= {c.name: patients[c.name].to_numpy()[index] for c in plan.covariates}

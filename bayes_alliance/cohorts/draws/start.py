@@ -16,6 +16,7 @@ from bayes_alliance.cohorts.draws.moves import Statistics
 from bayes_alliance.cohorts.draws.statistics import outside
 
 _ROUNDS = 20
+_ASTRAY = 3.0
 _STAGES = (0.3, 0.1, 0.03, 0.01)
 
 
@@ -50,6 +51,7 @@ def find_start(
     *,
     rounds: int = _ROUNDS,
     slack: float = 0.0,
+    patience: int = 0,
 ) -> tuple[Floats, Floats]:
     """Move a draw until everything printed holds, or as far as it gets.
 
@@ -65,6 +67,9 @@ def find_start(
         Steps at each stage; four times as many at the last.
     slack : float
         How far outside its interval, in its SDs, a statistic may stay: what rounding to the grid will move it anyway.
+    patience : int
+        How many steps in a row may be worse than the best before the search returns there (a watchdog, Chamberlain
+        et al. 1982, doi:10.1007/BFb0120945).
 
     Returns
     -------
@@ -78,17 +83,22 @@ def find_start(
     ridge = 10.0
     stages = (*(stage for stage in _STAGES if stage > 1.5 * slack), slack)
     for stage in stages:
-        here = _evaluate(statistics, here.white, stage)
+        here = best = _evaluate(statistics, here.white, stage)
+        strayed = 0
         for _ in range(rounds if stage > slack else 4 * rounds):
-            if here.loss == 0.0:
+            if best.loss == 0.0:
                 break
             there = _evaluate(statistics, here.white + _shortest(here, share, ridge), stage)
-            if there.loss < here.loss:
-                here, ridge = there, max(ridge / 3.0, 1e-4)
+            if there.loss < best.loss:
+                here = best = there
+                ridge, strayed = max(ridge / 3.0, 1e-4), 0
+            elif strayed < patience and there.loss < _ASTRAY * best.loss:
+                here, strayed = there, strayed + 1
             else:
-                ridge *= 4.0
+                here, ridge, strayed = best, 4.0 * ridge, 0
                 if ridge > 1e4:
                     break
+        here = best
     return here.white, here.miss
 
 

@@ -201,12 +201,12 @@ class Evaluator:
             row[model.rows] = d_estimate
             return estimate, target.low, target.high, half, row
         if target.kind == "sign":
-            row[model.rows] = d_estimate / se
+            row[model.rows] = (d_estimate - estimate / se * d_se) / se
             return estimate / se, target.low, target.high, 0.3, row
         if target.kind == "se":
             row[model.rows] = d_se
             return se, target.low, target.high, half, row
-        sign = 1.0 if estimate >= 0.0 else -1.0
+        sign = float(target.sign) or (1.0 if estimate >= 0.0 else -1.0)
         df = satterthwaite_df(fit, by, weights)
         low = _critical(target.high, df) if target.high < 1.0 else -np.inf
         high = _critical(target.low, df) if target.low > 0.0 else np.inf

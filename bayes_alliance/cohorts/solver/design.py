@@ -29,9 +29,10 @@ from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source, Study
 
 _ROSTERS = 4
-_DEALS = 30
+_DEALS = 40
+_AT_RANDOM = 20
 _TILT = 1.0
-_ENOUGH = 1e-3
+_ENOUGH = 3e-3
 _AIC_UNIT = 10.0
 
 
@@ -106,7 +107,8 @@ def _choose_deal(
         if best_loss < _ENOUGH:
             # Predictors lean towards often-assessed patients no more than a printed standard error demands.
             break
-        patients = _redeal(roster, names, rng, _TILT * deal / _DEALS)
+        lean = _TILT * max(deal - _AT_RANDOM, 0) / (_DEALS - _AT_RANDOM)
+        patients = _redeal(roster, names, rng, lean)
         moved = _with_patients(study, rows, patients, names)
         try:
             laid_out = _lay_out_all(study, moved, wanted)
@@ -116,7 +118,7 @@ def _choose_deal(
         loss = _se_loss(wanted, laid_out, study, growth)
         if loss < best_loss:
             best, best_rows, best_loss = Roster(patients=patients, visits=roster.visits), moved, loss
-            tilt = _TILT * deal / _DEALS
+            tilt = lean
     blocks = _lay_out_all(study, best_rows, wanted)
     growth = _fit_growth(study, plan, wanted, blocks)
     chosen = dataclasses.replace(plan, growth=tuple(growth[part.outcome] for part in plan.growth))

@@ -55,7 +55,7 @@ class Approach:
     evaluate: Evaluator
 
 
-def approach(problem: Problem, start: Array, places: Array) -> Approach:
+def approach(problem: Problem, start: Array, places: Array | None) -> Approach:
     """Move scores freely inside their scale towards everything asked.
 
     Parameters
@@ -70,6 +70,18 @@ def approach(problem: Problem, start: Array, places: Array) -> Approach:
     evaluate = Evaluator(problem)
     best, aims = _move_freely(problem, evaluate, np.clip(start, problem.lower, problem.upper), places)
     return Approach(start=start, y=best.y, aims=aims, loss=best.loss, is_met=best.is_met, evaluate=evaluate)
+
+
+def stay(problem: Problem, y: Array) -> Approach:
+    """Scores that have nowhere to go before the grid: what is asked holds already."""
+    return Approach(
+        start=y,
+        y=np.clip(y, problem.lower, problem.upper),
+        aims=np.full(problem.n_demands, np.nan),
+        loss=0.0,
+        is_met=True,
+        evaluate=Evaluator(problem),
+    )
 
 
 def choose_start(problem: Problem, starts: Sequence[Array]) -> Array:
@@ -94,7 +106,9 @@ def choose_start(problem: Problem, starts: Sequence[Array]) -> Array:
     return starts[int(np.argmin(losses))]
 
 
-def _move_freely(problem: Problem, evaluate: Evaluator, start: Array, places: Array) -> tuple[_Point, Array]:
+def _move_freely(
+    problem: Problem, evaluate: Evaluator, start: Array, places: Array | None
+) -> tuple[_Point, Array]:
     """Damped smallest steps into the intervals, then a few towards a place within each, which is returned.
 
     Many intervals hold with equality, and the numbers bend, so a step that mends one often breaks others a
@@ -105,6 +119,8 @@ def _move_freely(problem: Problem, evaluate: Evaluator, start: Array, places: Ar
     for inset in _INSETS:
         if not best.is_met:
             best = _descend(problem, evaluate, dataclasses.replace(best, inset=inset))
+    if places is None:
+        return best, np.full(problem.n_demands, np.nan)
     aims = _choose_aims(places)
     for _ in range(_AIM_STEPS):
         nearer = _step_to_aims(problem, evaluate, best, aims)

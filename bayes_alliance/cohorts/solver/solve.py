@@ -42,7 +42,7 @@ class Solution:
     rounds: int
 
 
-def solve_scores(problem: Problem, start: Array, rng: np.random.Generator, places: Array) -> Solution:
+def solve_scores(problem: Problem, start: Array, rng: np.random.Generator, places: Array | None) -> Solution:
     """Move scores until everything asked is met.
 
     Parameters
@@ -53,8 +53,9 @@ def solve_scores(problem: Problem, start: Array, rng: np.random.Generator, place
         Plausible scores, on the grid or not.
     rng : numpy.random.Generator
         Of ties and ways out of dead ends.
-    places : ndarray, shape (n_demands,)
-        Where within its interval, from 0 to 1, each printed number is aimed at, so that cohorts differ in it.
+    places : ndarray, shape (n_demands,), or None
+        Where within its interval, from 0 to 1, each printed number is aimed at, so that cohorts differ in it; None
+        where the start was drawn with a place of its own, which is left.
 
     Returns
     -------
