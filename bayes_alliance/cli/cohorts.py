@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.cli.options import (
     EXIT_CHECK_FAILED,
@@ -22,6 +23,12 @@ from bayes_alliance.cli.parser import whole_number
 from bayes_alliance.cli.progress import ProgressReporter
 from bayes_alliance.cli.reading_options import add_reading_options, reading_options
 from bayes_alliance.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from bayes_alliance.cohorts.store import StoredCohort
+    from bayes_alliance.data.rows import StudyData
+    from bayes_alliance.show.tables.record import Table
+    from bayes_alliance.study.records import Study
 
 MAX_COHORTS = 10_000
 
@@ -77,35 +84,44 @@ def _check_design(options: argparse.Namespace) -> None:
         raise InputError("option --design", [problem])
 
 
-def _cohort(options: argparse.Namespace) -> int:
-    from bayes_alliance.cohorts.ensemble import build_ensemble, check_printed, spread_estimates
-    from bayes_alliance.cohorts.store import DESIGN_STAMP, read_cohort
-    from bayes_alliance.cohorts.typicality import check_ensemble
+def _read_design(options: argparse.Namespace, study: Study) -> StudyData | None:
     from bayes_alliance.data.rows import read_data
+    from bayes_alliance.study.records import Source
+
+    if options.design is None:
+        return None
+    stated = reading_options(options, study.data.reading)
+    return read_data(
+        study, options.design, source=Source.REAL, options=stated, show_values=options.show_values
+    )
+
+
+def _tables(study: Study, cohorts: list[StoredCohort], checks: Sequence[Mapping[str, Any]]) -> list[Table]:
+    from bayes_alliance.cohorts.estimates import spread_estimates
     from bayes_alliance.show.tables.cohorts import (
-        LIMITS,
         tabulate_ensemble_checks,
         tabulate_scorecard,
         tabulate_spread,
     )
+
+    tables = [tabulate_scorecard(study, [cohort.facts for cohort in cohorts])]
+    if len(cohorts) > 1:
+        tables.append(tabulate_spread(study, spread_estimates(study, cohorts)))
+    return [*tables, tabulate_ensemble_checks(study, checks)] if checks else tables
+
+
+def _cohort(options: argparse.Namespace) -> int:
+    from bayes_alliance.cohorts.ensemble import build_ensemble, check_printed
+    from bayes_alliance.cohorts.store import DESIGN_STAMP, read_cohort
+    from bayes_alliance.cohorts.typicality import check_ensemble
+    from bayes_alliance.show.tables.cohorts import LIMITS
     from bayes_alliance.show.tables.write import write_table
     from bayes_alliance.study.load_study import load_study
-    from bayes_alliance.study.records import Source
 
     check_json(options)
     study = load_study(options.study)
-    design = None
     _check_design(options)
-    if options.design is not None:
-        stated = reading_options(options, study.data.reading)
-        design = read_data(
-            study,
-            options.design,
-            source=Source.REAL,
-            options=stated,
-            show_values=options.show_values,
-        )
-
+    design = _read_design(options, study)
     check_printed(study, design)
     folder = make_folder(options.out or Path("results") / study.id / "cohorts")
     with ProgressReporter(quiet=options.quiet) as report:
@@ -120,13 +136,8 @@ def _cohort(options: argparse.Namespace) -> int:
         )
     cohorts = [read_cohort(path) for path in paths]
     facts = [cohort.facts for cohort in cohorts]
-    tables = [tabulate_scorecard(study, facts)]
-    if len(cohorts) > 1:
-        tables.append(tabulate_spread(study, spread_estimates(study, cohorts)))
     checks = check_ensemble(study, facts) if len(cohorts) > 1 else ()
-    if checks:
-        tables.append(tabulate_ensemble_checks(study, checks))
-    for table in tables:
+    for table in _tables(study, cohorts, checks):
         write_table(table, folder)
     summary = _summary(
         study.id, "synthetic" if design is None else DESIGN_STAMP, options.seed, folder, paths, facts

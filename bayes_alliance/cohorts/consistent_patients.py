@@ -30,7 +30,7 @@ def excess_of(rule: PatientRule, patients: Mapping[str, Floats]) -> Floats:
 
 
 def settle_patients(study: Study, plan: CohortPlan, roster: Roster, rng: np.random.Generator) -> Roster:
-    """Let baseline values that no model rests on change places until the plan's rules hold."""
+    """Let baseline values that no model rests on change places, and lastly shift, until the plan's rules hold."""
     used = {name for model in study.models for name in parse_formula(model.formula).names}
     used |= {name for derived in study.derived for name in derived.of}
     movable = [covariate.name for covariate in plan.covariates if covariate.name not in used]
@@ -40,7 +40,7 @@ def settle_patients(study: Study, plan: CohortPlan, roster: Roster, rng: np.rand
 def fit_patients(
     patients: pd.DataFrame, rules: Sequence[PatientRule], movable: Sequence[str], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Let values change places within subgroups until no rule is broken, or as few as can be reached.
+    """Let values change places within subgroups, and lastly shift, until as few rules as can be are broken.
 
     Parameters
     ----------
@@ -63,7 +63,63 @@ def fit_patients(
             break
         for patient in rng.permutation(broken):
             _exchange(int(patient), columns, used, movable, group, rng)
+    _shift(columns, used, movable, group)
     return patients.assign(**{name: columns[name] for name in movable if name in columns})
+
+
+def _shift(
+    columns: dict[str, Floats],
+    rules: Sequence[PatientRule],
+    movable: Sequence[str],
+    group: NDArray[np.object_],
+) -> None:
+    """Raise, step by step, what is still too small, and lower the nearest larger value of the subgroup for it.
+
+    Exchanges cannot help where more patients have a low whole than a low part. The subgroup's mean stays; its sum of
+    squares is brought back by pairs whose values move apart.
+    """
+    for rule in rules:
+        if len(rule.whole) != 1 or rule.whole[0] not in movable:
+            continue
+        whole = columns[rule.whole[0]]
+        for name in dict.fromkeys(group[excess_of(rule, columns) > 0.0]):
+            mine, before = group == name, whole.copy()
+            while len(broken := np.flatnonzero(mine & (excess_of(rule, columns) > 0.0))):
+                patient = broken[0]
+                donors = np.flatnonzero(mine & _spare(whole, columns, rules) & (whole > whole[patient]))
+                if not len(donors):
+                    break
+                whole[donors[np.argmin(whole[donors])]] -= 1.0
+                whole[patient] += 1.0
+            _spread_again(whole, mine, float((before[mine] ** 2).sum()), columns, rules)
+
+
+def _spread_again(
+    whole: Floats,
+    mine: NDArray[np.bool_],
+    squares: float,
+    columns: Mapping[str, Floats],
+    rules: Sequence[PatientRule],
+) -> None:
+    """Move values of pairs apart until their sum of squares is what it was, or as near as can be."""
+    while lost := squares - float((whole[mine] ** 2).sum()):
+        low, high = np.flatnonzero(mine & _spare(whole, columns, rules)), np.flatnonzero(mine)
+        gained = 2.0 * (whole[high] - whole[low][:, None] + 1.0)
+        one, other = np.unravel_index(np.argmin(np.abs(gained - lost)), gained.shape)
+        if low[one] == high[other] or abs(gained[one, other] - lost) >= abs(lost):
+            break
+        whole[low[one]] -= 1.0
+        whole[high[other]] += 1.0
+
+
+def _spare(whole: Floats, columns: Mapping[str, Floats], rules: Sequence[PatientRule]) -> NDArray[np.bool_]:
+    """Return who can do with one less: no rule is broken by more, and the value stays at zero or above."""
+    base = _excess(columns, rules)
+    whole -= 1.0
+    after = _excess(columns, rules)
+    whole += 1.0
+    found: NDArray[np.bool_] = (after <= base) & (whole >= 1.0)
+    return found
 
 
 def _excess(columns: Mapping[str, Floats], rules: Sequence[PatientRule]) -> Floats:

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from bayes_alliance.assess.mixture import MixtureResult, pool_moments
 from bayes_alliance.cohorts.build import BuiltCohort, build_cohort
+from bayes_alliance.cohorts.estimates import brief, estimate_cohort
 from bayes_alliance.cohorts.given_design import check_design, hide_patients
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.cohorts.places import Places
@@ -33,7 +32,6 @@ from bayes_alliance.cohorts.solver.targets import list_targets
 from bayes_alliance.cohorts.store import (
     DESIGN_STAMP,
     STAMP,
-    StoredCohort,
     cohort_key,
     read_cohort,
     write_cohort,
@@ -41,17 +39,10 @@ from bayes_alliance.cohorts.store import (
 from bayes_alliance.cohorts.typicality import measure_cohort
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.inference.collapsed import fit_collapsed
-from bayes_alliance.inference.fits import Weights
-from bayes_alliance.inference.ml import estimate_effect, fit_mixed
-from bayes_alliance.inference.priors import coefficient_priors
-from bayes_alliance.run.plan import PlannedModel, plan_model
-from bayes_alliance.run.results import Spread
 from bayes_alliance.runtime.digest import code_digest
 from bayes_alliance.runtime.pool import prepare_worker, stop_pool
 from bayes_alliance.runtime.progress import Reporter, report_step
-from bayes_alliance.study.formula import parse_formula
-from bayes_alliance.study.records import Model, Source, Study
+from bayes_alliance.study.records import Source, Study
 
 ATTEMPTS = 4
 BUILDER = __name__
@@ -241,7 +232,7 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "assumptions": [*assumptions(study, plan, data), *_say_method(built)]
         if plan
         else [f"visit times and predictors are those of {_need(design).origin}: {DESIGN_STAMP}"],
-        "estimates": _estimates(study, data, own_seed=built.seed),
+        "estimates": estimate_cohort(study, data, own_seed=built.seed),
         "prior": study.priors[0].name,
         "seconds": time.perf_counter() - started,
     }
@@ -273,7 +264,7 @@ def restamp(study: Study, path: Path, *, refit: bool) -> Mapping[str, Any]:
     lines = [_line_facts(line) for line in card.lines]
     kept = {} if refit else dict(cohort.facts["estimates"])
     missing = tuple(model for model in study.models if model.estimands and model.id not in kept)
-    kept |= _estimates(replace(study, models=missing), data, own_seed=cohort.facts["seed"])
+    kept |= estimate_cohort(replace(study, models=missing), data, own_seed=cohort.facts["seed"])
     facts = {k: v for k, v in cohort.facts.items() if k not in ("stamp", "version")} | {
         "key": _key(study, None),
         "cells": card.count(from_cell=True),
@@ -292,7 +283,7 @@ def _covariance_facts(built: BuiltCohort) -> dict[str, list[list[float]]]:
     if built.covariances is None:
         return {}
     return {
-        name: [[_brief(value) for value in row] for row in matrix]
+        name: [[brief(value) for value in row] for row in matrix]
         for name, matrix in (
             ("effects", built.covariances.effects),
             ("residuals", built.covariances.residuals),
@@ -316,7 +307,7 @@ def _need(design: StudyData | None) -> StudyData:
 
 def _line_facts(line: Line) -> list[Any]:
     low, high, achieved = (
-        _brief(value) if math.isfinite(value) else None for value in (line.low, line.high, line.achieved)
+        brief(value) if math.isfinite(value) else None for value in (line.low, line.high, line.achieved)
     )
     ends = [low, high]
     return [
@@ -333,12 +324,7 @@ def _line_facts(line: Line) -> list[Any]:
 
 
 def _brief_all(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: _brief(value) for name, value in values.items()}
-
-
-def _brief(value: float) -> float:
-    """Keep eight digits: more would only swell the files."""
-    return float(f"{value:.8g}")
+    return {name: brief(value) for name, value in values.items()}
 
 
 def assumptions(study: Study, plan: CohortPlan, data: StudyData) -> list[str]:
@@ -354,116 +340,3 @@ def assumptions(study: Study, plan: CohortPlan, data: StudyData) -> list[str]:
     if plan.main.single_groups:
         said.append(f"one assessment of the alliance each: {', '.join(plan.main.single_groups)} outcome")
     return said
-
-
-def _estimates(study: Study, data: StudyData, *, own_seed: int) -> dict[str, dict[str, list[float]]]:
-    """ML estimate, its SE, posterior mean and SD of every coefficient and estimand, by model."""
-    found: dict[str, dict[str, list[float]]] = {}
-    with threadpool_limits(limits=1, user_api="blas"):
-        for number, model in enumerate(study.models):
-            planned = plan_model(data, model, parse_formula(model.formula).names)
-            if not model.estimands or not isinstance(planned, PlannedModel):
-                continue
-            ml = fit_mixed(planned.design, planned.rows, model_id=model.id)
-            priors = coefficient_priors(study, planned.design, study.priors[0].name)
-            seed = int(np.random.SeedSequence([own_seed, number]).generate_state(1)[0])
-            posterior = fit_collapsed(planned.design, planned.rows, priors, seed=seed)
-            found[model.id] = {}
-            for name, weights in _combinations(model, ml.x_names):
-                effect, draws = estimate_effect(ml, weights), posterior.combine(weights)
-                numbers = effect.estimate, effect.se, float(draws.mean()), float(draws.std())
-                found[model.id][name] = [_brief(number) for number in numbers]
-    return found
-
-
-def _combinations(model: Model, coefficients: Sequence[str]) -> list[tuple[str, Weights]]:
-    """List a model's coefficients, each by itself, and its estimands."""
-    single: list[tuple[str, Weights]] = [(name, ((name, 1.0),)) for name in coefficients]
-    return [*single, *((estimand.name, estimand.weights) for estimand in model.estimands)]
-
-
-def spread_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[Spread]:
-    """Summarise every coefficient and estimand over the cohorts of an ensemble; coefficients have no label.
-
-    Parameters
-    ----------
-    study : Study
-        Names the estimands.
-    cohorts : sequence of StoredCohort
-        At least two.
-
-    Returns
-    -------
-    list of Spread
-    """
-    return [
-        _spread(model_id, name, label, values)
-        for model_id, name, label, values in _estimates_over(study, cohorts)
-        if len(values) >= 2
-    ]
-
-
-def mix_estimates(study: Study, cohorts: Sequence[StoredCohort]) -> list[MixtureResult]:
-    """Pool the posteriors of every coefficient and estimand over the cohorts of an ensemble.
-
-    Parameters
-    ----------
-    study : Study
-        Names the estimands.
-    cohorts : sequence of StoredCohort
-        At least one.
-
-    Returns
-    -------
-    list of MixtureResult
-        By the mean and SD of each cohort's posterior under the study's default prior.
-    """
-    found = []
-    for model_id, name, label, values in _estimates_over(study, cohorts):
-        ml, _, mean, sd = values.T
-        found.append(
-            MixtureResult(
-                model_id=model_id,
-                name=name,
-                label=label,
-                mixture=pool_moments(mean, sd),
-                ml_mean=float(ml.mean()),
-                ml_sd=float(ml.std(ddof=1)) if len(ml) > 1 else 0.0,
-            )
-        )
-    return found
-
-
-def _estimates_over(
-    study: Study, cohorts: Sequence[StoredCohort]
-) -> Iterator[tuple[str, str, str, np.ndarray[Any, np.dtype[np.float64]]]]:
-    """Model, name and label of each estimate with its numbers in every cohort that has it, shape (n, 4)."""
-    for model in study.models:
-        labels = {estimand.name: estimand.label for estimand in model.estimands}
-        names = dict.fromkeys(name for c in cohorts for name in c.facts["estimates"].get(model.id, {}))
-        for name in names:
-            values = [
-                c.facts["estimates"][model.id][name]
-                for c in cohorts
-                if name in c.facts["estimates"].get(model.id, {})
-            ]
-            yield model.id, name, labels.get(name, ""), np.array(values, dtype=float)
-
-
-def _spread(model_id: str, name: str, label: str, values: np.ndarray[Any, np.dtype[np.float64]]) -> Spread:
-    ml, _, mean, sd = values.T
-    return Spread(
-        model_id=model_id,
-        name=name,
-        label=label,
-        n=len(values),
-        ml_mean=float(ml.mean()),
-        ml_sd=float(ml.std(ddof=1)),
-        ml_low=float(ml.min()),
-        ml_high=float(ml.max()),
-        bayes_mean=float(mean.mean()),
-        bayes_sd=float(mean.std(ddof=1)),
-        bayes_low=float(mean.min()),
-        bayes_high=float(mean.max()),
-        posterior_sd=float(sd.mean()),
-    )

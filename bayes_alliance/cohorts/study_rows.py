@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayes_alliance.cohorts.ensemble import mix_estimates, spread_estimates
+from bayes_alliance.cohorts.estimates import mix_estimates, spread_estimates
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.cohorts.store import StoredCohort, list_cohorts, load_ensemble
 from bayes_alliance.cohorts.typicality import check_ensemble

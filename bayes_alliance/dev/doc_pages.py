@@ -16,6 +16,7 @@ from typing import Any
 
 import bayes_alliance
 from bayes_alliance.dev.answer_page import answer_facts, answer_page, glossary_page
+from bayes_alliance.dev.ensemble_page import cohorts_page, given_print_page
 from bayes_alliance.dev.spellings import tabulate_spellings
 from bayes_alliance.published.audit import audit_study
 from bayes_alliance.published.findings import AuditVerdict
@@ -287,6 +288,8 @@ def pages() -> dict[str, str]:
         "api.md": api_page(),
         page: printed_table_page(written),
         audit: audit_page((docs / audit).read_text(encoding="utf-8")),
+        "cohorts.md": cohorts_page((docs / "cohorts.md").read_text(encoding="utf-8")),
+        "given_print.md": given_print_page((docs / "given_print.md").read_text(encoding="utf-8")),
         "answer.md": answer_page(answer_facts()),
         "glossary.md": glossary_page(),
     }

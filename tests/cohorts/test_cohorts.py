@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bayes_alliance.cohorts.build import build_cohort
-from bayes_alliance.cohorts.ensemble import spread_estimates
+from bayes_alliance.cohorts.estimates import spread_estimates
 from bayes_alliance.cohorts.items import draw_items
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.cohorts.places import Places

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bayes_alliance.cohorts.ensemble import build_ensemble, spread_estimates
+from bayes_alliance.cohorts.ensemble import build_ensemble
+from bayes_alliance.cohorts.estimates import spread_estimates
 from bayes_alliance.cohorts.places import Places
 from bayes_alliance.cohorts.rebuild import rebuild_cohort
 from bayes_alliance.cohorts.scorecard import score_cohort

@@ -18,8 +18,9 @@ from bayes_alliance.show.tables.cohorts import tabulate_ensemble_checks
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Study
 
-# Printed SEs of 0.01 can hardly be had with predictors dealt at random: a tilt of paranoid PD is demanded and said.
 FAULTS = ("missed", "lr", "edge", "icc", "few", "tilt", "impossible")
+# Printed SEs of 0.01 can hardly be had with predictors dealt at random, so some tilt is left, and said.
+LEFT = ("tilt",)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,13 @@ def judged(study: Study, plan: CohortPlan, measures: list[dict[str, float]]) -> 
 def test_what_was_wrong_is_seen_and_is_gone(
     name: str, old: dict[str, CheckResult], new: dict[str, CheckResult]
 ) -> None:
-    """Every check fails on the ten cohorts of version 0.1.0 and passes on the shipped ones."""
+    """Every check fails on the ten cohorts of version 0.1.0; the shipped ones pass, or are better and say so."""
     assert not old[name].passed, old[name]
-    assert new[name].passed, new[name]
+    if name in LEFT:
+        assert not new[name].passed, "the pages say that it fails"
+        assert abs(new[name].value) < abs(old[name].value)
+    else:
+        assert new[name].passed, new[name]
 
 
 def test_no_unprinted_model_wins(new: dict[str, CheckResult]) -> None:
