@@ -156,7 +156,8 @@ class Evaluator:
         for moment in problem.moments:
             lines += _moment_lines(moment, y)
         lines += [self._correlation(name, derivatives[name], len(y)) for name in problem.inner]
-        value, low, high, scale, rows = (np.array(column) for column in zip(*lines, strict=True))
+        value, low, high, scale = (np.array([line[k] for line in lines], dtype=float) for k in range(4))
+        rows = np.array([line[4] for line in lines]).reshape(len(lines), len(y))
         labels = [f"{t.place} ({t.said}): {t.kind}" for t in problem.targets]
         labels += [f"{m.place} ({m.said}): {kind}" for m in problem.moments for kind in ("mean", "sd")]
         ease = [0.5 / _AIC_UNIT if t.kind == "aic" else 1.0 for t in problem.targets]
