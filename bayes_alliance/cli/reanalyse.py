@@ -251,6 +251,10 @@ def _run(
             workers=workers,
             ensemble=None if options.data is not None else ensemble_facts(study),
         )
+        for check in results.ensemble.failed:
+            report(
+                f"warning: synthetic cohorts: {check['what']}: {check['value']:.3g} {check['where']}".rstrip()
+            )
         report("writing tables, figures and the report")
         results = mask_small_cells(results, options.min_cell)
         written = write_run(

@@ -201,6 +201,11 @@ class EnsembleFacts:
     scorecards: tuple[Mapping[str, Any], ...] = ()
     checks: tuple[Mapping[str, Any], ...] = ()
 
+    @property
+    def failed(self) -> tuple[Mapping[str, Any], ...]:
+        """Checks in which the cohorts are not ordinary."""
+        return tuple(check for check in self.checks if not check["passed"])
+
 
 @dataclass(frozen=True, kw_only=True)
 class AskedNumber:

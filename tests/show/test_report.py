@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import replace
@@ -16,13 +17,14 @@ from scipy import stats
 from bayes_alliance.assess.prior_predictive import prior_predictive
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import SkippedModel
-from bayes_alliance.run.results import StudyResults
+from bayes_alliance.run.results import EnsembleFacts, StudyResults
 from bayes_alliance.show.claims_json import SCHEMA
 from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.show.report import Report, build_report, render_report, write_report
 from bayes_alliance.show.report.cautions import list_cautions
 from bayes_alliance.show.report.checklist import fill_checklist
 from bayes_alliance.show.report.companions import ROOMS, read_companions
+from bayes_alliance.show.report.first_screen import describe_checks
 from bayes_alliance.show.report.methods import tabulate_priors
 from bayes_alliance.show.report.views import view_figure
 from bayes_alliance.show.tables.text import format_csv
@@ -188,6 +190,16 @@ def test_every_warning_of_the_run_is_in_the_list(results: StudyResults) -> None:
         assert any(c.where == skipped.model_id and c.advice == skipped.reason for c in found)
     for note in results.notes:
         assert any(c.what == note.removeprefix("warning: ") for c in found)
+
+
+def test_a_failed_check_of_the_cohorts_is_said(results: StudyResults) -> None:
+    """In the list of warnings and in the line on the computation; a passed one in neither."""
+    check = {"name": "tilt", "what": "mean z", "low": -2.0, "high": 2.0, "value": 3.2, "where": "ppd"}
+    for passed in (True, False):
+        facts = EnsembleFacts(checks=({**check, "passed": passed},))
+        changed = dataclasses.replace(results, ensemble=facts)
+        assert any("mean z: 3.2" in c.what for c in list_cautions(changed)) != passed
+        assert ("checks of the synthetic cohorts FAILED" in describe_checks(changed)) != passed
 
 
 def test_the_checklist_fills_or_gives_a_reason(results: StudyResults, report: Report) -> None:

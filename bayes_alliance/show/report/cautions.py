@@ -16,6 +16,7 @@ def list_cautions(results: StudyResults) -> tuple[Caution, ...]:
     """List failed and unmade checks, remarks, models not run, notes on the data and remarks on comparisons."""
     found = [
         *(caution for check in results.checks for caution in _from_check(check)),
+        *_ensemble(results),
         *_skipped(results),
         *_fit_remarks(results),
         *_comparisons(results),
@@ -34,6 +35,19 @@ def _from_check(check: Check) -> list[Caution]:
     if check.status == "not_checked":
         level, what = "not checked", f"{check.name} could not be judged"
     return [Caution(level=level, where=check.model_id, what=what, advice=check.advice)]
+
+
+def _ensemble(results: StudyResults) -> list[Caution]:
+    """Name the checks that the ensemble of synthetic cohorts fails in what was not printed."""
+    return [
+        Caution(
+            level="remark",
+            where="synthetic cohorts",
+            what=f"{check['what']}: {format_number(check['value'])} {check['where']}".rstrip(),
+            advice=f"ordinary: {format_number(check['low'])} to {format_number(check['high'])}",
+        )
+        for check in results.ensemble.failed
+    ]
 
 
 def _skipped(results: StudyResults) -> list[Caution]:

@@ -129,6 +129,8 @@ def describe_checks(results: StudyResults | None) -> str:
     skipped = [model for model in results.skipped if not model.comparison]
     said = f"{len(results.runs)} models fitted"
     said += f", {len(skipped)} could not be" if skipped else ""
+    if unusual := results.ensemble.failed:
+        said += f"; {len(unusual)} of {len(results.ensemble.checks)} checks of the synthetic cohorts FAILED"
     if failed:
         models = ", ".join(dict.fromkeys(results.study.model(check.model_id).label for check in failed))
         return f"{said}; {len(failed)} of {len(gates)} essential diagnostics FAILED ({models})"
