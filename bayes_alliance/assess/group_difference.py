@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from bayes_alliance.assess.descriptives import GroupValue
 
@@ -61,9 +61,9 @@ def difference_of_means(first: GroupValue, second: GroupValue) -> GroupDifferenc
     if not se > 0.0:
         return None
     mean = second.mean - first.mean
-    half = float(stats.t.ppf(0.975, df)) * se
+    half = float(special.stdtrit(df, 0.975)) * se
     return GroupDifference(
-        median=mean, lower=mean - half, upper=mean + half, p_positive=float(stats.t.cdf(mean / se, df))
+        median=mean, lower=mean - half, upper=mean + half, p_positive=float(special.stdtr(df, mean / se))
     )
 
 
@@ -80,11 +80,11 @@ def difference_of_shares(first: GroupValue, second: GroupValue) -> GroupDifferen
     """
     if min(first.n, second.n) < 1:
         return None
-    one, two = (stats.beta(g.count + 0.5, g.n - g.count + 0.5) for g in (first, second))
-    points = one.ppf((np.arange(_POINTS) + 0.5) / _POINTS)
+    one, two = ((g.count + 0.5, g.n - g.count + 0.5) for g in (first, second))
+    points = special.betaincinv(*one, (np.arange(_POINTS) + 0.5) / _POINTS)
 
     def below(difference: float) -> float:
-        return float(np.mean(two.cdf(points + difference)))
+        return float(np.mean(special.betainc(*two, np.clip(points + difference, 0.0, 1.0))))
 
     quantiles = [
         100.0 * float(optimize.brentq(lambda d, q=q: below(d) - q, -1.0, 1.0)) for q in (0.5, 0.025, 0.975)

@@ -293,7 +293,15 @@ def model_quantity(study: Study, part: Part, fits: Sequence[Fitted]) -> Array:
 
 
 def effect_draws(study: Study, weights: Sequence[tuple[str, float]], fit: PosteriorFit) -> Array:
-    """Draws of a combination of coefficients, over the horizon if it is a slope."""
+    """Draws of a combination of coefficients, over the horizon if it is a slope.
+
+    Raises
+    ------
+    CannotTell
+        If a coefficient is not there, since no row has its category.
+    """
+    if absent := [name for name, _ in weights if name not in fit.x_names]:
+        raise CannotTell(f"{fit.model_id}: no row has what {', '.join(map(repr, absent))} stands for")
     slope = any(study.time in name.split(":") for name, _ in weights)
     draws: Array = fit.combine(weights).ravel() * (study.horizon if slope else 1.0)
     return draws

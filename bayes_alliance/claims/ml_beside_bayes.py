@@ -106,23 +106,22 @@ def compare_approaches(study: Study, evaluator: Evaluator) -> tuple[list[Approac
             continue
         try:
             fitted = evaluator.fit(cell.model)
+            if cell.model not in fits:
+                fits[cell.model] = fit_mixed(
+                    fitted.planned.design, fitted.planned.rows, model_id=cell.model, stats=fitted.stats
+                )
+            compared.append(_compare(study, evaluator, cell, fitted, fits[cell.model]))
         except CannotTell as error:
             left.append((cell, str(error)))
-            continue
-        if cell.model not in fits:
-            fits[cell.model] = fit_mixed(
-                fitted.planned.design, fitted.planned.rows, model_id=cell.model, stats=fitted.stats
-            )
-        compared.append(_compare(study, evaluator, cell, fitted, fits[cell.model]))
     return compared, left
 
 
 def _compare(study: Study, evaluator: Evaluator, cell: Cell, fitted: Fitted, ml: MixedFit) -> Approaches:
     weights = effect_weights(study.model(cell.model), cell.coefficient)
-    effect = estimate_effect(ml, weights)
     slope = any(study.time in name.split(":") for name, _ in weights)
     unit = study.horizon if slope else 1.0
     drawn = effect_draws(study, weights, fitted.fit) / unit
+    effect = estimate_effect(ml, weights)
     lower, upper = (float(v) for v in np.quantile(drawn, [0.025, 0.975]))
     reach = effect.se * _t_limit(effect.df)
     ml_decides, bayes_decides = bool(effect.p < ALPHA), not lower <= 0.0 <= upper

@@ -11,13 +11,21 @@ import pytest
 from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.choices_file import load_choices
-from bayes_alliance.claims.from_posterior import Evaluator, Planned, fit_planned, model_quantity
+from bayes_alliance.claims.from_posterior import (
+    CannotTell,
+    Evaluator,
+    Planned,
+    effect_draws,
+    fit_planned,
+    model_quantity,
+)
 from bayes_alliance.claims.from_printed import PrintedEvaluator
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ledger_file import load_claims
 from bayes_alliance.claims.prior_suite import prior_suite
 from bayes_alliance.claims.recode import recode
 from bayes_alliance.claims.tasks import Specification, flatten, restore
+from bayes_alliance.cohorts.store import load_ensemble
 from bayes_alliance.errors import InputError
 from bayes_alliance.published.cell_posterior import cell_posteriors
 from bayes_alliance.run.plan import PlannedModel, plan_model
@@ -238,3 +246,14 @@ def test_a_choice_that_leaves_no_row_is_refused(toy: Toy) -> None:
     )
     with pytest.raises(InputError, match="nobody"):
         recode(study, toy_data(study), [option])
+
+
+def test_a_category_without_rows_is_said(folmo: Study) -> None:
+    """A recoding that leaves nobody in a cell of the crossed model makes its claims not applicable, with the reason."""
+    data = next(load_ensemble(folmo, folmo.folder / folmo.data.ensemble)).data(folmo)
+    nobody = data.rows["outcome_ppd"] == "good_ppd"
+    kept = dataclasses.replace(data, rows=data.rows.loc[~nobody].reset_index(drop=True))
+    evaluator = Evaluator(folmo, kept, load_choices(folmo), seed=1, variant=prior_suite(folmo)[0], draws=200)
+    fitted = evaluator.fit("tasks_outcome_ppd")
+    with pytest.raises(CannotTell, match=r"no row has what 'months:outcome_ppd\[good_ppd\]' stands for"):
+        effect_draws(folmo, (("months:outcome_ppd[good_ppd]", 1.0),), fitted.fit)

@@ -396,7 +396,7 @@ def _(bench: Bench) -> None:
     drawn = ("fit", "toy", "--models", "growth", "--engine", "collapsed", "--draws", "50")
     assert "[1/1]" in bench.run(*drawn)[2] and bench.run(*words, "--quiet")[2] == ""
     assert (
-        bench.run(*words, "--json", "f.json")[1].startswith("toy")
+        bench.run(*words, "--json", "f.json")[1].startswith("growth: score ~")
         and json.loads(Path("f.json").read_text()) == plain
     )
 
@@ -650,6 +650,20 @@ def _(bench: Bench) -> None:
     )
     assert (read["workers"].jobs, read["workers"].scheduler) == (1, "tcp://nowhere:1")
     assert bench.run(*words, "--engine", "none", "--quiet")[2] == ""
+
+
+@entry("register", "--seed", "--out", "--quiet", "--json", slow=True)
+def _(bench: Bench) -> None:
+    """One registered study: a page and a table where they are asked for, another seed, other draws, JSON alone."""
+    words = ("register", "bates2015")
+    before = set(Path().iterdir())
+    found = bench.facts(*words)
+    assert bench.facts(*words, "--seed", "1") != found == bench.facts(*words, "--seed", "2020")
+    assert set(Path().iterdir()) == before
+    out, err = bench.run(*words, "--quiet", "--out", "made", "--json", "r.json")[1:]
+    assert out and not err and json.loads(Path("r.json").read_text()) == found
+    assert {path.suffix for path in Path("made").rglob("*") if path.is_file()} >= {".html", ".csv"}
+    assert bench.run(*words)[2]
 
 
 @entry("studies", "--json")

@@ -71,10 +71,10 @@ def test_the_design_scales_exactly(scale, dates):
 
 
 def test_a_share_of_patients_is_poor_and_stays_so():
-    """64 of the 148 patients of known outcome are poor in the paper; a patient is so at every visit or at none."""
+    """64 of the 155 patients are poor in the cohorts, as in the paper; a patient is so at every visit or at none."""
     by_patient = draw_rows(10, "scattered", seed=1).groupby("patient")["poor_outcome"]
     assert by_patient.nunique().max() == 1
-    assert by_patient.first().sum() == round(1550 * 64 / 148)
+    assert by_patient.first().sum() == round(1550 * 64 / 155)
 
 
 def test_scheduled_patients_share_their_visit_times_and_scattered_ones_do_not():

@@ -122,7 +122,7 @@ def test_the_built_in_study() -> None:
     one: Conditioning = found[0]
     assert one.printed == pytest.approx(-1.08)
     assert (one.printed_low, one.printed_high) == (pytest.approx(-1.26), pytest.approx(-0.9))
-    assert one.share == pytest.approx(64 / 148)
+    assert one.share == pytest.approx(64 / 155)
     assert 0.2 < one.required < 0.9
     verdicts = [interval_verdict(draws.points) for draws in one.draws]
     assert (verdicts[0], verdicts[-1]) != (BELOW, BELOW)
