@@ -122,6 +122,8 @@ def mean_prior(
 ) -> MeanPrior:
     """Derive the prior of a model's fixed coefficients from a prior set.
 
+    A statement on an estimand of a category that no row has is passed over, as the model's column of it is.
+
     Parameters
     ----------
     study : Study
@@ -172,10 +174,14 @@ def _with_statements(
         found = [e for e in study.model(model_id).estimands if e.name == name]
         if not found:
             raise PriorError(f"model {model_id!r} has no estimand {name!r}")
+        if any(column not in prior.x_names for column, _ in found[0].weights):
+            continue  # No row has the category that it speaks of, so the model at hand has no such estimand.
         unit = 1.0 if found[0].kind == "level" else study.horizon
         rows.append(unit * weigh_names(prior.x_names, dict(found[0].weights)))
         means.append(mean)
         sds.append(sd)
+    if not rows:
+        return prior
     try:
         return prior.restate(np.array(rows), np.array(means), np.array(sds))
     except PriorError as error:

@@ -12,7 +12,6 @@ from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.choices_file import load_choices
 from bayes_alliance.claims.from_posterior import (
-    CannotTell,
     Evaluator,
     Planned,
     effect_draws,
@@ -22,6 +21,7 @@ from bayes_alliance.claims.from_posterior import (
 from bayes_alliance.claims.from_printed import PrintedEvaluator
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ledger_file import load_claims
+from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.prior_suite import prior_suite
 from bayes_alliance.claims.recode import recode
 from bayes_alliance.claims.tasks import Specification, flatten, restore
@@ -253,7 +253,9 @@ def test_a_category_without_rows_is_said(folmo: Study) -> None:
     data = next(load_ensemble(folmo, folmo.folder / folmo.data.ensemble)).data(folmo)
     nobody = data.rows["outcome_ppd"] == "good_ppd"
     kept = dataclasses.replace(data, rows=data.rows.loc[~nobody].reset_index(drop=True))
-    evaluator = Evaluator(folmo, kept, load_choices(folmo), seed=1, variant=prior_suite(folmo)[0], draws=200)
-    fitted = evaluator.fit("tasks_outcome_ppd")
+    for variant in prior_suite(folmo):
+        evaluator = Evaluator(folmo, kept, load_choices(folmo), seed=1, variant=variant, draws=200)
+        fitted = evaluator.fit("tasks_outcome_ppd")
+        assert "months:outcome_ppd[poor_ppd]" in fitted.fit.x_names
     with pytest.raises(CannotTell, match=r"no row has what 'months:outcome_ppd\[good_ppd\]' stands for"):
         effect_draws(folmo, (("months:outcome_ppd[good_ppd]", 1.0),), fitted.fit)
