@@ -295,7 +295,7 @@ def _say_method(built: BuiltCohort) -> list[str]:
     said = [] if built.drawn else ["scores were searched for, not drawn given print: no draw met everything"]
     if built.tilt:
         said.append(
-            "predictors lean towards often- or seldom-assessed patients, as printed standard errors ask"
+            "predictors lean towards often- or seldom-assessed patients: no random deal tried had the printed errors"
         )
     return said
 

@@ -57,7 +57,7 @@ def counts_text(facts: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{len(facts)} cohorts ship, {drawn} of them drawn given print. They print {_counts(cells)} numbers of the "
         f"tables and meet {_counts(text)} statements of the text.\nIn {tilted} of them predictors lean towards "
-        "often- or seldom-assessed patients, since no deal at random had the printed standard errors."
+        "often- or seldom-assessed patients, since none of the random deals tried had the printed standard errors."
     )
 
 

@@ -159,9 +159,8 @@ def plot_spread(results: StudyResults) -> Figure:
     rows = tabulate_spread_plot(results)
     note = (
         "In posterior SDs, so that outcomes can stand together. Bar: least to largest posterior mean over the cohorts; "
-        "thin line: one posterior SD either way of their mean. Right: SD between cohorts over posterior SD. A "
-        "lower bound: "
-        f"cohorts stay nearer to each other than rounding alone would force them to. {_SYNTHETIC}"
+        "thin line: one posterior SD either way of their mean. Right: SD between cohorts over posterior SD. "
+        f"What was not printed spreads as the model and its priors let it. {_SYNTHETIC}"
     )
     lines = lay_lines([str(row["label"]) for row in rows], _LINE_MM, letters=_NAME)
     width = page_width()

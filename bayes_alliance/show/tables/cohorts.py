@@ -21,7 +21,7 @@ from bayes_alliance.study.records import Study
 
 LIMITS = (
     "That cohorts exist which print these numbers is no recovery of the patients' data. Agreement on what was "
-    "matched is by construction; only what was not printed, and how far the cohorts differ in it, carries news."
+    "matched is by construction; what was not printed shows the assumptions of the model and is no finding."
 )
 _SCORE = (
     text_column("place", "Place"),
