@@ -144,12 +144,12 @@ class Reanalysis(StudyResults):
 
 
 def _head(results: StudyResults) -> list[str]:
-    from bayes_alliance.assess.checks import failed_gates
+    from bayes_alliance.run.check_tally import tally_checks
+    from bayes_alliance.show.check_words import describe_tally
     from bayes_alliance.show.provenance import describe_provenance
 
-    failed = failed_gates(results.checks)
     skipped = sum(not model.comparison for model in results.skipped)
-    checks = f"{len(failed)} checks FAILED" if failed else "no check failed"
+    checks = describe_tally(tally_checks(results))
     return [
         f"Reanalysis of {results.study.id}: {len(results.runs)} models run, {skipped} not; {checks}",
         f"  {describe_provenance(results)}",

@@ -150,8 +150,12 @@ def clear_winner(models: Sequence[ComparedModel], target: Target) -> str | None:
     if len(ranked) < 2:
         return None
     rivals = [(-model.elpd_diff[target], model.se_diff[target]) for model in ranked[1:]]
-    clear = all(lead >= LEAST_LEAD and lead >= LEAD_IN_SE * error for lead, error in rivals)
-    return ranked[0].model_id if clear else None
+    return ranked[0].model_id if all(is_clear_lead(lead, error) for lead, error in rivals) else None
+
+
+def is_clear_lead(lead: float, error: float) -> bool:
+    """Return whether a lead in elpd, with its standard error, tells two models apart (see :func:`clear_winner`)."""
+    return lead >= LEAST_LEAD and lead >= LEAD_IN_SE * error
 
 
 def _shift(score: Score, best: Array) -> Any:

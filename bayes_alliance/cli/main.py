@@ -98,7 +98,7 @@ def _parser() -> Parser:
         prog="bayes-alliance",
         description="Reanalyse a published longitudinal mixed-model study: printed | ML | Bayes on the same "
         "rows.",
-        epilog="Exit codes: 0 done, 1 not done, 2 wrong input, 3 done but a check failed, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 not done, 2 wrong input, 3 done but an essential check failed, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"bayes-alliance {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from functools import partial
@@ -332,6 +333,8 @@ def _print_end(
     options: argparse.Namespace, study: Study, end: RunEnd, folder: Path, *, files: int, seconds: float
 ) -> int:
     """Print the answer and the last line of a run, after what failed; return the exit code."""
+    from bayes_alliance.show.check_words import describe_tally
+
     code = _print_failed(end)
     summary = {
         "study": end.study,
@@ -341,19 +344,18 @@ def _print_end(
         "models_skipped": end.models_skipped,
         "checks_failed": [f"{check.model_id}: {check.name}" for check in end.failed],
         "checks_not_made": [f"{check.model_id}: {check.name}" for check in end.unchecked],
+        "checks": dataclasses.asdict(end.tally),
         "files": files,
         "seconds": round(seconds, 1),
     }
     if give_json(options, summary, indent=None):
         return code
-    verdict = f"{len(end.failed)} checks FAILED" if end.failed else "no check failed"
-    verdict += f", {len(end.unchecked)} could not be made" if end.unchecked else ""
     could_not = f" ({len(end.models_skipped)} could not be run)" if end.models_skipped else ""
     if not options.quiet:
         for line in format_answer(study, folder):
             print(printable(line))
     print(
-        f"{end.study}: {end.models_run} models{could_not} on {end.source}, {verdict}, "
+        f"{end.study}: {end.models_run} models{could_not} on {end.source}, {describe_tally(end.tally)}, "
         f"{seconds:.0f} s; {files} files in {folder}; open {folder / 'report.html'}"
     )
     return code

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bayes_alliance.cohorts.build import BuiltCohort, build_cohort
+from bayes_alliance.cohorts.comparisons import score_comparisons
 from bayes_alliance.cohorts.estimates import brief, estimate_cohort
 from bayes_alliance.cohorts.given_design import check_design, hide_patients
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
@@ -233,6 +234,7 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         if plan
         else [f"visit times and predictors are those of {_need(design).origin}: {DESIGN_STAMP}"],
         "estimates": estimate_cohort(study, data, own_seed=built.seed),
+        "comparisons": score_comparisons(study, data, own_seed=built.seed),
         "prior": study.priors[0].name,
         "seconds": time.perf_counter() - started,
     }
@@ -272,6 +274,9 @@ def restamp(study: Study, path: Path, *, refit: bool) -> Mapping[str, Any]:
         "lines": lines,
         "measures": _brief_all(measure_cohort(study, plan, data, lines)),
         "estimates": {model.id: kept[model.id] for model in study.models if model.id in kept},
+        "comparisons": cohort.facts.get("comparisons")
+        if not refit and cohort.facts.get("comparisons")
+        else score_comparisons(study, data, own_seed=cohort.facts["seed"]),
         "prior": study.priors[0].name if refit else cohort.facts["prior"],
     }
     write_cohort(path, cohort.frame, facts)

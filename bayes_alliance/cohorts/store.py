@@ -27,7 +27,7 @@ from bayes_alliance.study.records import Source, Study
 
 _KEY = b"bayes_alliance"
 _PACKED = b"bayes_alliance.packed"
-_LONG = ("lines", "estimates", "traits")
+_LONG = ("lines", "estimates", "traits", "comparisons")
 STAMP = "synthetic: simulated to agree with printed tables; no patient's data"
 DESIGN_STAMP = "synthetic outcomes; visit times and predictors are real patients'"
 

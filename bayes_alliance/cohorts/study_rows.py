@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayes_alliance.cohorts.comparisons import compare_over_cohorts
 from bayes_alliance.cohorts.estimates import mix_estimates, spread_estimates
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.cohorts.store import StoredCohort, list_cohorts, load_ensemble
@@ -127,6 +128,7 @@ def ensemble_facts(study: Study) -> EnsembleFacts:
         mixture=tuple(mix_estimates(study, cohorts)),
         scorecards=tuple({"lines": cohort.facts["lines"]} for cohort in cohorts),
         checks=check_ensemble(study, [cohort.facts for cohort in cohorts]),
+        comparisons=compare_over_cohorts(study, cohorts),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bayes_alliance.assess.checks import Check, failed_gates, unchecked_gates
+from bayes_alliance.run.check_tally import CheckTally, tally_checks
 from bayes_alliance.run.results import ModelRun, StudyResults
 from bayes_alliance.run.settings import RunSettings
 from bayes_alliance.runtime.digest import code_digest
@@ -65,6 +66,8 @@ class RunEnd:
         Reasons by model.
     failed, unchecked : tuple of Check
         Gates that were failed, and those that could not be judged.
+    tally : CheckTally
+        How all checks came out.
     """
 
     study: str
@@ -73,6 +76,7 @@ class RunEnd:
     models_skipped: dict[str, str]
     failed: tuple[Check, ...]
     unchecked: tuple[Check, ...]
+    tally: CheckTally
 
 
 def end_run(results: StudyResults) -> RunEnd:
@@ -84,6 +88,7 @@ def end_run(results: StudyResults) -> RunEnd:
         models_skipped={m.model_id: m.reason for m in results.skipped if not m.comparison},
         failed=tuple(failed_gates(results.checks)),
         unchecked=tuple(unchecked_gates(results.checks)),
+        tally=tally_checks(results),
     )
 
 
@@ -209,6 +214,7 @@ def find_finished(folder: Path, identity: Mapping[str, Any]) -> tuple[RunEnd, li
             models_skipped={str(name): str(reason) for name, reason in said["models_skipped"].items()},
             failed=tuple(_read_check(check) for check in said["failed"]),
             unchecked=tuple(_read_check(check) for check in said["unchecked"]),
+            tally=CheckTally(**{name: int(count) for name, count in said["tally"].items()}),
         )
         return end, [*files, path]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

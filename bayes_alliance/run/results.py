@@ -179,6 +179,42 @@ class Spread:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelOverCohorts:
+    """One model of a comparison over the cohorts of an ensemble, scored by elpd of a new patient.
+
+    Parameters
+    ----------
+    model_id : str
+        Of the model.
+    n_best, n_clear, n_lowest_aic : int
+        Cohorts in which it predicts best, in which it leads every other clearly, and in which it has the lowest AIC.
+    aic_diff : float
+        Mean difference from the lowest AIC of each cohort.
+    elpd_diff, se_diff, between_sd : float
+        Mean difference in elpd from the first model (0 or negative), its SE over patients and cohorts, and the SD of
+        the cohorts' differences.
+    """
+
+    model_id: str
+    n_best: int
+    n_clear: int
+    n_lowest_aic: int
+    aic_diff: float
+    elpd_diff: float
+    se_diff: float
+    between_sd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOverCohorts:
+    """One comparison over ``n`` cohorts of an ensemble: its models, that with the highest mean elpd first."""
+
+    name: str
+    n: int
+    models: tuple[ModelOverCohorts, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnsembleFacts:
     """What is kept of an ensemble of synthetic cohorts, of which the data of a run are one.
 
@@ -194,12 +230,15 @@ class EnsembleFacts:
     checks : tuple of mapping
         Whether the cohorts look like draws from their model in what was not printed: of each check its ``name``,
         ``what``, limits ``low`` and ``high``, the ``value`` farthest out, ``where`` it is, and ``passed``.
+    comparisons : tuple of ComparisonOverCohorts
+        Models compared on every cohort.
     """
 
     spread: tuple[Spread, ...] = ()
     mixture: tuple[MixtureResult, ...] = ()
     scorecards: tuple[Mapping[str, Any], ...] = ()
     checks: tuple[Mapping[str, Any], ...] = ()
+    comparisons: tuple[ComparisonOverCohorts, ...] = ()
 
     @property
     def failed(self) -> tuple[Mapping[str, Any], ...]:

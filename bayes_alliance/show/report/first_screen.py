@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bayes_alliance.assess.checks import failed_gates
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
+from bayes_alliance.run.check_tally import tally_checks
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.check_words import describe_tally
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
     count_cohorts,
@@ -124,14 +127,8 @@ def describe_checks(results: StudyResults | None) -> str:
     """Return the state of the computation in one line."""
     if results is None:
         return ""
-    gates = [check for check in results.checks if check.gate]
-    failed = [check for check in gates if check.status == "fail"]
-    skipped = [model for model in results.skipped if not model.comparison]
-    said = f"{len(results.runs)} models fitted"
-    said += f", {len(skipped)} could not be" if skipped else ""
-    if unusual := results.ensemble.failed:
-        said += f"; {len(unusual)} of {len(results.ensemble.checks)} checks of the synthetic cohorts FAILED"
-    if failed:
-        models = ", ".join(dict.fromkeys(results.study.model(check.model_id).label for check in failed))
-        return f"{said}; {len(failed)} of {len(gates)} essential diagnostics FAILED ({models})"
-    return f"{said}; no computational check failed ({len(gates)} essential diagnostics)"
+    skipped = sum(not model.comparison for model in results.skipped)
+    said = f"{len(results.runs)} models fitted" + (f", {skipped} could not be" if skipped else "")
+    failed = dict.fromkeys(check.model_id for check in failed_gates(results.checks))
+    where = ", ".join(results.study.model(model).label for model in failed)
+    return f"{said}: {describe_tally(tally_checks(results), where=where)}"

@@ -251,7 +251,11 @@ class FirstScreen:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonView:
-    """Models compared on the same rows: what leads, by how much, and the verdict in words."""
+    """Models compared on the same rows: what leads, by how much, and the verdict in words.
+
+    Over ``n_cohorts`` synthetic cohorts, ``led`` names the models that predict best in some of them, and ``clearly``
+    counts the cohorts in which any leads clearly.
+    """
 
     title: str
     n_models: int
@@ -259,6 +263,9 @@ class ComparisonView:
     verdict: str
     lead: str
     aic: str
+    led: str = ""
+    clearly: int = 0
+    n_cohorts: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

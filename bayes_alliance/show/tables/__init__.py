@@ -12,6 +12,7 @@ from bayes_alliance.runtime.files import write_whole, write_whole_bytes
 from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.tables.bayes_factors import tabulate_agreement, tabulate_bayes_factors
 from bayes_alliance.show.tables.checks import tabulate_check_summary, tabulate_checks
+from bayes_alliance.show.tables.cohort_comparison import tabulate_cohort_comparison
 from bayes_alliance.show.tables.cohorts import tabulate_ensemble_checks, tabulate_spread
 from bayes_alliance.show.tables.comparison import tabulate_comparison
 from bayes_alliance.show.tables.descriptives import tabulate_descriptives
@@ -84,6 +85,7 @@ def build_tables(results: StudyResults) -> list[Table]:
         (Content.AGGREGATE, tabulate_predictive(results, gates)),
         (Content.AGGREGATE, tabulate_rows(results)),
         (Content.AGGREGATE, tabulate_text(results, gates)),
+        (Content.MODEL, tabulate_cohort_comparison(results.study, results.ensemble.comparisons)),
         (Content.MODEL, tabulate_spread(results.study, results.ensemble.spread)),
         (Content.AGGREGATE, tabulate_ensemble_checks(results.study, results.ensemble.checks)),
     ]
