@@ -13,6 +13,8 @@ from bayes_alliance.study.load_study import list_studies, load_study
 
 if TYPE_CHECKING:
     from bayes_alliance.claims.register import RegisterEntry
+    from bayes_alliance.claims.register_check import RegisterCheck
+    from bayes_alliance.study.records import Study
 
 
 def register(
@@ -31,7 +33,8 @@ def register(
     seed : int
         The number that all randomness comes from.
     folder : str or Path, optional
-        Folder that exists, for ``register.html``, the figure ``register`` and the tables as CSV and Markdown.
+        Folder that exists, for ``register.html``, ``register.json`` (a record of each claim), the figure ``register``
+        and the tables as CSV and Markdown.
     report : callable, optional
         Gets lines of progress.
 
@@ -52,14 +55,10 @@ def register(
     >>> [one.missed for one in entry.estimands]
     [False, False]
     """
-    from bayes_alliance.claims.register import blind_test, check_parts, is_registered
+    from bayes_alliance.claims.register import blind_test
 
     say = report or no_report
-    found = [find_study(one) for one in studies] or [
-        study for name in list_studies() if is_registered(study := load_study(name))
-    ]
-    for study in found:
-        check_parts(study, study.data.source)
+    found = _registered(studies)
     entries = []
     for study in found:
         say(f"{study.id}: print alone, then its data")
@@ -69,10 +68,56 @@ def register(
     return entries
 
 
+def check_register(
+    studies: Sequence[AnyStudy] = (), *, seed: int = DEFAULT_SEED, report: Reporter | None = None
+) -> list[RegisterCheck]:
+    """Check that studies are ready for the register, and say what is missing; fits by ML and REML only.
+
+    Parameters
+    ----------
+    studies : sequence of Study, str or Path
+        With printed cells, claims and open data; all that ship if empty.
+    seed : int
+        The number that all randomness comes from.
+    report : callable, optional
+        Gets lines of progress.
+
+    Returns
+    -------
+    list of RegisterCheck
+
+    Raises
+    ------
+    InputError
+        If table, data and claims of a study do not fit each other, with file and line.
+    """
+    from bayes_alliance.claims.register_check import check_study
+
+    say = report or no_report
+    checks = []
+    for study in _registered(studies):
+        say(f"{study.id}: table, data and claims")
+        checks.append(check_study(study, rows_of(study, None, seed)))
+    return checks
+
+
+def _registered(studies: Sequence[AnyStudy]) -> list[Study]:
+    """Return the studies asked for, or all that ship and can be registered; refuse one that lacks a part."""
+    from bayes_alliance.claims.register_check import check_parts, is_registered
+
+    found = [find_study(one) for one in studies] or [
+        study for name in list_studies() if is_registered(study := load_study(name))
+    ]
+    for study in found:
+        check_parts(study, study.data.source)
+    return found
+
+
 def _write(entries: Sequence[RegisterEntry], folder: Path, seed: int) -> None:
     from bayes_alliance.runtime.files import write_whole
     from bayes_alliance.show.plots.register import ALT, plot_agreement, tabulate_agreement
     from bayes_alliance.show.plots.save import save_figure
+    from bayes_alliance.show.register_json import FILE, register_text
     from bayes_alliance.show.register_page import format_register
     from bayes_alliance.show.tables.register import tabulate_register
     from bayes_alliance.show.tables.write import write_table
@@ -90,4 +135,5 @@ def _write(entries: Sequence[RegisterEntry], folder: Path, seed: int) -> None:
         alt=ALT,
     )
     drawing = stem.with_suffix(".svg").read_text(encoding="utf-8")
+    write_whole(folder / FILE, register_text(entries, seed))
     write_whole(folder / "register.html", format_register(entries, tables, drawing))

@@ -7,7 +7,7 @@ print-only posterior (rank 0.5) and 95 % of the data's posterior lie in the prin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,23 +16,20 @@ from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.choices_file import load_choices
 from bayes_alliance.claims.from_posterior import Evaluator
 from bayes_alliance.claims.from_printed import PrintedEvaluator
-from bayes_alliance.claims.ledger import Ledger
+from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.ledger_file import load_claims
 from bayes_alliance.claims.prior_suite import prior_suite
+from bayes_alliance.claims.register_check import check_fit, check_parts
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.data.rows import StudyData
-from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed
 from bayes_alliance.published.audit import Audit, audit_study
-from bayes_alliance.published.patient_counts import all_patients
 from bayes_alliance.published.printed_effects import PrintedEffect, Role
 from bayes_alliance.run.printed_again import PrintedAgain, print_again
 from bayes_alliance.runtime.seeds import derive_seed
-from bayes_alliance.study.records import Cell, Source, Study
+from bayes_alliance.study.records import Cell, Study
 
-# An estimate of the data further from the printed one than this many printed SEs is of other data or another model.
-FOREIGN = 1.0
 # A print-only interval that holds less of the data's posterior is a miss, to be explained.
 LEAST_SHARE = 0.90
 _TAIL = 0.025
@@ -124,12 +121,14 @@ class VerdictAgreement:
     """One claim: its verdict by print alone and by the data."""
 
     study_id: str
-    claim_id: str
-    says: str
-    published: str
-    main: bool
+    claim: Claim
     printed: ClaimResult
     real: ClaimResult
+
+    @property
+    def claim_id(self) -> str:
+        """Key of the claim."""
+        return self.claim.id
 
     @property
     def both(self) -> bool:
@@ -162,6 +161,8 @@ class RegisterEntry:
         As loaded.
     n_patients, n_rows : int
         Of the data.
+    data_digest, ledger_digest : str
+        Of the rows and of the claims.
     audit : Audit
         Of the printed numbers, without data.
     again : tuple of PrintedAgain
@@ -175,6 +176,8 @@ class RegisterEntry:
     study: Study
     n_patients: int
     n_rows: int
+    data_digest: str
+    ledger_digest: str
     audit: Audit
     again: tuple[PrintedAgain, ...]
     estimands: tuple[EstimandAgreement, ...]
@@ -222,6 +225,8 @@ def blind_test(study: Study, data: StudyData, *, seed: int) -> RegisterEntry:
         study=study,
         n_patients=int(data.rows[study.patient].nunique()),
         n_rows=len(data.rows),
+        data_digest=data.digest,
+        ledger_digest=ledger.digest,
         audit=blind.audit,
         again=again,
         estimands=tuple(_agreements(study, blind, evaluator)),
@@ -279,107 +284,7 @@ def _verdicts(
     for claim, printed in zip(ledger.claims, blind.claims, strict=True):
         yield VerdictAgreement(
             study_id=study.id,
-            claim_id=claim.id,
-            says=claim.says,
-            published=claim.published,
-            main=claim.main,
+            claim=claim,
             printed=printed,
             real=evaluator.judge_claim(claim),
         )
-
-
-def check_parts(study: Study, source: Source) -> None:
-    """Check that a study has what the register needs: printed cells of models, priors, claims and open data.
-
-    Raises
-    ------
-    InputError
-        Naming every missing part.
-    """
-    problems = []
-    if not any(cell.model for cell in study.cells):
-        problems.append(
-            Problem(what="no printed cell names a model", where="cells.csv", fix="type in the table")
-        )
-    if not study.priors:
-        problems.append(Problem(what="it has no prior set", where="study.toml", fix="add [[priors]]"))
-    if not (study.folder / "claims.toml").exists():
-        problems.append(
-            Problem(what="there is no such file", where="claims.toml", fix="write down the claims")
-        )
-    if source is not Source.REAL:
-        problems.append(
-            Problem(
-                what="the register needs real data",
-                where="study.toml, [data]",
-                got=source.value,
-                fix='name a file and source = "real data"',
-            )
-        )
-    if problems:
-        raise InputError(f"study {study.id}", problems)
-
-
-def check_fit(study: Study, data: StudyData, again: Sequence[PrintedAgain]) -> None:
-    """Check that the data are those of the printed table: patients as counted, models that run, estimates nearby.
-
-    Raises
-    ------
-    InputError
-        Naming file and row of everything that does not fit.
-    """
-    problems = []
-    stated, found = all_patients(study), int(data.rows[study.patient].nunique())
-    if stated is not None and stated != found:
-        fact = next(f for f in study.facts if f.id == study.publication.samples[0].count)
-        problems.append(
-            Problem(
-                what="the publication counts other patients than the data hold",
-                where=f"facts.csv, line {fact.line}",
-                got=f"{stated} printed, {found} in {study.data.file or data.origin}",
-                fix="correct the count, or the file",
-            )
-        )
-    skipped = {one.cell.model: one for one in again if one.reason and one.part == "estimate"}
-    problems += [
-        Problem(
-            what=f"the data cannot carry model {one.cell.model!r} of this cell: {one.reason}",
-            where=f"cells.csv, line {one.cell.line}",
-            fix="correct the model's variables, or the data file",
-        )
-        for one in skipped.values()
-    ]
-    problems += [
-        Problem(
-            what="the data give another estimate than is printed",
-            where=f"cells.csv, line {one.cell.line}",
-            got=f"{one.cell.printed} printed, {one.achieved:.6g} from {study.data.file or data.origin}",
-            allowed=f"within {FOREIGN:g} printed standard error",
-            fix="check coefficient, coding and the digits typed in, and that the file belongs to the table",
-        )
-        for one in _foreign(again)
-    ]
-    if problems:
-        raise InputError(f"study {study.id}", problems)
-
-
-def _foreign(again: Sequence[PrintedAgain]) -> Iterator[PrintedAgain]:
-    """Return estimates further from the printed ones than their printed standard error."""
-    ses = {
-        (one.cell.table, one.cell.model, one.cell.coefficient): one.high for one in again if one.part == "SE"
-    }
-    for one in again:
-        se = ses.get((one.cell.table, one.cell.model, one.cell.coefficient))
-        if one.part == "estimate" and one.compared and se is not None:
-            gap = max(one.low - one.achieved, one.achieved - one.high)
-            if gap > FOREIGN * se:
-                yield one
-
-
-def is_registered(study: Study) -> bool:
-    """Whether a study ships table, claims and real data."""
-    try:
-        check_parts(study, study.data.source)
-    except InputError:
-        return False
-    return bool(study.data.file)

@@ -31,6 +31,11 @@ def add_commands(commands: Any) -> None:
         metavar="STUDY",
         help="ids of studies that ship, or folders with a study.toml (default: all that ship with open data)",
     )
+    register.add_argument(
+        "--check",
+        action="store_true",
+        help="say only whether table, data and claims fit each other and what is missing; no Bayesian fit",
+    )
     add_seed(register)
     add_out(register, "none: nothing is written")
     add_quiet(register)
@@ -38,7 +43,23 @@ def add_commands(commands: Any) -> None:
     register.set_defaults(run=_register)
 
 
+def _check(options: argparse.Namespace) -> int:
+    """Say what each study has and lacks; 3 where something is missing or does not print again."""
+    import sys
+
+    from bayes_alliance.api.register import check_register
+    from bayes_alliance.show.register_page import describe_check
+
+    report = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr))
+    checks = check_register(options.studies, seed=options.seed, report=report)
+    for check in checks:
+        print("\n".join(describe_check(check)))
+    return 3 if any(check.missing or check.unexplained for check in checks) else 0
+
+
 def _register(options: argparse.Namespace) -> int:
+    if options.check:
+        return _check(options)
     import sys
 
     from bayes_alliance.api.register import register

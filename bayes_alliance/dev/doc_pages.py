@@ -179,6 +179,14 @@ def _described(record: type) -> tuple[str, dict[str, str]]:
     return about, fields
 
 
+def meanings_of(path: str) -> tuple[str, dict[str, str]]:
+    """Return what a table of the study file is, and what its keys mean, from the docstrings of its records."""
+    name = path.strip("[]").removesuffix(".NAME").split(".")[-1]
+    found = [_described(record) for record in _RECORDS.get(name, ())]
+    said = {key: text for _, fields in reversed(found) for key, text in fields.items()}
+    return (found[0][0] if found and name else ""), said
+
+
 def study_file_page() -> str:
     """Write the reference of the study file."""
     lines = [
@@ -186,13 +194,12 @@ def study_file_page() -> str:
         "",
         "Made by `scripts/docs` from the functions that read `study.toml`; a test fails where they differ.",
         "An unknown key is an error. Every problem of a file is reported at once.",
+        "The same as a JSON schema for editors: [study.schema.json](study.schema.json); an editor that knows TOML takes it",
+        "from a first line `#:schema PATH/study.schema.json`.",
         "",
     ]
     for path, keys in study_file_keys().items():
-        name = path.strip("[]").removesuffix(".NAME").split(".")[-1]
-        found = [_described(record) for record in _RECORDS.get(name, ())]
-        said = {key: text for _, fields in reversed(found) for key, text in fields.items()}
-        about = found[0][0] if found and name else ""
+        about, said = meanings_of(path)
         lines += [f"## `{path or 'top of the file'}`", "", *([about, ""] if about else [])]
         lines += ["| key | takes | without it | |", "|---|---|---|---|"]
         for key in keys:

@@ -12,6 +12,7 @@ from bayes_alliance.show.plots.save import save_figure
 from bayes_alliance.show.register_page import describe_register
 from bayes_alliance.show.tables.register import (
     tabulate_again,
+    tabulate_agreement_by_kind,
     tabulate_estimands,
     tabulate_studies,
     tabulate_verdicts,
@@ -27,7 +28,13 @@ def computed_part(entries: Sequence[RegisterEntry]) -> str:
     """Return the summary, the figure and the tables in Markdown."""
     tables = [
         form(entries, SEED)
-        for form in (tabulate_studies, tabulate_estimands, tabulate_verdicts, tabulate_again)
+        for form in (
+            tabulate_studies,
+            tabulate_agreement_by_kind,
+            tabulate_estimands,
+            tabulate_verdicts,
+            tabulate_again,
+        )
     ]
     lines = [f"* {sentence}" for sentence in describe_register(entries)]
     lines += ["", f"![{ALT}]({FIGURE}.png)", ""]

@@ -270,7 +270,10 @@ def _of_fit(fit: MixedFit, cell: Cell) -> tuple[float, ...]:
     sd = float(fit.sd[index]) if index >= 0 else math.nan
     every = fit.n_fixed + fit.n_covariance
     parameters = (every,) if fit.method == "ML" else (every, fit.n_covariance)
-    counts = (fit.rows.n_rows, fit.rows.n_patients)
+    # Rows (lme4), patients (SAS, SPSS), or rows less fixed coefficients: what nlme takes under REML.
+    counts = [fit.rows.n_rows, fit.rows.n_patients]
+    if fit.method == "REML":
+        counts.append(fit.rows.n_rows - fit.n_fixed)
     by_quantity: dict[str, tuple[float, ...]] = {
         "variance": (sd**2,),
         "sd": (sd,),

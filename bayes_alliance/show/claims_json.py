@@ -137,8 +137,8 @@ def _entry(
         "main": claim.main,
         "note": claim.note,
         "untestable": claim.untestable,
-        "printed": _result_json(study, claim, printed),
-        "printed_under": {name: _result_json(study, claim, own) for name, own in under},
+        "printed": result_json(study, claim, printed),
+        "printed_under": {name: result_json(study, claim, own) for name, own in under},
         "mixture": None,
         "synthetic": {"verdicts": {}, "commonest": "", "cohorts": {}},
         "real": None,
@@ -160,10 +160,10 @@ def _claim_json(run: ClaimsRun, index: int, shares: dict[str, Any]) -> dict[str,
         "synthetic": {
             "verdicts": {v.value: n for v, n in counts.items()},
             "commonest": commonest(counts).value if counts else "",
-            "cohorts": {name: _result_json(run.study, claim, own[index]) for name, own in run.synthetic},
+            "cohorts": {name: result_json(run.study, claim, own[index]) for name, own in run.synthetic},
         },
-        "mixture": _result_json(run.study, claim, run.mixture[index]) if run.mixture else None,
-        "real": _result_json(run.study, claim, run.real[index]) if run.real else None,
+        "mixture": result_json(run.study, claim, run.mixture[index]) if run.mixture else None,
+        "real": result_json(run.study, claim, run.real[index]) if run.real else None,
         "base": run.base[index].verdict.value,
         "first_change": say_change(change),
         "changes": _changes(change),
@@ -179,7 +179,8 @@ def _changes(change: Change) -> list[dict[str, str]]:
     ]
 
 
-def _result_json(study: Study, claim: Claim, result: ClaimResult) -> dict[str, Any]:
+def result_json(study: Study, claim: Claim, result: ClaimResult) -> dict[str, Any]:
+    """Return the verdict on one claim by one source, with every part and its trace, as JSON-ready values."""
     parts = {part.id: part for part in claim.parts}
     found = []
     for part in result.parts:

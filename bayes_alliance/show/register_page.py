@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from html import escape
 
 from bayes_alliance.claims.register import RegisterEntry
+from bayes_alliance.claims.register_calibration import agreement_by_kind
+from bayes_alliance.claims.register_check import RegisterCheck
+from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.show.tables.html import STYLE, html_fragment
 from bayes_alliance.show.tables.record import Table
 
@@ -28,19 +31,46 @@ def describe_register(entries: Sequence[RegisterEntry]) -> list[str]:
     missed = sum(one.missed for one in estimands)
     apart = sum(one.parts_company for one in estimands)
     close = sum(one.close for one in compared)
+    told = agreement_by_kind(entries)[-1]
     return [
         f"{len(entries)} {'study' if len(entries) == 1 else 'studies'}, {len(estimands)} printed effects, "
         f"{len(verdicts)} claims.",
         f"Fits to the data print {sum(one.met for one in compared)} of {len(compared)} printed numbers again to the "
         f"last digit, {close} more but for digits beyond what the stopping rules of programs fix; "
         f"{len(again) - len(compared)} degrees of freedom follow a program's own rule and were taken as printed.",
-        f"Print alone missed {missed} of {len(estimands)} effects. The data's posterior means have ranks from "
-        f"{min(ranks):.2f} to {max(ranks):.2f} in the print-only posteriors, and {100 * min(shares):.1f} to "
-        f"{100 * max(shares):.1f} % of the data's posteriors lie in the print-only 95 % intervals.",
+        f"Print alone missed {missed} of {len(estimands)} effects: it told {100 * told.told / told.n:.0f} % of them "
+        f"(95 % Clopper-Pearson interval {100 * told.lower:.0f} to {100 * told.upper:.0f} %).",
+        f"The data's posterior means have ranks from {min(ranks):.2f} to {max(ranks):.2f} in the print-only "
+        f"posteriors, and {100 * min(shares):.1f} to {100 * max(shares):.1f} % of the data's posteriors lie in the "
+        "print-only 95 % intervals.",
         f"{sum(one.agree for one in judged)} of {len(judged)} verdicts that both sources can give are the same; "
         f"{len(verdicts) - len(judged)} cannot be given from print.",
         f"ML at p < 0.05 and Bayes at 97.5 % for one sign decide differently on {apart} of {len(estimands)} effects.",
     ]
+
+
+def describe_check(check: RegisterCheck) -> list[str]:
+    """Say what a study has for the register and what it lacks, a line each.
+
+    Parameters
+    ----------
+    check : RegisterCheck
+        Of a study whose parts fit each other.
+    """
+    compared = [one for one in check.again if one.compared]
+    bad = check.audit.of(AuditVerdict.INCONSISTENT)
+    lines = [
+        f"{check.study.id}: {check.n_patients} patients, {check.n_rows} rows, {len(check.ledger.claims)} claims; "
+        f"{len(compared) - len(check.unexplained)} of {len(compared)} printed numbers print again by ML or REML; "
+        f"{len(bad)} of {len(check.audit.findings)} checks of the table inconsistent"
+    ]
+    lines += [f"  - missing: {problem}" for problem in check.missing]
+    lines += [
+        f"  - cells.csv, line {one.cell.line}: {one.part} {one.cell.printed} printed, {one.achieved:.8g} from the data "
+        f"({one.reading.name}); explain it in README.md"
+        for one in check.unexplained
+    ]
+    return lines
 
 
 def format_register(entries: Sequence[RegisterEntry], tables: Sequence[Table], svg: str) -> str:

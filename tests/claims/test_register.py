@@ -14,17 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bayes_alliance.claims.register import RegisterEntry, blind_test, is_registered
+from bayes_alliance.claims.register import RegisterEntry, blind_test
+from bayes_alliance.claims.register_calibration import agreement_by_kind, clopper_pearson
+from bayes_alliance.claims.register_check import is_registered
 from bayes_alliance.cli.main import main
 from bayes_alliance.cohorts.study_rows import load_data
 from bayes_alliance.dev.register_page import FIGURE, put_register
 from bayes_alliance.run.printed_again import READINGS, PrintedAgain, print_again
 from bayes_alliance.show.plots.register import tabulate_agreement
+from bayes_alliance.show.register_json import register_json
 from bayes_alliance.study.load_study import list_studies, load_study, models_folder
 
 pytestmark = pytest.mark.slow
 
-STUDIES = ("bates2015", "hothorn2014", "shea2023")
+STUDIES = ("bates2015", "fox2019", "galecki2013", "hothorn2014", "shea2023", "unemployment")
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -55,7 +58,19 @@ def test_every_table_prints_again(entries: dict[str, RegisterEntry]) -> None:
     assert counts["bates2015"] == (21, 0, 0, 21)
     met, close, not_compared, every = counts["shea2023"]
     assert met + close + not_compared == every == 66 and not_compared == 11 and met >= 45
-    assert all(one.part == "df" for one in entries["shea2023"].again if not one.compared)
+    for entry in entries.values():
+        assert all(one.part == "df" for one in entry.again if not one.compared)
+    assert counts["unemployment"] == (23, 0, 0, 23)
+    assert counts["galecki2013"] == (26, 0, 5, 31)
+    met, close, not_compared, every = counts["fox2019"]
+    assert met + close + not_compared == every == 41 and not_compared == 4 and met >= 34
+
+
+def test_bic_of_nlme_under_reml_counts_rows_less_coefficients(entries: dict[str, RegisterEntry]) -> None:
+    """3668.912 is -2 (-1807.068) + 8 ln(945 - 4); with ln 945, as in lme4, it would be 3668.946."""
+    (bic,) = (o for o in entries["fox2019"].again if o.part == "bic" and o.cell.printed == "3668.912")
+    assert bic.met
+    assert bic.achieved == pytest.approx(2 * 1807.068 + 8 * math.log(945 - 4), abs=2e-3)
 
 
 def test_the_way_of_printing_is_found_table_by_table(entries: dict[str, RegisterEntry]) -> None:
@@ -108,12 +123,12 @@ def _again(achieved: float) -> PrintedAgain:
 def test_print_alone_tells_what_the_data_tell(entries: dict[str, RegisterEntry]) -> None:
     """No effect is missed; posteriors from the data are no narrower than print's by more than Monte-Carlo error."""
     estimands = [one for entry in entries.values() for one in entry.estimands]
-    assert len(estimands) == 19
+    assert len(estimands) == 32
     assert not any(one.missed or one.parts_company for one in estimands)
     assert all(0.4 < one.rank < 0.6 and one.share_within > 0.91 for one in estimands)
     assert min(one.sd_ratio for one in estimands) > 0.97 and max(one.sd_ratio for one in estimands) < 1.15
     judged = [one for entry in entries.values() for one in entry.verdicts if one.both]
-    assert len(judged) == 11 and all(one.agree for one in judged)
+    assert len(judged) == 22 and all(one.agree for one in judged)
 
 
 def test_print_is_judged_without_the_data(entries: dict[str, RegisterEntry]) -> None:
@@ -188,6 +203,7 @@ def test_the_command_writes_page_tables_and_figure(
     assert "<svg" in page and "register_cells" in page and "Belenky" in page and "http-equiv" not in page
     names = {path.name for path in tmp_path.iterdir()}
     assert {
+        "register.json",
         "register.svg",
         "register.png",
         "register.csv",
@@ -218,3 +234,59 @@ def test_the_page_of_the_documentation_is_up_to_date(entries: dict[str, Register
     for row, old_row in zip(rows, stored, strict=True):
         for name in ("print_lower", "print_upper", "data_mean", "data_lower", "data_upper"):
             assert float(str(row[name])) == pytest.approx(float(old_row[name]), abs=0.1), "run scripts/docs"
+
+
+@pytest.mark.parametrize(("told", "of"), [(19, 19), (31, 32), (0, 5), (7, 20)])
+def test_clopper_pearson_by_its_definition(told: int, of: int) -> None:
+    """At each end of the interval so extreme a count has a probability of 2.5 %."""
+    lower, upper = clopper_pearson(told, of)
+    at_least = sum(math.comb(of, k) * lower**k * (1 - lower) ** (of - k) for k in range(told, of + 1))
+    at_most = sum(math.comb(of, k) * upper**k * (1 - upper) ** (of - k) for k in range(told + 1))
+    assert (at_least == pytest.approx(0.025)) if told else (lower == 0.0)
+    assert (at_most == pytest.approx(0.025)) if told < of else (upper == 1.0)
+
+
+def test_agreement_counts_misses(entries: dict[str, RegisterEntry]) -> None:
+    """Kinds add up to all; an effect that is missed counts in its kind and in all."""
+    entry = entries["shea2023"]
+    *kinds, every = agreement_by_kind([entry])
+    assert (sum(one.n for one in kinds), every.n, every.told) == (11, 11, 11)
+    moved = dataclasses.replace(entry.estimands[0], rank=0.999, share_within=0.2)
+    other = agreement_by_kind([dataclasses.replace(entry, estimands=(moved, *entry.estimands[1:]))])
+    assert (other[-1].told, other[-1].within) == (10, (10, 10, 10))
+    assert sum(one.told for one in other[:-1]) == 10
+
+
+def test_records_for_machines(entries: dict[str, RegisterEntry]) -> None:
+    """One record a claim, with both verdicts, where it was printed, the licence of the data and every digest."""
+    records = register_json(list(entries.values()), 2020)["records"]
+    assert len({one["id"] for one in records}) == len(records) == 27
+    (one,) = (r for r in records if r["id"] == "hothorn2014#treatment_lower")
+    assert (one["assertion"]["printed"]["verdict"], one["assertion"]["real"]["verdict"]) == (
+        "likely",
+        "likely",
+    )
+    assert one["assertion"]["agree"] is True
+    assert one["provenance"]["data"]["licence"].startswith("GPL-2")
+    assert len(one["provenance"]["data"]["digest"]) == 64 and one["provenance"]["place"] == "Figure 13.2"
+    (unprinted,) = (r for r in records if r["id"] == "fox2019#girls_vary")
+    assert unprinted["assertion"]["agree"] is None and unprinted["assertion"]["reason"] == "not printed"
+
+
+def test_check_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing for a study that is complete; else each missing thing, each number that does not print again, and 3."""
+    assert main(["register", "bates2015", "--check", "--quiet"]) == 0
+    assert "21 of 21 printed numbers print again" in capsys.readouterr().out
+    folder = shutil.copytree(models_folder() / "bates2015", tmp_path / "study")
+    (folder / "README.md").unlink()
+    for file, old, new in (
+        ("study.toml", 'licence = "GPL-2 or later (as distributed in lme4)"\n', ""),
+        ("cells.csv", ",654.9,residual", ",655.9,residual"),
+    ):
+        text = (folder / file).read_text(encoding="utf-8")
+        assert old in text
+        (folder / file).write_text(text.replace(old, new), encoding="utf-8")
+    assert main(["register", str(folder), "--check", "--quiet"]) == 3
+    said = capsys.readouterr().out
+    assert "key 'licence'" in said and "README.md" in said
+    assert "20 of 21" in said and "cells.csv, line 7: residual 655.9 printed, 654.9" in said

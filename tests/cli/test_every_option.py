@@ -652,7 +652,7 @@ def _(bench: Bench) -> None:
     assert bench.run(*words, "--engine", "none", "--quiet")[2] == ""
 
 
-@entry("register", "--seed", "--out", "--quiet", "--json", slow=True)
+@entry("register", "--seed", "--out", "--quiet", "--json", "--check", slow=True)
 def _(bench: Bench) -> None:
     """One registered study: a page and a table where they are asked for, another seed, other draws, JSON alone."""
     words = ("register", "bates2015")
@@ -664,6 +664,7 @@ def _(bench: Bench) -> None:
     assert out and not err and json.loads(Path("r.json").read_text()) == found
     assert {path.suffix for path in Path("made").rglob("*") if path.is_file()} >= {".html", ".csv"}
     assert bench.run(*words)[2]
+    assert "print again" in bench.run(*words, "--check", "--quiet")[1]
 
 
 @entry("studies", "--json")

@@ -116,12 +116,15 @@ def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
         "bates2015",
         "espel_huynh2024",
         "folmo2020",
+        "fox2019",
+        "galecki2013",
         "hothorn2014",
         "kokkeler2020",
         "lindqvist2020",
         "medication",
         "okeefe2013",
         "shea2023",
+        "unemployment",
     ]
     (trial,) = (line for line in out.splitlines() if line.startswith("hothorn2014"))
     assert all(

@@ -225,3 +225,18 @@ def test_a_related_study_that_cannot_be_is_named(tmp_path: Path) -> None:
     said = str(caught.value)
     for part in ("months:age", "malformed 'printed'", "not above zero", "published.related"):
         assert part in said
+
+
+def test_the_shipped_pair_is_that_of_the_formulas() -> None:
+    """Beat the Blues and de Graaf (2009): all three numbers by root finding and integration."""
+    found = across_studies(load_study("hothorn2014"))
+    assert {one.effect.cell.coefficient for one in found} == {"btheb"}
+    (pair,) = found[0].replications
+    bo, so, br, sr = -2.32908, 1.67036, -10.30 * 0.145101, 10.30 * 0.140574
+    assert pair.sceptical_p.value == pytest.approx(_by_definition(bo, so, br, sr), abs=1e-5)
+    effect = integrate.quad(lambda t: stats.norm.pdf(br, t, sr) * stats.norm.pdf(t, bo, so), -15, 10)[0]
+    factor = math.log(effect / stats.norm.pdf(br, 0.0, sr))
+    assert pair.log_bayes_factor.value == pytest.approx(factor, abs=1e-5)
+    assert pair.compatibility_z.value == pytest.approx((br - bo) / math.hypot(so, sr), abs=1e-4)
+    # The pooled SD that turns Hedges' g into points: 10.4 with 100 patients, 10.2 with 103.
+    assert pair.related.factor == pytest.approx(-math.sqrt((99 * 10.4**2 + 102 * 10.2**2) / 201), abs=0.005)

@@ -31,6 +31,9 @@ FOUND = {
     "espel_huynh2024": set(),
     "bates2015": set(),
     "shea2023": set(),
+    "fox2019": set(),
+    "galecki2013": set(),
+    "unemployment": set(),
     "hothorn2014": {
         ("p against test statistic", "13.3: bdi.pre"),
         ("p against estimate and SE", "13.3: bdi.pre"),
@@ -51,7 +54,7 @@ def test_audit_of_published_tables(name: str) -> None:
     """The audit finds in each table what a check by hand finds, and nothing else."""
     findings = audit_study(load_study(name)).findings
     assert {(f.check, f.where) for f in findings if f.verdict is AuditVerdict.INCONSISTENT} == FOUND[name]
-    assert len(findings) >= 15
+    assert len(findings) >= 14
 
 
 def test_parameters_and_rows_are_solved_for() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bayes_alliance.claims.register import LEAST_SHARE, EstimandAgreement, RegisterEntry
+from bayes_alliance.claims.register_calibration import LEVELS, Agreement, agreement_by_kind
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.printed_again import PrintedAgain
 from bayes_alliance.show.disclosure import Content
@@ -50,6 +51,7 @@ def tabulate_register(entries: Sequence[RegisterEntry], seed: int) -> tuple[Tabl
     """
     return (
         tabulate_studies(entries, seed),
+        tabulate_agreement_by_kind(entries, seed),
         tabulate_estimands(entries, seed),
         tabulate_verdicts(entries, seed),
         tabulate_again(entries, seed),
@@ -90,6 +92,34 @@ def _study_row(entry: RegisterEntry) -> dict[str, Value]:
         "within": f"{sum(not e.missed for e in entry.estimands)} of {len(entry.estimands)}",
         "verdicts": f"{sum(v.agree for v in judged)} of {len(judged)}",
     }
+
+
+def tabulate_agreement_by_kind(entries: Sequence[RegisterEntry], seed: int) -> Table:
+    """Count, by kind of effect, how often print alone told what the data tell."""
+    columns = [
+        text_column("kind", "Effects"),
+        number_column("n", "N"),
+        *(
+            text_column(f"within_{100 * level:.0f}", f"In the {100 * level:.0f} % interval")
+            for level in LEVELS
+        ),
+        text_column("told", "Not missed [95 % interval of the share]"),
+    ]
+    rows = (_agreement_row(one) for one in agreement_by_kind(entries))
+    notes = (
+        "How many of the data's posterior means lie in the print-only interval, and how many effects print alone did "
+        "not miss, with the exact interval of Clopper and Pearson for the share. Print and data speak of the same "
+        "patients, so that all should lie in every interval; effects of one study are not independent.",
+    )
+    return _table(
+        "register_agreement", "How often print alone told what the data tell", columns, rows, seed, *notes
+    )
+
+
+def _agreement_row(one: Agreement) -> dict[str, Value]:
+    shares = f"{100 * one.lower:.0f} to {100 * one.upper:.0f} %"
+    row: dict[str, Value] = {"kind": one.kind, "n": one.n, "told": f"{one.told} [{shares}]"}
+    return row | {f"within_{100 * level:.0f}": str(k) for level, k in zip(LEVELS, one.within, strict=True)}
 
 
 def tabulate_estimands(entries: Sequence[RegisterEntry], seed: int) -> Table:
@@ -162,8 +192,8 @@ def tabulate_verdicts(entries: Sequence[RegisterEntry], seed: int) -> Table:
         {
             "study": one.study_id,
             "claim": one.claim_id,
-            "says": one.says,
-            "published": one.published,
+            "says": one.claim.says,
+            "published": one.claim.published,
             "print": one.printed.verdict.value,
             "data": one.real.verdict.value,
             "agree": ("yes" if one.agree else "no") if one.both else "not compared",
