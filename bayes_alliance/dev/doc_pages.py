@@ -194,8 +194,8 @@ def study_file_page() -> str:
         "",
         "Made by `scripts/docs` from the functions that read `study.toml`; a test fails where they differ.",
         "An unknown key is an error. Every problem of a file is reported at once.",
-        "The same as a JSON schema for editors: [study.schema.json](study.schema.json); an editor that knows TOML takes it",
-        "from a first line `#:schema PATH/study.schema.json`.",
+        "The same as a JSON schema for editors: [study.schema.json](study.schema.json); an editor that knows TOML",
+        "takes it from a first line `#:schema PATH/study.schema.json`.",
         "",
     ]
     for path, keys in study_file_keys().items():

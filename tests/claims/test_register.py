@@ -14,12 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bayes_alliance.claims.choices_file import load_choices
+from bayes_alliance.claims.from_posterior import Evaluator
+from bayes_alliance.claims.prior_suite import prior_suite
 from bayes_alliance.claims.register import RegisterEntry, blind_test
 from bayes_alliance.claims.register_calibration import agreement_by_kind, clopper_pearson
 from bayes_alliance.claims.register_check import is_registered
 from bayes_alliance.cli.main import main
 from bayes_alliance.cohorts.study_rows import load_data
 from bayes_alliance.dev.register_page import FIGURE, put_register
+from bayes_alliance.published.cell_posterior import cell_posteriors
 from bayes_alliance.run.printed_again import READINGS, PrintedAgain, print_again
 from bayes_alliance.show.plots.register import tabulate_agreement
 from bayes_alliance.show.register_json import register_json
@@ -290,3 +294,22 @@ def test_check_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert "key 'licence'" in said and "README.md" in said
     assert "20 of 21" in said and "cells.csv, line 7: residual 655.9 printed, 654.9" in said
+
+
+def test_a_sceptic_of_level_and_slope_is_misled_by_print_alone() -> None:
+    """What docs/register.md tells of unemployment: 93 % by print, 74 % by the data, at the end of print's band."""
+    study = load_study("unemployment")
+    data, choices = load_data(study, None, seed=2020), load_choices(study)
+    sceptic = next(one for one in prior_suite(study) if one.id == "sceptical")
+    fitted = Evaluator(study, data, choices, seed=2020, variant=sceptic).fit("employment_slope").fit
+    draws = study.horizon * fitted.combine((("months:unemployed", 1.0),)).ravel()
+    assert float(np.mean(draws < 0)) == pytest.approx(0.74, abs=0.03)
+    assert float(draws.mean()) == pytest.approx(-1.04, abs=0.12)
+    (row,) = (
+        row
+        for row in cell_posteriors(study)
+        if row.effect.cell.coefficient == "months:unemployed" and row.prior == "sceptical"
+    )
+    assert row.p_direction.value == pytest.approx(0.93, abs=0.005)
+    assert abs(row.effect.unit) * row.mean.high == pytest.approx(-0.964, abs=0.02)
+    assert row.p_direction.low < 0.73 < 0.93 < row.p_direction.high
