@@ -3,6 +3,7 @@
 import inspect
 import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,11 +12,14 @@ from hypothesis import settings
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+HERE = Path(__file__).parent
+BINARY = (".sav", ".zsav", ".dta")
 # What a test needs, by the words of its own source: nobody has to think of a marker.
 NEEDS = {
     "dask": ("dask", "scheduler"),
     "latex": ("pdflatex",),
-    "subprocess": ("subprocess.", "_process(", "_imported(", "kill_resume", "hostile_watch"),
+    # SPSS and Stata files are read in a process of their own.
+    "subprocess": ("subprocess.", "_process(", "_imported(", "kill_resume", "hostile_watch", *BINARY),
 }
 BROWSER = ("test_report_in_browser.py",)
 # Files whose tests make whole runs, sample by NUTS, build cohorts or draw every figure: `make quick` leaves them out.
@@ -35,6 +39,7 @@ SLOW = (
     "run/test_number_store.py",
     "run/test_manifest.py",
     "run/test_large.py",
+    "run/test_text_facts.py",
     "show/",
     "simulation/",
     "stress/",
@@ -43,18 +48,16 @@ SLOW = (
     # Single tests of rooms whose others are quick.
     "assess/test_bayes_factors.py::test_far_from_zero_the_bayes_factor_is_still_a_number",
     "assess/test_bayes_factors.py::test_stated_error_is_the_spread_over_seeds",
+    "assess/test_loo.py::test_order_of_models_does_not_matter",
     "assess/test_loo.py::test_stacking_survives_patients_with_very_low_joint_density",
-    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[spss.sav-",
-    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[stata.dta-",
     "data/test_limits.py::test_a_parquet_dictionary_unpacks",
     "data/test_limits.py::test_a_sheet_of_sparse_cells",
-    "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have[bz2]",
-    "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have[xz]",
+    "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have",
+    "data/test_new_study.py::test_the_shipped_medication_data_run_at_once",
     "data/test_readers.py::test_a_bomb_is_not_unpacked",
-    "inference/test_collapsed.py::test_posterior_is_that_of_quadrature[medication",
-    "inference/test_collapsed.py::test_posterior_is_that_of_quadrature[orthodont",
-    "inference/test_collapsed.py::test_posterior_is_that_of_quadrature[paper",
-    "inference/test_collapsed.py::test_hard_cases_are_those_of_quadrature[one visit each",
+    "inference/test_collapsed.py::test_posterior_is_that_of_quadrature",
+    "inference/test_collapsed.py::test_hard_cases_are_those_of_quadrature",
+    "inference/test_collapsed.py::test_psis_and_exact_leave_one_patient_out_agree[medication",
     "inference/test_collapsed.py::test_psis_and_exact_leave_one_patient_out_agree[paper",
     "inference/test_correlated_effects.py::test_bambi_fits_predicts_and_scores_it",
     "inference/test_correlated_effects.py::test_correlations_have_an_lkj_prior",
@@ -62,6 +65,14 @@ SLOW = (
     "inference/test_ml_intervals.py::test_profile_intervals_agree_with_lme4[medication",
     "published/test_omitted.py::test_tipping_icc_agrees_with_three_level_simulation",
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files out unread whose tests are all slow, where slow tests are not asked for: imports take seconds."""
+    place = collection_path.relative_to(HERE).as_posix() if collection_path.is_relative_to(HERE) else ""
+    whole = tuple(name for name in SLOW if "::" not in name)
+    asked_for = "not slow" not in (config.option.markexpr or "")
+    return None if asked_for or not place.startswith(whole) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

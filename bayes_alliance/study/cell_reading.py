@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 
 from bayes_alliance.study.cell_draft import Draft
 from bayes_alliance.study.cell_grammar import Part, ScanError, scan_cell
@@ -31,6 +32,7 @@ _BLANK = ("-", "--", "---", "...", "n/a", "na", "n.a.", ".")
 _TESTS = ("t", "z", "f", "chi2")
 
 
+@lru_cache(maxsize=8192)  # cells are read again whenever a record that holds one is replaced
 def read_cell(text: str, quantity: str = "estimate", legend: TableLegend = NO_LEGEND) -> PrintedCell:
     """Read a printed cell.
 

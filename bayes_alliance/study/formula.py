@@ -13,12 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 MAX_LENGTH = 500
 MAX_TERMS = 40
@@ -96,6 +93,7 @@ def fewest_columns(formula: Formula, levels: Mapping[str, int]) -> int:
     return int(formula.intercept) + sum(widths)
 
 
+@lru_cache(maxsize=4096)  # checks of a study file ask for each formula hundreds of times
 def parse_formula(text: str) -> Formula:
     """Parse a mixed-model formula with one grouping factor.
 

@@ -384,7 +384,7 @@ def _(bench: Bench) -> None:
     assert (plain / "report.html").stat().st_mtime_ns > before
 
 
-@entry("fit", "--profile", "--bootstrap", "--json", "--quiet")
+@entry("fit", "--profile", "--bootstrap", "--json", "--quiet", slow=True)
 def _(bench: Bench) -> None:
     """Intervals that hold the estimate, a test by simulation, JSON alone on stdout, and no progress."""
     words = ("fit", "toy", "--models", "growth", "--engine", "none")

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -49,11 +50,13 @@ def scaled_priors(design, **changes):
     return dataclasses.replace(base, **changes)
 
 
+@functools.cache
 def lme4_design(dataset):
     answer = next(f for f in lme4_fits() if f["dataset"] == dataset and f["covariance"] == "UN")
     return reference_design(answer)
 
 
+@functools.cache
 def paper_design():
     """The paper's Tasks by outcome model on a synthetic cohort, with the study's neutral prior."""
     study = load_study("folmo2020")
@@ -61,8 +64,9 @@ def paper_design():
     return design, coefficient_priors(study, design, "neutral")
 
 
+@functools.cache
 def paper_rows():
-    """The rows behind it."""
+    """The rows behind it; nothing changes them, so tests share one cohort."""
     study = load_study("folmo2020")
     formula = parse_formula(study.model("tasks_outcome").formula)
     return freeze_rows(simulate_cohort(study, 1), sorted(formula.names)).rows

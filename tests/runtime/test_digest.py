@@ -71,7 +71,11 @@ def _changed(path: Path, modules: tuple[str, ...], root: Path, before: str) -> b
 
 
 @pytest.mark.parametrize(
-    "store", [pytest.param(name, marks=[pytest.mark.slow] * (name == "runs")) for name in STORES]
+    "store",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("posteriors", "simulated studies")))
+        for name in STORES
+    ],
 )
 def test_a_byte_in_any_module_on_the_path_refuses_what_is_kept(store: str, copy: Path) -> None:
     """Every module that the computing module imports, directly or not, is in its digest."""
