@@ -15,7 +15,8 @@ from bayes_alliance.cohorts.study_rows import ensemble_facts, load_data
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.collapsed import CollapsedSettings
-from bayes_alliance.inference.fits import Covariance
+from bayes_alliance.inference.design import Design
+from bayes_alliance.inference.fits import Covariance, PosteriorFit
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
@@ -86,13 +87,8 @@ class Reanalysis(StudyResults):
         """
         from bayes_alliance.assess.arviz_groups import arviz_groups
 
-        run = self.run(model_id)
-        if run is None or run.posterior is None:
-            raise KeyError(model_id)
-        priors = coefficient_priors(self.study, run.design, self.prior)
-        return arviz_groups(
-            run.posterior, run.design, priors, seed=derive_seed(self.seed, "arviz groups", model_id)
-        )
+        seed = derive_seed(self.seed, "arviz groups", model_id)
+        return arviz_groups(*self._fitted(model_id), seed=seed)
 
     def predictive_scores(self, model_id: str, *, folds: int = 10) -> PredictiveScores:
         """Score a model further: RMSE, CRPS, LOO-R2 and Bayesian R2 by ArviZ, K-fold by patient, last visits.
@@ -104,12 +100,14 @@ class Reanalysis(StudyResults):
         """
         from bayes_alliance.assess.predictive_scores import predictive_scores
 
+        seed = derive_seed(self.seed, "predictive scores", model_id)
+        return predictive_scores(*self._fitted(model_id), seed=seed, folds=folds)
+
+    def _fitted(self, model_id: str) -> tuple[PosteriorFit, Design, CoefficientPriors]:
         run = self.run(model_id)
         if run is None or run.posterior is None:
             raise KeyError(model_id)
-        priors = coefficient_priors(self.study, run.design, self.prior)
-        seed = derive_seed(self.seed, "predictive scores", model_id)
-        return predictive_scores(run.posterior, run.design, priors, seed=seed, folds=folds)
+        return run.posterior, run.design, coefficient_priors(self.study, run.design, self.prior)
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write tables, figures, the report and the manifest into a folder, which is made; give the files.

@@ -159,13 +159,12 @@ class PsisLoo:
     ----------
     log_weights : ndarray, shape (n_units, s)
         Smoothed and normalised; draws of all chains one after another.
-    elpd_i, p_i, pareto_k : ndarray, shape (n_units,)
-        Log predictive density, effective number of parameters, diagnostic.
+    elpd_i, pareto_k : ndarray, shape (n_units,)
+        Log predictive density, diagnostic.
     """
 
     log_weights: Array
     elpd_i: Array
-    p_i: Array
     pareto_k: Array
 
 
@@ -181,8 +180,7 @@ def psis_loo(fit: PosteriorFit, design: Design, target: Target, *, seed: int) ->
     smoothed, pareto_k = smooth_tails(-by_unit, r_eff=relative_efficiency(kept))
     log_weights = smoothed - log_sum_exp(smoothed)[:, None]
     elpd_i = log_sum_exp(log_weights + by_unit)
-    lppd_i = log_sum_exp(by_unit) - np.log(by_unit.shape[1])
-    return PsisLoo(log_weights=log_weights, elpd_i=elpd_i, p_i=lppd_i - elpd_i, pareto_k=pareto_k)
+    return PsisLoo(log_weights=log_weights, elpd_i=elpd_i, pareto_k=pareto_k)
 
 
 def relative_efficiency(fit: PosteriorFit) -> float:

@@ -114,29 +114,6 @@ def pool_moments(means: Sequence[float] | Floats, sds: Sequence[float] | Floats)
     return _mixture(mu, sigma**2, (lower, median, upper), above)
 
 
-def pool_draws(draws: Sequence[Floats]) -> Mixture:
-    """Pool posteriors that are known by draws, as many or as few as each has; every data set counts alike.
-
-    Parameters
-    ----------
-    draws : sequence of ndarray, shape (n_c,)
-        At least two draws for each data set.
-
-    Returns
-    -------
-    Mixture
-    """
-    if not draws or any(len(each) < 2 for each in draws):
-        raise ValueError("at least two draws are needed for each of at least one data set")
-    values = np.concatenate(draws)
-    weights = np.concatenate([np.full(len(each), 1.0 / len(each)) for each in draws]) / len(draws)
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order]) - 0.5 * weights[order]
-    lower, median, upper = (float(np.interp(share, reached, values[order])) for share in (0.025, 0.5, 0.975))
-    mu, variances = np.array([each.mean() for each in draws]), np.array([each.var(ddof=1) for each in draws])
-    return _mixture(mu, variances, (lower, median, upper), float(weights[values > 0.0].sum()))
-
-
 def _mixture(
     means: Floats, variances: Floats, quantiles: tuple[float, float, float], above: float
 ) -> Mixture:

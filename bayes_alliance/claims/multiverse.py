@@ -68,18 +68,6 @@ def _dependents(study: Study, names: set[str]) -> set[str]:
     return found
 
 
-def count_fits(study: Study, ledger: Ledger, choices: Multiverse, n_rows: int = 1) -> int:
-    """Count the posteriors of a full run on this many sets of rows."""
-    models = {m for claim in multiverse_claims(ledger, choices) for part in claim.parts for m in part.models}
-    total = 0
-    for model_id in models:
-        codings = 1
-        for axis in choices.axes:
-            codings *= len(axis.options) if touches(study, axis, model_id) else 1
-        total += codings * len(choices.priors) * len(choices.covariances)
-    return total * n_rows
-
-
 def plan_tasks(
     study: Study,
     rows: Mapping[str, Rows],

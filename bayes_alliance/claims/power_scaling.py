@@ -21,7 +21,6 @@ from bayes_alliance.claims.from_posterior import Fitted
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.likelihood import log_density_patients, relative_factor
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_log_prior, log_scale_prior
-from bayes_alliance.inference.psis import smooth_tail
 
 Component = Literal["prior", "likelihood"]
 THRESHOLD = 0.05
@@ -126,25 +125,3 @@ def _diagnosed(prior: float, likelihood: float) -> PowerSensitivity:
     else:
         said = "strong prior or weak data"
     return PowerSensitivity(prior=prior, likelihood=likelihood, diagnosis=said)
-
-
-def scaled_weights(log_component: Array, alpha: float) -> Array:
-    """Weights that turn draws into those under a component raised to a power, summing to one.
-
-    Parameters
-    ----------
-    log_component : ndarray
-        Log prior, or log likelihood summed over units, of each draw.
-    alpha : float
-        The power; 1 changes nothing.
-
-    Returns
-    -------
-    ndarray
-        Of the shape of ``log_component``, Pareto-smoothed.
-    """
-    ratios = (alpha - 1.0) * np.ravel(log_component)
-    smoothed, _ = smooth_tail(ratios)
-    weights = np.exp(smoothed - smoothed.max())
-    result: Array = (weights / weights.sum()).reshape(np.shape(log_component))
-    return result

@@ -123,10 +123,10 @@ def _write(
     if figures:
         from bayes_alliance.show.plots.save import save_figure
         from bayes_alliance.show.plots.stress import figures_of
-        from bayes_alliance.show.provenance import stamp_stress
+        from bayes_alliance.show.provenance import stamp_provenance
 
         for stem, (figure, rows) in figures_of(results).items():
-            written += save_figure(figure, folder / stem, rows=rows, provenance=stamp_stress(results))
+            written += save_figure(figure, folder / stem, rows=rows, provenance=stamp_provenance(results))
     return written
 
 

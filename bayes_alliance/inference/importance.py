@@ -86,8 +86,6 @@ class ImportanceSample:
     ----------
     points : ndarray, shape (s, d)
         Draws of the proposal.
-    log_ratios : ndarray, shape (s,)
-        Log target minus log proposal, as they came.
     weights : ndarray, shape (s,)
         Pareto-smoothed and normalised.
     pareto_k : float
@@ -103,7 +101,6 @@ class ImportanceSample:
     """
 
     points: Array
-    log_ratios: Array
     weights: Array
     pareto_k: float
     log_evidence: float
@@ -301,7 +298,6 @@ def _finish(points: Array, ratios: Array, mixture: Mixture, spent: int) -> Impor
     count = len(ratios)
     return ImportanceSample(
         points=points,
-        log_ratios=ratios,
         weights=weights,
         pareto_k=pareto_k,
         log_evidence=log_evidence,

@@ -26,14 +26,11 @@ class LeftOut:
     ----------
     elpd_i : ndarray, shape (n_patients,)
         Log predictive density of each patient's rows given all other patients.
-    error_i : ndarray, shape (n_patients,)
-        Its Monte-Carlo standard error.
     pareto_k : ndarray, shape (n_patients,)
         Of the importance draws of the posterior without the patient.
     """
 
     elpd_i: Array
-    error_i: Array
     pareto_k: Array
 
 
@@ -88,15 +85,14 @@ def leave_patients_out(
     base = sample_target(whole, rng=rng, count=count)
     chosen = np.arange(stats.n_patients) if patients is None else np.asarray(patients, dtype=int)
     with threadpool_limits(1):
-        found = np.array([_leave_out(whole, int(i), base.proposal, count, rng) for i in chosen]).reshape(
-            -1, 3
-        )
-    return LeftOut(elpd_i=found[:, 0], error_i=found[:, 1], pareto_k=found[:, 2])
+        found = np.array([_leave_out(whole, int(i), base.proposal, count, rng) for i in chosen])
+    elpd_i, pareto_k = found.reshape(-1, 2).T
+    return LeftOut(elpd_i=elpd_i, pareto_k=pareto_k)
 
 
 def _leave_out(
     whole: Target, patient: int, proposal: Mixture, count: int, rng: np.random.Generator
-) -> tuple[float, float, float]:
+) -> tuple[float, float]:
     rest = dataclasses.replace(whole, stats=without_patient(whole.stats, patient))
     remembered = _Remembered(rest)
     sample = sample_importance(
@@ -111,7 +107,4 @@ def _leave_out(
     gain = whole.given(sample.points).log_marginal - remembered.given.log_marginal
     with np.errstate(divide="ignore"):
         logs = np.log(sample.weights) + gain
-    elpd = float(log_sum_exp(logs))
-    share = np.exp(logs - elpd)
-    error = float(np.sqrt(np.sum((share - sample.weights) ** 2)))
-    return elpd, error, sample.pareto_k
+    return float(log_sum_exp(logs)), sample.pareto_k

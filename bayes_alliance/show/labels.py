@@ -70,12 +70,6 @@ def label_group(study: Study, group: str) -> str:
     return f"{variable.label}: {unknown}" if variable is not None and unknown == "unknown" else group
 
 
-def label_outcome(study: Study, outcome: str) -> str:
-    """Name an outcome with its unit, as on an axis."""
-    variable = study.variable(outcome)
-    return f"{variable.label} ({variable.unit})" if variable.unit else variable.label
-
-
 def name_file(text: str) -> str:
     """Make part of a file name out of text of a study file: lower-case letters, digits and underscores."""
     return "".join(c if c.isalnum() and c.isascii() else "_" for c in text.lower())

@@ -45,9 +45,18 @@ def describe_provenance(results: StudyResults, *, printed: bool = False) -> str:
     return " ".join(sentences)
 
 
-def stamp_provenance(results: StudyResults) -> str:
+def stamp_provenance(results: StudyResults | StressResults) -> str:
     """Return the provenance of computed numbers as one short cell: source, origin and seed."""
     return f"{results.source.value}: {results.origin}; run seed {results.seed}"
+
+
+def origin_of(results: StudyResults, *, printed: str = "") -> tuple[str, str]:
+    """Return provenance and stamp of a table; ``printed``: the columns in which printed numbers stand, if any."""
+    stamp = stamp_provenance(results)
+    return (
+        describe_provenance(results, printed=bool(printed)),
+        f"{printed} printed: printed; others: {stamp}" if printed else stamp,
+    )
 
 
 def describe_inference(results: StudyResults) -> tuple[str, ...]:
@@ -74,8 +83,7 @@ def describe_inference(results: StudyResults) -> tuple[str, ...]:
 
 def provenance(study: Study) -> str:
     """Return where the numbers come from."""
-    source = f"doi:{study.doi}" if study.doi else study.title
-    return f"From the printed cells and text of {source} alone; no patient's data were used."
+    return f"From the printed cells and text of {cite_study(study)} alone; no patient's data were used."
 
 
 def describe_stress(results: StressResults, *, printed: bool = False) -> str:
@@ -87,8 +95,3 @@ def describe_stress(results: StressResults, *, printed: bool = False) -> str:
         sentences.append(f"Computed: {results.source.value} ({results.origin}).")
     sentences.append(f"Prior set '{results.prior}'. Random seed of the run: {results.seed}.")
     return " ".join(sentences)
-
-
-def stamp_stress(results: StressResults) -> str:
-    """Return the provenance of computed numbers as one short cell."""
-    return f"{results.source.value}: {results.origin}; run seed {results.seed}"

@@ -154,12 +154,8 @@ def simulate_power(
 
     Parameters
     ----------
-    study : Study
-        Whose model, design and priors.
-    settings : SimulationSettings
-        How many studies, and where.
-    data : StudyData, optional
-        Rows whose design is taken; what the study ships with if omitted.
+    study, settings, data
+        As of :func:`simulate_sbc`.
     engine : {"collapsed", "pymc", "none"}
         Of the posterior beside ML and REML.
     variations : Variations, optional
@@ -212,18 +208,12 @@ def simulate_comparison(
 
     Parameters
     ----------
-    study : Study
-        Whose model, design and priors.
-    settings : SimulationSettings
-        How many studies, and where.
-    data : StudyData, optional
-        Rows whose design is taken; without them that of what the study ships with, and its cohorts are compared too.
+    study, settings, data, n_patients
+        As of :func:`simulate_sbc`; without data the study's cohorts are compared too.
     engines : sequence of {"collapsed", "pymc"}
         Of the posteriors.
     scenarios : sequence of str
         Names of scenarios; empty for all.
-    n_patients : int, optional
-        Patients of each simulated study.
 
     Returns
     -------

@@ -54,8 +54,6 @@ class JointEffect:
     effect_correlation, slope_correlation, residual_correlation : float
         Means over pairs of outcomes of the posterior mean correlations: of the estimand's draws, of the patients'
         slopes, of residuals of a visit.
-    pool_scale : float
-        Scale of the prior on the SD between effects, in points over the horizon.
     pareto_k : float
         Of the reweighting.
     n_patients, n_rows : int
@@ -73,7 +71,6 @@ class JointEffect:
     effect_correlation: float
     slope_correlation: float
     residual_correlation: float
-    pool_scale: float
     pareto_k: float
     n_patients: int
     n_rows: int
@@ -214,7 +211,6 @@ def _effect(
         effect_correlation=_mean_correlation(np.corrcoef(flat.T)),
         slope_correlation=_mean_correlation(_correlations(found.effects[..., k:, k:])),
         residual_correlation=_mean_correlation(_correlations(found.residual)),
-        pool_scale=pool_scale,
         pareto_k=pareto_k,
         n_patients=planned[0].rows.n_patients,
         n_rows=planned[0].rows.n_rows,

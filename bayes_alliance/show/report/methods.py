@@ -19,7 +19,7 @@ from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.report.record import Methods, TableView
 from bayes_alliance.show.report.views import view_table
-from bayes_alliance.show.tables.record import Table, Value, number_column, pick_rows, text_column
+from bayes_alliance.show.tables.record import Table, Value, build_table, number_column, text_column
 from bayes_alliance.study.prior_records import PriorScales, PriorSet
 from bayes_alliance.study.records import Study, Variable
 
@@ -164,14 +164,12 @@ def tabulate_priors(results: StudyResults) -> Table:
         "slope.",
         f"Used in this run: '{results.prior or 'none'}'.",
     )
-    return Table(
-        id="priors",
-        title="Priors, and what they imply",
-        columns=shown,
-        rows=pick_rows(shown, rows),
-        notes=notes,
-        provenance=f"Stated in the study file of {cite_study(study)}; no data.",
-        stamp="study file",
+    return build_table(
+        ("priors", "Priors, and what they imply"),
+        shown,
+        rows,
+        notes,
+        (f"Stated in the study file of {cite_study(study)}; no data.", "study file"),
     )
 
 
@@ -263,17 +261,15 @@ def _predictive(results: StudyResults) -> TableView | None:
                 "sd_change": format_number(found.sd_change),
             }
         )
-    table = Table(
-        id="prior_predictive",
-        title="Prior predictive check: single scores of a new patient before any data",
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=(
+    table = build_table(
+        ("prior_predictive", "Prior predictive check: single scores of a new patient before any data"),
+        columns,
+        rows,
+        (
             f"{PRIOR_DRAWS:,} draws from the prior set '{results.prior}', growth model, reference group. The model is "
             "Gaussian and knows no ends of a scale, so some share outside is to be expected.",
         ),
-        provenance="Computed from the priors alone; no data.",
-        stamp="priors",
+        ("Computed from the priors alone; no data.", "priors"),
     )
     return view_table(table, prefix="methods")
 

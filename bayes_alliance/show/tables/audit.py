@@ -8,7 +8,7 @@ from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.published.forensics import Combination
 from bayes_alliance.show.provenance import STAMP, provenance
-from bayes_alliance.show.tables.record import Column, Table, Value, number_column, pick_rows, text_column
+from bayes_alliance.show.tables.record import Column, Table, Value, build_table, number_column, text_column
 from bayes_alliance.study.records import Study
 
 _ORDER = (AuditVerdict.INCONSISTENT, AuditVerdict.CANNOT_TELL, AuditVerdict.CONSISTENT)
@@ -23,15 +23,7 @@ def make_table(
     *notes: str,
 ) -> Table:
     """Build a table whose numbers come from printed cells."""
-    return Table(
-        id=table_id,
-        title=title,
-        columns=tuple(columns),
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=provenance(study),
-        stamp=STAMP,
-    )
+    return build_table((table_id, title), columns, rows, notes, (provenance(study), STAMP))
 
 
 def tabulate_audit(study: Study, audit: Audit) -> Table:

@@ -8,14 +8,14 @@ from bayes_alliance.assess.bayes_factors import BayesFactorCurve, BayesFactorPoi
 from bayes_alliance.assess.engine_agreement import Z_LIMIT, Agreement
 from bayes_alliance.run.results import ModelRun, StudyResults
 from bayes_alliance.show.numbers import format_fixed, format_number
-from bayes_alliance.show.provenance import describe_provenance, stamp_provenance
+from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
-    pick_rows,
     shown_column,
     text_column,
 )
@@ -48,15 +48,8 @@ def tabulate_bayes_factors(results: StudyResults, gates: Gates) -> Table:
         "natural logarithms.",
         *gates.notes(run.model.id for run, _ in curves),
     )
-    return Table(
-        id="bayes_factors",
-        title="Bayes factors of slope deviations and contrasts",
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=describe_provenance(results),
-        stamp=stamp_provenance(results),
-    )
+    named = ("bayes_factors", "Bayes factors of slope deviations and contrasts")
+    return build_table(named, columns, rows, notes, origin_of(results))
 
 
 def _bayes_factors(
@@ -108,15 +101,8 @@ def tabulate_agreement(results: StudyResults, gates: Gates) -> Table:
         f"Within error: both differences at most {Z_LIMIT:g} Monte-Carlo standard errors.",
         *gates.notes(run.model.id for run, _ in pairs),
     )
-    return Table(
-        id="agreement",
-        title="Agreement of two engines on the same posterior",
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=describe_provenance(results),
-        stamp=stamp_provenance(results),
-    )
+    named = ("agreement", "Agreement of two engines on the same posterior")
+    return build_table(named, columns, rows, notes, origin_of(results))
 
 
 def _agreement(results: StudyResults, gates: Gates, run: ModelRun, item: Agreement) -> dict[str, Value]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from bayes_alliance.assess.checks import Check
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.provenance import describe_provenance, stamp_provenance
+from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.gates import Gates, name_model
-from bayes_alliance.show.tables.record import Column, Table, Value, number_column, pick_rows, text_column
+from bayes_alliance.show.tables.record import Column, Table, Value, build_table, number_column, text_column
 
 _MODEL = (text_column("model", "Model"), Column(name="model_id", heading="model_id", shown="csv"))
 _STATUS = {"pass": "pass", "fail": "FAIL", "not_checked": "not checked"}
@@ -85,12 +85,4 @@ def _table(
     rows: Iterable[dict[str, Value]],
     notes: Sequence[str],
 ) -> Table:
-    return Table(
-        id=named[0],
-        title=named[1],
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=tuple(notes),
-        provenance=describe_provenance(results),
-        stamp=stamp_provenance(results),
-    )
+    return build_table(named, columns, rows, notes, origin_of(results))

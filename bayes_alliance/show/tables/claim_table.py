@@ -10,7 +10,7 @@ from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
 from bayes_alliance.show.provenance import cite_study
-from bayes_alliance.show.tables.record import Column, Table, Value, pick_rows
+from bayes_alliance.show.tables.record import Column, Table, Value, build_table
 from bayes_alliance.study.records import Source
 
 SOURCES_NOTE = (
@@ -79,15 +79,7 @@ def _table(
     printed: bool = False,
     stamp: str = "",
 ) -> Table:
-    return Table(
-        id=named[0],
-        title=named[1],
-        columns=tuple(columns),
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=_provenance(run, printed=printed),
-        stamp=stamp or _stamp(run),
-    )
+    return build_table(named, columns, rows, notes, (_provenance(run, printed=printed), stamp or _stamp(run)))
 
 
 def _whole_shares(run: ClaimsRun) -> dict[str, Share]:

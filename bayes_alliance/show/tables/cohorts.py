@@ -11,9 +11,9 @@ from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
     number_column,
-    pick_rows,
     shown_column,
     text_column,
 )
@@ -95,14 +95,15 @@ def tabulate_ensemble_checks(study: Study, checks: Sequence[Mapping[str, Any]]) 
         }
         for check in checks
     ]
-    return Table(
-        id="ensemble_checks",
-        title=f"{study.id}: whether the synthetic cohorts are ordinary in what was not printed",
-        columns=_CHECKS,
-        rows=pick_rows(_CHECKS, rows),
-        notes=("Limits are ours (docs/given_print.md). A check that passes proves nothing.",),
-        provenance="Synthetic data.",
-        stamp="synthetic",
+    return build_table(
+        (
+            "ensemble_checks",
+            f"{study.id}: whether the synthetic cohorts are ordinary in what was not printed",
+        ),
+        _CHECKS,
+        rows,
+        ("Limits are ours (docs/given_print.md). A check that passes proves nothing.",),
+        ("Synthetic data.", "synthetic"),
     )
 
 
@@ -153,14 +154,12 @@ def tabulate_scorecard(study: Study, cohorts: Sequence[Mapping[str, Any]]) -> Ta
                 "largest": max(achieved) if achieved else None,
             }
         )
-    return Table(
-        id="scorecard",
-        title=f"{study.id}: printed numbers beside what {len(cohorts)} synthetic cohorts print",
-        columns=_SCORE,
-        rows=pick_rows(_SCORE, rows),
-        notes=(LIMITS, *_assumed(cohorts)),
-        provenance="Columns 1 and 2: printed. Cohorts: synthetic data.",
-        stamp="column said: printed; others: synthetic",
+    return build_table(
+        ("scorecard", f"{study.id}: printed numbers beside what {len(cohorts)} synthetic cohorts print"),
+        _SCORE,
+        rows,
+        (LIMITS, *_assumed(cohorts)),
+        ("Columns 1 and 2: printed. Cohorts: synthetic data.", "column said: printed; others: synthetic"),
     )
 
 
@@ -198,18 +197,16 @@ def tabulate_spread(study: Study, spread: Sequence[Spread]) -> Table:
         for item in spread
         if item.label
     ]  # fmt: skip
-    return Table(
-        id="spread",
-        title=f"{study.id}: estimands over synthetic cohorts that all print the published tables",
-        columns=_SPREAD,
-        rows=pick_rows(_SPREAD, rows),
-        notes=(
+    return build_table(
+        ("spread", f"{study.id}: estimands over synthetic cohorts that all print the published tables"),
+        _SPREAD,
+        rows,
+        (
             LIMITS,
             "SD between cohorts: how far the answer rests on what was not printed. Posterior SD: what the analysis "
             "of a single cohort calls its uncertainty. Slopes are per unit of time. Default prior of the study.",
         ),
-        provenance="Synthetic data: every cohort prints the published tables.",
-        stamp="synthetic",
+        ("Synthetic data: every cohort prints the published tables.", "synthetic"),
     )
 
 

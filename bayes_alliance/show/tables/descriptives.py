@@ -9,14 +9,14 @@ from bayes_alliance.assess.group_difference import difference_of_means, differen
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.labels import name_file
 from bayes_alliance.show.numbers import format_fixed, format_number, format_p, format_stars
-from bayes_alliance.show.provenance import describe_provenance, stamp_provenance
+from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.printed_posteriors import format_probability
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
-    pick_rows,
     shown_column,
     text_column,
 )
@@ -58,17 +58,8 @@ def _table(results: StudyResults, name: str, cells: Sequence[Cell]) -> Table:
         "Jeffreys' Beta(1/2, 1/2); shares in percentage points.",
         f"Groups by '{results.study.descriptive_group}': {sizes} at most; valid n of each in the CSV file.",
     )
-    return Table(
-        id=f"table_{name_file(name)}_descriptives" if name else "descriptives",
-        title=title,
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=describe_provenance(results, printed=bool(name)),
-        stamp=f"columns printed: printed; others: {stamp_provenance(results)}"
-        if name
-        else stamp_provenance(results),
-    )
+    named = (f"table_{name_file(name)}_descriptives" if name else "descriptives", title)
+    return build_table(named, columns, rows, notes, origin_of(results, printed="columns" if name else ""))
 
 
 def _groups(results: StudyResults) -> tuple[str, str]:

@@ -11,13 +11,13 @@ import numpy as np
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_interval, format_p, format_summary
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, ml_numbers, printed_lines
-from bayes_alliance.show.provenance import describe_provenance, stamp_provenance
+from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.gates import collect_gates
 from bayes_alliance.show.tables.record import (
     Table,
     Value,
+    build_table,
     exact_columns,
-    pick_rows,
     shown_column,
     text_column,
 )
@@ -77,15 +77,8 @@ def tabulate_effects(results: StudyResults, lines: Sequence[ForestLine]) -> Tabl
         notes.append(
             f"P(negligible): probability of a size below the smallest difference that matters ({sizes})."
         )
-    return Table(
-        id="table_effects",
-        title="Effects by maximum likelihood and by Bayes",
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=tuple(notes),
-        provenance=describe_provenance(results),
-        stamp=stamp_provenance(results),
-    )
+    named = ("table_effects", "Effects by maximum likelihood and by Bayes")
+    return build_table(named, columns, rows, notes, origin_of(results))
 
 
 def _name_lines(results: StudyResults, lines: Sequence[ForestLine]) -> list[str]:

@@ -17,15 +17,15 @@ from bayes_alliance.show.numbers import (
     format_p,
     format_summary,
 )
-from bayes_alliance.show.provenance import describe_inference, describe_provenance, stamp_provenance
+from bayes_alliance.show.provenance import describe_inference, origin_of
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
     number_column,
-    pick_rows,
     shown_column,
     text_column,
 )
@@ -280,12 +280,6 @@ def _table(
     rows: Sequence[dict[str, Value]],
     notes: Sequence[str],
 ) -> Table:
-    return Table(
-        id=named[0],
-        title=named[1],
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=(*notes, *gates.notes(run.model.id for run in results.runs)),
-        provenance=describe_provenance(results),
-        stamp=stamp_provenance(results),
+    return build_table(
+        named, columns, rows, (*notes, *gates.notes(run.model.id for run in results.runs)), origin_of(results)
     )

@@ -18,15 +18,15 @@ from bayes_alliance.show.numbers import (
     format_p,
     format_summary,
 )
-from bayes_alliance.show.provenance import describe_inference, describe_provenance, stamp_provenance
+from bayes_alliance.show.provenance import describe_inference, origin_of
 from bayes_alliance.show.tables.gates import Footnotes, Gates
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
     number_column,
-    pick_rows,
     shown_column,
     text_column,
 )
@@ -236,15 +236,12 @@ def _table(
     name, part, said_in = kind
     footnotes = Footnotes()
     rows = [_row(results, gates, footnotes, cell, fill, said_in) for cell in cells]
-    return Table(
-        id=f"table_{name_file(name)}_{name_file(part)}",
-        title=f"Table {name} of the publication, {part}: printed beside ML and Bayes",
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=(*notes, *footnotes.notes(), *gates.notes(cell.model for cell in cells)),
-        provenance=describe_provenance(results, printed=True),
-        stamp=f"column printed: printed; others: {stamp_provenance(results)}",
+    named = (
+        f"table_{name_file(name)}_{name_file(part)}",
+        f"Table {name} of the publication, {part}: printed beside ML and Bayes",
     )
+    below = (*notes, *footnotes.notes(), *gates.notes(cell.model for cell in cells))
+    return build_table(named, columns, rows, below, origin_of(results, printed="column"))
 
 
 def _row(

@@ -143,6 +143,25 @@ def pick_rows(
     return tuple(picked)
 
 
+def build_table(
+    named: tuple[str, str],
+    columns: Sequence[Column],
+    rows: Iterable[Mapping[str, Value]],
+    notes: Iterable[str],
+    origin: tuple[str, str],
+) -> Table:
+    """Build a table of rows by name; ``named``: its id and title, ``origin``: provenance and stamp."""
+    return Table(
+        id=named[0],
+        title=named[1],
+        columns=tuple(columns),
+        rows=pick_rows(columns, rows),
+        notes=tuple(notes),
+        provenance=origin[0],
+        stamp=origin[1],
+    )
+
+
 def show_value(value: Value) -> str:
     """Return a cell as text for a reader: nothing for None, numbers rounded."""
     if value is None:

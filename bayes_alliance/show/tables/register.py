@@ -15,9 +15,9 @@ from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
     number_column,
-    pick_rows,
     publish,
     shown_column,
     text_column,
@@ -243,13 +243,5 @@ def _again_row(entry: RegisterEntry, one: PrintedAgain) -> dict[str, Value]:
 def _table(
     name: str, title: str, columns: Sequence[Column], rows: Iterable[dict[str, Value]], seed: int, *notes: str
 ) -> Table:
-    table = Table(
-        id=name,
-        title=title,
-        columns=tuple(columns),
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=f"{_PROVENANCE} Random seed of the run: {seed}.",
-        stamp=f"printed and real data; run seed {seed}",
-    )
-    return publish(table, Content.MODEL, Source.REAL)
+    origin = (f"{_PROVENANCE} Random seed of the run: {seed}.", f"printed and real data; run seed {seed}")
+    return publish(build_table((name, title), columns, rows, notes, origin), Content.MODEL, Source.REAL)

@@ -11,9 +11,9 @@ from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
     number_column,
-    pick_rows,
     shown_column,
     text_column,
 )
@@ -275,17 +275,18 @@ def tabulate_ensemble(setting: Setting, compared: Sequence[EnsembleComparison]) 
                 "same_share": one.same_decision.value,
             }
         )
-    return Table(
-        id="comparison_cohorts",
-        title=f"{setting.study.id}, {setting.model.id}: approaches over the synthetic cohorts",
-        columns=_ENSEMBLE,
-        rows=pick_rows(_ENSEMBLE, rows),
-        notes=(
+    return build_table(
+        (
+            "comparison_cohorts",
+            f"{setting.study.id}, {setting.model.id}: approaches over the synthetic cohorts",
+        ),
+        _ENSEMBLE,
+        rows,
+        (
             "Cohorts that print the published tables. What was printed agrees by construction, and no truth is known "
             "here: the table shows how far approaches differ on the same data. Brackets: standard errors of means.",
         ),
-        provenance="Synthetic data: every cohort prints the published tables.",
-        stamp="synthetic",
+        ("Synthetic data: every cohort prints the published tables.", "synthetic"),
     )
 
 
@@ -297,15 +298,7 @@ def _table(
     setting: Setting,
     notes: Sequence[str],
 ) -> Table:
-    return Table(
-        id=table_id,
-        title=title,
-        columns=tuple(columns),
-        rows=pick_rows(columns, rows),
-        notes=tuple(notes),
-        provenance=provenance(setting),
-        stamp=stamp(setting),
-    )
+    return build_table((table_id, title), columns, rows, notes, (provenance(setting), stamp(setting)))
 
 
 def tabulate_power(run: TrialsRun) -> Table:

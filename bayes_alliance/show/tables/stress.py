@@ -9,14 +9,14 @@ import numpy as np
 
 from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_number, format_p, format_summary
-from bayes_alliance.show.provenance import describe_stress, stamp_stress
+from bayes_alliance.show.provenance import describe_stress, stamp_provenance
 from bayes_alliance.show.tables.record import (
     Column,
     Table,
     Value,
+    build_table,
     exact_columns,
     number_column,
-    pick_rows,
     publish,
     shown_column,
     text_column,
@@ -52,15 +52,8 @@ def _table(
     *notes: str,
     printed: bool = False,
 ) -> Table:
-    return Table(
-        id=table_id,
-        title=f"{results.study.id}: {title}",
-        columns=tuple(columns),
-        rows=pick_rows(columns, rows),
-        notes=notes,
-        provenance=describe_stress(results, printed=printed),
-        stamp=stamp_stress(results),
-    )
+    origin = (describe_stress(results, printed=printed), stamp_provenance(results))
+    return build_table((table_id, f"{results.study.id}: {title}"), columns, rows, notes, origin)
 
 
 def tabulate_stress(results: StressResults) -> Table:

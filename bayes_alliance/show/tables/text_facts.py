@@ -6,9 +6,9 @@ import math
 
 from bayes_alliance.run.results import AskedNumber, StudyResults, TextFact
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_fixed, format_p, format_summary
-from bayes_alliance.show.provenance import describe_inference, describe_provenance, stamp_provenance
+from bayes_alliance.show.provenance import describe_inference, origin_of
 from bayes_alliance.show.tables.gates import Footnotes, Gates
-from bayes_alliance.show.tables.record import Column, Table, Value, exact_columns, pick_rows, text_column
+from bayes_alliance.show.tables.record import Column, Table, Value, build_table, exact_columns, text_column
 from bayes_alliance.show.tables.shared_columns import (
     format_direction,
     mixture_values,
@@ -73,12 +73,11 @@ def tabulate_text(results: StudyResults, gates: Gates) -> Table:
         for place, asked in enumerate(item.asked or (None,)):
             row = _row(results, gates, item, asked) | {"refer": footnotes.refer(item.fact.note)}
             rows.append(row | (over if place == 0 and item.fact.coefficient else {}))
-    return Table(
-        id="table_text",
-        title="The publication's text: its statements beside ML and Bayes",
-        columns=columns,
-        rows=pick_rows(columns, rows),
-        notes=(
+    return build_table(
+        ("table_text", "The publication's text: its statements beside ML and Bayes"),
+        columns,
+        rows,
+        (
             *describe_inference(results),
             "As stated: whether the run gives what the text says, for models by maximum likelihood; "
             "empty where nothing in the data stands for it, so that only the audit speaks of it.",
@@ -89,8 +88,7 @@ def tabulate_text(results: StudyResults, gates: Gates) -> Table:
             *footnotes.notes(),
             *gates.notes(item.fact.model for item in results.text if item.fact.model),
         ),
-        provenance=describe_provenance(results, printed=True),
-        stamp=f"column printed: printed; others: {stamp_provenance(results)}",
+        origin_of(results, printed="column"),
     )
 
 
