@@ -36,6 +36,7 @@ RUNS = (
     "simulate power medication --models treatment --studies 2 --n-patients 40 --engine none --out power --jobs 1",
     "simulate compare medication --models treatment --studies 2 --prior neutral --out compare --jobs 1",
     "fit-large medication small.parquet --models treatment",
+    "register bates2015 --out register --quiet",
 )
 NESTED = {"simulate": ("sbc", "power", "compare")}
 
