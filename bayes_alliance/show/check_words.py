@@ -26,7 +26,9 @@ def describe_tally(tally: CheckTally, *, where: str = "") -> str:
     if not tally.failed:
         said = f"no essential check failed (of {tally.essential})"
     else:
-        said = f"{tally.failed} of {tally.essential} essential checks FAILED" + (f" ({where})" if where else "")
+        said = f"{tally.failed} of {tally.essential} essential checks FAILED" + (
+            f" ({where})" if where else ""
+        )
     if tally.unchecked:
         said += f", {tally.unchecked} could not be made"
     warned = []
