@@ -30,7 +30,7 @@ RUNS = (
     "fit mine --models {first} --data small.csv --engine none",
     "reanalyse medication --data small.csv --models treatment --engine collapsed --out run --share run.zip --jobs 1",
     "stress medication --models treatment --data small.csv --stress conditioning --out stress",
-    "claims folmo2020 --quick --out claims --jobs 1",
+    "claims mine --data small.csv --quick --stress none --out claims --jobs 1",
     "cohort folmo2020 --count 1 --out cohorts --jobs 1",
     "simulate sbc medication --models treatment --studies 4 --prior neutral --out sbc --jobs 1",
     "simulate power medication --models treatment --studies 2 --n-patients 40 --engine none --out power --jobs 1",
