@@ -687,7 +687,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
 def test_unknown_study(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A study that does not exist is refused with the list of those that do."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="folmo2020, .*hothorn2014"):
+    with pytest.raises(InputError, match=r"folmo2020, .*hothorn2014"):
         load_study(name)
 
 
