@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from bayes_alliance.cli.options import STYLES
 from bayes_alliance.errors import InputError, Problem
 
 _INPUTS = ("file", "data", "patients", "design")
@@ -111,3 +112,53 @@ def _check_folder(folder: Path, inputs: set[Path]) -> Iterator[Problem]:
             got=repr(str(folder)),
             fix="name a folder below it",
         )
+
+
+def add_files(command: argparse.ArgumentParser) -> None:
+    """Add the options of what a run writes, and how.
+
+    Parameters
+    ----------
+    command : ArgumentParser
+        Of a command that writes tables and figures.
+    """
+    command.add_argument(
+        "--style",
+        choices=STYLES,
+        default="journal",
+        help="figure format: journal (two columns), column, apa or slides (default: %(default)s)",
+    )
+    command.add_argument(
+        "--share",
+        type=Path,
+        metavar="ZIP",
+        help="also write a shareable bundle without patient-level data (docs/disclosure.md)",
+    )
+    command.add_argument(
+        "--no-share-draws",
+        dest="share_draws",
+        action="store_false",
+        help="leave posterior draws out of the bundle",
+    )
+    command.add_argument(
+        "--figures",
+        choices=("svg", "pdf", "png", "all"),
+        default="svg",
+        help="drawings beside the SVG that the page shows: pdf, png (600 dpi) or all (default: %(default)s alone)",
+    )
+    command.add_argument(
+        "--captions",
+        choices=("file", "inside"),
+        default="file",
+        help="titles and notes of figures in figures/captions.md, or inside the pictures (default: %(default)s)",
+    )
+    command.add_argument(
+        "--spaghetti",
+        action="store_true",
+        help="also draw every patient's scores over time, into the folder patients, which is not for publication",
+    )
+    command.add_argument(
+        "--everything",
+        action="store_true",
+        help="write every figure of every model, and each table as CSV, Markdown, LaTeX, HTML and Word",
+    )

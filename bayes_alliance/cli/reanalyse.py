@@ -20,7 +20,6 @@ from bayes_alliance.cli.answer import (
 from bayes_alliance.cli.data import load_data
 from bayes_alliance.cli.options import (
     EXIT_CHECK_FAILED,
-    STYLES,
     add_data,
     add_fitting,
     add_jobs,
@@ -36,6 +35,7 @@ from bayes_alliance.cli.options import (
     one_model,
     run_settings,
 )
+from bayes_alliance.cli.outputs import add_files
 from bayes_alliance.cli.parser import whole_number
 from bayes_alliance.cli.progress import ProgressReporter
 from bayes_alliance.errors import AllianceError, InputError, Problem, printable
@@ -80,7 +80,7 @@ def _add_reanalyse(commands: Any) -> None:
     )
     add_min_cell(command)
     add_jobs(command)
-    _add_files(command)
+    add_files(command)
     command.add_argument(
         "--again",
         action="store_true",
@@ -89,45 +89,6 @@ def _add_reanalyse(commands: Any) -> None:
     add_quiet(command)
     add_json(command)
     command.set_defaults(run=_reanalyse)
-
-
-def _add_files(command: argparse.ArgumentParser) -> None:
-    """Add what is written, and how."""
-    command.add_argument(
-        "--style",
-        choices=STYLES,
-        default="journal",
-        help="figure format: journal (two columns), column, apa or slides (default: %(default)s)",
-    )
-    command.add_argument(
-        "--share",
-        type=Path,
-        metavar="ZIP",
-        help="also write a shareable bundle without patient-level data (docs/disclosure.md)",
-    )
-    command.add_argument(
-        "--no-share-draws",
-        dest="share_draws",
-        action="store_false",
-        help="leave posterior draws out of the bundle",
-    )
-    command.add_argument(
-        "--figures",
-        choices=("svg", "pdf", "png", "all"),
-        default="svg",
-        help="drawings beside the SVG that the page shows: pdf, png (600 dpi) or all (default: %(default)s alone)",
-    )
-    command.add_argument(
-        "--captions",
-        choices=("file", "inside"),
-        default="file",
-        help="titles and notes of figures in figures/captions.md, or inside the pictures (default: %(default)s)",
-    )
-    command.add_argument(
-        "--everything",
-        action="store_true",
-        help="write every figure of every model, and each table as CSV, Markdown, LaTeX, HTML and Word",
-    )
 
 
 def _add_fit(commands: Any) -> None:
@@ -289,6 +250,7 @@ def _presentation(options: argparse.Namespace) -> Presentation:
         everything=options.everything,
         captions=options.captions,
         depth=_depth(options),
+        spaghetti=options.spaghetti,
     )
 
 

@@ -129,7 +129,19 @@ def ensemble_facts(study: Study) -> EnsembleFacts:
         scorecards=tuple({"lines": cohort.facts["lines"]} for cohort in cohorts),
         checks=check_ensemble(study, [cohort.facts for cohort in cohorts]),
         comparisons=compare_over_cohorts(study, cohorts),
+        coefficients=tuple(_coefficients(study, cohort) for cohort in cohorts),
     )
+
+
+def _coefficients(study: Study, cohort: StoredCohort) -> dict[str, dict[str, float]]:
+    """Posterior means of the coefficients of the models that figures show."""
+    shown = dict.fromkeys(model for figure in study.figures for model in figure.models)
+    estimates = cohort.facts["estimates"]
+    return {
+        model: {name: float(numbers[2]) for name, numbers in estimates[model].items()}
+        for model in shown
+        if model in estimates
+    }
 
 
 def _cohort_data(study: Study, number: int | None, *, seed: int) -> StudyData:

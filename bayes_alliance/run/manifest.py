@@ -110,6 +110,8 @@ class Presentation:
         Whether titles and notes stand in the figures, or in a file beside them.
     depth : str
         How far the claims are judged, of :data:`bayes_alliance.claims.settings.Depth`.
+    spaghetti : bool
+        Whether every patient's scores are drawn, into a folder that is not to be published.
     """
 
     style: str = "journal"
@@ -118,6 +120,7 @@ class Presentation:
     everything: bool = False
     captions: str = "file"
     depth: str = "main"
+    spaghetti: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,8 +256,9 @@ def clear_superseded(folder: Path, files: Sequence[Path]) -> list[Path]:
 
 
 def _is_shown(name: PurePosixPath) -> bool:
-    """Whether this is a file right in the folder of tables, of figures or of what goes into the paper."""
-    return len(name.parts) == 2 and name.parts[0] in ("figures", "tables", "paper") and name.parts[1] != ".."
+    """Whether this is a file right in the folder of tables, figures, patients' courses or what goes into the paper."""
+    folders = ("figures", "tables", "paper", "patients")
+    return len(name.parts) == 2 and name.parts[0] in folders and name.parts[1] != ".."
 
 
 def _read_check(entry: Mapping[str, Any]) -> Check:

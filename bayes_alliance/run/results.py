@@ -232,6 +232,8 @@ class EnsembleFacts:
         ``what``, limits ``low`` and ``high``, the ``value`` farthest out, ``where`` it is, and ``passed``.
     comparisons : tuple of ComparisonOverCohorts
         Models compared on every cohort.
+    coefficients : tuple of mapping
+        Of each cohort the posterior means of the coefficients of the models that the study's figures show.
     """
 
     spread: tuple[Spread, ...] = ()
@@ -239,6 +241,7 @@ class EnsembleFacts:
     scorecards: tuple[Mapping[str, Any], ...] = ()
     checks: tuple[Mapping[str, Any], ...] = ()
     comparisons: tuple[ComparisonOverCohorts, ...] = ()
+    coefficients: tuple[Mapping[str, Mapping[str, float]], ...] = ()
 
     @property
     def failed(self) -> tuple[Mapping[str, Any], ...]:

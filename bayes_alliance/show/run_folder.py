@@ -49,6 +49,7 @@ def write_run(
         Every file of the run, manifest included.
     """
     from bayes_alliance.show.paper import write_paper
+    from bayes_alliance.show.plots.spaghetti import write_spaghetti
     from bayes_alliance.show.plots.write import write_figures
     from bayes_alliance.show.report import write_report
     from bayes_alliance.show.report.companions import digest_companions
@@ -76,6 +77,8 @@ def write_run(
             raise
         figures = drawn.result()
         files = [*tables, *figures, *paper]
+        if how.spaghetti:
+            files += write_spaghetti(results, folder / "patients")
         companions = digest_companions(folder)
         files.append(
             write_report(results, folder, figures=figures, downloads=_downloads(folder, files), facts=facts)

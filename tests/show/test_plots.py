@@ -60,8 +60,8 @@ from bayes_alliance.show.plots.trajectories import (
     held_at_zero,
     plot_trajectories,
     tabulate_trajectories,
-    trajectory_rows,
 )
+from bayes_alliance.show.plots.trajectory_rows import trajectory_rows
 from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.study.formula import parse_formula
 from tests.legible import check_legible

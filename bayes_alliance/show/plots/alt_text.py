@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.plots.behind_trajectories import FITTED
 from bayes_alliance.show.plots.style import PlotRow
 from bayes_alliance.study.records import TrajectoryFigure
 
@@ -27,6 +28,7 @@ def describe_trajectories(results: StudyResults, figure: TrajectoryFigure, rows:
         f"Lines with bands: fitted mean scores over {study.horizon:g} {study.time_unit}, a panel a model, a line a "
         "subgroup."
     ]
+    rows = [row for row in rows if row["series"] == FITTED]
     for model in _names(rows, "model"):
         label = study.variable(study.model(model).outcome).label
         said = []

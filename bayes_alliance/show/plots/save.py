@@ -82,6 +82,22 @@ def save_figure(
     return [*written, table]
 
 
+def draw_svg(figure: Figure, *, title: str, alt: str) -> bytes:
+    """Draw a figure as the content of an SVG file, without the file of its numbers.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn under :func:`use_style`.
+    title, alt : str
+        Title and alternative text for its metadata.
+    """
+    with use_style():
+        fit_style(figure, _STYLE.get())
+        _settle_layout(figure)
+        return _draw(figure, "svg", {"Date": None, "Creator": None, "Title": title, "Description": alt})
+
+
 def _settle_layout(figure: Figure) -> None:
     """Solve the layout once and keep it: else each file would measure all tick labels again, some of them twice.
 

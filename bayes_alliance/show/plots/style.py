@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.textpath import TextToPath
 
 from bayes_alliance.inference.fits import Array
@@ -279,6 +279,9 @@ def fit_style(figure: Figure, style: FigureStyle) -> None:
     for artist in figure.findobj():
         if isinstance(artist, Text):
             artist.set_fontsize(style.scale * float(artist.get_fontsize()))
+            if isinstance(artist, Annotation) and artist.anncoords == "offset points":
+                x, y = artist.xyann
+                artist.xyann = (style.scale * x, style.scale * y)
         elif isinstance(artist, Line2D):
             artist.set_linewidth(style.scale * artist.get_linewidth())
             artist.set_markersize(style.scale * artist.get_markersize())

@@ -11,11 +11,18 @@ from matplotlib.figure import Figure
 from bayes_alliance.inference.fits import Array, MixedFit
 from bayes_alliance.run.results import ModelRun, StudyResults
 from bayes_alliance.show.numbers import format_fixed, use_minus_sign
+from bayes_alliance.show.plots.behind_trajectories import (
+    FITTED,
+    RAW,
+    context_rows,
+    describe_context,
+    draw_context,
+)
 from bayes_alliance.show.plots.style import (
     BLACK,
     COLOURS,
     GREY,
-    MARKERS,
+    PAGE_MM,
     SMALL_PT,
     PlotRow,
     add_note,
@@ -29,77 +36,16 @@ from bayes_alliance.show.plots.style import (
     use_style,
     wrap_title,
 )
+from bayes_alliance.show.plots.trajectory_rows import trajectory_rows
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates
 from bayes_alliance.show.tables.record import Value
 from bayes_alliance.study.records import Study, TrajectoryFigure, Variable
 
 N_TIMES = 37
+_COUNTS_MM = 4.0  # height of a line of counts below a panel
 _Z = 1.959963984540054
 _PANEL_MM = 62.0
-
-
-def trajectory_rows(
-    x_names: Sequence[str], times: Array, values: Mapping[str, float | str], *, time: str
-) -> Array:
-    """Build the fixed-effects rows of a mean trajectory from the names of the coefficients.
-
-    Parameters
-    ----------
-    x_names : sequence of str
-        As Bambi spells them: ``Intercept``, ``months``, ``poor``, ``group[b]``, ``months:group[b]``.
-    times : ndarray, shape (n,)
-        In the study's unit of time.
-    values : mapping of str to float or str
-        Values of predictors: a number, or the level of a category. Predictors not named are held at 0, a
-        category at its reference level.
-    time : str
-        Name of the time variable.
-
-    Returns
-    -------
-    ndarray, shape (n, p)
-
-    Raises
-    ------
-    ValueError
-        If a category is given a number or a number a level.
-
-    Examples
-    --------
-    >>> trajectory_rows(("Intercept", "t", "t:g[b]"), np.array([0.0, 2.0]), {"g": "b"}, time="t")
-    array([[1., 0., 0.],
-           [1., 2., 2.]])
-    """
-    columns = [_column(name, times, values, time) for name in x_names]
-    return np.column_stack(columns)
-
-
-def _column(name: str, times: Array, values: Mapping[str, float | str], time: str) -> Array:
-    column = np.ones(len(times))
-    for part in name.split(":"):
-        variable, _, level = part.partition("[")
-        if part == "Intercept":
-            continue
-        if part == time:
-            column = column * times
-        elif level:
-            column = column * _is_level(variable, values.get(variable), level.removesuffix("]"))
-        else:
-            column = column * _number(variable, values.get(variable, 0.0))
-    return column
-
-
-def _is_level(variable: str, value: float | str | None, level: str) -> float:
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{variable} is a category; give the name of a level, not {value}")
-    return float(value == level)
-
-
-def _number(variable: str, value: float | str) -> float:
-    if isinstance(value, str):
-        raise ValueError(f"{variable} is a number, not the level {value!r}")
-    return float(value)
 
 
 def held_at_zero(x_names: Sequence[str], values: Mapping[str, float | str], *, time: str) -> list[str]:
@@ -121,8 +67,9 @@ def tabulate_trajectories(results: StudyResults, figure: TrajectoryFigure) -> li
     Returns
     -------
     list of mapping
-        One row a model, line and time; Bayes is empty without a posterior, and models that were not run are
-        absent.
+        One row a model, line and time, ``series`` fitted; Bayes is empty without a posterior, and models that were
+        not run are absent. Then, in column ``value``, what stands behind them: raw means with counts, the printed
+        line of all patients at both ends, and other cohorts' lines at both ends.
     """
     rows: list[PlotRow] = []
     for model_id in figure.models:
@@ -130,7 +77,7 @@ def tabulate_trajectories(results: StudyResults, figure: TrajectoryFigure) -> li
         for label, values in figure.lines if run is not None else ():
             assert run is not None
             rows += _line_rows(results.study, run, label, dict(values))
-    return rows
+    return [*rows, *context_rows(results, figure)]
 
 
 def _line_rows(study: Study, run: ModelRun, label: str, values: dict[str, float | str]) -> list[PlotRow]:
@@ -145,6 +92,7 @@ def _line_rows(study: Study, run: ModelRun, label: str, values: dict[str, float 
     has = run.posterior is not None
     return [
         {
+            "series": FITTED,
             "model": run.model.id,
             "outcome": run.model.outcome,
             "line": label,
@@ -158,6 +106,7 @@ def _line_rows(study: Study, run: ModelRun, label: str, values: dict[str, float 
             "bayes_q97.5": float(bayes[2, i]) if has else None,
             "n_patients": run.rows.n_patients,
             "n_rows": run.rows.n_rows,
+            "value": None,
         }
         for i in range(len(times))
     ]
@@ -181,23 +130,30 @@ def plot_trajectories(results: StudyResults, figure: TrajectoryFigure) -> Figure
     Figure
         Labelled beside the lines; y axes are shared where the outcomes have the same scale.
     """
-    rows = tabulate_trajectories(results, figure)
-    note = _note(results, figure, rows)
+    every = tabulate_trajectories(results, figure)
+    rows = [row for row in every if row["series"] == FITTED]
+    context = [row for row in every if row["series"] != FITTED]
+    note = _note(results, figure, rows, context)
     with use_style():
         width, count = page_width(), len(figure.models)
         stacked = grid_columns() == 1
-        height = _PANEL_MM * (count if stacked else 1)
-        drawn = make_figure(width, height + note_height_mm(note, width) + 8.0)
+        counted = any(row["series"] == RAW for row in context)
+        height = (_PANEL_MM + (_COUNTS_MM * (len(figure.lines) + 1) if counted else 0.0)) * (
+            count if stacked else 1
+        )
+        drawn = make_figure(width, min(height + note_height_mm(note, width) + 8.0, PAGE_MM))
         shared = _same_scale(results.study, figure)
         shape = (count, 1) if stacked else (1, count)
         axes = list(drawn.subplots(*shape, sharey=shared, squeeze=False).ravel())
         for index, (panel, model_id) in enumerate(zip(axes, figure.models, strict=True)):
             mine = [row for row in rows if row["model"] == model_id]
             _draw_panel(panel, results, figure, model_id, mine)
+            behind = [row for row in context if row["model"] == model_id]
+            draw_context(panel, results.study, figure, behind, counts_left=index == 0 or stacked)
             if index == 0 or not shared or stacked:
-                panel.set_ylabel(_score_label(results, figure, model_id, shared=shared))
+                panel.set_ylabel(score_label(results.study, model_id, shared=shared))
         for panel in axes if shared else ():
-            panel.set_ylim(_limits(results.study, figure, rows))
+            panel.set_ylim(_limits(results.study, figure, rows, context))
         _name_lines(axes[-1], figure, rows)
         drawn.suptitle(wrap_title(figure.title), x=0.01, ha="left", fontsize=9.0)
         add_note(drawn, note)
@@ -233,10 +189,9 @@ def _names(study: Study, rows: Sequence[PlotRow]) -> tuple[str, ...]:
 
 def _draw_line(axes: Axes, series: Sequence[Array], index: int) -> None:
     times, middle, lower, upper, ml = series
-    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    colour = COLOURS[index % len(COLOURS)]
     axes.fill_between(times, lower, upper, color=colour, alpha=0.15, linewidth=0.0)
-    # Markers shifted from line to line, so that crossing lines do not hide each other's.
-    axes.plot(times, middle, color=colour, marker=marker, markevery=(2 + 2 * index, 12))
+    axes.plot(times, middle, color=colour)
     axes.plot(times, ml, color=BLACK, linestyle=(0, (3, 3)), linewidth=0.7)
 
 
@@ -310,19 +265,32 @@ def _scale(study: Study, outcome: str) -> tuple[float | None, float | None, str]
     return None, None, variable.unit
 
 
-def _score_label(results: StudyResults, figure: TrajectoryFigure, model_id: str, *, shared: bool) -> str:
-    study = results.study
+def score_label(study: Study, model_id: str, *, shared: bool = False) -> str:
+    """Return the label of a score axis: the outcome, or ``Mean score`` of several, with unit and scale.
+
+    Parameters
+    ----------
+    study : Study
+        For the outcome's variable.
+    model_id : str
+        Of the panel's model.
+    shared : bool
+        Whether panels of several outcomes share the axis.
+    """
     low, high, unit = _scale(study, study.model(model_id).outcome)
-    name = "Mean score" if shared else f"Mean {study.variable(study.model(model_id).outcome).label}"
+    name = "Mean score" if shared else study.variable(study.model(model_id).outcome).label
     scale = f"; scale {low:g} to {high:g}" if low is not None and high is not None else ""
     return f"{name} ({unit or 'points'}{scale})"
 
 
-def _limits(study: Study, figure: TrajectoryFigure, rows: Sequence[PlotRow]) -> tuple[float, float]:
+def _limits(
+    study: Study, figure: TrajectoryFigure, rows: Sequence[PlotRow], context: Sequence[PlotRow]
+) -> tuple[float, float]:
     """Whole scale where the bands fill a good part of it, else the bands with a margin, within the scale."""
     low, high, _ = _scale(study, study.model(figure.models[0]).outcome)
     names = ("ml_lower_95", "ml_upper_95", "bayes_q2.5", "bayes_q97.5")
     shown = [_float(row[name]) for row in rows for name in names if row[name] is not None]
+    shown += [_float(row["value"]) for row in context]
     if not shown:
         return (low or 0.0, high or 1.0)
     bottom, top = min(shown), max(shown)
@@ -334,7 +302,9 @@ def _limits(study: Study, figure: TrajectoryFigure, rows: Sequence[PlotRow]) -> 
     return lower, upper
 
 
-def _note(results: StudyResults, figure: TrajectoryFigure, rows: Sequence[PlotRow]) -> str:
+def _note(
+    results: StudyResults, figure: TrajectoryFigure, rows: Sequence[PlotRow], context: Sequence[PlotRow]
+) -> str:
     has_posterior = any(row["bayes_median"] is not None for row in rows)
     drawn = (
         "Coloured: posterior median of the mean trajectory with pointwise 95 % equal-tailed credible band; "
@@ -350,4 +320,5 @@ def _note(results: StudyResults, figure: TrajectoryFigure, rows: Sequence[PlotRo
     missing = [names[m] for m in figure.models if results.run(m) is None]
     absent = f" Not run: {', '.join(missing)}." if missing else ""
     failed = "".join(f" {note}" for note in collect_gates(results).notes(figure.models))
-    return f"{drawn} {said}.{zero}{absent}{failed} {describe_provenance(results)}"
+    behind = describe_context(context, results.study.time_unit)
+    return f"{drawn}{behind} {said}.{zero}{absent}{failed} {describe_provenance(results)}"
