@@ -35,17 +35,36 @@ def count_decimals(error: float) -> int:
 
 
 def _place(value: float, digits: int) -> int:
-    """Decimals that show ``value`` to ``digits`` significant digits, from 0 to 8."""
+    """Decimals that show ``value`` to ``digits`` significant digits, at least 0."""
     exponent = math.floor(math.log10(abs(value)) + 1e-12)
-    return min(max(digits - 1 - exponent, 0), _MAX_DECIMALS)
+    return max(digits - 1 - exponent, 0)
 
 
 def format_fixed(value: float, decimals: int) -> str:
-    """Format with a fixed number of decimals; never a negative zero; words for what is not finite."""
+    """Format with a fixed number of decimals; never a negative zero; words for what is not finite.
+
+    More than eight decimals are written in scientific form, down to the same place.
+
+    Examples
+    --------
+    >>> format_fixed(-0.001, 2), format_fixed(2.5e-9, 11), format_fixed(0.0, 11)
+    ('0.00', '2.50e-9', '0')
+    """
     if math.isnan(value):
         return UNDEFINED
+    if decimals > _MAX_DECIMALS and math.isfinite(value):
+        return _scientific(value, decimals)
     text = f"{value:.{decimals}f}"
     return text.removeprefix("-") if float(text) == 0.0 else text
+
+
+def _scientific(value: float, decimals: int) -> str:
+    """Write a small number as ``2.50e-9``, its last digit in the place of that many decimals."""
+    if abs(value) < 0.5 * 10.0**-decimals:
+        return "0"
+    digits = math.floor(math.log10(abs(value))) + decimals
+    mantissa, exponent = f"{value:.{max(digits, 0)}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def format_number(value: float, error: float = math.nan) -> str:
@@ -60,8 +79,8 @@ def format_number(value: float, error: float = math.nan) -> str:
 
     Examples
     --------
-    >>> format_number(0.02345, 0.0041), format_number(4532.234), format_number(0.0)
-    ('0.0234', '4532', '0')
+    >>> format_number(0.02345, 0.0041), format_number(4532.234), format_number(0.0), format_number(3.2e-10)
+    ('0.0234', '4532', '0', '3.20e-10')
     """
     if not math.isfinite(value):
         return UNDEFINED if math.isnan(value) else str(value)

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bayes_alliance.published.cell_posterior import Banded
 from bayes_alliance.show import labels, numbers
+from bayes_alliance.show.tables.printed_posteriors import format_banded
 from bayes_alliance.study.cell_reading import read_cell
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Study
@@ -102,3 +104,23 @@ def test_subgroups_are_named_by_their_category(study: Study) -> None:
 def test_file_names_stay_in_their_folder(text: str) -> None:
     """Whatever a study file calls a table, the file name has no separator and no dot."""
     assert set(labels.name_file(text)) <= set("abcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [
+        (2.5e-9, 1e-10, "2.50e-9(1.0e-10)***"),
+        (-3.1e-12, 4e-13, "-3.10e-12(4.0e-13)***"),
+        (1.2345e-7, float("nan"), "1.23e-7***"),
+        (0.00012, 0.00003, "0.000120(0.000030)***"),
+        (0.0, 1e-12, "0(1.0e-12)***"),
+    ],
+)
+def test_a_small_number_is_never_zero_with_stars(value: float, error: float, shown: str) -> None:
+    """Beyond eight decimals it is in scientific form, estimate and standard error to the same place."""
+    assert numbers.format_estimate_se(value, error, "***") == shown
+
+
+def test_what_cancels_is_shown_as_zero() -> None:
+    """A mean of 1e-17 with a band of points is 0, not nine decimals and not scientific."""
+    assert format_banded(Banded(value=1e-17, low=-1.68, high=1.68)) == "0 [-1.68; 1.68]"

@@ -297,7 +297,7 @@ def test_results_of_other_commands_are_shown_where_they_lie(results: StudyResult
     assert page.index('id="answer"') < page.index("Main findings") < page.index('id="claim-tasks"')
     assert "Not overturned by: single patients" in page
     assert next(item for item in found.checklist if item.number == 1).status == "filled"
-    assert all(companion.missing for companion in read_companions(tmp_path / "nowhere", "x"))
+    assert all(companion.missing for companion in read_companions(tmp_path / "nowhere", results.study))
 
 
 def test_claims_of_other_rows_and_files_that_cannot_be_read_are_said(
@@ -315,7 +315,7 @@ def test_claims_of_other_rows_and_files_that_cannot_be_read_are_said(
     broken = f'{{"schema": {SCHEMA}, "claims": [{{}}], "rows_at_hand": {{}}}}'
     for text in ('{"schema": 1, "claims": []}', "[1", broken):
         (folder / "claims.json").write_text(text, encoding="utf-8")
-        remark = read_companions(tmp_path, "x")[0].remarks[-1]
+        remark = read_companions(tmp_path, results.study)[0].remarks[-1]
         assert remark.startswith("claims.json")
 
 

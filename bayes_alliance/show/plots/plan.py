@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.disclosure import Content, round_significant
+from bayes_alliance.show.id_names import name_ids, spell_ids
 from bayes_alliance.show.labels import label_comparison, name_file
 from bayes_alliance.show.plots.alt_text import (
     describe_bayes_factors,
@@ -146,8 +147,9 @@ def plan_figures(results: StudyResults, *, everything: bool = True) -> list[Plan
         *_holding(Content.MODEL, _chains(results)),
         *_holding(Content.MODEL, _cohorts(results)),
     ]
+    names = name_ids(results.study)
     return [
-        _published(figure, results.source)
+        _published(dataclasses.replace(figure, alt=spell_ids(figure.alt, names)), results.source)
         for figure in planned
         if figure.rows and (everything or is_default(results, figure.name))
     ]

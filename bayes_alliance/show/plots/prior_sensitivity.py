@@ -119,7 +119,7 @@ def plot_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) ->
                 color=COLOURS[i % len(COLOURS)],
                 marker=MARKERS[i % len(MARKERS)],
                 linewidth=0.9,
-                label=name,
+                label=name.replace("_", " "),
             )
             for i, name in enumerate(priors)
         ]
@@ -138,4 +138,9 @@ def _draw(axes: Axes, row: PlotRow, y: float, index: int, unit: float) -> None:
     axes.plot([low, high], [y, y], color=colour, linewidth=2.6, alpha=0.5, solid_capstyle="butt")
     (mark,) = axes.plot([mean], [y], color=colour, marker=marker, linestyle="none")
     values = [format_number(float(row[name] or 0.0)) for name in ("mean", "q2.5", "q97.5")]
-    say_value(mark, use_minus_sign(f"{row['row']}, {row['prior']}: {values[0]} [{values[1]}, {values[2]}]"))
+    say_value(
+        mark,
+        use_minus_sign(
+            f"{row['row']}, {str(row['prior']).replace('_', ' ')}: {values[0]} [{values[1]}, {values[2]}]"
+        ),
+    )

@@ -13,6 +13,7 @@ from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.claims_json import FILE
+from bayes_alliance.show.id_names import Names, name_ids, spell_ids
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers
@@ -69,11 +70,12 @@ def build_report(
     study = results.study
     posteriors = () if results.printed is None else results.printed.posteriors
     audit = None if results.printed is None else results.printed.audit
-    companions = read_companions(folder, study.id, data_digest=results.data_digest)
+    companions = read_companions(folder, study, data_digest=results.data_digest)
     found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, results.data_digest)
     if found is None and facts is not None:
         companions = _with_printed(companions, facts)
     answers = list_answers(results, posteriors)
+    names = _names(results, found or facts)
     methods = describe_methods(results)
     views = tuple(view_figure(path) for path in figures)
     first = build_first_screen(
@@ -107,8 +109,8 @@ def build_report(
         default_prior=results.prior or (study.priors[0].name if study.priors else ""),
         audit=None if audit is None else _view_audit(audit),
         figures=tuple(view for view in views if first.figure is None or view.name != first.figure.name),
-        tables=tuple(_tables(results)),
-        cautions=(*list_cautions(results), *_companion_cautions(companions)),
+        tables=tuple(_tables(results, names)),
+        cautions=_spell((*list_cautions(results), *_companion_cautions(companions)), names),
         methods=methods,
         downloads=tuple(downloads),
         checklist=fill_checklist(results, companions, n_audited=len(audit.findings) if audit else 0),
@@ -145,7 +147,7 @@ def build_first_report(
         What is still to come; empty where nothing is.
     """
     audit = None if printed is None else printed.audit
-    companions = read_companions(folder, study.id)
+    companions = read_companions(folder, study)
     found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, "")
     if found is None and facts is not None:
         companions = _with_printed(companions, facts)
@@ -178,7 +180,7 @@ def build_first_report(
         default_prior="",
         audit=None if audit is None else _view_audit(audit),
         figures=(),
-        tables=tuple(view_table(table) for table in _printed_tables(study, printed)),
+        tables=tuple(view_table(table, names=name_ids(study)) for table in _printed_tables(study, printed)),
         cautions=tuple(_companion_cautions(companions)),
         methods=None,
         downloads=(),
@@ -263,9 +265,28 @@ def _view_audit(audit: Audit) -> AuditView:
     )
 
 
-def _tables(results: StudyResults) -> list[TableView]:
+def _names(results: StudyResults, facts: Mapping[str, Any] | None) -> Names:
+    """Return what the ids of a run are called."""
+    coefficients = {quantity.name for run in results.runs for quantity in run.quantities}
+    return name_ids(results.study, coefficients=coefficients, claims=(facts or {}).get("claims", ()))
+
+
+def _spell(cautions: Sequence[Caution], names: Names) -> tuple[Caution, ...]:
+    """Return cautions with words in the place of ids."""
+    return tuple(
+        dataclasses.replace(
+            caution,
+            where=spell_ids(caution.where, names),
+            what=spell_ids(caution.what, names),
+            advice=spell_ids(caution.advice, names),
+        )
+        for caution in cautions
+    )
+
+
+def _tables(results: StudyResults, names: Names) -> list[TableView]:
     tables = [*build_tables(results), *_printed_tables(results.study, results.printed)]
-    return [view_table(shorten(table)) for table in tables]
+    return [view_table(shorten(table), names=names) for table in tables]
 
 
 def _printed_tables(study: Study, printed: Printed | None) -> list[Table]:

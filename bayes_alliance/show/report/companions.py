@@ -18,11 +18,13 @@ from typing import Any
 
 from bayes_alliance.assess.verdicts import ORDER
 from bayes_alliance.show.claims_json import FILE, read_claims_json
+from bayes_alliance.show.id_names import name_ids, spell_ids
 from bayes_alliance.show.narrative import decide, format_part, part_lines
 from bayes_alliance.show.numbers import format_p
 from bayes_alliance.show.report.record import ClaimView, Companion, FigureView, TableView
 from bayes_alliance.show.report.views import view_figure, view_table
 from bayes_alliance.show.tables.record import Column, Table, Value
+from bayes_alliance.study.records import Study
 
 MAX_ROWS = 200
 
@@ -63,15 +65,15 @@ ROOMS = (
 _STORES = frozenset({"multiverse", "cache", "posteriors"})
 
 
-def read_companions(folder: Path, study_id: str, *, data_digest: str = "") -> tuple[Companion, ...]:
+def read_companions(folder: Path, study: Study, *, data_digest: str = "") -> tuple[Companion, ...]:
     """Read what other commands left beside a run.
 
     Parameters
     ----------
     folder : Path
         Of the run.
-    study_id : str
-        For the command that makes what is missing.
+    study : Study
+        For labels, and the command that makes what is missing.
     data_digest : str
         Of the run's rows; results that say they are of others get a remark.
 
@@ -80,7 +82,7 @@ def read_companions(folder: Path, study_id: str, *, data_digest: str = "") -> tu
     tuple of Companion
         One a room, in order.
     """
-    return tuple(_read_room(room, folder, study_id, data_digest) for room in ROOMS)
+    return tuple(_read_room(room, folder, study, data_digest) for room in ROOMS)
 
 
 def digest_companions(folder: Path) -> dict[str, str]:
@@ -94,8 +96,10 @@ def digest_companions(folder: Path) -> dict[str, str]:
     }
 
 
-def _read_room(room: Room, folder: Path, study_id: str, data_digest: str) -> Companion:
+def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Companion:
     place = folder / room.folder
+    found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, "")
+    names = name_ids(study, claims=(found or {}).get("claims", ()))
     tables: list[TableView] = []
     figures: list[FigureView] = []
     remarks: list[str] = []
@@ -105,13 +109,13 @@ def _read_room(room: Room, folder: Path, study_id: str, data_digest: str) -> Com
                 figures.append(view_figure(path))
             else:
                 table = _read_table(path)
-                tables += [view_table(table, prefix=room.key)] if table.rows else []
+                tables += [view_table(table, prefix=room.key, names=names)] if table.rows else []
         except ValueError as error:
             remarks.append(f"{path.relative_to(folder).as_posix()} could not be read ({error}).")
     _, claims, said = read_claims(place / FILE, data_digest)
     missing = ""
     if not tables and not figures and not claims:
-        command = f"bayes-alliance {room.command} {study_id}"
+        command = f"bayes-alliance {room.command} {study.id}"
         missing = (
             f"Not run: there is nothing in the folder {room.folder} beside this page. '{command}' makes it."
         )
@@ -302,7 +306,7 @@ def _claim(claim: Mapping[str, Any]) -> ClaimView:
     part_lines(claim["printed"])  # a malformed entry is refused here, before anything is shown
     parts = [("printed", part) for part in claim["printed"]["parts"]]
     parts += [
-        (f"printed, {name} prior", part)
+        (f"printed, {name.replace('_', ' ')} prior", part)
         for name, under in claim["printed_under"].items()
         for part in under["parts"]
     ]
@@ -310,7 +314,7 @@ def _claim(claim: Mapping[str, Any]) -> ClaimView:
     cohorts = claim["synthetic"]["cohorts"]
     if cohorts:
         first = next(iter(cohorts))
-        parts += [(f"synthetic, {first}", part) for part in cohorts[first]["parts"]]
+        parts += [(f"synthetic, {first.replace('_', ' ')}", part) for part in cohorts[first]["parts"]]
     parts += [("real data", part) for part in real["parts"]] if real else []
     return ClaimView(
         key=str(claim["id"]),
@@ -323,8 +327,8 @@ def _claim(claim: Mapping[str, Any]) -> ClaimView:
         printed=str(claim["printed"]["verdict"]),
         synthetic=synthetic,
         real=str(real["verdict"]) if real else "",
-        first_change=str(claim["first_change"] or ""),
-        changes=tuple(f"{change['says']}: {change['verdict']}" for change in claim["changes"]),
+        first_change=spell_ids(str(claim["first_change"] or ""), {}),
+        changes=tuple(spell_ids(f"{change['says']}: {change['verdict']}", {}) for change in claim["changes"]),
         multiverse=support,
         reason=str(claim["printed"].get("reason") or claim["untestable"] or ""),
         parts=tuple(_part(source, part) for source, part in parts),

@@ -15,6 +15,7 @@ from scipy import special
 from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS
 from bayes_alliance.run.manifest import packages_used
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.id_names import name_ids
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.report.record import Methods, TableView
@@ -45,7 +46,7 @@ def describe_methods(results: StudyResults) -> Methods:
         formulas=tuple((run.model.label, run.design.formula.text) for run in results.runs),
         lme4=_lme4(results),
         python=_python(results),
-        priors=view_table(tabulate_priors(results), prefix="methods"),
+        priors=view_table(tabulate_priors(results), prefix="methods", names=name_ids(results.study)),
         predictive=_predictive(results),
         versions=(
             ("Python", platform.python_version()),
@@ -271,7 +272,7 @@ def _predictive(results: StudyResults) -> TableView | None:
         ),
         ("Computed from the priors alone; no data.", "priors"),
     )
-    return view_table(table, prefix="methods")
+    return view_table(table, prefix="methods", names=name_ids(results.study))
 
 
 def _ends(low: float | None, high: float | None) -> str:

@@ -51,7 +51,7 @@ def refresh_report(folder: Path, study: Study, audit: Audit | None) -> Path | No
             return None
         facts, _, _ = read_claims(folder / ROOMS[0].folder / FILE, "")
         first = build_first_screen(facts, results=None, audit=audit) if facts is not None else None
-        companions = {one.key: one for one in read_companions(folder, study.id)}
+        companions = {one.key: one for one in read_companions(folder, study)}
         write_whole(path, refresh_page(page, first, companions))
         _update_manifest(folder, path)
         note_files(folder, [path, folder / "manifest.json"])

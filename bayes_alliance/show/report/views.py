@@ -9,6 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from bayes_alliance.show.id_names import Names, spell_table
 from bayes_alliance.show.report.record import FigureView, TableView
 from bayes_alliance.show.tables.html import html_fragment
 from bayes_alliance.show.tables.record import Table
@@ -55,8 +56,9 @@ _ELEMENTS = frozenset(
 _SIZE = re.compile(r"^[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)$")
 
 
-def view_table(table: Table, *, prefix: str = "table") -> TableView:
-    """Return a table as a fragment."""
+def view_table(table: Table, *, prefix: str = "table", names: Names | None = None) -> TableView:
+    """Return a table as a fragment, with words in the place of ids where ``names`` are given."""
+    table = spell_table(table, names) if names is not None else table
     # html_fragment escapes every text of the table.
     html = Markup(html_fragment(table, prefix=prefix))
     return TableView(name=table.id, title=table.title, n_rows=len(table.rows), html=html)

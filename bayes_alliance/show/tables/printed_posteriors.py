@@ -45,7 +45,9 @@ def format_banded(banded: Banded, show: Callable[[float], str] = format_number) 
     """Format a number with its band."""
     if math.isnan(banded.value):
         return ""
-    return f"{show(banded.value)} [{show(banded.low)}; {show(banded.high)}]"
+    # What is left of a sum that cancels is no number to be shown.
+    value = banded.value if abs(banded.value) > 1e-9 * max(abs(banded.low), abs(banded.high)) else 0.0
+    return f"{show(value)} [{show(banded.low)}; {show(banded.high)}]"
 
 
 def format_probability(value: float) -> str:
