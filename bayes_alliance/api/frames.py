@@ -26,9 +26,10 @@ from bayes_alliance.run.results import ModelNumbers, ModelRun
 from bayes_alliance.run.settings import EngineChoice, RunSettings
 from bayes_alliance.run.structured_frame import read_formula, read_structured
 from bayes_alliance.runtime.seeds import DEFAULT_SEED, derive_seed
+from bayes_alliance.study.covariance_terms import ResidualSpec
 from bayes_alliance.study.prior_records import PriorScales
 from bayes_alliance.study.records import Source, Study
-from bayes_alliance.study.structured_formula import ResidualSpec, StructuredFormula
+from bayes_alliance.study.structured_formula import StructuredFormula
 
 if TYPE_CHECKING:
     import pandas as pd

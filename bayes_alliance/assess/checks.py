@@ -215,6 +215,7 @@ def check_scores(scores: Mapping[Target, Score]) -> list[Check]:
         "new_patient": "refit without these patients",
         "new_visit": "refit without these visits",
         "new_visit_conditional": "prefer the score with the effects integrated out",
+        "new_cluster": "refit without these groups",
     }
     return [
         Check(

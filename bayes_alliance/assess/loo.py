@@ -24,6 +24,8 @@ from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit, RowsUsed
 from bayes_alliance.inference.leave_out import leave_patients_out
 from bayes_alliance.inference.likelihood import log_density_patients, relative_factor
+from bayes_alliance.inference.lmm.densities import cluster_densities, patient_densities, visit_predictions
+from bayes_alliance.inference.lmm.patterns import Index
 from bayes_alliance.inference.patient_effects import log_normal, patient_effects, predict_visits
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.psis import log_sum_exp, smooth_tails
@@ -32,7 +34,7 @@ from bayes_alliance.inference.statistics import summarise
 if TYPE_CHECKING:
     import xarray as xr
 
-Target = Literal["new_patient", "new_visit", "new_visit_conditional"]
+Target = Literal["new_patient", "new_visit", "new_visit_conditional", "new_cluster"]
 TARGETS: tuple[Target, ...] = ("new_patient", "new_visit", "new_visit_conditional")
 PARETO_K_THRESHOLD = 0.7
 MAX_SCORED_DRAWS = 20_000
@@ -44,9 +46,10 @@ class Score:
 
     Parameters
     ----------
-    target : {"new_patient", "new_visit", "new_visit_conditional"}
-        What is predicted: all visits of a patient not seen; a visit of a patient seen at the other visits,
-        effects integrated out; the same with the effects as parameters.
+    target : {"new_patient", "new_visit", "new_visit_conditional", "new_cluster"}
+        What is predicted: all visits of a patient not seen (of a known therapist, where models have them); a visit
+        of a patient seen at the other visits, effects integrated out; the same with the effects as parameters; all
+        patients of a therapist or clinic not seen.
     elpd, se : float
         Sum over units and its standard error. Visits of a patient are not independent: their scores are summed by
         patient first.
@@ -109,7 +112,9 @@ class Score:
         )
 
 
-def pointwise_density(fit: PosteriorFit, design: Design, target: Target, *, seed: int) -> Array:
+def pointwise_density(
+    fit: PosteriorFit, design: Design, target: Target, *, seed: int, clusters: Index | None = None
+) -> Array:
     """Log density of each unit for each draw.
 
     Parameters
@@ -122,22 +127,30 @@ def pointwise_density(fit: PosteriorFit, design: Design, target: Target, *, seed
         What is predicted.
     seed : int
         For the draws of the patients' effects (conditional target only).
+    clusters : ndarray of int, shape (n_patients,), optional
+        Which cluster each patient belongs to, from 0; needed for target "new_cluster".
 
     Returns
     -------
     ndarray, shape (chain, draw, n_units)
-        Patients in order of appearance, or rows.
+        Patients in order of appearance, rows, or clusters.
 
     Raises
     ------
     ValueError
         If there is no such target.
     """
+    if design.structured is not None:
+        values = _structured_density(fit, design, target, clusters)
+        return values.reshape(fit.n_chains, -1, values.shape[-1])
     beta, sd, correlation, sigma = fit.flat()
     factor = relative_factor(sd, correlation, sigma)
     stats = summarise(design.y, design.x, design.z, design.patient_index)
     if target == "new_patient":
         values = log_density_patients(stats, beta, factor, sigma)
+    elif target == "new_cluster" and clusters is not None:
+        values = np.zeros((len(sigma), int(clusters.max()) + 1))
+        np.add.at(values.T, clusters, log_density_patients(stats, beta, factor, sigma).T)
     elif target == "new_visit":
         values = log_normal(*predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma))
     elif target == "new_visit_conditional":
@@ -149,6 +162,17 @@ def pointwise_density(fit: PosteriorFit, design: Design, target: Target, *, seed
     else:
         raise ValueError(f"unknown prediction target {target!r}; allowed: {', '.join(TARGETS)}")
     return values.reshape(fit.n_chains, -1, values.shape[-1])
+
+
+def _structured_density(fit: PosteriorFit, design: Design, target: Target, clusters: Index | None) -> Array:
+    """Log densities of a model with several levels or correlated residuals; its effects are always integrated out."""
+    if target == "new_patient":
+        return patient_densities(fit, design)
+    if target == "new_visit":
+        return log_normal(*visit_predictions(fit, design))
+    if target == "new_cluster" and clusters is not None:
+        return cluster_densities(fit, design, clusters)
+    raise ValueError(f"prediction target {target!r} is not scored for this model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,12 +243,14 @@ def loo_tree(fit: PosteriorFit, log_likelihood: Mapping[str, Array]) -> xr.DataT
     return xr.DataTree.from_dict(groups)
 
 
-def score_model(fit: PosteriorFit, design: Design, target: Target, *, seed: int) -> Score:
+def score_model(
+    fit: PosteriorFit, design: Design, target: Target, *, seed: int, clusters: Index | None = None
+) -> Score:
     """Score a model by ArviZ's PSIS-LOO for one prediction target.
 
     Parameters
     ----------
-    fit, design, target, seed
+    fit, design, target, seed, clusters
         As in :func:`pointwise_density`.
 
     Returns
@@ -235,12 +261,12 @@ def score_model(fit: PosteriorFit, design: Design, target: Target, *, seed: int)
     import arviz_stats
 
     kept = fit.thin(MAX_SCORED_DRAWS)
-    values = pointwise_density(kept, design, target, seed=seed)
+    values = pointwise_density(kept, design, target, seed=seed, clusters=clusters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pareto k is judged in checks, from the score
         found = arviz_stats.loo(loo_tree(kept, {target: values}), var_name=target, pointwise=True)
     elpd_i = np.asarray(found.elpd_i.values, dtype=float)
-    patient = None if target == "new_patient" else design.patient_index
+    patient = None if target in ("new_patient", "new_cluster") else design.patient_index
     return Score(
         target=target,
         model_id=fit.model_id,

@@ -17,6 +17,7 @@ from bayes_alliance.assess.loo import psis_loo
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit
 from bayes_alliance.inference.likelihood import relative_factor
+from bayes_alliance.inference.lmm.densities import simulate_rows, visit_predictions
 from bayes_alliance.inference.patient_effects import predict_visits
 from bayes_alliance.inference.statistics import summarise
 
@@ -84,6 +85,8 @@ def simulate_replicates(fit: PosteriorFit, design: Design, *, count: int, seed: 
     rng = np.random.default_rng(seed)
     beta, sd, correlation, sigma = fit.flat()
     chosen = rng.choice(len(sigma), size=count, replace=count > len(sigma))
+    if design.structured is not None:
+        return simulate_rows(fit, design, chosen, rng)
     factor = relative_factor(sd[chosen], correlation[chosen], np.ones(count))
     noise = rng.standard_normal((count, design.n_patients, len(design.z_names)))
     effects = np.einsum("sqr,sir->siq", factor, noise)[:, design.patient_index]
@@ -246,10 +249,13 @@ def loo_pit(fit: PosteriorFit, design: Design, *, seed: int, step: float = 0.0) 
     """
     kept = fit.thin(MAX_PIT_DRAWS)
     weights = np.exp(psis_loo(kept, design, "new_visit", seed=seed).log_weights)
-    beta, sd, correlation, sigma = kept.flat()
-    stats = summarise(design.y, design.x, design.z, design.patient_index)
-    factor = relative_factor(sd, correlation, sigma)
-    residual, variance = predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma)
+    if design.structured is not None:
+        residual, variance = visit_predictions(kept, design)
+    else:
+        beta, sd, correlation, sigma = kept.flat()
+        stats = summarise(design.y, design.x, design.z, design.patient_index)
+        factor = relative_factor(sd, correlation, sigma)
+        residual, variance = predict_visits(design.y, design.x, design.z, stats, beta, factor, sigma)
     spread = np.sqrt(variance)
 
     def below(offset: float) -> Array:

@@ -273,6 +273,8 @@ def _point(value: float) -> Effect:
 
 def variance_points(fit: MixedFit) -> dict[str, float]:
     """SDs, correlation (where it is estimated), residual SD and ICC of a fit."""
+    if fit.variances:
+        return dict(fit.variances)
     points = {f"sd_{name}": float(fit.sd[i]) for i, name in enumerate(fit.z_names)}
     if fit.covariance == "UN":
         points["correlation"] = fit.correlation
@@ -282,6 +284,8 @@ def variance_points(fit: MixedFit) -> dict[str, float]:
 def variance_draws(fit: PosteriorFit) -> dict[str, Array]:
     """Draws of the same quantities as :func:`variance_points`."""
     draws = {name: values for name, values in fit.named_draws().items() if name not in fit.x_names}
+    if fit.variances:
+        return draws
     intercept = fit.sd[..., 0] ** 2
     draws["icc"] = intercept / (intercept + fit.sigma**2)
     return draws

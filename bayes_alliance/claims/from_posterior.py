@@ -278,10 +278,10 @@ def model_quantity(study: Study, part: Part, fits: Sequence[Fitted]) -> Array:
     if part.quantity == "effect":
         return effect_draws(study, part.weights, first.fit)
     if part.quantity == "spread":
-        sd = first.fit.sd[..., 0 if part.which == "intercept" else 1].ravel()
+        sd = _patient_sd(study.time, part, first)
         return sd * (study.horizon if part.which == "slope" else 1.0)
     if part.quantity == "explained":
-        return explained_draws(part, fits)
+        return explained_draws(study.time, part, fits)
     sign = 1.0 if part.relation == "above" else -1.0
     own = sign * effect_draws(study, part.weights, first.fit)
     others = []
@@ -307,14 +307,25 @@ def effect_draws(study: Study, weights: Sequence[tuple[str, float]], fit: Poster
     return draws
 
 
-def explained_draws(part: Part, fits: Sequence[Fitted]) -> Array:
+def _patient_sd(time: str, part: Part, fitted: Fitted) -> Array:
+    """Draws of the SD between patients of the intercept or of the slope of time."""
+    fit, about = fitted.fit, fitted.planned.design.structured
+    if about is None:
+        return np.asarray(fit.sd[..., 0 if part.which == "intercept" else 1].ravel())
+    name = f"sd_{'Intercept' if part.which == 'intercept' else time} | {about.patient}"
+    if name not in fit.variances:
+        raise CannotTell(f"{fit.model_id}: the model has no random {part.which} of {about.patient}")
+    return np.asarray(fit.variances[name].ravel())
+
+
+def explained_draws(time: str, part: Part, fits: Sequence[Fitted]) -> Array:
     r"""Draws of the publication's explained variation, in per cent.
 
     :math:`100\,(1 - \tau^2_{model}/\tau^2_{reference})` between two fits, negative where the model leaves more than its
     reference. The two have no joint posterior: their draws are paired as they come, so that the interval is rather too
     wide than too narrow.
     """
-    model, reference = (item.fit.sd[..., 0 if part.which == "intercept" else 1].ravel() ** 2 for item in fits)
+    model, reference = (_patient_sd(time, part, item) ** 2 for item in fits)
     explained: Array = 100.0 * (1.0 - model / reference)
     return explained
 

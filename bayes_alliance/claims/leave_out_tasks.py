@@ -20,6 +20,7 @@ from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Finished, Task, Workers
 from bayes_alliance.runtime.tasks import format_failures, run_tasks
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Study
 
 
@@ -74,6 +75,8 @@ def stress_patients(
             continue
         try:
             fitted = evaluator.fit(part.model, part.recode)
+            if fitted.planned.design.structured is not None:
+                continue  # said among the remarks
             own = derive_seed(seed, "patients", claim.id, part.id)
             influence = leave_one_out(study, part, fitted, seed=own, variant=variant)
         except CannotTell:
@@ -161,6 +164,12 @@ def _remove_patients(
         unit="parts with patients left out",
     )
     remarks += format_failures(done.failures)
+    structured = [m.id for m in study.models if parse_formula(m.formula).is_structured]
+    if structured and any(part.model in structured for _, part in ledger.parts):
+        remarks.append(
+            "no patient is left out of claims on models with several levels or correlated residuals: "
+            f"{', '.join(structured)}"
+        )
     return tuple(_patients_results(done))
 
 

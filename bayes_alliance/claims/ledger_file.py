@@ -336,7 +336,7 @@ def _check_model_part(study: Study, part: Part, where: str) -> Iterator[Problem]
             if fault:
                 key = "estimand" if part.estimand else "weights"
                 yield Problem(what=fault, where=f"{where}, key {key!r}", got=repr(name[:64]))
-    elif part.which == "slope" and not formula.random:
+    elif part.which == "slope" and study.time not in formula.slopes:
         yield Problem(
             what="the model has no random slope", where=f"{where}, key 'model'", got=repr(part.model)
         )

@@ -20,6 +20,8 @@ import numpy as np
 from bayes_alliance.claims.from_posterior import Fitted
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.likelihood import log_density_patients, relative_factor
+from bayes_alliance.inference.lmm.densities import joint_densities
+from bayes_alliance.inference.lmm.fit_design import covariance_log_prior
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_log_prior, log_scale_prior
 
 Component = Literal["prior", "likelihood"]
@@ -55,6 +57,8 @@ def log_prior(fitted: Fitted, priors: CoefficientPriors) -> Array:
     """
     fit = fitted.fit
     total = coefficient_log_prior(fit.beta, priors)
+    if fitted.planned.design.structured is not None:
+        return np.asarray(total + covariance_log_prior(fitted.planned.design, priors, fit))
     total = total + log_scale_prior(fit.sd, priors.sd_scale, priors.scale_family, priors.scale_df).sum(
         axis=-1
     )
@@ -69,7 +73,10 @@ def log_prior(fitted: Fitted, priors: CoefficientPriors) -> Array:
 
 
 def log_likelihood(fitted: Fitted) -> Array:
-    """Log likelihood of each patient at each draw, shape (chain, draw, n_patients)."""
+    """Log likelihood of each patient, or of each cluster of them, at each draw, shape (chain, draw, n_units)."""
+    design = fitted.planned.design
+    if design.structured is not None:
+        return np.asarray(joint_densities(fitted.fit, design).reshape(*fitted.fit.sigma.shape, -1))
     beta, sd, correlation, sigma = fitted.fit.flat()
     values = log_density_patients(fitted.stats, beta, relative_factor(sd, correlation, sigma), sigma)
     return values.reshape(*fitted.fit.sigma.shape, -1)

@@ -113,9 +113,12 @@ def automatic_priors(design: Design) -> CoefficientPriors:
     intercept = float(np.sqrt((2.5 * spread) ** 2 + np.sum((sd * means) ** 2)))
     sd[constant] = intercept
     by_name = dict(zip(design.x_names, sd, strict=True))
+    names, columns = design.z_names, design.z
+    if (about := design.structured) is not None:
+        names, columns = about.columns, np.column_stack([about.rows.z, about.rows.w])
     scale = [
-        intercept if name == "Intercept" else by_name.get(name, 2.5 * spread / float(np.std(design.z[:, i])))
-        for i, name in enumerate(design.z_names)
+        intercept if name == "Intercept" else by_name.get(name, 2.5 * spread / float(np.std(columns[:, i])))
+        for i, name in enumerate(names)
     ]
     return CoefficientPriors(
         name=AUTOMATIC,

@@ -134,9 +134,12 @@ def stress_challenges(
         Stress only these; empty for the study's own claims about slopes.
     """
     from bayes_alliance.claims.change import Challenge, from_draws
-    from bayes_alliance.stress.prepare import chosen_models
+    from bayes_alliance.stress.prepare import chosen_models, structured_models
     from bayes_alliance.stress.run import StressSettings, check_what, run_stress
 
+    if left := structured_models(study):
+        names = ", ".join(model.id for model in left)
+        report(f"no stress tests of models with several levels or correlated residuals: {names}")
     if not what:
         return None
     settings = StressSettings(prior=study.priors[0].name, seed=seed, what=what, models=models)

@@ -119,6 +119,8 @@ def _summary(
         return f"{values.nunique()} different, kept as text"
     if not len(values):
         return "nothing"
+    if variable.kind == "category" and not variable.categories:
+        return f"{values.nunique()} different groups"
     if variable.kind == "category":
         levels: dict[str, object] = {str(level): level for level in variable.categories}
     elif variable.kind == "binary":

@@ -213,7 +213,11 @@ def data_from_frame(study: Study, frame: pd.DataFrame, *, source: Source, origin
 
 
 def freeze_rows(
-    data: StudyData, names: Sequence[str], *, where: Sequence[tuple[str, float]] = ()
+    data: StudyData,
+    names: Sequence[str],
+    *,
+    where: Sequence[tuple[str, float]] = (),
+    also: Sequence[str] = (),
 ) -> FrozenRows:
     """Freeze the rows on which every one of the named variables is present.
 
@@ -229,6 +233,8 @@ def freeze_rows(
         Variables that must be present; patient and time always are.
     where : sequence of (str, float)
         Keep only rows with these values, such as one subgroup.
+    also : sequence of str
+        Variables that come along and may be missing, such as a therapist whom patients of one arm do not have.
 
     Returns
     -------
@@ -240,7 +246,7 @@ def freeze_rows(
         If the data lack a variable or no row is left.
     """
     wanted = tuple(dict.fromkeys((data.patient, data.time, *names)))
-    _check_present(data, [*wanted, *(name for name, _ in where)])
+    _check_present(data, [*wanted, *also, *(name for name, _ in where)])
     keep = np.ones(len(data.rows), dtype=bool)
     steps: list[SetAside] = []
     for name, value in where:
@@ -253,13 +259,14 @@ def freeze_rows(
         raise InputError(
             data.origin, [Problem(what=f"no row has all of {', '.join(wanted)} with the values asked for")]
         )
-    rows = data.rows.loc[keep, list(wanted)].reset_index(drop=True)
+    columns = tuple(dict.fromkeys((*wanted, *also)))
+    rows = data.rows.loc[keep, list(columns)].reset_index(drop=True)
     return FrozenRows(
         rows=rows,
-        names=wanted,
+        names=columns,
         n_rows=len(rows),
         n_patients=int(rows[data.patient].nunique()),
-        digest=digest_rows(rows, wanted),
+        digest=digest_rows(rows, columns),
         source=data.source,
         set_aside=tuple(steps),
     )
@@ -390,6 +397,7 @@ def _sort_rows(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
     order = np.lexsort((frame[study.time].to_numpy(float), codes))
     rows = frame.iloc[order].reset_index(drop=True)
     for variable in study.variables:
-        if variable.kind == "category" and variable.name in rows.columns and variable.name != study.patient:
+        listed = variable.kind == "category" and variable.categories and variable.name != study.patient
+        if listed and variable.name in rows.columns:
             rows[variable.name] = as_category(rows[variable.name], variable.categories)
     return rows

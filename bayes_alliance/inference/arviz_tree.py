@@ -36,6 +36,10 @@ def posterior_tree(fit: PosteriorFit) -> xr.DataTree:
             "source": fit.rows.source.value,
         },
     )
+    for kind, named in (("variance", fit.variances), ("covariance", fit.covariance_draws)):
+        for name, values in named.items():
+            more = tuple(f"{name}_{k}" for k in range(values.ndim - 2))
+            posterior[f"{kind}: {name}"] = ((*draw, *more), values)
     groups = {"posterior": posterior}
     if fit.sample_stats:
         stats = {name: (draw, values) for name, values in fit.sample_stats.items()}

@@ -21,19 +21,19 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.bent_sds import bend, unbend
 from bayes_alliance.inference.conditional import BetaPrior, Given, _solve_upper, beta_prior, condition
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit, RowsUsed
-from bayes_alliance.inference.importance import ImportanceSample, Mixture, sample_importance
+from bayes_alliance.inference.importance import ImportanceSample, Mixture, resample, sample_importance
 from bayes_alliance.inference.likelihood import relative_factor, weigh
+from bayes_alliance.inference.lmm.fit_design import draw_structured
 from bayes_alliance.inference.priors import CoefficientPriors, effects_at_zero, log_scale_prior
 from bayes_alliance.inference.statistics import Statistics, has_residual, summarise
 
 CHAINS = 4
-_KNEE = -1.5
 _REACH = 20.0  # beyond, SDs leave the range of floating point
 _ROUNDING = 0.1  # the most that rounding may add to a log density
 
@@ -52,28 +52,6 @@ class CollapsedSettings:
 
     draws: int = 4000
     pool: float = 2.0
-
-
-def bend(points: Array) -> tuple[Array, Array]:
-    """Map the real line to log SDs so that small SDs have a light tail.
-
-    With a prior density above zero at an SD of zero, the posterior of the log SD falls off as slowly as exp(u)
-    on the left; beyond ``_KNEE`` the map bends by a square, which makes that tail a Gaussian one.
-
-    Returns
-    -------
-    log_sd, log_derivative : ndarray
-        Of the shape of ``points``.
-    """
-    below = np.minimum(points - _KNEE, 0.0)
-    return points - 0.5 * below**2, np.log1p(-below)
-
-
-def unbend(log_sd: Array) -> Array:
-    """Invert :func:`bend`."""
-    below = np.minimum(log_sd - _KNEE, 0.0)
-    point: Array = np.where(below < 0.0, _KNEE + 1.0 - np.sqrt(1.0 - 2.0 * below), log_sd)
-    return point
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +222,10 @@ def fit_collapsed(
         If the outcome leaves no residual, or one too small for double precision; with two random slopes or more.
     """
     how = settings or CollapsedSettings()
+    if design.structured is not None:
+        return draw_structured(
+            design, rows, priors, seed=seed, model_id=model_id, draws=how.draws, pool=how.pool
+        )
     started = time.perf_counter()
     used = stats or summarise(design.y, design.x, design.z, design.patient_index)
     if not has_residual(used, design.y):
@@ -312,13 +294,6 @@ def sample_facts(target: Target, sample: ImportanceSample) -> dict[str, float | 
         "log_evidence_error": math.nan if flat else sample.log_evidence_error,
         "evaluations": sample.n_evaluations,
     }
-
-
-def resample(weights: Array, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose draws in proportion to their weights (systematic), in random order."""
-    positions = (np.arange(count) + rng.random()) / count
-    chosen = np.searchsorted(np.cumsum(weights), positions)
-    return rng.permutation(np.minimum(chosen, len(weights) - 1))
 
 
 def draw_parameters(

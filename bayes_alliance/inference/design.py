@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.study.formula import _NUMBERS, MAX_COLUMNS, Formula
+from bayes_alliance.inference.lmm.design import StructuredDesign
+from bayes_alliance.study.formula_parser import _NUMBERS, MAX_COLUMNS, Formula
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +56,8 @@ class Design:
     reference : mapping of str to (float, float)
         For each numeric variable of the fixed part, and each with a random slope: its middle (the mean over patients of
         their means; midway between the two values of a variable that has only two) and its least value.
+    structured : StructuredDesign or None
+        Of a model with several levels, more random columns or correlated residuals; ``z`` then stands for nothing.
     """
 
     y: NDArray[np.float64]
@@ -65,6 +68,7 @@ class Design:
     z_names: tuple[str, ...]
     formula: Formula
     reference: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    structured: StructuredDesign | None = None
 
     @property
     def n_rows(self) -> int:
@@ -106,14 +110,15 @@ def build_design(formula: Formula, rows: pd.DataFrame) -> Design:
     ValueError
         If a value is missing, the rows are not sorted, or the fixed columns are linearly dependent.
     """
-    used = order_categories(rows[sorted(formula.names)])
+    read = sorted(formula.names - set(formula.groups[1:]))
+    used = order_categories(rows[read])
     if bool(used.isna().any(axis=None)):
         raise ValueError("rows with missing values reached build_design; freeze the rows first")
     fixed = set(chain.from_iterable(formula.terms))
     if all(used[name].dtype.kind in _NUMBERS for name in fixed):
-        return numeric_design(formula, {name: used[name].to_numpy() for name in formula.names})
+        return numeric_design(formula, {name: used[name].to_numpy() for name in read})
     x, names = _formulae_columns(formula, used)
-    return _assemble(formula, {name: used[name].to_numpy() for name in formula.names}, x, names)
+    return _assemble(formula, {name: used[name].to_numpy() for name in read}, x, names)
 
 
 def numeric_design(formula: Formula, columns: Mapping[str, NDArray[Any]]) -> Design:
@@ -153,7 +158,7 @@ def _assemble(
     _check_rank(x, names)
     y = np.asarray(columns[formula.response], dtype=float)
     patient_index = _number_patients(columns[formula.group], formula.group)
-    variables = dict.fromkeys(chain(chain.from_iterable(formula.terms), formula.random))
+    variables = dict.fromkeys(chain(chain.from_iterable(formula.terms), formula.slopes))
     return Design(
         y=y,
         x=x,
@@ -277,7 +282,7 @@ def fixed_columns(formula: Formula, rows: pd.DataFrame) -> tuple[NDArray[np.floa
 def _formulae_columns(formula: Formula, used: pd.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     import formulae
 
-    fixed_text = formula.text.rsplit(" + (", 1)[0]
+    fixed_text = formula.fixed_text
     return _common_columns(formulae.design_matrices(fixed_text, used, na_action="error"))
 
 

@@ -73,6 +73,10 @@ def fit_posterior(
     """
     how = settings or EngineSettings()
     check_draws_memory(engine, design, how.sampler, how.collapsed)
+    if design.structured is not None:
+        return _fit_structured(
+            engine, design, rows, priors, seed=seed, model_id=model_id, settings=how.collapsed
+        )
     if engine == "bambi":
         return fit_bambi(design, rows, priors, frame, seed=seed, model_id=model_id, settings=how.sampler)
     if engine == "pymc":
@@ -101,6 +105,24 @@ def fit_posterior(
     )
     reason = f"collapsed: Pareto k {pareto_k:.2f} above {PARETO_K_LIMIT}; sampled by pymc instead"
     return dataclasses.replace(sampled, facts={**sampled.facts, HANDED_OVER: reason})
+
+
+def _fit_structured(
+    engine: Engine,
+    design: Design,
+    rows: RowsUsed,
+    priors: CoefficientPriors,
+    *,
+    seed: int,
+    model_id: str,
+    settings: CollapsedSettings,
+) -> PosteriorFit:
+    """Draw a model that only the collapsed engine fits, whatever engine was asked for, and say so."""
+    fit = fit_collapsed(design, rows, priors, seed=seed, model_id=model_id, settings=settings)
+    if engine == "collapsed":
+        return fit
+    reason = f"{engine} does not fit several levels or correlated residuals; drawn by collapsed instead"
+    return dataclasses.replace(fit, facts={**fit.facts, HANDED_OVER: reason})
 
 
 def engine_covariance(engine: Engine) -> Covariance:

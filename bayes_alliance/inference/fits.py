@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bayes_alliance.study.records import Source
 
 Array = NDArray[np.float64]
-Covariance = Literal["UN", "VC", "ID"]
+Covariance = Literal["UN", "VC", "ID", "by formula"]
 Weights = Sequence[tuple[str, float]]
 
 
@@ -91,6 +91,9 @@ class MixedFit:
         Asymptotic covariance of ``(theta, sigma)``, a pseudo-inverse where singular.
     beta_cov_jacobian : ndarray, shape (k, p, p)
         Derivative of ``beta_cov`` by ``(theta, sigma)``.
+    variances : tuple of (str, float)
+        Every variance quantity of a model with several levels or correlated residuals; ``sd`` is then empty and
+        ``sigma`` the residual SD of the first group.
     """
 
     model_id: str
@@ -112,6 +115,7 @@ class MixedFit:
     parameter_cov: Array
     beta_cov_jacobian: Array
     seconds: float = 0.0
+    variances: tuple[tuple[str, float], ...] = ()
 
     @property
     def n_fixed(self) -> int:
@@ -125,13 +129,13 @@ class MixedFit:
 
     @property
     def intercept_variance(self) -> float:
-        """Variance of the random intercept."""
-        return float(self.sd[0] ** 2)
+        """Variance of the random intercept; NaN where ``variances`` holds those of several levels."""
+        return float(self.sd[0] ** 2) if len(self.sd) else float("nan")
 
     @property
     def icc(self) -> float:
         """Share of the intercept variance in intercept plus residual variance (at time zero)."""
-        return float(self.sd[0] ** 2 / (self.sd[0] ** 2 + self.sigma**2))
+        return self.intercept_variance / (self.intercept_variance + self.sigma**2)
 
     def weights(self, combination: Weights) -> Array:
         """Turn named weights into a vector over the coefficients (KeyError for an unknown name)."""
@@ -194,6 +198,10 @@ class PosteriorFit:
         ``diverging``, ``energy`` and what else the sampler tells; empty for exact engines.
     facts : mapping of str to number or str
         What the engine says of its own run (versions, settings, its own diagnostics).
+    variances : mapping of str to ndarray, shape (chain, draw)
+        As in :class:`MixedFit`.
+    covariance_draws : mapping of str to ndarray, shape (chain, draw, ...)
+        Of such a model: ``patient_cov``, ``cluster_cov``, ``residual`` (correlation parameters) and ``residual_sd``.
     """
 
     model_id: str
@@ -212,6 +220,8 @@ class PosteriorFit:
     sample_stats: Mapping[str, Array] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    variances: Mapping[str, Array] = field(default_factory=dict)
+    covariance_draws: Mapping[str, Array] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Name the fit; draws are not printed."""
@@ -257,6 +267,8 @@ class PosteriorFit:
             correlation=self.correlation[:, ::step],
             sigma=self.sigma[:, ::step],
             sample_stats={name: values[:, ::step] for name, values in self.sample_stats.items()},
+            variances={name: values[:, ::step] for name, values in self.variances.items()},
+            covariance_draws={name: values[:, ::step] for name, values in self.covariance_draws.items()},
         )
 
     def flat(self) -> tuple[Array, Array, Array, Array]:
@@ -264,7 +276,7 @@ class PosteriorFit:
         p, q = len(self.x_names), len(self.z_names)
         return (
             self.beta.reshape(-1, p),
-            self.sd.reshape(-1, q),
+            self.sd.reshape(self.n_draws, q),
             self.correlation.reshape(-1),
             self.sigma.reshape(-1),
         )
@@ -272,6 +284,8 @@ class PosteriorFit:
     def named_draws(self) -> dict[str, Array]:
         """Every scalar parameter by name, each of shape (chain, draw)."""
         draws = {name: self.beta[..., i] for i, name in enumerate(self.x_names)}
+        if self.variances:
+            return draws | dict(self.variances)
         draws |= {f"sd_{name}": self.sd[..., i] for i, name in enumerate(self.z_names)}
         if self.covariance == "UN" and len(self.z_names) > 1:
             draws["correlation"] = self.correlation

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from bayes_alliance.inference.psis import PARETO_K_LIMIT, Array, log_sum_exp, smooth_tail
@@ -306,3 +307,10 @@ def _finish(points: Array, ratios: Array, mixture: Mixture, spent: int) -> Impor
         proposal=mixture,
         n_evaluations=spent,
     )
+
+
+def resample(weights: Array, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose draws in proportion to their weights (systematic), in random order."""
+    positions = (np.arange(count) + rng.random()) / count
+    chosen = np.searchsorted(np.cumsum(weights), positions)
+    return rng.permutation(np.minimum(chosen, len(weights) - 1))

@@ -22,6 +22,7 @@ from scipy import special
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, Effect, Fitted, MixedFit, RowsUsed, Weights
+from bayes_alliance.inference.lmm.fit_design import fit_structured
 from bayes_alliance.inference.profile import Profile, differentiate, profile
 from bayes_alliance.inference.statistics import Statistics, has_residual, summarise
 
@@ -70,6 +71,8 @@ def fit_mixed(
     FitError
         If the outcome is explained perfectly by the fixed part, so that no variance is left to estimate.
     """
+    if design.structured is not None:
+        return fit_structured(design, rows, model_id=model_id, method=method)
     started = time.perf_counter()
     used = stats or summarise(design.y, design.x, design.z, design.patient_index)
     if not has_residual(used, design.y):

@@ -274,20 +274,30 @@ def coefficient_priors(
         reference=reference_values(design, study.time),
         effect_factor=effect_factor,
     )
-    slopes = len(design.z_names) - 1
+    spans = _spans(design, study.horizon)
     sd = np.linalg.norm(found.root, axis=1)
     return CoefficientPriors(
         name=name,
         mean=found.mean,
         sd=sd,
-        sd_scale=np.array([scales.sd_intercept] + [scales.sd_slope / study.horizon] * slopes),
+        sd_scale=np.array(
+            [scales.sd_intercept if span is None else scales.sd_slope / span for span in spans]
+        ),
         sigma_scale=scales.sigma,
         lkj_eta=scales.lkj_eta,
         scale_family=scales.scale_family,
         scale_df=scales.scale_df,
         factor=found.root / sd[:, None],
-        origin=_origin(study, design) if study.time in design.z_names else 0.0,
+        origin=_origin(study, design) if study.time in (*design.z_names, *design.formula.slopes) else 0.0,
     )
+
+
+def _spans(design: Design, horizon: float) -> list[float | None]:
+    """Over how much of each random column its SD has the prior stated for slopes; None for an intercept."""
+    if design.structured is None:
+        return [None, *([horizon] * (len(design.z_names) - 1))]
+    found = zip(design.structured.columns, design.structured.spans(horizon).tolist(), strict=True)
+    return [None if name == "Intercept" else span for name, span in found]
 
 
 def _origin(study: Study, design: Design) -> float:

@@ -104,6 +104,8 @@ def count_added(study: Study, smaller: Model, larger: Model) -> int:
     small, large = parse_formula(smaller.formula), parse_formula(larger.formula)
     if (small.response, small.random, small.intercept) != (large.response, large.random, large.intercept):
         return 0
+    if (small.parts, small.residual) != (large.parts, large.residual):
+        return 0
     if not all(any(_spans(study, term, other) for other in large.terms) for term in small.terms):
         return 0
     return max(0, count_columns(study, large) - count_columns(study, small))

@@ -66,6 +66,16 @@ def _interval(study: Study, cell: Cell | None) -> Interval | None:
 def counted_parameters(study: Study, model: Model) -> dict[int, str]:
     """Numbers of parameters that a program may count for a model, and who counts so."""
     formula = parse_formula(model.formula)
+    if formula.is_structured:
+        levels = (
+            study.every_variable[formula.residual.variable].categories if formula.residual.variable else ()
+        )
+        groups = (
+            study.every_variable[formula.residual.variance].categories if formula.residual.variance else ()
+        )
+        count = formula.count_covariances(len(levels), len(groups))
+        total = count_columns(study, formula) + count
+        return {total: "fixed effects and covariance parameters"} if count else {}
     random = 1 + len(formula.random)
     fixed = count_columns(study, formula)
     found: dict[int, str] = {}

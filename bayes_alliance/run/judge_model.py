@@ -66,6 +66,7 @@ def _judge(
     with_bambi: bool,
 ) -> ModelNumbers:
     model, design = planned.model, planned.design
+    structured = design.structured is not None
     ml = fitter.mixed(design, planned.rows, model_id=model.id)
     reml = fitter.mixed(design, planned.rows, model_id=model.id, method="REML")
     priors = None if posterior is None else fitter.priors(planned)
@@ -88,7 +89,7 @@ def _judge(
         slope_test=_slope_test(planned, ml, fitter),
         unconditional_test=_unconditional_test(planned, ml, fitter),
         agreement=agreement,
-        bayes_factors=() if posterior is None else _bayes_factors(planned, fitter),
+        bayes_factors=() if posterior is None or structured else _bayes_factors(planned, fitter),
         checks=tuple(checks),
     )
 
@@ -97,7 +98,7 @@ def _agreement(
     planned: PlannedModel, posterior: PosteriorFit | None, fitter: Fitter
 ) -> tuple[Agreement, ...]:
     """Compare a sampled posterior with the collapsed engine's, unless that engine handed over itself."""
-    if posterior is None or fitter.settings.engine == "collapsed":
+    if posterior is None or fitter.settings.engine == "collapsed" or planned.design.structured is not None:
         return ()
     twin = fitter.collapsed(planned, posterior.covariance)
     return compare_engines(posterior, twin) if twin.engine == "collapsed" else ()
@@ -146,6 +147,8 @@ def _explained(
         return None
     study = fitter.study
     reference = study.model(planned.model.reference)
+    if planned.design.structured is not None or parse_formula(reference.formula).is_structured:
+        return None
     names = parse_formula(reference.formula).names
     own = plan_model(data, reference, names)
     same = plan_model(data, reference, names | planned.design.formula.names)
@@ -170,7 +173,7 @@ def _explained(
 
 def _slope_test(planned: PlannedModel, ml: MixedFit, fitter: Fitter) -> LikelihoodRatio | None:
     """Test the random slope and its covariance against a random intercept only."""
-    if len(planned.design.z_names) < 2:
+    if len(planned.design.z_names) < 2 or planned.design.structured is not None:
         return None
     return compare_nested(fitter.mixed(_intercept_only(planned.design), planned.rows), ml)
 

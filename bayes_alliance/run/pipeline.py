@@ -258,7 +258,7 @@ def _one_of_each_shape(planned: Sequence[PlannedModel], fitter: Fitter) -> set[s
     """
     first: dict[tuple[str, ...], str] = {}
     for item in planned:
-        if fitter.priors(item).origin == 0.0:
+        if item.design.structured is None and fitter.priors(item).origin == 0.0:
             first.setdefault(item.design.z_names, item.model.id)
     return set(first.values())
 
@@ -357,5 +357,8 @@ def _to_predict(study: Study, runs: Sequence[ModelRun]) -> list[ModelRun]:
         run
         for run in runs
         if run.posterior is not None
-        and (run.model.id in shown or (run.model.outcome not in covered and len(run.design.z_names) > 1))
+        and (
+            run.model.id in shown
+            or (run.model.outcome not in covered and (len(run.design.z_names) > 1 or run.design.structured))
+        )
     ]

@@ -10,13 +10,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
+from bayes_alliance.assess.loo import Target
 from bayes_alliance.data.rows import FrozenRows, StudyData, freeze_rows
-from bayes_alliance.errors import InputError, Problem, no_such
+from bayes_alliance.errors import FitError, InputError, Problem, no_such
 from bayes_alliance.inference.design import Design, build_design, variance_fault
 from bayes_alliance.inference.fits import RowsUsed
-from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.inference.lmm.design import StructuredDesign
+from bayes_alliance.inference.lmm.patterns import Index
+from bayes_alliance.run.structured_plan import add_structure
+from bayes_alliance.study.covariance_terms import INTERCEPT
+from bayes_alliance.study.formula import Formula, parse_formula
 from bayes_alliance.study.records import Model, Study
 
 MIN_PATIENTS = 5
@@ -30,6 +36,11 @@ class PlannedModel:
     ----------
     left_out : tuple of str
         In words: rows and patients that it cannot use.
+    targets : tuple of str
+        What models of a comparison with several levels or correlated residuals are scored for; empty for others.
+    clusters : ndarray of int, shape (n_patients,), or None
+        Which group of the upper level each patient belongs to, where a model of the comparison has one; a patient
+        without is a group of its own.
     """
 
     model: Model
@@ -37,6 +48,8 @@ class PlannedModel:
     design: Design
     rows: RowsUsed
     left_out: tuple[str, ...]
+    targets: tuple[Target, ...] = ()
+    clusters: Index | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +123,36 @@ def _plan_comparisons(
         planned = [plan_model(data, m, needed, comparison=name) for m in members]
         skipped += [p for p in planned if isinstance(p, SkippedModel)]
         if usable := tuple(p for p in planned if isinstance(p, PlannedModel)):
-            common[name] = usable
+            common[name] = _with_targets(usable)
     return common, skipped
+
+
+def _with_targets(members: tuple[PlannedModel, ...]) -> tuple[PlannedModel, ...]:
+    """Say what the models of a comparison are scored for where one has several levels or correlated residuals.
+
+    A visit given sampled effects has no meaning that all of them share, so it is left out.
+    """
+    structured = [p.design.structured for p in members if p.design.structured is not None]
+    if not structured:
+        return members
+    upper = {about.cluster: about for about in structured if about.cluster}
+    targets: tuple[Target, ...] = ("new_patient", "new_visit")
+    clusters = None
+    if len(upper) == 1:
+        targets = (*targets, "new_cluster")
+        (about,) = upper.values()
+        clusters = _cluster_units(about)
+    return tuple(replace(p, targets=targets, clusters=clusters) for p in members)
+
+
+def _cluster_units(about: StructuredDesign) -> Index:
+    starts = np.flatnonzero(np.diff(about.rows.patient, prepend=-1))
+    clusters = about.rows.cluster[starts]
+    alone = clusters < 0
+    clusters = np.where(alone, clusters.max() + 1 + np.cumsum(alone), clusters)
+    units = np.empty(len(clusters), dtype=np.int64)
+    _, units[about.patient_of] = np.unique(clusters, return_inverse=True)
+    return units
 
 
 def plan_model(
@@ -135,7 +176,10 @@ def plan_model(
     if absent:
         return skip(f"the data lack {', '.join(absent)}")
     try:
-        frozen = freeze_rows(data, [model.outcome, *sorted({*needed} - {model.outcome})], where=model.where)
+        formula = parse_formula(model.formula)
+        upper = [name for name in formula.groups[1:] if not _every_patient_has(formula, name)]
+        named = [model.outcome, *sorted({*needed} - {model.outcome, *upper})]
+        frozen = freeze_rows(data, named, where=model.where, also=upper)
         if frozen.n_patients < MIN_PATIENTS:
             return skip(f"only {frozen.n_patients} patients carry it; at least {MIN_PATIENTS} are needed")
         if fault := _outcome_fault(frozen, model.outcome):
@@ -145,14 +189,16 @@ def plan_model(
             return skip(
                 f"{', '.join(constant)} has one category only on these rows: no effect of it can be estimated"
             )
-        design = build_design(parse_formula(model.formula), frozen.rows)
+        design = build_design(formula, frozen.rows)
+        if formula.is_structured:
+            design = add_structure(design, frozen.rows, data.time)
     except InputError as error:
         return skip("; ".join(problem.format() for problem in error.problems))
-    except ValueError as error:
+    except (ValueError, FitError) as error:
         return skip(str(error))
     if design.n_rows <= len(design.x_names):
         return skip(f"{design.n_rows} rows cannot carry {len(design.x_names)} fixed coefficients")
-    if fault := variance_fault(design):
+    if design.structured is None and (fault := variance_fault(design)):
         return skip(fault)
     rows = RowsUsed(
         n_rows=frozen.n_rows, n_patients=frozen.n_patients, digest=frozen.digest, source=frozen.source
@@ -161,6 +207,11 @@ def plan_model(
     model = replace(model, estimands=tuple(e for e in model.estimands if e.name not in lost))
     left_out = (*_left_out(frozen), *_say_unused(unused, lost))
     return PlannedModel(model=model, frozen=frozen, design=design, rows=rows, left_out=left_out)
+
+
+def _every_patient_has(formula: Formula, group: str) -> bool:
+    """Whether a random intercept asks for a group of every patient; else it may be of some patients only."""
+    return any(INTERCEPT in part.columns for part in formula.parts if group in part.group)
 
 
 def _outcome_fault(frozen: FrozenRows, outcome: str) -> str:

@@ -31,6 +31,11 @@ def design_digest(design: Design) -> str:
     digest = hashlib.sha256(" ".join((*design.x_names, "|", *design.z_names)).encode())
     for array in (design.y, design.x, design.z, design.patient_index):
         digest.update(np.ascontiguousarray(array).tobytes())
+    if (about := design.structured) is not None:
+        digest.update(repr((about.structure, about.time, about.middle)).encode())
+        rows = about.rows
+        for array in (about.order, rows.z, rows.w, rows.patient, rows.cluster, rows.position, rows.group):
+            digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
@@ -107,6 +112,9 @@ def draws_digest(fit: PosteriorFit) -> str:
     digest = hashlib.sha256()
     for array in (fit.beta, fit.sd, fit.correlation, fit.sigma):
         digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
+    for named in (fit.variances, fit.covariance_draws):
+        for name in sorted(named):
+            digest.update(name.encode() + np.ascontiguousarray(named[name], dtype=float).tobytes())
     for name in sorted(fit.sample_stats):
         digest.update(name.encode() + np.ascontiguousarray(fit.sample_stats[name], dtype=float).tobytes())
     return digest.hexdigest()
@@ -197,8 +205,16 @@ def _restore(file: Any, about: Mapping[str, Any]) -> PosteriorFit:
         seed=about["seed"],
         seconds=about["seconds"],
         facts=about["facts"],
+        variances=_named(posterior, "variance: "),
+        covariance_draws=_named(posterior, "covariance: "),
         sample_stats={name: _numbers(stats[name]) for name in stats if name not in ("chain", "draw")},
     )
+
+
+def _named(posterior: Any, start: str) -> dict[str, Array]:
+    return {
+        name.removeprefix(start): _numbers(posterior[name]) for name in posterior if name.startswith(start)
+    }
 
 
 def _numbers(variable: Any) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.lmm.structure import ResidualShape
-from bayes_alliance.study.structured_formula import ResidualSpec
+from bayes_alliance.study.covariance_terms import ResidualSpec
 
 MAX_VISITS = 15
 Index = NDArray[np.int64]

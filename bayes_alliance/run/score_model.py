@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.checks import check_posterior, check_scores
+from bayes_alliance.assess.leave_structured_out import refit_units
 from bayes_alliance.assess.loo import TARGETS, Score, Target, refit_patients, score_model
 from bayes_alliance.assess.posterior_predictive import (
     OutcomeScale,
@@ -46,6 +47,8 @@ def _score_model(name: str, planned: PlannedModel, run: _RunKey) -> ScoredModel:
     with threadpool_limits(limits=1, user_api="blas"):
         fitter = _fitter_here(run)
         original, planned = planned, dataclasses.replace(planned, design=canonical_design(planned.design))
+        if planned.design.structured is not None:
+            planned = original  # its fixed columns stand in its structured rows too
         posterior = fitter.collapsed(planned)
         checks = check_posterior(posterior, ())
         named = [dataclasses.replace(c, name=f"{c.name} (rows of comparison {name})") for c in checks]
@@ -61,10 +64,35 @@ def _scores(planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter) -> d
     """Score one model for every target; patients whom PSIS cannot leave out are refitted without."""
     design, settings = planned.design, fitter.settings
     seed = derive_seed(settings.seed, "scores", design_digest(design))
+    if planned.targets:
+        return _structured_scores(planned, posterior, fitter, seed)
     scores = {target: score_model(posterior, design, target, seed=seed) for target in TARGETS}
     scores["new_patient"] = refit_patients(
         scores["new_patient"], design, fitter.priors(planned), seed=seed, everyone=settings.exact
     )
+    return scores
+
+
+def _structured_scores(
+    planned: PlannedModel, posterior: PosteriorFit, fitter: Fitter, seed: int
+) -> dict[Target, Score]:
+    """Score a model of a comparison that has several levels or correlated residuals, by its targets."""
+    design, priors, settings = planned.design, fitter.priors(planned), fitter.settings
+    scores: dict[Target, Score] = {}
+    for target in planned.targets:
+        score = score_model(posterior, design, target, seed=seed, clusters=planned.clusters)
+        if target == "new_visit":
+            scores[target] = score
+        elif design.structured is None:
+            scores[target] = (
+                refit_patients(score, design, priors, seed=seed, everyone=settings.exact)
+                if target == "new_patient"
+                else score
+            )
+        else:
+            scores[target] = refit_units(
+                score, design, priors, seed=seed, clusters=planned.clusters, everyone=settings.exact
+            )
     return scores
 
 

@@ -21,17 +21,12 @@ from bayes_alliance.inference.lmm.patterns import Index, Rows
 from bayes_alliance.inference.lmm.posterior import LevelPrior
 from bayes_alliance.inference.lmm.structure import RandomShape, Structure
 from bayes_alliance.run.frame_study import VISIT, Priors, build_frame_study
+from bayes_alliance.run.levels import number_groups, one_cluster_a_patient, random_columns, tell_levels
 from bayes_alliance.run.residual_rows import residual_rows
+from bayes_alliance.study.covariance_terms import INTERCEPT, ResidualSpec
 from bayes_alliance.study.formula import Formula, FormulaError
 from bayes_alliance.study.records import Source, Study
-from bayes_alliance.study.structured_formula import (
-    INTERCEPT,
-    RandomPart,
-    ResidualSpec,
-    StructuredFormula,
-    parse_residual,
-    parse_structured,
-)
+from bayes_alliance.study.structured_formula import StructuredFormula, parse_residual, parse_structured
 from bayes_alliance.study.validate import check_study
 
 
@@ -120,18 +115,18 @@ def read_structured(
     """
     asked, slopes, grouping, time = _asked(formula, residual, frame, time)
     rows, left_out = _complete(frame[asked], grouping)
-    patient, cluster = _levels(formula, rows)
+    patient, cluster = tell_levels(formula.parts, formula.fixed.group, rows)
     rows, left_out = _with_patient(rows, patient, left_out)
-    patient_id, cluster_id = _numbers(rows, patient), _numbers(rows, cluster)
+    patient_id, cluster_id = number_groups(rows, patient), number_groups(rows, cluster)
     fixed = _grouped_by(formula.fixed, patient[-1])
     rows = rows.assign(**{fixed.group: patient_id})
     if not time:
         time = VISIT
         rows = rows.assign(**{VISIT: rows.groupby(fixed.group, sort=False).cumcount()})
     typed, study = _typed(rows, fixed, time, time_unit, horizon, priors)
-    z, patient_shape = _columns([part for part in formula.parts if part.group == patient], typed)
-    w, cluster_shape = _columns([part for part in formula.parts if part.group == cluster], typed)
-    cluster_id = _without_cluster(cluster_id, w, patient_id, ":".join(cluster))
+    z, patient_shape = random_columns([part for part in formula.parts if part.group == patient], typed)
+    w, cluster_shape = random_columns([part for part in formula.parts if part.group == cluster], typed)
+    cluster_id = one_cluster_a_patient(cluster_id, w, patient_id, ":".join(cluster))
     position, residual_shape, group = residual_rows(residual, typed, patient_id)
     order = np.lexsort((position, patient_id, cluster_id))
     patient_sorted = np.cumsum(np.diff(patient_id[order], prepend=patient_id[order][0]) != 0)
@@ -228,60 +223,8 @@ def _grouped_by(fixed: Formula, patient: str) -> Formula:
     if patient in set(chain.from_iterable(fixed.terms)):
         problem = Problem(what=f"the grouping variable {patient!r} cannot also be a predictor")
         raise InputError("formula", [problem])
-    text = f"{fixed.text.rsplit(' + (', 1)[0]} + (1 | {patient})"
+    text = f"{fixed.fixed_text} + (1 | {patient})"
     return dataclasses.replace(fixed, group=patient, text=text)
-
-
-def _levels(formula: StructuredFormula, rows: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tell the patient's level from the one above; groups that are not nested are refused."""
-    groups = list(dict.fromkeys(part.group for part in formula.parts))
-    if (formula.fixed.group,) not in groups and not any(formula.fixed.group in group for group in groups):
-        groups.append((formula.fixed.group,))
-    if len(groups) == 1:
-        return groups[0], ()
-    if len(groups) > 2:
-        raise InputError("formula", [Problem(what="more than one level above the patient is not supported")])
-    for inner, outer in (groups[::-1], groups):
-        table = pd.DataFrame({"inner": _numbers(rows, inner), "outer": _numbers(rows, outer)})
-        known = table[table["outer"] >= 0]
-        if (known.groupby("inner")["outer"].nunique() <= 1).all():
-            return inner, outer
-    first, second = (":".join(group) for group in groups)
-    problem = Problem(
-        what=f"{first} and {second} are crossed: neither lies within the other",
-        got=f"some {second} with several {first}, and some {first} with several {second}",
-        allowed="nested levels, such as patients each with one therapist",
-        fix=f"if {second} are numbered anew within each {first}, write ({first}/{second}); crossed effects are "
-        "fitted by lmer of lme4 or brms",
-    )
-    raise InputError("data frame", [problem])
-
-
-def _numbers(rows: pd.DataFrame, group: tuple[str, ...]) -> Index:
-    """Return numbers of the groups from 0 in the order of their first rows, -1 for none."""
-    if not group:
-        return np.zeros(len(rows), dtype=np.int64)
-    lacking = rows[list(group)].isna().any(axis=1).to_numpy()
-    numbers = rows.groupby(list(group), sort=False, observed=True, dropna=False).ngroup().to_numpy()
-    return np.where(lacking, -1, numbers).astype(np.int64)
-
-
-def _without_cluster(cluster: Index, w: Array, patient: Index, name: str) -> Index:
-    """Give each patient one group of the upper level, -1 for those who have none and need none."""
-    if not w.shape[1]:
-        return np.zeros(len(cluster), dtype=np.int64)
-    idle = ~np.any(w, axis=1)
-    lacking = int(np.sum((cluster < 0) & ~idle))
-    if lacking:
-        problem = Problem(
-            what=f"{lacking} rows have no {name}",
-            fix=f"leave them out, or, where only one arm has a {name}, write (0 + treated | {name}) with a column "
-            "treated that is 1 in this arm and 0 elsewhere",
-        )
-        raise InputError("data frame", [problem])
-    whole = np.full(int(patient.max()) + 1, -1, dtype=np.int64)
-    np.maximum.at(whole, patient, cluster)
-    return whole[patient]
 
 
 def _typed(
@@ -313,25 +256,6 @@ def _typed(
                     "data frame", [Problem(what="infinite values", where=f"column {variable.name}")]
                 )
     return typed, study
-
-
-def _columns(parts: list[RandomPart], rows: pd.DataFrame) -> tuple[Array, RandomShape]:
-    names: list[str] = []
-    blocks: list[int] = []
-    for part in parts:
-        names += part.columns
-        blocks += [len(part.columns)] if part.correlated else [1] * len(part.columns)
-    for name in names:
-        if name != INTERCEPT and not pd.api.types.is_numeric_dtype(rows[name]):
-            problem = Problem(
-                what="a random effect needs a column of numbers",
-                where=f"column {name}",
-                fix="make a 0/1 column of each category but one, or of each with 0 + in front",
-            )
-            raise InputError("data frame", [problem])
-    columns = [np.ones(len(rows)) if name == INTERCEPT else rows[name].to_numpy(float) for name in names]
-    matrix = np.column_stack(columns) if columns else np.empty((len(rows), 0))
-    return matrix, RandomShape(names=tuple(names), blocks=tuple(blocks))
 
 
 def _prior(

@@ -152,7 +152,8 @@ def chosen_models(study: Study, asked: Sequence[str] = ()) -> list[Model]:
     study : Study
         Declares models, figures and printed cells.
     asked : sequence of str
-        Ids; empty for the study's own claims about slopes (see the module).
+        Ids; empty for the study's own claims about slopes (see the module), but for models with several levels or
+        correlated residuals.
 
     Returns
     -------
@@ -172,6 +173,8 @@ def chosen_models(study: Study, asked: Sequence[str] = ()) -> list[Model]:
         if problems:
             raise InputError(f"study {study.id}", problems)
         return [m for m in study.models if m.id in asked]
+    left = {m.id for m in structured_models(study)}
+    usable = {name: model for name, model in usable.items() if name not in left}
     shown = [study.model(name) for figure in study.figures for name in figure.models]
     outcomes = {m.outcome for m in shown} or set(study.outcomes)
     claimed = {m.id for m in shown} | _printed(study)
@@ -179,6 +182,11 @@ def chosen_models(study: Study, asked: Sequence[str] = ()) -> list[Model]:
     alike = {(m.family, _right_side(m), m.where) for m in first}
     found = [m for m in usable.values() if (m.family, _right_side(m), m.where) in alike]
     return [m for m in found if m.outcome in outcomes] or list(usable.values())
+
+
+def structured_models(study: Study) -> list[Model]:
+    """List the models with slope deviations that stress tests do not take: several levels or correlated residuals."""
+    return [m for m in study.models if deviations(m) and parse_formula(m.formula).is_structured]
 
 
 def deviations(model: Model) -> tuple[Estimand, ...]:
@@ -234,6 +242,9 @@ def prepare_model(
         The latter where the data cannot carry the model, or it has no random slope of time.
     """
     formula = parse_formula(model.formula)
+    if formula.is_structured:
+        reason = "stress tests take one grouping factor with independent residuals; it has more"
+        return SkippedModel(model_id=model.id, reason=reason)
     if formula.random != (study.time,):
         return SkippedModel(model_id=model.id, reason=f"it has no random slope of {study.time} alone")
     planned = plan_model(data, model, formula.names)

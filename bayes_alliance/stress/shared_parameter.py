@@ -25,10 +25,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.inference.collapsed import CHAINS, make_target, resample, unbend
+from bayes_alliance.inference.bent_sds import unbend
+from bayes_alliance.inference.collapsed import CHAINS, make_target
 from bayes_alliance.inference.collapsed import Target as CovarianceTarget
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.inference.importance import ImportanceSample, sample_importance
+from bayes_alliance.inference.importance import ImportanceSample, resample, sample_importance
 from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.patient_effects import patient_effects
 from bayes_alliance.inference.priors import coefficient_log_prior

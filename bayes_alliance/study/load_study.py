@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bayes_alliance.errors import InputError, Problem, did_you_mean
+from bayes_alliance.study.formula import FormulaError, complete_formula
 from bayes_alliance.study.load_cells import read_cells
 from bayes_alliance.study.load_data_section import is_file, read_data_section
 from bayes_alliance.study.load_publication import read_facts, read_publication
@@ -35,6 +36,7 @@ from bayes_alliance.study.records import (
     Variable,
 )
 from bayes_alliance.study.spelling import spell_coefficients
+from bayes_alliance.study.structured_formula import parse_residual
 from bayes_alliance.study.table_reading import follow_heading, settle_decimal
 from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
 from bayes_alliance.study.validate import check_study
@@ -192,7 +194,7 @@ def build_study(
         variables=tuple(_variable(name, reader) for name, reader in top.named_subtables("variables")),
         derived=tuple(_derived(name, reader) for name, reader in top.named_subtables("derived")),
         scoring=tuple(_scoring(reader) for reader in top.tables("scoring")),
-        models=tuple(_model(reader) for reader in top.tables("models")),
+        models=tuple(_model(reader, head.text("patient", default="")) for reader in top.tables("models")),
         priors=tuple(_prior_set(reader) for reader in top.tables("priors")),
         cells=cells,
         figures=tuple(_figure(reader) for reader in top.tables("figures")),
@@ -281,8 +283,8 @@ def _scoring(reader: TableReader) -> Scoring:
     return scoring
 
 
-def _model(reader: TableReader) -> Model:
-    formula = reader.text("formula")
+def _model(reader: TableReader, patient: str) -> Model:
+    formula = _formula(reader, patient)
     model = Model(
         id=reader.identifier("id"),
         label=reader.text("label"),
@@ -297,6 +299,22 @@ def _model(reader: TableReader) -> Model:
     )
     reader.finish()
     return model
+
+
+def _formula(reader: TableReader, patient: str) -> str:
+    """Read a model's formula with its residual structure; what is wrong with the formula is said when it is checked."""
+    text, residual = reader.text("formula"), reader.text("residual", default="")
+    try:
+        parse_residual(residual)
+    except FormulaError as error:
+        reader.complain(str(error), "residual", allowed="such as 'un(visit)' or 'ar1(visit) * var(arm)'")
+        return text
+    try:
+        return complete_formula(text, residual, patient)
+    except FormulaError as error:
+        if residual:
+            reader.complain(str(error), "formula")
+        return text
 
 
 def _estimand(reader: TableReader) -> Estimand:

@@ -10,43 +10,18 @@ import re
 from dataclasses import dataclass
 from itertools import chain
 
-from bayes_alliance.study.formula import Formula, FormulaError, _add, _formula, _Parser, _take_out, _tokenise
+from bayes_alliance.study.covariance_terms import INTERCEPT, KINDS, RandomPart, ResidualSpec
+from bayes_alliance.study.formula_parser import (
+    Formula,
+    FormulaError,
+    _add,
+    _formula,
+    _Parser,
+    _take_out,
+    _tokenise,
+)
 
 MAX_RANDOM = 4
-INTERCEPT = "Intercept"
-KINDS = {"cs": False, "ar1": True, "car1": True, "toep": True, "un": True}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RandomPart:
-    """One random part: columns, whether their effects are correlated, the variables whose values make the groups."""
-
-    columns: tuple[str, ...]
-    correlated: bool
-    group: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """In one canonical spelling."""
-        inner = [name for name in self.columns if name != INTERCEPT]
-        head = "1" if INTERCEPT in self.columns else "0"
-        return f"({' + '.join([head, *inner])} {'|' if self.correlated else '||'} {':'.join(self.group)})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResidualSpec:
-    """Residual structure as written: kind, its variable, and the variable whose groups have SDs of their own."""
-
-    kind: str = "id"
-    variable: str = ""
-    variance: str = ""
-
-    @property
-    def text(self) -> str:
-        """In one canonical spelling; empty for independent residuals with one SD."""
-        first = self.kind + (f"({self.variable})" if self.variable else "") if self.kind != "id" else ""
-        second = f"var({self.variance})" if self.variance and self.kind != "un" else ""
-        return " * ".join(filter(None, [first, second]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +48,7 @@ class StructuredFormula:
     @property
     def text(self) -> str:
         """In one canonical spelling."""
-        return self.fixed.text.rsplit(" + (", 1)[0] + "".join(f" + {part.text}" for part in self.parts)
+        return self.fixed.fixed_text + "".join(f" + {part.text}" for part in self.parts)
 
 
 def parse_structured(text: str, patient: str = "") -> StructuredFormula:
@@ -217,6 +192,38 @@ def _check_parts(parts: list[RandomPart]) -> None:
             )
         if len(set(columns)) < len(columns):
             raise FormulaError(f"the same random column stands in two parts of {':'.join(group)}")
+
+
+_RESIDUAL_TERM = re.compile(
+    r"\+\s*(cs|ar1|car1|toep|un|var)\s*\(\s*([A-Za-z][A-Za-z0-9_]*|1)\s*\|\s*([A-Za-z][A-Za-z0-9_]*)\s*\)"
+)
+
+
+def take_residual_terms(text: str) -> tuple[str, ResidualSpec, str]:
+    """Take residual terms such as ``+ un(visit | patient)`` out of a formula.
+
+    Returns
+    -------
+    text : str
+        Without them.
+    residual : ResidualSpec
+        What they say.
+    patient : str
+        Whose residuals; empty without any.
+
+    Raises
+    ------
+    FormulaError
+        If they contradict each other.
+    """
+    found = _RESIDUAL_TERM.findall(text)
+    if not found:
+        return text, ResidualSpec(), ""
+    groups = {group for _, _, group in found}
+    if len(groups) > 1:
+        raise FormulaError(f"residual terms of different groups: {', '.join(sorted(groups))}")
+    terms = [kind if name == "1" else f"{kind}({name})" for kind, name, _ in found]
+    return _RESIDUAL_TERM.sub("", text).strip(), parse_residual(" * ".join(terms)), groups.pop()
 
 
 def parse_residual(text: str) -> ResidualSpec:

@@ -11,18 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from bayes_alliance.errors import Problem
-from bayes_alliance.study.formula import (
-    MAX_COLUMNS,
-    Formula,
-    FormulaError,
-    check_names,
-    fewest_columns,
-    parse_formula,
-)
+from bayes_alliance.study.formula import Formula, FormulaError, parse_formula
 from bayes_alliance.study.load_publication import check_facts
 from bayes_alliance.study.records import Derived, Model, Study, TrajectoryFigure, Variable
 from bayes_alliance.study.stated_in_data import check_stated
 from bayes_alliance.study.validate_cells import _check_cells, _estimand_names, coefficient_fault
+from bayes_alliance.study.validate_formula import check_estimands, check_formula, grouping_variables
 from bayes_alliance.study.validate_priors import check_priors
 
 _VARIANCES = ("sigma", "icc", "correlation")
@@ -114,8 +108,8 @@ def check_study(study: Study, file: str) -> list[Problem]:
             got = repr(model.formula[:80])
             problems.append(Problem(what=str(error), where=f"{where}, key 'formula'", got=got))
             continue
-        problems += _check_formula(study, formulas[model.id], f"{where}, key 'formula'")
-        problems += _check_estimands(study, model, formulas[model.id], where)
+        problems += check_formula(study, formulas[model.id], f"{where}, key 'formula'")
+        problems += check_estimands(study, model, formulas[model.id], where)
     for model in study.models:
         problems += _check_place(study, model, f"{file}, [[models]] {model.id}")
     if not problems:  # what a prior means follows from names and formulas
@@ -216,8 +210,9 @@ def _check_unique(study: Study, file: str) -> Iterator[Problem]:
 def _check_variable(study: Study, variable: Variable, where: str) -> Iterator[Problem]:
     if variable.minimum is not None and variable.maximum is not None and variable.minimum >= variable.maximum:
         yield Problem(what="'minimum' is not below 'maximum'", where=where)
-    # The patient's identifier is the one category whose values nobody can list.
-    if variable.kind == "category" and variable.name != study.patient and len(variable.categories) < 2:
+    # Identifiers of patients and of what they are grouped by are the categories whose values nobody can list.
+    grouping = {study.patient, *grouping_variables(study)}
+    if variable.kind == "category" and variable.name not in grouping and len(variable.categories) < 2:
         yield Problem(what="a category needs its values", where=f"{where}, key 'categories'")
     if variable.name == study.time and variable.kind not in ("numeric", "integer"):
         yield Problem(what="time is not a number", where=f"{where}, key 'kind'", got=repr(variable.kind))
@@ -278,45 +273,6 @@ def _check_scoring(study: Study, where: str) -> Iterator[Problem]:
             for name in used:
                 if name not in names:
                     yield Problem(what="undeclared variable", where=f"{where}, key {key!r}", got=repr(name))
-
-
-def _check_formula(study: Study, formula: Formula, where: str) -> Iterator[Problem]:
-    names = study.every_variable
-    for name in check_names(formula, names):
-        allowed = ", ".join(sorted(names))
-        yield Problem(what="undeclared variable", where=where, got=repr(name), allowed=allowed)
-    if formula.group != study.patient:
-        what = f"the random part must be grouped by {study.patient!r}"
-        yield Problem(what=what, where=where, got=repr(formula.group))
-    if any(name != study.time for name in formula.random):
-        what = f"a random slope is supported for {study.time!r} only"
-        yield Problem(what=what, where=where, got=", ".join(formula.random))
-    levels = {name: len(v.categories) for name, v in names.items() if v.kind == "category" and v.categories}
-    if (count := fewest_columns(formula, levels)) > MAX_COLUMNS:
-        yield Problem(
-            what="the formula gives too many columns",
-            where=where,
-            got=f"{count} or more",
-            allowed=f"at most {MAX_COLUMNS}",
-            fix="leave terms out, or join categories that few patients have",
-        )
-    response = names.get(formula.response)
-    if response is not None and response.kind == "category":
-        allowed = "a numeric variable"
-        yield Problem(what="the outcome is a category", where=where, got=repr(response.name), allowed=allowed)
-
-
-def _check_estimands(study: Study, model: Model, formula: Formula, where: str) -> Iterator[Problem]:
-    spelled = {"Intercept", *(":".join(term) for term in formula.terms)}
-    for estimand in model.estimands:
-        place = f"{where}, [[estimands]] {estimand.name}"
-        if estimand.name in spelled:
-            what = "the name is also that of a coefficient"
-            yield Problem(what=what, where=f"{place}, key 'name'", got=repr(estimand.name))
-        for coefficient, _ in estimand.weights:
-            fault = coefficient_fault(coefficient, formula, study.every_variable)
-            if fault:
-                yield Problem(what=fault, where=f"{place}, key 'weights'", got=repr(coefficient))
 
 
 def _check_place(study: Study, model: Model, where: str) -> Iterator[Problem]:

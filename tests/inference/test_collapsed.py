@@ -11,14 +11,13 @@ from bayes_alliance.assess.loo import score_model
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.data.rows import freeze_rows
 from bayes_alliance.errors import FitError
+from bayes_alliance.inference.bent_sds import bend, unbend
 from bayes_alliance.inference.collapsed import (
     CollapsedSettings,
-    bend,
     draw_parameters,
     fit_collapsed,
     make_target,
     sample_target,
-    unbend,
 )
 from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import RowsUsed

@@ -191,6 +191,8 @@ def profile_patterns(
     rss = float(m[p, p] - m[:p, p] @ gamma)
     df = stats.n_rows - p if reml else stats.n_rows
     sigma2 = rss / df if sigma is None else sigma**2
+    if not sigma2 > 0.0:
+        raise np.linalg.LinAlgError("the covariance is not positive definite")
     deviance = float(logdet[0]) + df * np.log(2.0 * np.pi * sigma2) + rss / sigma2
     if reml:
         deviance += -np.linalg.slogdet(inverse)[1] + 2.0 * np.sum(np.log(np.abs(np.diagonal(stats.basis))))

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.inference.collapsed import bend, resample, unbend
+from bayes_alliance.inference.bent_sds import bend, unbend
 from bayes_alliance.inference.conditional import BetaPrior, Given, _solve_upper, beta_prior, condition
 from bayes_alliance.inference.fits import Array, Weights, weight_vector
-from bayes_alliance.inference.importance import sample_importance
+from bayes_alliance.inference.importance import resample, sample_importance
 from bayes_alliance.inference.lmm.likelihood import weigh_patterns
 from bayes_alliance.inference.lmm.ml import LmmFit
 from bayes_alliance.inference.lmm.model import LmmModel
@@ -67,6 +67,8 @@ class LmmPosterior:
         Covariance of random effects in units of the formula's columns.
     correlations : ndarray, shape (s, k)
         Of residuals.
+    residual : ndarray, shape (s, k)
+        Their parameters on the whole real line.
     sigma : ndarray, shape (s, g)
         Residual SDs by group.
     pareto_k, ess : float
@@ -80,6 +82,7 @@ class LmmPosterior:
     patient_cov: Array
     cluster_cov: Array
     correlations: Array
+    residual: Array
     sigma: Array
     pareto_k: float
     ess: float
@@ -312,6 +315,7 @@ def fit_lmm_posterior(
         patient_cov=patient @ np.swapaxes(patient, 1, 2),
         cluster_cov=cluster @ np.swapaxes(cluster, 1, 2),
         correlations=target.model.structure.residual.natural(target.parts(points)[-1]),
+        residual=target.parts(points)[-1],
         sigma=sigma,
         pareto_k=sample.pareto_k,
         ess=sample.ess,

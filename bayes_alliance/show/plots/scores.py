@@ -45,8 +45,11 @@ from bayes_alliance.study.records import Source
 
 _PANEL_MM, _LINE_MM = 42.0, 5.4
 MAX_PANELS = 6
-_SHOWN: tuple[Target, ...] = ("new_patient", "new_visit_conditional")
-_NAMES = {"new_patient": "New patient", "new_visit_conditional": "New visit, given the effects"}
+_NAMES: dict[Target, str] = {
+    "new_patient": "New patient",
+    "new_visit_conditional": "New visit, given the effects",
+    "new_cluster": "New group of patients",
+}
 
 
 def shown_comparisons(results: StudyResults) -> list[ComparisonSet]:
@@ -218,7 +221,7 @@ def tabulate_pareto_k(results: StudyResults, comparison: ComparisonSet) -> list[
 
 def _pareto_rows(comparison: ComparisonSet) -> Iterator[PlotRow]:
     for model in comparison.models:
-        for target in _SHOWN:
+        for target in _shown(comparison):
             score = comparison.scores[model.model_id][target]
             for rank, k in enumerate(np.sort(score.pareto_k)[::-1], start=1):
                 yield {
@@ -229,6 +232,10 @@ def _pareto_rows(comparison: ComparisonSet) -> Iterator[PlotRow]:
                     "pareto_k": float(k),
                     "n_refitted": score.n_refitted,
                 }
+
+
+def _shown(comparison: ComparisonSet) -> list[Target]:
+    return [target for target in _NAMES if target in comparison.models[0].elpd]
 
 
 def plot_pareto_k(results: StudyResults, comparison: ComparisonSet) -> Figure:
@@ -243,11 +250,11 @@ def plot_pareto_k(results: StudyResults, comparison: ComparisonSet) -> Figure:
     )
     names = [name_model(results, gates, model_id) for model_id in models]
     lines = lay_lines(names, _LINE_MM, letters=38)
-    width = page_width()
+    width, shown = page_width(), _shown(comparison)
     with use_style():
         figure = make_figure(width, lines.count * _LINE_MM + 24.0 + note_height_mm(note, width))
-        panels = figure.subplots(1, len(_SHOWN), sharey=True, squeeze=False)[0]
-        for axes, target in zip(panels, _SHOWN, strict=True):
+        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axes, target in zip(panels, shown, strict=True):
             for y, model_id in zip(lines.places, models, strict=True):
                 values = np.array(
                     [

@@ -134,7 +134,10 @@ def _compared(known: Known, text: str, status: Status = "filled") -> Said:
 
 def fill_conditional(known: Known) -> Said:
     """Fill: conditional LOO with its Pareto k."""
-    count = sum(m.n_bad_k["new_visit_conditional"] for c in known.results.comparisons for m in c.models)
+    scored = [m for c in known.results.comparisons for m in c.models if "new_visit_conditional" in m.n_bad_k]
+    if known.results.comparisons and not scored:
+        return "filled", "Models with several levels or correlated residuals: all effects are integrated out."
+    count = sum(m.n_bad_k["new_visit_conditional"] for m in scored)
     text = (
         f"Table comparison: conditional scores with their Pareto k ({count} above 0.7 in all). Not split by patients "
         "with a single visit."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bayes_alliance.assess.loo import TARGETS, Target
+from bayes_alliance.assess.loo import Target
 from bayes_alliance.assess.loo_compare import ComparedModel, clear_winner
 from bayes_alliance.run.results import ComparisonSet, StudyResults
 from bayes_alliance.show.numbers import format_estimate_se, format_fixed
@@ -24,6 +24,7 @@ TARGET_NAMES: dict[Target, str] = {
     "new_patient": "new patient",
     "new_visit": "new visit",
     "new_visit_conditional": "new visit, given the patient's effects",
+    "new_cluster": "new group of patients",
 }
 
 
@@ -43,6 +44,10 @@ _NOTES = (
     "What each predicts. New patient: all visits of a patient not seen. New visit: a visit of a patient seen "
     "at the others, the patient's effects integrated out. Given the patient's effects: the same, the effects "
     "being parameters.",
+    "Where models have several levels or correlated residuals, all effects are integrated out. New patient: all visits "
+    "of a patient not seen, in a group (therapist, clinic, school) that is known. New visit: from the patient's other "
+    "visits and the others of the group. New group of patients: all patients of a group not seen. A visit given "
+    "sampled effects is not scored there.",
     "Why they differ. AIC/-2 is on the scale of elpd, and estimates the new-patient score: in large samples, with "
     "flat priors, the number of parameters stands for what leaving a patient out costs; few patients, informative "
     "priors and a wrong model part the two. The "
@@ -87,7 +92,7 @@ def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
     rows = [
         _compared(results, gates, comparison, model, target)
         for comparison in results.comparisons
-        for target in TARGETS
+        for target in comparison.models[0].elpd
         for model in comparison.models
     ]
     shown = [m.model_id for c in results.comparisons for m in c.models]
