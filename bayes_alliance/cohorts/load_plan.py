@@ -25,6 +25,7 @@ from bayes_alliance.cohorts.plan import (
     check_plan,
 )
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Study
 from bayes_alliance.study.toml_reader import TableReader
@@ -58,6 +59,14 @@ def load_cohort_plan(study: Study) -> CohortPlan:
             what="the study names no cohort file",
             where="[data]",
             fix="write one, or take the design from a data file with `cohort --design FILE`",
+        )
+        raise InputError(study.id, [problem])
+    if structured := [m.id for m in study.models if parse_formula(m.formula).is_structured]:
+        problem = Problem(
+            what="cohorts of models with several levels or correlated residuals are not built",
+            where="[[models]]",
+            got=", ".join(structured),
+            fix="take them out of the study that states cohorts",
         )
         raise InputError(study.id, [problem])
     problems: list[Problem] = []

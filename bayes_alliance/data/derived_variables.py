@@ -230,6 +230,18 @@ def _transform(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -
     return rule
 
 
+def _knot(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
+    return (rows[derived.of[0]] - float(derived.value or 0.0)).clip(lower=0.0)
+
+
+def _patient_mean(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
+    return rows.groupby(study.patient)[derived.of[0]].transform("mean")
+
+
+def _within(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
+    return rows[derived.of[0]] - _patient_mean(study, derived, rows)
+
+
 _RULES: dict[str, _RuleFunction] = {
     "below": _below,
     "at_least": _at_least,
@@ -241,4 +253,7 @@ _RULES: dict[str, _RuleFunction] = {
     "log": _transform(np.log),
     "sqrt": _transform(np.sqrt),
     "square": _transform(np.square),
+    "knot": _knot,
+    "patient_mean": _patient_mean,
+    "within": _within,
 }

@@ -197,7 +197,7 @@ def _restore(file: Any, about: Mapping[str, Any]) -> PosteriorFit:
         ),
         formula=about["formula"],
         x_names=tuple(posterior["coefficient"].asstr()[...]),
-        z_names=tuple(posterior["random_coefficient"].asstr()[...]),
+        z_names=tuple(posterior["random_coefficient"].asstr()[...]) if posterior["sd"].shape[-1] else (),
         beta=_numbers(posterior["beta"]),
         sd=_numbers(posterior["sd"]),
         correlation=_numbers(posterior["correlation"]),

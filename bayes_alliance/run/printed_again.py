@@ -267,7 +267,7 @@ def _of_model(study: Study, cell: Cell, fit: MixedFit | None, effect: _Estimated
 def _of_fit(fit: MixedFit, cell: Cell) -> tuple[float, ...]:
     """Return what a fit gives for such a cell in every known way of counting; empty where it gives nothing."""
     index = fit.z_names.index(cell.coefficient) if cell.coefficient in fit.z_names else -1
-    sd = float(fit.sd[index]) if index >= 0 else math.nan
+    sd = float(fit.sd[index]) if index >= 0 else _sd_of_level(fit, cell.coefficient)
     every = fit.n_fixed + fit.n_covariance
     parameters = (every,) if fit.method == "ML" else (every, fit.n_covariance)
     # Rows (lme4), patients (SAS, SPSS), or rows less fixed coefficients: what nlme takes under REML.
@@ -286,6 +286,11 @@ def _of_fit(fit: MixedFit, cell: Cell) -> tuple[float, ...]:
         "log_likelihood": (-0.5 * fit.deviance,),
         "aic": tuple(fit.deviance + 2.0 * k for k in parameters),
         "bic": tuple(fit.deviance + k * math.log(n) for k in parameters for n in counts),
-        "icc": (float(fit.sd[0] ** 2 / (fit.sd[0] ** 2 + fit.sigma**2)),),
+        "icc": (fit.icc,),
     }
     return tuple(value for value in by_quantity.get(cell.quantity, ()) if math.isfinite(value))
+
+
+def _sd_of_level(fit: MixedFit, coefficient: str) -> float:
+    """SD of a random effect of a model with several levels, such as ``Intercept | therapist``; NaN for no such one."""
+    return dict(fit.variances).get(f"sd_{coefficient}", math.nan)

@@ -63,12 +63,17 @@ def describe_inference(results: StudyResults) -> tuple[str, ...]:
     """Return notes on how ML, REML and Bayes numbers are made and rounded."""
     notes = [
         "ML and REML: estimate(SE); stars by t test on Satterthwaite degrees of freedom: * p < 0.05, "
-        "** p < 0.01, *** p < 0.001. Random intercept and slope with unstructured covariance (UN)."
+        f"** p < 0.01, *** p < 0.001. {describe_covariances(results)}"
     ]
     posteriors = [run.posterior for run in results.runs if run.posterior is not None]
     if posteriors:
-        kinds = sorted({p.covariance for p in posteriors if len(p.z_names) > 1}) or ["ID"]
-        names = {"UN": "unstructured (UN)", "VC": "independent (VC)", "ID": "a single random effect (ID)"}
+        kinds = sorted({p.covariance for p in posteriors if len(p.z_names) != 1}) or ["ID"]
+        names = {
+            "UN": "unstructured (UN)",
+            "VC": "independent (VC)",
+            "ID": "a single random effect (ID)",
+            "by formula": "as the formulas state them",
+        }
         notes.append(
             f"Bayes: posterior median [{INTERVAL_NAME}]; P(direction): posterior probability of the more "
             f"probable sign. Prior set '{results.prior}', engine {results.engine}, random effects "
@@ -79,6 +84,16 @@ def describe_inference(results: StudyResults) -> tuple[str, ...]:
     digits = f"holds {SIGNIFICANT_DIGITS} digits" if results.source is Source.REAL else "is not rounded"
     notes.append(f"Rounded so that the SE or posterior SD shows two digits; the CSV file {digits}.")
     return tuple(notes)
+
+
+def describe_covariances(results: StudyResults) -> str:
+    """Return what the covariance of ML and REML fits is, in a sentence or two."""
+    structured = [run for run in results.runs if run.design.structured is not None]
+    plain = "Random intercept and slope with unstructured covariance (UN)."
+    if not structured:
+        return plain
+    by_formula = "Several levels and correlated residuals as the formulas state them (by formula)."
+    return by_formula if len(structured) == len(results.runs) else f"{plain} {by_formula}"
 
 
 def provenance(study: Study) -> str:

@@ -128,7 +128,11 @@ def prepare(study: Study, data: StudyData, model: Model, *, mark: str = "", esti
     InputError
         If the data cannot carry the model, or it lacks the estimand.
     """
-    planned = plan_model(data, model, parse_formula(model.formula).names)
+    formula = parse_formula(model.formula)
+    if formula.is_structured:
+        what = "simulations take one grouping factor with independent residuals"
+        raise InputError(f"model {model.id}", [Problem(what=what, got=formula.text)])
+    planned = plan_model(data, model, formula.names)
     if not isinstance(planned, PlannedModel):
         raise InputError(data.origin, [Problem(what=f"model {model.id}: {planned.reason}")])
     variable = study.variable(model.outcome)

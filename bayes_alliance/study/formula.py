@@ -85,7 +85,7 @@ def _structured(text: str, fault: FormulaError) -> Formula:
     try:
         parsed = parse_structured(text)
     except FormulaError as error:
-        wider = "||" in text or text.count("|") > 1 or _has_levels(text)
+        wider = text.count("|") > 1 or _has_levels(text) or "(0" in text.replace(" ", "")
         raise (error if wider else fault) from None
     return replace(parsed.fixed, parts=parsed.parts, text=parsed.text)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bayes_alliance.errors import InputError, Problem, did_you_mean
+from bayes_alliance.study.derived_rules import Rule
 from bayes_alliance.study.formula import FormulaError, complete_formula
 from bayes_alliance.study.load_cells import read_cells
 from bayes_alliance.study.load_data_section import is_file, read_data_section
@@ -29,7 +30,6 @@ from bayes_alliance.study.records import (
     Kind,
     Level,
     Model,
-    Rule,
     Scoring,
     Study,
     TrajectoryFigure,

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Literal
 
+from bayes_alliance.study.derived_rules import Rule
 from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.printed_text import read_or_fault
 from bayes_alliance.study.prior_records import PriorSet
@@ -21,7 +22,6 @@ from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 
 Level = Literal["visit", "patient"]
 Kind = Literal["numeric", "integer", "binary", "category"]
-Rule = Literal["below", "at_least", "count", "versions", "cross", "offset", "last", "log", "sqrt", "square"]
 EstimandKind = Literal["slope", "slope_deviation", "slope_contrast", "level"]
 
 
@@ -93,6 +93,8 @@ class Derived:
     offset : ``of[0]`` minus ``value``.
     last : the patient's value of ``of[0]`` at the latest time on which it is present, no earlier than
         ``value`` (in the unit of time); used only where the file has no such column.
+    knot : how far ``of[0]`` is beyond ``value``, else 0: a change of slope there.
+    patient_mean, within : the patient's mean of ``of[0]``, and what an assessment deviates from it.
     log, sqrt, square : natural logarithm (of values above 0), square root (of 0 or more), square of ``of[0]``.
 
     A rule may use variables of the file and derived variables declared before it. ``categories`` of a
@@ -154,7 +156,9 @@ class Model:
     id : str
         Key, made of letters, digits and underscores.
     formula : str
-        In the safe subset of :mod:`bayes_alliance.study.formula`.
+        As in lme4: ``y ~ months*arm + (months | patient)``, with ``(1 | therapist) + ...`` above the patient.
+    residual : str
+        Key of the file alone, which joins the formula: ``un(visit)`` (MMRM), ``ar1(visit) * var(arm)``, ``cs``.
     family : str
         Heading under which it is listed, such as "growth" or "outcome".
     reference : str or None

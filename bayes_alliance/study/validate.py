@@ -50,6 +50,9 @@ _RULES: Mapping[str, tuple[int | None, int | None, bool]] = {
     "log": (1, 0, False),
     "sqrt": (1, 0, False),
     "square": (1, 0, False),
+    "knot": (1, 0, True),
+    "patient_mean": (1, 0, False),
+    "within": (1, 0, False),
 }
 _KIND_OF_RESULT = {
     "below": "binary",
@@ -59,6 +62,9 @@ _KIND_OF_RESULT = {
     "log": "numeric",
     "sqrt": "numeric",
     "square": "numeric",
+    "knot": "numeric",
+    "patient_mean": "numeric",
+    "within": "numeric",
 }
 _KIND_OF_INPUT = {"versions": "category", "cross": "binary"}
 

@@ -83,7 +83,7 @@ def _check_model_cell(
         what = "a coefficient is needed for what is printed of an effect of a model, and for nothing else"
         yield Problem(what=what, where=where, got=repr(cell.coefficient))
     elif cell.quantity in OF_RANDOM and cell.model in formulas:
-        known = ("Intercept", *formulas[cell.model].random)
+        known = _random_effects(formulas[cell.model])
         if cell.coefficient not in known:
             allowed = ", ".join(known)
             what = "no random effect of the model"
@@ -92,6 +92,13 @@ def _check_model_cell(
         fault = coefficient_fault(cell.coefficient, formulas[cell.model], study.every_variable)
         if fault:
             yield Problem(what=fault, where=where, got=repr(cell.coefficient))
+
+
+def _random_effects(formula: Formula) -> tuple[str, ...]:
+    """Names by which cells refer to random effects: with their level where there are several."""
+    if not formula.is_structured:
+        return ("Intercept", *formula.random)
+    return tuple(f"{name} | {':'.join(part.group)}" for part in formula.parts for name in part.columns)
 
 
 def _estimand_names(model: Model) -> set[str]:

@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_alliance.inference.design import build_design, numeric_design
-from bayes_alliance.study.formula import MAX_LENGTH, Formula, FormulaError, check_names, parse_formula
+from bayes_alliance.study.formula import (
+    MAX_LENGTH,
+    Formula,
+    FormulaError,
+    check_names,
+    complete_formula,
+    parse_formula,
+)
 
 CELLS = ["good_none", "good_ppd", "poor_none", "poor_ppd"]
 
@@ -291,3 +298,50 @@ def test_a_call_is_refused_with_the_way_to_go(text: str) -> None:
     """A transformation is declared with a unit and a contrast of its own, so that its prior means something."""
     with pytest.raises(FormulaError, match=r"'log' cannot be called.*\[derived\], with rule log, sqrt"):
         parse_formula(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("y ~ t + (1|therapist) + (t||id)", "y ~ 1 + t + (1 | therapist) + (1 + t || id)"),
+        ("y ~ t + (t|clinic/id)", "y ~ 1 + t + (1 + t | clinic) + (1 + t | clinic:id)"),
+        ("y ~ v*a + un(v|id)", "y ~ 1 + v + a + v:a + un(v | id)"),
+        ("y ~ v + (1|id) + ar1(v|id) + var(a|id)", "y ~ 1 + v + (1 | id) + ar1(v | id) + var(a | id)"),
+        ("y ~ v + cs(1 | id)", "y ~ 1 + v + cs(1 | id)"),
+    ],
+)
+def test_levels_and_residuals_are_part_of_one_formula(text: str, canonical: str) -> None:
+    """A formula with several levels or residual terms has one canonical text, which reads as itself."""
+    parsed = parse_formula(text)
+    assert parsed.is_structured
+    assert parsed.text == canonical
+    assert parse_formula(canonical) == parsed
+    assert parsed.group == "id"
+
+
+def test_a_residual_structure_joins_the_formula() -> None:
+    """The key of the study file and the formula say it once; the patient's level comes last; two statements clash."""
+    whole = complete_formula("y ~ t + (t | id) + (1 | site)", "ar1(wave) * var(arm)", "id")
+    assert whole == "y ~ 1 + t + (1 | site) + (1 + t | id) + ar1(wave | id) + var(arm | id)"
+    assert complete_formula("y ~ t + (t | id)", "", "id") == "y ~ t + (t | id)"
+    with pytest.raises(FormulaError, match="keep one"):
+        complete_formula("y ~ t + un(wave | id)", "cs", "id")
+    with pytest.raises(FormulaError, match="grouped by 'id', not 'site'"):
+        complete_formula("y ~ t + un(wave | site)", "", "id")
+
+
+@pytest.mark.parametrize(
+    ("text", "visits", "groups", "count"),
+    [
+        ("y ~ t + (t | id)", 0, 0, 4),
+        ("y ~ t + (1 | site) + (t | id)", 0, 0, 5),
+        ("y ~ t + (t || id)", 0, 0, 3),
+        ("y ~ v + un(v | id)", 4, 4, 10),
+        ("y ~ v + toep(v | id)", 4, 0, 4),
+        ("y ~ v + ar1(v | id) + var(a | id)", 0, 2, 3),
+        ("y ~ v + un(v | id)", 0, 0, 0),
+    ],
+)
+def test_covariance_parameters_are_counted(text: str, visits: int, groups: int, count: int) -> None:
+    """As SAS and lme4 count them, residual variances included; 0 where the visits are not known."""
+    assert parse_formula(text).count_covariances(visits, groups) == count

@@ -149,6 +149,9 @@ def open_source(study: Study, model: Model, path: Path) -> tuple[LargeSource, li
 
 def _source(study: Study, model: Model) -> LargeSource:
     formula = parse_formula(model.formula)
+    if formula.is_structured:
+        what = "large data take one grouping factor with independent residuals"
+        raise InputError(f"model {model.id}", [Problem(what=what, got=formula.text)])
     if len(formula.random) > 1:
         raise InputError(f"model {model.id}", [Problem(what="large data take one random slope at most")])
     first = (study.patient, study.time, model.outcome)

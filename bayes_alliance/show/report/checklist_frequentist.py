@@ -19,12 +19,22 @@ def fill_levels(known: Known) -> Said:
     study = known.results.study
     stated = study.publication.levels
     said = (
-        f"Two levels: {largest.rows.n_rows} assessments within {largest.rows.n_patients} patients in the largest model "
+        f"{_count_levels(largest)} levels: {largest.rows.n_rows} assessments within {largest.rows.n_patients} patients "
+        "in the largest model "
         f"({largest.model.label}); table rows for each model."
     )
     if stated:
         return "filled", f"{said} Left out by the models: {', '.join(level.label for level in stated)}."
+    if upper := sorted(
+        {run.design.structured.cluster for run in known.results.runs if run.design.structured} - {""}
+    ):
+        return "filled", f"{said} Levels above the patient: {', '.join(upper)}."
     return "in part", f"{said} The study file does not state whether therapists or groups are a third level."
+
+
+def _count_levels(run: ModelRun) -> str:
+    about = run.design.structured
+    return "Three" if about is not None and about.cluster else "Two"
 
 
 def fill_icc(known: Known) -> Said:
@@ -37,6 +47,8 @@ def fill_icc(known: Known) -> Said:
 
 
 def _icc(run: ModelRun) -> float:
+    if run.ml.variances:
+        return sum(value for name, value in run.ml.variances if name.startswith("icc_"))
     between = float(np.sum(run.ml.sd[:1] ** 2))
     return between / (between + run.ml.sigma**2)
 

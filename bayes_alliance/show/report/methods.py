@@ -17,10 +17,12 @@ from bayes_alliance.run.manifest import packages_used
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.id_names import name_ids
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
-from bayes_alliance.show.provenance import cite_study, describe_provenance
+from bayes_alliance.show.provenance import cite_study, describe_covariances, describe_provenance
+from bayes_alliance.show.report.r_code import r_call
 from bayes_alliance.show.report.record import Methods, TableView
 from bayes_alliance.show.report.views import view_table
 from bayes_alliance.show.tables.record import Table, Value, build_table, number_column, text_column
+from bayes_alliance.study.covariance_terms import INDEPENDENT
 from bayes_alliance.study.prior_records import PriorScales, PriorSet
 from bayes_alliance.study.records import Study, Variable
 
@@ -29,6 +31,7 @@ _COVARIANCES = {
     "UN": "unstructured (UN: correlated intercept and slope)",
     "VC": "of independent components (VC)",
     "ID": "a random intercept only (ID)",
+    "by formula": "as the formula states it where it has several levels or correlated residuals",
 }
 LATEX = r"""\begin{align}
   y_{ij} &= \mathbf{x}_{ij}^\top \boldsymbol\beta + b_{0i} + b_{1i}\, t_{ij} + \varepsilon_{ij},
@@ -36,13 +39,21 @@ LATEX = r"""\begin{align}
   \begin{pmatrix} b_{0i} \\ b_{1i} \end{pmatrix} &\sim \mathcal{N}(\mathbf{0}, \mathbf{G}),
     & \mathbf{G} &= \begin{pmatrix} \tau_0^2 & \rho\,\tau_0\tau_1 \\ \rho\,\tau_0\tau_1 & \tau_1^2 \end{pmatrix}.
 \end{align}"""
+LATEX_STRUCTURED = r"""\begin{align}
+  \mathbf{y}_{ik} &= \mathbf{X}_{ik} \boldsymbol\beta + \mathbf{W}_{ik} \mathbf{a}_k + \mathbf{Z}_{ik} \mathbf{b}_{ik}
+    + \boldsymbol\varepsilon_{ik}, \\
+  \mathbf{a}_k &\sim \mathcal{N}(\mathbf{0}, \mathbf{G}_\text{group}), \quad
+  \mathbf{b}_{ik} \sim \mathcal{N}(\mathbf{0}, \mathbf{G}_\text{patient}), \quad
+  \boldsymbol\varepsilon_{ik} \sim \mathcal{N}(\mathbf{0}, \mathbf{D}_{ik} \mathbf{C}_{ik} \mathbf{D}_{ik}),
+\end{align}
+% for patient i of group k; D holds the residual SDs and C the residual correlations of the patient's visits."""
 
 
 def describe_methods(results: StudyResults) -> Methods:
     """Write the methods text of a run."""
     return Methods(
         paragraphs=tuple(_paragraphs(results)),
-        latex=LATEX,
+        latex=_latex(results),
         formulas=tuple((run.model.label, run.design.formula.text) for run in results.runs),
         lme4=_lme4(results),
         python=_python(results),
@@ -52,6 +63,13 @@ def describe_methods(results: StudyResults) -> Methods:
             ("Python", platform.python_version()),
             *((name, importlib.metadata.version(name)) for name in packages_used(results.engine)),
         ),
+    )
+
+
+def _latex(results: StudyResults) -> str:
+    structured = [run.design.structured is not None for run in results.runs]
+    return "\n".join(
+        [*([] if all(structured) and structured else [LATEX]), *([LATEX_STRUCTURED] * any(structured))]
     )
 
 
@@ -65,7 +83,7 @@ def _paragraphs(results: StudyResults) -> list[str]:
         f"time is counted in {study.time_unit}, and changes are given over {study.horizon:g} {study.time_unit}. "
         "The rows of each model were frozen once and served every inference.",
         "Maximum likelihood (ML) and restricted maximum likelihood (REML) estimates have t tests on Satterthwaite "
-        "degrees of freedom. The covariance of random intercept and slope is unstructured. AIC is -2 log likelihood "
+        f"degrees of freedom. {describe_covariances(results)} AIC is -2 log likelihood "
         "+ 2 (fixed + covariance parameters) under ML; the dialects of SPSS and lme4 under REML stand beside it.",
     ]
     said += _bayes_paragraphs(results)
@@ -77,7 +95,7 @@ def _bayes_paragraphs(results: StudyResults) -> list[str]:
     posteriors = [run.posterior for run in results.runs if run.posterior is not None]
     if not posteriors:
         return ["No posterior was asked for in this run."]
-    kinds = sorted({p.covariance for p in posteriors if len(p.z_names) > 1}) or ["ID"]
+    kinds = sorted({p.covariance for p in posteriors if len(p.z_names) != 1}) or ["ID"]
     draws = {p.n_draws for p in posteriors}
     engines = sorted({p.engine for p in posteriors})
     how = {
@@ -97,8 +115,21 @@ def _bayes_paragraphs(results: StudyResults) -> list[str]:
         "Vehtari, Gelman & Gabry 2017, doi:10.1007/s11222-016-9696-4), of a new visit with the patient's effects "
         "integrated out, and of a new visit given them. Patients with Pareto k above 0.7 were scored by refits "
         "without them.",
+        *_structured_scores(results),
         f"All randomness comes from the seed {results.seed}; each task has a seed of its own derived from it and from "
         "the task's name.",
+    ]
+
+
+def _structured_scores(results: StudyResults) -> list[str]:
+    if not any(run.design.structured is not None for run in results.runs):
+        return []
+    return [
+        "Models with several levels or correlated residuals were drawn by the collapsed engine. In their comparisons a "
+        "new patient is predicted from the other patients of the same group, a new group of patients (therapist, "
+        "clinic, school) from the other groups, and a new visit with all effects integrated out. Explained variation, "
+        "Bayes factors, tests of the random slope, stress tests and leaving patients out of claims are not "
+        "given for them.",
     ]
 
 
@@ -110,9 +141,11 @@ def _span(values: set[int]) -> str:
 
 
 def _lme4(results: StudyResults) -> str:
-    lines = ["library(lmerTest)", 'rows <- read.csv("rows.csv")']
+    correlated = any(run.design.formula.residual != INDEPENDENT for run in results.runs[:3])
+    packages = ["library(lmerTest)", *(["library(nlme)"] if correlated else [])]
+    lines = [*packages, 'rows <- read.csv("rows.csv")']
     for run in results.runs[:3]:
-        lines.append(f"{run.model.id} <- lmer({run.design.formula.text}, rows, REML = FALSE)")
+        lines.append(f"{run.model.id} <- {r_call(run.design.formula)}")
     if len(results.runs) > 3:
         lines.append(f"# ... and {len(results.runs) - 3} more, with the formulas listed above")
     return "\n".join(lines)

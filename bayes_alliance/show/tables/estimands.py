@@ -145,7 +145,8 @@ def tabulate_variances(results: StudyResults, gates: Gates) -> Table:
         if quantity.kind in VARIANCE_KINDS
     ]
     notes = (
-        "UN: unstructured (correlated intercept and slope); VC: independent; ID: a random intercept only. "
+        "UN: unstructured (correlated intercept and slope); VC: independent; ID: a random intercept only; by formula: "
+        "several levels, several random slopes or correlated residuals, as the model's formula states them. "
         f"SDs in points, that of slopes per unit of time ({results.study.time_unit}). ML, REML: points only.",
         "Singular: a variance is zero or a correlation +-1 at the maximum, so point estimates mislead and "
         "the posterior is the better summary.",
