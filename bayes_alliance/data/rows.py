@@ -234,7 +234,7 @@ def freeze_rows(
     where : sequence of (str, float)
         Keep only rows with these values, such as one subgroup.
     also : sequence of str
-        Variables that come along and may be missing, such as a therapist whom patients of one arm do not have.
+        Variables that come along and may be missing, such as a therapist in one arm only.
 
     Returns
     -------
@@ -396,8 +396,7 @@ def _sort_rows(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
     _, codes = np.unique(frame[study.patient].to_numpy(dtype=str), return_inverse=True)
     order = np.lexsort((frame[study.time].to_numpy(float), codes))
     rows = frame.iloc[order].reset_index(drop=True)
-    for variable in study.variables:
-        listed = variable.kind == "category" and variable.categories and variable.name != study.patient
-        if listed and variable.name in rows.columns:
+    for variable in (v for v in study.variables if v.name != study.patient):
+        if variable.kind == "category" and variable.categories and variable.name in rows.columns:
             rows[variable.name] = as_category(rows[variable.name], variable.categories)
     return rows

@@ -176,12 +176,14 @@ def _record(
     started: float,
 ) -> PosteriorFit:
     about = structured_of(design)
-    count = len(found.beta) // CHAINS
-
-    def dealt(values: Array) -> Array:
-        return values[: CHAINS * count].reshape(CHAINS, count, *values.shape[1:])
-
     named = name_variances(about, found.patient_cov, found.cluster_cov, found.correlations, found.sigma)
+    drawn = {
+        "patient_cov": found.patient_cov,
+        "cluster_cov": found.cluster_cov,
+        "residual": found.residual,
+        "residual_sd": found.sigma,
+    }
+    beta = _dealt(found.beta)
     return PosteriorFit(
         model_id=model_id,
         engine="collapsed",
@@ -191,22 +193,19 @@ def _record(
         formula=design.formula.text,
         x_names=design.x_names,
         z_names=(),
-        beta=dealt(found.beta),
-        sd=np.empty((CHAINS, count, 0)),
-        correlation=np.zeros((CHAINS, count)),
-        sigma=dealt(found.sigma[:, 0]),
+        beta=beta,
+        sd=np.empty((*beta.shape[:2], 0)),
+        correlation=np.zeros(beta.shape[:2]),
+        sigma=_dealt(found.sigma[:, 0]),
         seed=seed,
-        facts={
-            "pareto_k": found.pareto_k,
-            "importance_ess": found.ess,
-            "log_evidence": found.log_evidence,
-        },
+        facts={"pareto_k": found.pareto_k, "importance_ess": found.ess, "log_evidence": found.log_evidence},
         seconds=time.perf_counter() - started,
-        variances={name: dealt(values) for name, values in named.items()},
-        covariance_draws={
-            "patient_cov": dealt(found.patient_cov),
-            "cluster_cov": dealt(found.cluster_cov),
-            "residual": dealt(found.residual),
-            "residual_sd": dealt(found.sigma),
-        },
+        variances={name: _dealt(values) for name, values in named.items()},
+        covariance_draws={name: _dealt(values) for name, values in drawn.items()},
     )
+
+
+def _dealt(values: Array) -> Array:
+    """Deal independent draws to chains."""
+    count = len(values) // CHAINS
+    return values[: CHAINS * count].reshape(CHAINS, count, *values.shape[1:])
