@@ -35,6 +35,8 @@ from bayes_alliance.data.typed_columns import TypedTable, as_category, type_colu
 from bayes_alliance.errors import InputError, Problem, RowsDifferError
 from bayes_alliance.study.records import ReadOptions, Source, Study
 
+Where = Sequence[tuple[str, float]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyData:
@@ -213,11 +215,7 @@ def data_from_frame(study: Study, frame: pd.DataFrame, *, source: Source, origin
 
 
 def freeze_rows(
-    data: StudyData,
-    names: Sequence[str],
-    *,
-    where: Sequence[tuple[str, float]] = (),
-    also: Sequence[str] = (),
+    data: StudyData, names: Sequence[str], *, where: Where = (), also: Sequence[str] = ()
 ) -> FrozenRows:
     """Freeze the rows on which every one of the named variables is present.
 

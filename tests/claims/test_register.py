@@ -31,7 +31,16 @@ from bayes_alliance.study.load_study import list_studies, load_study, models_fol
 
 pytestmark = pytest.mark.slow
 
-STUDIES = ("bates2015", "fox2019", "galecki2013", "hothorn2014", "shea2023", "unemployment")
+STUDIES = (
+    "bates2015",
+    "egsingle",
+    "fox2019",
+    "galecki2013",
+    "hothorn2014",
+    "shea2023",
+    "unemployment",
+    "verbeke2000",
+)
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -65,6 +74,9 @@ def test_every_table_prints_again(entries: dict[str, RegisterEntry]) -> None:
     for entry in entries.values():
         assert all(one.part == "df" for one in entry.again if not one.compared)
     assert counts["unemployment"] == (23, 0, 0, 23)
+    assert counts["verbeke2000"] == (24, 0, 0, 24)
+    # Stata's standard error stops 2e-7 short of the maximum's, and prints as many digits.
+    assert counts["egsingle"] == (3, 0, 0, 4)
     assert counts["galecki2013"] == (26, 0, 5, 31)
     met, close, not_compared, every = counts["fox2019"]
     assert met + close + not_compared == every == 41 and not_compared == 4 and met >= 34

@@ -114,6 +114,7 @@ def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == [
         "bates2015",
+        "egsingle",
         "espel_huynh2024",
         "folmo2020",
         "fox2019",
@@ -125,6 +126,7 @@ def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
         "okeefe2013",
         "shea2023",
         "unemployment",
+        "verbeke2000",
     ]
     (trial,) = (line for line in out.splitlines() if line.startswith("hothorn2014"))
     assert all(
