@@ -139,12 +139,12 @@ def _again(achieved: float) -> PrintedAgain:
 def test_print_alone_tells_what_the_data_tell(entries: dict[str, RegisterEntry]) -> None:
     """No effect is missed; posteriors from the data are no narrower than print's by more than Monte-Carlo error."""
     estimands = [one for entry in entries.values() for one in entry.estimands]
-    assert len(estimands) == 32
+    assert len(estimands) == 41
     assert not any(one.missed or one.parts_company for one in estimands)
     assert all(0.4 < one.rank < 0.6 and one.share_within > 0.91 for one in estimands)
     assert min(one.sd_ratio for one in estimands) > 0.97 and max(one.sd_ratio for one in estimands) < 1.15
     judged = [one for entry in entries.values() for one in entry.verdicts if one.both]
-    assert len(judged) == 22 and all(one.agree for one in judged)
+    assert len(judged) == 23 and all(one.agree for one in judged)
 
 
 def test_print_is_judged_without_the_data(entries: dict[str, RegisterEntry]) -> None:
@@ -276,7 +276,7 @@ def test_agreement_counts_misses(entries: dict[str, RegisterEntry]) -> None:
 def test_records_for_machines(entries: dict[str, RegisterEntry]) -> None:
     """One record a claim, with both verdicts, where it was printed, the licence of the data and every digest."""
     records = register_json(list(entries.values()), 2020)["records"]
-    assert len({one["id"] for one in records}) == len(records) == 27
+    assert len({one["id"] for one in records}) == len(records) == 36
     (one,) = (r for r in records if r["id"] == "hothorn2014#treatment_lower")
     assert (one["assertion"]["printed"]["verdict"], one["assertion"]["real"]["verdict"]) == (
         "likely",
