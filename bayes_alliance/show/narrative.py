@@ -229,7 +229,7 @@ def lead_sentence(facts: Facts) -> str:
     if not overturning:
         return f"{said} Nothing that was tried overturns {_quote(first['says'])}."
     families = ", ".join(dict.fromkeys(str(change["family"]) for change in overturning))
-    return f"{said} What can overturn {_quote(first['says'])}: {families}."
+    return f"{said} {_quote(first['says'])} can be overturned by other assumptions on: {families}."
 
 
 def list_overturning(claim: Facts) -> list[Facts]:

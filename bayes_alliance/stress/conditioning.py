@@ -268,8 +268,8 @@ def _conditioning(
             test="conditioning",
             variant=f"shared course {point.strength:g}",
             changed=(
-                f"what a shared course with slopes correlated by {point.strength:g} gives without any effect is "
-                "taken off"
+                f"scores and outcome share a course (slopes correlated by {point.strength:g}), and the difference "
+                "that this alone produces is subtracted"
             ),
             draws=base.draws - point.mean / base.unit,
         )

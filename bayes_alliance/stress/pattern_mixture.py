@@ -74,14 +74,14 @@ def patterns(prepared: Prepared) -> list[Pattern]:
         ),
         Pattern(
             name="assessments_by_subgroup",
-            words="every subgroup's level and slope depend on the number of assessments; averaged over its numbers",
+            words="level and slope of each subgroup depend on the number of assessments (averaged over the patients)",
             value=number,
             contrast=ASSESSMENTS_CONTRAST,
             by_subgroup=True,
         ),
         Pattern(
             name="completers_by_subgroup",
-            words="every subgroup's level and slope depend on whether the final assessment is there; averaged",
+            words="level and slope of each subgroup differ between patients with and without a final score (averaged)",
             value=complete,
             contrast=1.0,
             by_subgroup=True,
