@@ -44,6 +44,7 @@ def name_ids(
         **{name: label_comparison(study, name, outcome) for name, outcome in compared.items()},
         **{str(claim["id"]): str(claim["says"]) for claim in claims},
         **{model.id: model.label for model in study.models},
+        f"{study.id}:": "",
     }
 
 
@@ -71,6 +72,12 @@ def spell_ids(text: str, names: Names) -> str:
     return _ID.sub(lambda match: names.get(match[0], match[0].replace("_", " ")), text)
 
 
+def _without_study(title: str, names: Names) -> str:
+    """Take the id of the study off the front of a title; the page has the study's title above."""
+    head, _, rest = title.partition(" ")
+    return f"{rest[:1].upper()}{rest[1:]}" if names.get(head) == "" else title
+
+
 def spell_table(table: Table, names: Names) -> Table:
     """Return a table with words in the place of ids in every cell, heading and its title.
 
@@ -87,7 +94,7 @@ def spell_table(table: Table, names: Names) -> Table:
 
     return dataclasses.replace(
         table,
-        title=spell_ids(table.title, names),
+        title=spell_ids(_without_study(table.title, names), names),
         columns=tuple(
             dataclasses.replace(column, heading=spell_ids(column.heading, names)) for column in table.columns
         ),

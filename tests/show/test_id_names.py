@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
 import pytest
 
-from bayes_alliance.show.id_names import name_ids, spell_ids
+from bayes_alliance.show.id_names import name_ids, spell_ids, spell_table
 from bayes_alliance.show.tables import build_tables
 from bayes_alliance.study.load_study import load_study
 from tests.results_fixture import build_results, built_page
@@ -94,3 +95,12 @@ def test_an_id_is_said_in_words(text: str, said: str) -> None:
     """By its label where it has one; formulas, files and terms of ArviZ stay."""
     names = name_ids(load_study("folmo2020"), coefficients=["months:poor_outcome"])
     assert spell_ids(text, names) == said
+
+
+def test_the_study_s_id_is_not_in_front_of_a_title() -> None:
+    """The page has the title of the study above; other words of a title stay."""
+    names = name_ids(load_study("folmo2020"))
+    table = build_tables(build_results())[0]
+    shown = spell_table(dataclasses.replace(table, title="folmo2020: the multiverse"), names)
+    assert shown.title == "The multiverse"
+    assert spell_table(dataclasses.replace(table, title="Checks: all"), names).title == "Checks: all"

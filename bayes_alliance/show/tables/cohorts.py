@@ -89,7 +89,7 @@ def tabulate_ensemble_checks(study: Study, checks: Sequence[Mapping[str, Any]]) 
             "what": check["what"],
             "limits": _limits(check["low"], check["high"]),
             "found": format_number(check["value"]),
-            "where": check["where"],
+            "where": _label(study, str(check["where"])),
             "verdict": "passed" if check["passed"] else "FAILED",
             **{name: check[name] for name in ("name", "low", "high", "value")},
         }
@@ -98,13 +98,20 @@ def tabulate_ensemble_checks(study: Study, checks: Sequence[Mapping[str, Any]]) 
     return build_table(
         (
             "ensemble_checks",
-            f"{study.id}: whether the synthetic cohorts are ordinary in what was not printed",
+            "Whether the synthetic cohorts are ordinary in what was not printed",
         ),
         _CHECKS,
         rows,
         ("Limits are ours (docs/given_print.md). A check that passes proves nothing.",),
         ("Synthetic data.", "synthetic"),
     )
+
+
+def _label(study: Study, name: str) -> str:
+    """Name a model or a variable; anything else stays as it is."""
+    models = {model.id: model.label for model in study.models}
+    variable = study.every_variable.get(name)
+    return models.get(name, name if variable is None else variable.label)
 
 
 def _limits(low: float, high: float) -> str:
@@ -177,7 +184,7 @@ def tabulate_spread(study: Study, spread: Sequence[Spread]) -> Table:
     """Build the table of every estimand over the cohorts: reconstruction beside posterior uncertainty."""
     rows: list[dict[str, Value]] = [
         {
-            "model": item.model_id,
+            "model": study.model(item.model_id).label,
             "label": item.label,
             "estimand": item.name,
             "n": item.n,
@@ -198,7 +205,7 @@ def tabulate_spread(study: Study, spread: Sequence[Spread]) -> Table:
         if item.label
     ]  # fmt: skip
     return build_table(
-        ("spread", f"{study.id}: estimands over synthetic cohorts that all print the published tables"),
+        ("spread", "Estimands over synthetic cohorts that all print the published tables"),
         _SPREAD,
         rows,
         (

@@ -22,6 +22,10 @@ def read_rows(table: Table) -> list[list[str]]:
     return [[_text(row[i]) for i in kept] for row in table.rows]
 
 
+# Letters of a long cell before it wraps.
+_WRAPPED = 40
+
+
 def _text(value: Value) -> str:
     return use_minus_sign(" ".join(show_value(value).split()))
 
@@ -52,5 +56,5 @@ def is_wide(table: Table) -> bool:
     """Whether a table is better set across the page: more than seven columns, or long rows."""
     columns = read_columns(table)
     rows = read_rows(table)
-    longest = max((sum(len(cell) for cell in row) for row in rows), default=0)
+    longest = max((sum(min(len(cell), _WRAPPED) for cell in row) for row in rows), default=0)
     return len(columns) > 6 or longest > 110
