@@ -44,33 +44,78 @@ def crossed_estimands() -> tuple[Estimand, ...]:
     return tuple(found)
 
 
+def _variable(
+    name: str, kind: str, level: str, contrast: float = 1.0, categories: tuple[str, ...] = ()
+) -> Variable:
+    return Variable(
+        name=name,
+        column=name,
+        label=name,
+        unit="",
+        kind=kind,  # type: ignore[arg-type]
+        level=level,  # type: ignore[arg-type]
+        contrast=contrast,
+        categories=categories,
+    )
+
+
+_SIZES = PriorScales(
+    intercept=(25.0, 30.0),
+    slope=(0.0, 15.0),
+    effect_intercept=(0.0, 10.0),
+    effect_slope=(0.0, 15.0),
+    sd_intercept=15.0,
+    sd_slope=15.0,
+    sigma=10.0,
+    lkj_eta=2.0,
+)
+_VARIABLES = (
+    _variable("patient", "category", "patient"),
+    _variable("months", "numeric", "visit"),
+    _variable("y", "numeric", "visit"),
+    _variable("group", "binary", "patient", categories=("good", "poor")),
+    _variable("trait", "binary", "patient"),
+    _variable("score", "numeric", "patient"),
+)
+_DERIVED = (
+    Derived(
+        name="score_centred",
+        label="score",
+        unit="",
+        rule="offset",
+        of=("score",),
+        level="patient",
+        kind="numeric",
+        value=ORIGIN,
+        contrast=8.0,
+    ),
+    Derived(
+        name="cell",
+        label="cell",
+        unit="",
+        rule="cross",
+        of=("group", "trait"),
+        level="patient",
+        kind="category",
+        categories=CATEGORIES,
+    ),
+)
+_PUBLICATION = Publication(
+    criterion="ml",
+    star_rules=(
+        StarRule(tables=("I",), levels=(0.05,)),
+        StarRule(tables=("II",), levels=LEVELS),
+    ),
+    sums=(SumRule(total="n_all", parts=("n_good", "n_poor"), complete=True),),
+    samples=(Sample(id="all", label="all patients", count="n_all"),),
+    assessments="mean_visits",
+    assessed=("y",),
+    smallest_difference=(("y", 1.0),),
+)
+
+
 def build_study(cells: list[Cell], facts: list[Fact], models: list[str]) -> Study:
     """Put the study file of an invented publication together."""
-
-    def variable(
-        name: str, kind: str, level: str, contrast: float = 1.0, categories: tuple[str, ...] = ()
-    ) -> Variable:
-        return Variable(
-            name=name,
-            column=name,
-            label=name,
-            unit="",
-            kind=kind,  # type: ignore[arg-type]
-            level=level,  # type: ignore[arg-type]
-            contrast=contrast,
-            categories=categories,
-        )
-
-    sizes = PriorScales(
-        intercept=(25.0, 30.0),
-        slope=(0.0, 15.0),
-        effect_intercept=(0.0, 10.0),
-        effect_slope=(0.0, 15.0),
-        sd_intercept=15.0,
-        sd_slope=15.0,
-        sigma=10.0,
-        lkj_eta=2.0,
-    )
     return Study(
         id="invented",
         title="Invented",
@@ -83,37 +128,8 @@ def build_study(cells: list[Cell], facts: list[Fact], models: list[str]) -> Stud
         folder=Path(),
         digest="",
         data=DataDefault(source=Source.SYNTHETIC),
-        variables=(
-            variable("patient", "category", "patient"),
-            variable("months", "numeric", "visit"),
-            variable("y", "numeric", "visit"),
-            variable("group", "binary", "patient", categories=("good", "poor")),
-            variable("trait", "binary", "patient"),
-            variable("score", "numeric", "patient"),
-        ),
-        derived=(
-            Derived(
-                name="score_centred",
-                label="score",
-                unit="",
-                rule="offset",
-                of=("score",),
-                level="patient",
-                kind="numeric",
-                value=ORIGIN,
-                contrast=8.0,
-            ),
-            Derived(
-                name="cell",
-                label="cell",
-                unit="",
-                rule="cross",
-                of=("group", "trait"),
-                level="patient",
-                kind="category",
-                categories=CATEGORIES,
-            ),
-        ),
+        variables=_VARIABLES,
+        derived=_DERIVED,
         scoring=(),
         models=tuple(
             Model(
@@ -128,20 +144,9 @@ def build_study(cells: list[Cell], facts: list[Fact], models: list[str]) -> Stud
             )
             for name in models
         ),
-        priors=(PriorSet(name="neutral", label="Neutral", tag="", scales=(("y", sizes),)),),
+        priors=(PriorSet(name="neutral", label="Neutral", tag="", scales=(("y", _SIZES),)),),
         cells=tuple(cells),
         descriptive_group="group",
         facts=tuple(facts),
-        publication=Publication(
-            criterion="ml",
-            star_rules=(
-                StarRule(tables=("I",), levels=(0.05,)),
-                StarRule(tables=("II",), levels=LEVELS),
-            ),
-            sums=(SumRule(total="n_all", parts=("n_good", "n_poor"), complete=True),),
-            samples=(Sample(id="all", label="all patients", count="n_all"),),
-            assessments="mean_visits",
-            assessed=("y",),
-            smallest_difference=(("y", 1.0),),
-        ),
+        publication=_PUBLICATION,
     )
