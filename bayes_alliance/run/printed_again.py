@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.fits import MixedFit
@@ -169,23 +170,28 @@ def _fit(data: StudyData, study: Study, model_id: str) -> Mapping[Method, MixedF
 
 @dataclass(frozen=True, kw_only=True)
 class _Estimated:
-    """A fixed effect as a program prints it, with the degrees of freedom that its table states."""
+    """A fixed effect as a program prints it.
+
+    Its degrees of freedom are those that its table states, else those of every common rule: Satterthwaite's, and rows
+    less fixed coefficients (``gls`` of nlme).
+    """
 
     estimate: float
     se: float
-    df: float
+    every_df: tuple[float, ...]
 
     @property
     def t(self) -> float:
         return self.estimate / self.se
 
-    @property
-    def p(self) -> float:
-        infinite = math.isinf(self.df)
-        return math.erfc(abs(self.t) / math.sqrt(2.0)) if infinite else two_sided_p(self.t, self.df)
+    def p_values(self, tails: int) -> tuple[float, ...]:
+        return tuple(tails / 2.0 * self._p(df) for df in self.every_df)
 
-    def limit(self, level: float, sign: int) -> float:
-        return self.estimate + sign * quantile(level, self.df) * self.se
+    def _p(self, df: float) -> float:
+        return math.erfc(abs(self.t) / math.sqrt(2.0)) if math.isinf(df) else two_sided_p(self.t, df)
+
+    def limits(self, level: float, sign: int) -> tuple[float, ...]:
+        return tuple(self.estimate + sign * quantile(level, df) * self.se for df in self.every_df)
 
 
 def _estimated(study: Study, cell: Cell, row: PrintedRow, fit: MixedFit, reading: Reading) -> _Estimated:
@@ -193,8 +199,9 @@ def _estimated(study: Study, cell: Cell, row: PrintedRow, fit: MixedFit, reading
     own = effect.df if math.isfinite(effect.df) else math.inf
     n = fit.rows.n_rows
     factor = math.sqrt(n / (n - fit.n_fixed)) if reading.adjusted else 1.0
-    df = sum(degrees_of_freedom(row.parsed, (own, own))) / 2.0
-    return _Estimated(estimate=effect.estimate, se=factor * effect.se, df=df)
+    rules = (own, float(n - fit.n_fixed))
+    every_df = tuple(dict.fromkeys(sum(degrees_of_freedom(row.parsed, (df, df))) / 2.0 for df in rules))
+    return _Estimated(estimate=effect.estimate, se=factor * effect.se, every_df=every_df)
 
 
 def _compare(
@@ -236,6 +243,9 @@ def _of_effect(
     def number(part: str, interval: Interval, value: Callable[[_Estimated], float]) -> _Number:
         return part, interval, () if effect is None else (value(effect),), ""
 
+    def numbers(part: str, interval: Interval, values: Callable[[_Estimated], tuple[float, ...]]) -> _Number:
+        return part, interval, () if effect is None else values(effect), ""
+
     if parsed.value is not None and cell.quantity == "estimate":
         yield number("estimate", parsed.value.interval(rounding), lambda e: e.estimate)
     if parsed.value is not None and cell.quantity == "se":
@@ -250,10 +260,10 @@ def _of_effect(
     if parsed.ci is not None and parsed.ci.level is not None and parsed.ci.symmetric:
         level = float(parsed.ci.level)
         lower, upper = parsed.ci.ends(rounding)
-        yield number("lower limit", lower, lambda e: e.limit(level, -1))
-        yield number("upper limit", upper, lambda e: e.limit(level, 1))
+        yield numbers("lower limit", lower, lambda e: e.limits(level, -1))
+        yield numbers("upper limit", upper, lambda e: e.limits(level, 1))
     for p in parsed.p:
-        yield number("p", p.interval, (lambda e: e.p / 2.0) if p.tails == 1 else (lambda e: e.p))
+        yield numbers("p", p.interval, partial(_Estimated.p_values, tails=p.tails))
 
 
 def _of_model(study: Study, cell: Cell, fit: MixedFit | None, effect: _Estimated | None) -> Iterator[_Number]:

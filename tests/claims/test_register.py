@@ -33,10 +33,12 @@ pytestmark = pytest.mark.slow
 
 STUDIES = (
     "bates2015",
+    "davidian_armd",
     "egsingle",
     "fox2019",
     "galecki2013",
     "hothorn2014",
+    "pinheiro2000",
     "shea2023",
     "unemployment",
     "verbeke2000",
@@ -137,14 +139,30 @@ def _again(achieved: float) -> PrintedAgain:
 
 
 def test_print_alone_tells_what_the_data_tell(entries: dict[str, RegisterEntry]) -> None:
-    """No effect is missed; posteriors from the data are no narrower than print's by more than Monte-Carlo error."""
+    """One effect of 56 is missed, between the two sides of ten dogs; there the data's posterior is a fifth wider."""
     estimands = [one for entry in entries.values() for one in entry.estimands]
-    assert len(estimands) == 41
-    assert not any(one.missed or one.parts_company for one in estimands)
-    assert all(0.4 < one.rank < 0.6 and one.share_within > 0.91 for one in estimands)
-    assert min(one.sd_ratio for one in estimands) > 0.97 and max(one.sd_ratio for one in estimands) < 1.15
+    assert len(estimands) == 56
+    assert not any(one.parts_company for one in estimands)
+    (missed,) = (one for one in estimands if one.missed)
+    assert (missed.study_id, missed.cell.coefficient) == ("pinheiro2000", "right")
+    assert missed.sd_ratio == pytest.approx(1.22, abs=0.06) and "times as wide" in missed.reason
+    others = [one for one in estimands if one.study_id != "pinheiro2000"]
+    assert all(0.4 < one.rank < 0.6 and one.share_within > 0.91 for one in others)
+    assert min(one.sd_ratio for one in others) > 0.96 and max(one.sd_ratio for one in others) < 1.15
     judged = [one for entry in entries.values() for one in entry.verdicts if one.both]
-    assert len(judged) == 23 and all(one.agree for one in judged)
+    assert len(judged) == 29
+    apart = [(one.study_id, one.claim_id) for one in judged if not one.agree]
+    assert apart in ([], [("pinheiro2000", "side_same")])  # 0.815 and 0.793 lie on two sides of 0.80
+
+
+def test_where_nlme_stops_early(entries: dict[str, RegisterEntry]) -> None:
+    """What does not print again of two nlme tables is off by less than 3 in 100,000; tighter, nlme prints ours."""
+    for name in ("pinheiro2000", "davidian_armd"):
+        left = [one for one in entries[name].again if one.compared and not one.met and not one.close]
+        assert left and all(one.off_by < 3e-5 for one in left)
+    # R 4.2, nlme 3.1-162, lmeControl(tolerance = 1e-14, msTol = 1e-14, opt = "optim"): 11.562578857, not 11.562598.
+    (se,) = (o for o in entries["pinheiro2000"].again if o.cell.printed == "11.562598")
+    assert se.achieved == pytest.approx(11.562578857, rel=2e-7)
 
 
 def test_print_is_judged_without_the_data(entries: dict[str, RegisterEntry]) -> None:
@@ -276,7 +294,7 @@ def test_agreement_counts_misses(entries: dict[str, RegisterEntry]) -> None:
 def test_records_for_machines(entries: dict[str, RegisterEntry]) -> None:
     """One record a claim, with both verdicts, where it was printed, the licence of the data and every digest."""
     records = register_json(list(entries.values()), 2020)["records"]
-    assert len({one["id"] for one in records}) == len(records) == 36
+    assert len({one["id"] for one in records}) == len(records) == 42
     (one,) = (r for r in records if r["id"] == "hothorn2014#treatment_lower")
     assert (one["assertion"]["printed"]["verdict"], one["assertion"]["real"]["verdict"]) == (
         "likely",

@@ -114,6 +114,7 @@ def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == [
         "bates2015",
+        "davidian_armd",
         "egsingle",
         "espel_huynh2024",
         "folmo2020",
@@ -124,6 +125,7 @@ def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
         "lindqvist2020",
         "medication",
         "okeefe2013",
+        "pinheiro2000",
         "shea2023",
         "unemployment",
         "verbeke2000",

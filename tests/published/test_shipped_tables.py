@@ -33,6 +33,8 @@ FOUND = {
     "shea2023": set(),
     "fox2019": set(),
     "galecki2013": set(),
+    "pinheiro2000": set(),
+    "davidian_armd": set(),
     "unemployment": set(),
     "hothorn2014": {
         ("p against test statistic", "13.3: bdi.pre"),
