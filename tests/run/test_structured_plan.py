@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bayes_alliance.claims.from_posterior import Evaluator
 from bayes_alliance.claims.ledger_file import load_claims
 from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.data.rows import StudyData, data_from_frame, read_data
+from bayes_alliance.errors import InputError
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import HANDED_OVER, fit_posterior
 from bayes_alliance.inference.fits import Array, PosteriorFit
@@ -226,3 +228,31 @@ def test_claims_on_structured_models_are_judged() -> None:
     found = {result.claim_id: result for result in evaluator.judge_ledger(ledger)}
     assert found["girls_slower_ar1"].verdict.value in ("supported", "likely")
     assert found["boys_grow"].verdict.value == "supported"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("egsingle", "(1 | school)", "(1 | shcool)", "did you mean 'school'"),
+        (
+            "egsingle",
+            'label = "School"\nlevel = "patient"',
+            'label = "School"\nlevel = "visit"',
+            "needs one school",
+        ),
+        ("verbeke2000", 'residual = "toep(wave)"', 'residual = "teop(wave)"', "no residual structure"),
+        ("verbeke2000", 'residual = "ar1(wave)"', 'residual = "ar1(visit)"', "needs numbers"),
+        ("verbeke2000", 'residual = "ar1(wave)"', 'residual = "ar1(girl)"', "needs a variable of the visit"),
+    ],
+)
+def test_study_files_are_refused_with_the_place(
+    tmp_path: Path, file: str, old: str, new: str, words: str
+) -> None:
+    """A misspelt level or structure, and a variable that does not suit it, are named before any row is read."""
+    folder = shutil.copytree(models_folder() / file, tmp_path / file)
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    assert old in text
+    (folder / "study.toml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_study(folder)
+    assert words in str(caught.value)
