@@ -284,6 +284,15 @@ def _draws_are_per_chain(bench: Bench, command: str) -> None:
 entry("reanalyse", "--exact")(lambda bench: _flag(bench, "reanalyse", "--exact", lambda s: s.exact))
 
 
+@entry("reanalyse", "--spaghetti", slow=True)
+def _(bench: Bench) -> None:
+    """Whether patients' own lines are drawn, as the writer of the run's folder is told."""
+    words = ("reanalyse", "toy", "--models", "growth", "--engine", "none", "--jobs", "1", "--out", "out")
+    target = "bayes_alliance.show.run_folder.write_run"
+    told = [bench.reach(target, *words, *more)["shown"].spaghetti for more in ((), ("--spaghetti",))]
+    assert told == [False, True]
+
+
 @entry("reanalyse", "--models")
 def _(bench: Bench) -> None:
     """Two of the study's models, in the order asked for."""
