@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, default in (("studies", 40), ("draws", 9), ("steps", 36), ("seed", 18)):
+    for name, default in (("studies", 40), ("draws", 9), ("steps", 72), ("seed", 18)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--fault", choices=FAULTS, default="none")
     parser.add_argument("--store", type=Path, default=DOCS / STORE)

@@ -146,17 +146,19 @@ def _exchange(
         if name not in movable:
             continue
         values = columns[name]
-        for other in others:
-            if values[other] == values[patient] or np.isnan(values[other]) or np.isnan(values[patient]):
-                continue
-            pair = [patient, int(other)]
-            values[pair] = values[pair[::-1]]
-            near = [{k: columns[k][pair] for k in (*rule.parts, *rule.whole)} for rule in rules]
-            after = sum(float(excess_of(rule, two).sum()) for rule, two in zip(rules, near, strict=True))
-            values[pair] = values[pair[::-1]]
-            change = after - float(base[pair].sum())
-            if change < best[0]:
-                best = change, str(name), int(other)
+        able = others[(values[others] != values[patient]) & ~np.isnan(values[others] + values[patient])]
+        if not len(able):
+            continue
+        here = {k: np.full(len(able), column[patient]) for k, column in columns.items()} | {
+            name: values[able]
+        }
+        there = {k: column[able] for k, column in columns.items()} | {
+            name: np.full(len(able), values[patient])
+        }
+        change = _excess(here, rules) + _excess(there, rules) - (base[patient] + base[able])
+        least = int(np.argmin(change))
+        if change[least] < best[0]:
+            best = float(change[least]), str(name), int(able[least])
     if best[2] >= 0:
         pair = [patient, best[2]]
         columns[best[1]][pair] = columns[best[1]][pair[::-1]]

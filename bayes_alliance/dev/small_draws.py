@@ -13,6 +13,7 @@ import numpy as np
 
 from bayes_alliance.cohorts.draws.growth import (
     Floats,
+    Ints,
     Layout,
     Whitening,
     draw_coefficients,
@@ -46,6 +47,8 @@ from bayes_alliance.dev.small_publications import (
 Fault = Literal["none", "nearest_edge", "euclidean", "flipped_sign"]
 FAULTS: tuple[Fault, ...] = ("none", "nearest_edge", "euclidean", "flipped_sign")
 _CYCLE = 3
+# Values drawn anew together where not all can be at once.
+_TOGETHER = 3
 
 
 class SmallStatistics(CohortStatistics):
@@ -131,7 +134,7 @@ def draw_small(
     publication: SmallPublication,
     rng: np.random.Generator,
     *,
-    steps: int = 36,
+    steps: int = 72,
     fault: Fault = "none",
 ) -> SmallDraw | None:
     """One draw of a data set given a small publication: a design, a start, and a chain of its own.
@@ -184,25 +187,43 @@ def draw_small(
 
 
 def _disperse(
-    statistics: SmallStatistics, white: Floats, rng: np.random.Generator, *, tries: int = 4
+    statistics: SmallStatistics, white: Floats, rng: np.random.Generator, *, tries: int = 4, rounds: int = 3
 ) -> Floats:
-    """Move a start, which lies near the ends of the intervals, to values drawn inside them; as it is where that fails.
+    """Move a start, which lies near the ends of the intervals, to values drawn inside them.
 
-    A chain that accepts few steps would else end near the ends too.
+    All values at once where Newton steps lead there, else a few at a time. A chain that accepts few steps would else
+    end near the ends too.
     """
     _, gradient = statistics.differentiate(white)
     pivots = choose_pivots(gradient, statistics.low, statistics.high)
-    place = place_at(statistics, pivots, white)
-    low, high = statistics.low[pivots.index], statistics.high[pivots.index]
-    for _ in range(tries if place is not None else 0):
-        assert place is not None
-        wanted = redraw_pivots(place.value[pivots.index], low, high, pivots.reach, rng, moved=0.0)
-        reached = lead_back(statistics, pivots, place, white, wanted)
-        if reached is not None and not np.any(
-            outside(statistics.value(reached), statistics.low, statistics.high)
-        ):
-            return reached
+    every = np.arange(len(pivots.index))
+    for _ in range(tries):
+        moved = _redraw_some(statistics, pivots, every, white, rng)
+        if moved is not None:
+            return moved
+    for _ in range(rounds):
+        order = rng.permutation(every)
+        for first in range(0, len(order), _TOGETHER):
+            moved = _redraw_some(statistics, pivots, order[first : first + _TOGETHER], white, rng)
+            white = white if moved is None else moved
     return white
+
+
+def _redraw_some(
+    statistics: SmallStatistics, pivots: Pivots, some: Ints, white: Floats, rng: np.random.Generator
+) -> Floats | None:
+    """Draw some of the pivots anew inside their intervals; None where the others cannot stay inside theirs."""
+    place = place_at(statistics, pivots, white)
+    if place is None:
+        return None
+    low, high = statistics.low[pivots.index], statistics.high[pivots.index]
+    old = place.value[pivots.index]
+    wanted = old.copy()
+    wanted[some] = redraw_pivots(old, low, high, pivots.reach, rng, moved=float(len(old)))[some]
+    reached = lead_back(statistics, pivots, place, white, wanted)
+    if reached is None or np.any(outside(statistics.value(reached), statistics.low, statistics.high)):
+        return None
+    return reached
 
 
 def _walk(

@@ -57,7 +57,7 @@ def judge_small(
     seed: Sequence[int],
     *,
     draws: int = 10,
-    steps: int = 36,
+    steps: int = 72,
     fault: Fault = "none",
 ) -> SmallStudy:
     """Simulate a study, print it, draw data sets given the print alone, and rank the truth among them."""

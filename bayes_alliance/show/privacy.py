@@ -20,8 +20,9 @@ from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.run.results import ComparisonSet, ModelRun, PredictiveResult, StudyResults, TextFact
 from bayes_alliance.study.records import Study
 
+# A limit that a message names is no count.
 _COUNT = re.compile(
-    r"\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells|values|times|scores|identifiers)\b)"
+    r"(?<!fewer than )\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells|values|times|scores|identifiers)\b)"
 )
 # Rows of a few patients are as telling as the patients, however many rows these have.
 _ROWS_OF = re.compile(r"\b(\d+) rows \((\d+) whole patients\)")

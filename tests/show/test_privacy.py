@@ -236,6 +236,8 @@ def test_masked_counts_in_sentences() -> None:
     """Counts of patients and rows, and nothing else that is a number."""
     text = "3 rows (1 whole patients) without age; version 2, line 3, 12 patients"
     assert mask_text(text, 5) == "some rows (<5 whole patients) without age; version 2, line 3, 12 patients"
+    limit = "fewer than 3 patients have two or more visits"
+    assert mask_text(limit, 5) == limit
 
 
 def test_the_dictionary_shows_no_extreme_unless_asked() -> None:
