@@ -20,6 +20,7 @@ from bayes_alliance.inference.fits import Covariance, PosteriorFit
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
+from bayes_alliance.run.protected_rows import protect_rows
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.run.settings import EngineChoice, RunSettings, choose_prior
 from bayes_alliance.runtime.seeds import DEFAULT_SEED, derive_seed
@@ -43,9 +44,12 @@ class Reanalysis(StudyResults):
     ----------
     settings : RunSettings
         How it was run.
+    min_cell : int
+        Smallest number of patients that :meth:`write` describes; 0 for no limit.
     """
 
     settings: RunSettings
+    min_cell: int = 0
 
     @property
     def tables(self) -> dict[str, NotebookTable]:
@@ -112,16 +116,14 @@ class Reanalysis(StudyResults):
     def write(self, folder: str | Path) -> list[Path]:
         """Write tables, figures, the report and the manifest into a folder, which is made; give the files.
 
-        Of real data, what describes fewer than five patients is withheld, as the command does by default.
+        What describes fewer than ``min_cell`` patients is withheld.
         """
         from bayes_alliance.run.manifest import Presentation
         from bayes_alliance.runtime.own_files import own_folder
-        from bayes_alliance.show.disclosure import smallest_group
         from bayes_alliance.show.privacy import mask_small_cells
         from bayes_alliance.show.run_folder import write_run
 
-        place = Path(folder)
-        k = smallest_group(self.source)
+        place, k = Path(folder), self.min_cell
         with own_folder(place):
             return write_run(mask_small_cells(self, k), self.settings, place, shown=Presentation(min_cell=k))
 
@@ -185,6 +187,7 @@ def reanalyse(
     models: tuple[str, ...] | list[str] = (),
     draws: int | None = None,
     store: str | Path | None = None,
+    min_cell: int | None = None,
 ) -> Reanalysis:
     """Run a study by maximum likelihood and by Bayes on the same rows.
 
@@ -206,6 +209,9 @@ def reanalyse(
         Draws a chain (NUTS), or in all (collapsed).
     store : path, optional
         Folder of stored posteriors, to reuse and to fill.
+    min_cell : int, optional
+        Smallest number of patients that models and what :meth:`Reanalysis.write` writes may describe; by default 5 for
+        real data, as in the command. 0 runs every model on all its rows, and then nothing is to be published.
 
     Returns
     -------
@@ -216,10 +222,12 @@ def reanalyse(
     InputError
         If the study, the data or a setting is wrong.
     """
+    from bayes_alliance.show.disclosure import smallest_group
     from bayes_alliance.study.load_study import load_study
 
     found = study if isinstance(study, Study) else load_study(study)
     rows = data if isinstance(data, StudyData) else load_data(found, data, seed=seed)
+    rows = protect_rows(found, rows, smallest_group(rows.source, min_cell))
     settings = _settings(engine, prior, seed, tuple(models), draws)
     choose_prior(found, settings)
     results = run_study(
@@ -230,7 +238,7 @@ def reanalyse(
         ensemble=ensemble_facts(found) if data is None else None,
     )
     own = {field.name: getattr(results, field.name) for field in dataclasses.fields(StudyResults)}
-    return Reanalysis(**own, settings=settings)
+    return Reanalysis(**own, settings=settings, min_cell=rows.min_cell)
 
 
 def _settings(

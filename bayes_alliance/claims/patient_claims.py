@@ -60,7 +60,7 @@ def draw_patients(
     Raises
     ------
     CannotTell
-        If the data lack a variable, or a group has fewer than three patients.
+        If the data lack a variable, a group has fewer than three patients, or a cell fewer than may be described.
     """
     if part.quantity == "share" and not part.variable:
         raise CannotTell("no variable of the data holds it")
@@ -69,13 +69,23 @@ def draw_patients(
         raise CannotTell(f"the data lack {', '.join(lacking)}")
     if part.quantity == "change":
         changes = _changes(study, data, part)
+        _check_cells([len(changes)], data.min_cell)
         return _draw_mean(_moments(changes), count, rng), len(changes)
     patients = data.rows.groupby(study.patient, sort=False).first()
     parts = _split(patients, part)
     total = sum(len(values) for values in parts)
     if part.quantity == "share":
-        return _draw_share([_counted(values, part) for values in parts], count, rng), total
+        counts = [_counted(values, part) for values in parts]
+        _check_cells([cell for c in counts for cell in (c.k, c.n - c.k)], data.min_cell)
+        return _draw_share(counts, count, rng), total
+    _check_cells([len(values) for values in parts], data.min_cell)
     return _draw_means([_moments(values) for values in parts], count, rng), total
+
+
+def _check_cells(cells: Sequence[int], min_cell: int) -> None:
+    """Refuse to describe few patients: the draws of a share tell its counts to whoever knows the seed."""
+    if min_cell > 1 and min(cells) < min_cell:
+        raise CannotTell(f"withheld: a cell has fewer than {min_cell} patients (--min-cell)")
 
 
 def _split(patients: pd.DataFrame, part: Part) -> list[Array]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import load_data
+from bayes_alliance.cli.data import load_data, load_protected
 from bayes_alliance.cli.options import (
     add_data,
     add_figure_style,
@@ -163,7 +163,7 @@ def _rows(options: argparse.Namespace, study: Study) -> tuple[Any, dict[str, Pat
     if options.data is None and not study.data.file and cohorts:
         load_data(options, study)  # refuses a cohort that there is not, and what does not go with it
         return cohorts[options.cohort or 0].path, paths
-    return load_data(options, study), paths
+    return load_protected(options, study), paths
 
 
 def _width() -> int:

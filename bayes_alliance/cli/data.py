@@ -75,6 +75,15 @@ def load_data(options: argparse.Namespace, study: Study) -> StudyData:
     )
 
 
+def load_protected(options: argparse.Namespace, study: Study) -> StudyData:
+    """Read the data of a run whose outputs may be published: no few patients can be singled out by differences."""
+    from bayes_alliance.run.protected_rows import protect_rows
+    from bayes_alliance.show.disclosure import smallest_group
+
+    data = load_data(options, study)
+    return protect_rows(study, data, smallest_group(data.source, getattr(options, "min_cell", None)))
+
+
 def _check_data(options: argparse.Namespace) -> int:
     from bayes_alliance.data.rows import read_data
     from bayes_alliance.show.terminal import data_json, format_data

@@ -17,7 +17,7 @@ from bayes_alliance.cli.answer import (
     load_question,
     print_answer,
 )
-from bayes_alliance.cli.data import load_data
+from bayes_alliance.cli.data import load_data, load_protected
 from bayes_alliance.cli.options import (
     EXIT_CHECK_FAILED,
     add_data,
@@ -127,8 +127,8 @@ def _reanalyse(options: argparse.Namespace) -> int:
     check_json(options)
     study = load_study(options.study)
     settings = run_settings(options, study, options.models)
-    data = load_data(options, study)
-    options.min_cell = smallest_group(data.source, options.min_cell)
+    data = load_protected(options, study)
+    options.min_cell = data.min_cell or smallest_group(data.source, options.min_cell)
     _check_share(options, data)
     said = partial(mask_text, min_cell=options.min_cell)
     with ProgressReporter(quiet=options.quiet, say=said) as report:

@@ -65,6 +65,8 @@ class StudyData:
         What is permitted but probably not meant.
     column_labels : mapping of str to str
         What the file itself says about its columns, by header.
+    min_cell : int
+        Smallest number of patients that what is made of the rows may describe; 0 for no limit.
     """
 
     rows: pd.DataFrame
@@ -78,6 +80,7 @@ class StudyData:
     time: str
     warnings: tuple[Problem, ...] = ()
     column_labels: Mapping[str, str] = field(default_factory=dict)
+    min_cell: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

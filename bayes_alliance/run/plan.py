@@ -20,9 +20,9 @@ from bayes_alliance.inference.design import Design, build_design, variance_fault
 from bayes_alliance.inference.fits import RowsUsed
 from bayes_alliance.inference.lmm.design import StructuredDesign
 from bayes_alliance.inference.lmm.patterns import Index
+from bayes_alliance.run.protected_rows import every_patient_has, fewest_patients, singles_out
 from bayes_alliance.run.structured_plan import add_structure
-from bayes_alliance.study.covariance_terms import INTERCEPT
-from bayes_alliance.study.formula import Formula, parse_formula
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Study
 
 MIN_PATIENTS = 5
@@ -177,7 +177,7 @@ def plan_model(
         return skip(f"the data lack {', '.join(absent)}")
     try:
         formula = parse_formula(model.formula)
-        upper = [name for name in formula.groups[1:] if not _every_patient_has(formula, name)]
+        upper = [name for name in formula.groups[1:] if not every_patient_has(formula, name)]
         named = [model.outcome, *sorted({*needed} - {model.outcome, *upper})]
         frozen = freeze_rows(data, named, where=model.where, also=upper)
         if frozen.n_patients < MIN_PATIENTS:
@@ -200,6 +200,11 @@ def plan_model(
         return skip(f"{design.n_rows} rows cannot carry {len(design.x_names)} fixed coefficients")
     if design.structured is None and (fault := variance_fault(design)):
         return skip(fault)
+    if _tells_of_few(data, model, design, frozen):
+        return skip(
+            f"withheld: fewer than {data.min_cell} patients, in all, in a subgroup or its complement, or with one "
+            "value of a factor (--min-cell)"
+        )
     rows = RowsUsed(
         n_rows=frozen.n_rows, n_patients=frozen.n_patients, digest=frozen.digest, source=frozen.source
     )
@@ -207,11 +212,6 @@ def plan_model(
     model = replace(model, estimands=tuple(e for e in model.estimands if e.name not in lost))
     left_out = (*_left_out(frozen), *_say_unused(unused, lost))
     return PlannedModel(model=model, frozen=frozen, design=design, rows=rows, left_out=left_out)
-
-
-def _every_patient_has(formula: Formula, group: str) -> bool:
-    """Whether a random intercept asks for a group of every patient; else it may be of some patients only."""
-    return any(INTERCEPT in part.columns for part in formula.parts if group in part.group)
 
 
 def _outcome_fault(frozen: FrozenRows, outcome: str) -> str:
@@ -222,6 +222,23 @@ def _outcome_fault(frozen: FrozenRows, outcome: str) -> str:
             "use a logistic mixed model, such as glmer of lme4 or family='bernoulli' of Bambi"
         )
     return ""
+
+
+def _tells_of_few(data: StudyData, model: Model, design: Design, frozen: FrozenRows) -> bool:
+    """Whether estimates of a model would describe too few patients."""
+    if data.min_cell <= 1:
+        return False
+    rows = frozen.rows
+    factors = {
+        name
+        for name in design.formula.names
+        if isinstance(rows[name].dtype, pd.CategoricalDtype) or set(rows[name].unique()) <= {0.0, 1.0}
+    }
+    return (
+        frozen.n_patients < data.min_cell
+        or fewest_patients(design, factors) < data.min_cell
+        or singles_out(data, frozen.names, model)
+    )
 
 
 _Levels = dict[str, tuple[list[str], list[str]]]

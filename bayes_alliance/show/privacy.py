@@ -13,13 +13,15 @@ import numpy as np
 from bayes_alliance.assess.descriptives import Descriptive, GroupValue
 from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
 from bayes_alliance.data.dictionary import mask_count
-from bayes_alliance.inference.design import Design
-from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.ml import GroupTest
 from bayes_alliance.run.plan import SkippedModel
+from bayes_alliance.run.protected_rows import fewest_patients
 from bayes_alliance.run.results import ComparisonSet, ModelRun, PredictiveResult, StudyResults, TextFact
+from bayes_alliance.show.disclosure import round_significant
 from bayes_alliance.study.records import Study
 
+# Digits of plain means, SDs and the like: with more, sums of ratings on a grid are known exactly.
+_OBSERVED = 3
 # A limit that a message names is no count.
 _COUNT = re.compile(
     r"(?<!fewer than )\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells|values|times|scores|identifiers)\b)"
@@ -155,48 +157,18 @@ def _mask_descriptive(found: Descriptive, min_cell: int) -> Descriptive:
 
 
 def _is_small(found: Descriptive, group: GroupValue, min_cell: int) -> bool:
-    counts = [group.n] if found.kind == "mean" else [group.n, group.count, group.n - group.count]
-    return any(0 < count < min_cell for count in counts)
+    if found.kind == "mean":
+        return 0 < group.n < min_cell
+    # None, or all, of a group tells of each of its patients.
+    return group.n > 0 and any(count < min_cell for count in (group.n, group.count, group.n - group.count))
 
 
 def smallest_level(study: Study, run: ModelRun) -> int:
-    """Count the patients with the rarest value, or combination of values, of the factors of a term.
-
-    Parameters
-    ----------
-    study : Study
-        Says which variables are factors.
-    run : ModelRun
-        Its rows.
-
-    Returns
-    -------
-    int
-        All patients where no term has a factor.
-    """
-    design, fewest = run.design, run.design.n_patients
-    for term in design.formula.terms:
-        factors = [name for name in term if study.variable(name).kind in ("binary", "category")]
-        columns = [column for name in factors for column in _columns_of(design, name)]
-        if columns:
-            patterns, members = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
-            pairs = np.unique(np.column_stack([members.ravel(), design.patient_index]), axis=0)
-            fewest = min(fewest, int(np.bincount(pairs[:, 0], minlength=len(patterns)).min()))
-    return fewest
-
-
-def _columns_of(design: Design, name: str) -> list[Array]:
-    """List the columns of a factor, each row by row; where it is in products only, where the product is not zero."""
-    own = [i for i, column in enumerate(design.x_names) if column.partition("[")[0] == name]
-    if own:
-        return [design.x[:, i] for i in own]
-    columns = []
-    for i, column in enumerate(design.x_names):
-        if name in (part.partition("[")[0] for part in column.split(":")):
-            hit = np.zeros(design.n_patients, dtype=bool)
-            np.logical_or.at(hit, design.patient_index, design.x[:, i] != 0.0)
-            columns.append(hit[design.patient_index].astype(float))
-    return columns
+    """Count the patients with the rarest value, or combination of values, of the factors of a model's term."""
+    factors = {
+        name for name in run.design.formula.names if study.variable(name).kind in ("binary", "category")
+    }
+    return fewest_patients(run.design, factors)
 
 
 def _without(comparison: ComparisonSet, withheld: Collection[str]) -> ComparisonSet:
@@ -224,7 +196,8 @@ def _mask_predictive(found: Sequence[PredictiveResult], min_cell: int) -> tuple[
             if all(_is_apart(statistic, other, min_cell) for other in earlier):
                 earlier.append(statistic)
                 fit.append(statistic)
-        kept[one.model_id] = dataclasses.replace(one, statistics=tuple(fit))
+        coarse = tuple(dataclasses.replace(s, observed=round_significant(s.observed, _OBSERVED)) for s in fit)
+        kept[one.model_id] = dataclasses.replace(one, statistics=coarse)
     return tuple(kept[one.model_id] for one in found)
 
 

@@ -377,7 +377,11 @@ def test_alternative_text_and_title_stand_in_every_drawing(results: StudyResults
     pdf, svg, png, _ = save_figure(
         plan.draw(), tmp_path / "m", rows=plan.rows, provenance=plan.stamp, title=plan.title, alt=plan.alt
     )
-    assert "<dc:description>Points with 95 % intervals" in svg.read_text(encoding="utf-8")
+    drawing = svg.read_text(encoding="utf-8")
+    assert "<dc:description>Points with 95 % intervals" in drawing
+    # No place has more digits than the tables have.
+    assert not re.search(r' (?:d|x|y|transform)="[^"]*\.\d{3}', drawing)
+    assert re.search(r' d="[^"]*\.\d\d', drawing)
     assert b"Points with 95 % intervals" in png.read_bytes()
     raw = pdf.read_bytes()
     assert b"/Subject" in raw and b"/FontFile2" in raw and b"/Type3" not in raw

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from bayes_alliance.assess.descriptives import GroupValue
 from bayes_alliance.cli.main import main
 from bayes_alliance.data.dictionary import describe_data
 from bayes_alliance.run.pipeline import run_study
@@ -254,3 +255,16 @@ def test_the_dictionary_shows_no_extreme_unless_asked() -> None:
     assert "987" not in str([dataclasses.asdict(e) for e in closed.values()])
     assert "to 987.654" in opened["pos"].summary
     assert "<30" in {e.name: e for e in describe_data(study, data, min_cell=30)}["treat"].summary
+
+
+@pytest.mark.parametrize(("count", "withheld"), [(0, True), (3, True), (6, False), (14, True), (16, True)])
+def test_none_or_all_of_a_group_is_withheld_like_a_few(count: int, withheld: bool) -> None:
+    """That nobody of a group has a disorder tells of each of its patients."""
+    study = small_study()
+    found = run_study(study, small_data(study), small_settings(engine="none"))
+    one = GroupValue(n=16, mean=np.nan, sd=np.nan, count=count, percent=100.0 * count / 16)
+    other = GroupValue(n=20, mean=np.nan, sd=np.nan, count=10, percent=50.0)
+    share = dataclasses.replace(found.descriptives[0], kind="share", groups=(one, other))
+    (masked,) = mask_small_cells(dataclasses.replace(found, descriptives=(share,)), 5).descriptives
+    assert (masked.masked_below == 5) is withheld
+    assert np.isnan(masked.groups[1].percent) == withheld

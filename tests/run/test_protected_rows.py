@@ -1,0 +1,123 @@
+"""Rows of real data are chosen so that no two fits of an outcome differ by a few patients."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayes_alliance.claims.ledger import Part
+from bayes_alliance.claims.patient_claims import CannotTell, draw_patients
+from bayes_alliance.data.rows import StudyData, data_from_frame
+from bayes_alliance.run.plan import Plan, plan_study
+from bayes_alliance.run.protected_rows import protect_rows
+from bayes_alliance.study.records import Source
+from tests.small_study import MODELS, small_frame, small_study
+
+K = 5
+STUDY = small_study(
+    [
+        *MODELS,
+        dataclasses.replace(MODELS[1], id="growth_paranoid", where=(("paranoid", 1.0),), comparison="with"),
+        dataclasses.replace(MODELS[1], id="growth_others", where=(("paranoid", 0.0),), comparison="without"),
+    ]
+)
+
+
+def _real(frame: pd.DataFrame) -> StudyData:
+    return data_from_frame(STUDY, frame, source=Source.REAL, origin="rows.csv")
+
+
+def _row_sets(plan: Plan) -> list[tuple[str, frozenset[tuple[str, float]]]]:
+    fits = [*plan.own, *(model for members in plan.common.values() for model in members)]
+    return [
+        (
+            fit.model.outcome,
+            frozenset(zip(fit.frozen.rows["patient"].astype(str), fit.frozen.rows["months"], strict=True)),
+        )
+        for fit in fits
+    ]
+
+
+def _few_apart(plan: Plan) -> list[int]:
+    """Patients by whose rows two fits of one outcome differ, and a whole from its two subgroups, where they are few."""
+    found = []
+    sets = list(dict.fromkeys(_row_sets(plan)))
+    unions = [(o, a | b) for (o, a), (p, b) in combinations(sets, 2) if o == p and not a & b]
+    for (outcome, one), (other_outcome, other) in combinations([*sets, *unions], 2):
+        n = len({patient for patient, _ in one ^ other})
+        if outcome == other_outcome and 0 < n < K:
+            found.append(n)
+    return found
+
+
+def _gappy(seed: int) -> pd.DataFrame:
+    """Up to seven patients without age, up to three without the diagnosis, and a few single scores."""
+    rng = np.random.default_rng(seed)
+    frame = small_frame(40, seed=seed)
+    names = frame["patient"].unique()
+    frame.loc[frame["patient"].isin(rng.choice(names, rng.integers(0, 8), replace=False)), "age"] = np.nan
+    frame.loc[frame["patient"].isin(rng.choice(names, rng.integers(1, 4), replace=False)), "paranoid"] = (
+        np.nan
+    )
+    frame.loc[rng.choice(len(frame), 6, replace=False), "goals"] = np.nan
+    return frame
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_two_fits_of_an_outcome_differ_by_a_few_patients(seed: int) -> None:
+    """Their log likelihoods would tell the records of these patients. Without protection they do differ."""
+    data = _real(_gappy(seed))
+    assert _few_apart(plan_study(STUDY, data))
+    protected = protect_rows(STUDY, data, K)
+    assert not _few_apart(plan_study(STUDY, protected))
+    assert any("left out of all of them" in note for note in protected.notes)
+    # Nothing is changed but by leaving it out, and an outcome of one model keeps all its rows.
+    for name in ("goals", "tasks"):
+        kept = protected.rows[name].notna()
+        pd.testing.assert_series_equal(protected.rows.loc[kept, name], data.rows.loc[kept, name])
+    assert protected.rows["tasks"].equals(data.rows["tasks"])
+
+
+def test_rows_that_differ_by_many_patients_or_none_stay() -> None:
+    """Eight patients without age: models with and without it have rows of their own."""
+    frame = small_frame(40)
+    frame["age"] = np.where(
+        frame["patient"].isin(frame["patient"].unique()[:8]), np.nan, 1.0 + frame.index % 7
+    )
+    frame["age"] = frame.groupby("patient")["age"].transform("first")
+    data = _real(frame)
+    protected = protect_rows(STUDY, data, K)
+    assert protected.rows.equals(data.rows)
+    assert protect_rows(STUDY, data, 0) is data
+
+
+def test_a_model_with_a_rare_value_is_not_even_fitted() -> None:
+    """Three patients with the diagnosis: no estimate of theirs can reach a claim, a figure or a table."""
+    frame = small_frame(40)
+    frame["paranoid"] = frame["patient"].isin(frame["patient"].unique()[:3]).astype(float)
+    plan = plan_study(STUDY, protect_rows(STUDY, _real(frame), K))
+    skipped = {model.model_id: model.reason for model in plan.skipped if not model.comparison}
+    # The others, too: with the whole sample they tell of the three.
+    assert set(skipped) == {"paranoid", "growth_paranoid", "growth_others"}
+    assert "fewer than 5 patients" in skipped["paranoid"]
+    assert "paranoid" in {planned.model.id for planned in plan_study(STUDY, _real(frame)).own}
+
+
+@pytest.mark.parametrize(("n", "told"), [(0, False), (3, False), (5, True), (37, False)])
+def test_a_share_of_a_few_patients_is_no_claim(n: int, told: bool) -> None:
+    """Whoever knows the seed could tell the count from the draws; none or nearly all tells of each patient, too."""
+    frame = small_frame(40)
+    frame["paranoid"] = frame["patient"].isin(frame["patient"].unique()[:n]).astype(float)
+    part = Part(id="p", label="p", quantity="share", variable="paranoid", relation="above")
+    rng = np.random.default_rng(1)
+    data = protect_rows(STUDY, _real(frame), K)
+    if told:
+        assert draw_patients(STUDY, data, part, 50, rng)[0].shape == (50,)
+    else:
+        with pytest.raises(CannotTell, match="fewer than 5"):
+            draw_patients(STUDY, data, part, 50, rng)
+    assert draw_patients(STUDY, _real(frame), part, 50, rng)[0].shape == (50,)
