@@ -23,6 +23,7 @@ MANY_STATEMENTS = {
     "cohorts/solver/demands.py: _line": "value and derivative of each kind of printed number",
     "cohorts/solver/kernel.py: weigh_rows": "compiled by numba as one loop over patients",
     "dev/dialects.py: _fit": "prints each measure of fit in turn",
+    "run/plan.py: plan_model": "one reason after another why rows cannot carry a model",
 }
 
 

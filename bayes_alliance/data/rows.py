@@ -57,16 +57,14 @@ class StudyData:
         Headers of the file that no variable of the study names.
     absent : tuple of str
         Declared and derived variables that the file cannot give.
-    digest : str
-        SHA-256 of everything in ``rows``.
-    patient, time : str
-        Names of the identifying columns.
+    digest, patient, time : str
+        SHA-256 of everything in ``rows``; names of the identifying columns.
     warnings : tuple of Problem
         What is permitted but probably not meant.
     column_labels : mapping of str to str
         What the file itself says about its columns, by header.
     min_cell : int
-        Smallest number of patients that what is made of the rows may describe; 0 for no limit.
+        Fewest patients that what is made of the rows may describe; 0 for no limit.
     """
 
     rows: pd.DataFrame
@@ -222,9 +220,8 @@ def freeze_rows(
 ) -> FrozenRows:
     """Freeze the rows on which every one of the named variables is present.
 
-    Rows go step by step: first those without the values asked for in ``where``, then those that lack a
-    variable, in the order given. The digest depends on the data and on which variables are named, not on the
-    order of the file, on that of the names, nor on any other column.
+    Rows go step by step: first those without the values of ``where``, then those that lack a variable, in the order
+    given. The digest depends on data and variables, not on the order of rows or names, nor on other columns.
 
     Parameters
     ----------
@@ -329,8 +326,7 @@ def _check_present(data: StudyData, names: Iterable[str]) -> None:
 
 def _read_tables(paths: list[Path], options: ReadOptions) -> list[TextTable]:
     """Read every file before complaining of any."""
-    tables: list[TextTable] = []
-    problems: list[Problem] = []
+    tables, problems = list[TextTable](), list[Problem]()
     for path in paths:
         try:
             tables.append(read_table(path, options))

@@ -90,14 +90,18 @@ def _sentences(studies: Mapping[Fault, Sequence[SmallStudy]], judged: Judged) ->
     failed = [f"{c.name} at {100 * c.level:.0f} %" for c in single if not c.passed]
     accepted = sum(study.accepted for study in used) / len(used)
     designs = sum(study.designs for study in used) / len(used)
-    noticed = [_NAMES[fault] for fault, (ranks, _) in judged.items() if not all(r.passed for r in ranks)]
+    noticed = [
+        "no fault" if fault == "none" else _NAMES[fault]
+        for fault, (ranks, _) in judged.items()
+        if not all(r.passed for r in ranks)
+    ]
     return [
         f"{len(used)} studies of {used[0].n} draws. Monte-Carlo errors of the coverage of all coefficients together: "
         + ", ".join(f"{errors[level]:.1f}" for level in LEVELS)
         + f" points; of the {len(single)} coverages of single coefficients {len(single) - len(failed)} lie within "
         f"three of theirs{': not ' + ', '.join(failed) if failed else ''}.",
         f"Steps accepted: {100 * accepted:.0f} % among scores, {100 * designs:.0f} % to other designs. "
-        f"Ranks fail with: {', '.join(noticed) or 'none'}.",
+        f"Ranks fail with: {', '.join(noticed) or 'nothing'}.",
     ]
 
 

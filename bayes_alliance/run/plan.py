@@ -26,6 +26,10 @@ from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Model, Study
 
 MIN_PATIENTS = 5
+_FEW = (
+    "withheld: fewer than {k} patients, in all, in a subgroup or its complement, or with one value of a factor "
+    "(--min-cell)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,10 +205,7 @@ def plan_model(
     if design.structured is None and (fault := variance_fault(design)):
         return skip(fault)
     if _tells_of_few(data, model, design, frozen):
-        return skip(
-            f"withheld: fewer than {data.min_cell} patients, in all, in a subgroup or its complement, or with one "
-            "value of a factor (--min-cell)"
-        )
+        return skip(_FEW.format(k=data.min_cell))
     rows = RowsUsed(
         n_rows=frozen.n_rows, n_patients=frozen.n_patients, digest=frozen.digest, source=frozen.source
     )
