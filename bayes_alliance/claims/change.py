@@ -40,9 +40,9 @@ FAMILY_LABELS: dict[Family, str] = {
     "coding": "coding of the data",
     "likelihood": "distribution of the scores",
     "joint": "joint model of the outcomes",
-    "missing": "why scores are missing",
-    "conditioning": "subgroups defined by the end state",
-    "prior": "belief about change",
+    "missing": "missing scores",
+    "conditioning": "subgroups defined by end scores",
+    "prior": "priors for change",
     "cohort": "what was not printed (another synthetic cohort)",
 }
 FEW_PATIENTS = 5

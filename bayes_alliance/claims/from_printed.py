@@ -160,7 +160,7 @@ class PrintedEvaluator:
                     "one of two subgroups printed as ns: the difference may be anything that both leave open"
                 )
                 return points * self._draw_contrast(contrast, rng), said, remark
-        raise CannotTell("no cell prints it")
+        raise CannotTell("not reported in any table")
 
     def draw_cell(self, effect: PrintedEffect, rng: np.random.Generator) -> Array:
         """Draw the posterior of a cell in its own unit: a pair by its weight, then the effect given the pair."""

@@ -17,6 +17,7 @@ from bayes_alliance.show.numbers import format_interval, format_p, use_minus_sig
 
 Facts = Mapping[str, Any]
 NOT_TESTABLE = "\N{EM DASH}"
+_NOT_PRINTED = "not printed"
 _MAX_FIRST = 6  # changes named for one finding; the rest stand in its card
 
 
@@ -145,8 +146,8 @@ def _finding(claim: Facts) -> Finding:
     return Finding(
         key=str(claim["id"]),
         says=str(claim["says"]),
-        printed=part_lines(claim["printed"]),
-        sceptical=part_lines(next(iter(under.values()))) if under else (),
+        printed=part_lines(claim["printed"], absent=_NOT_PRINTED),
+        sceptical=part_lines(next(iter(under.values())), absent=_NOT_PRINTED) if under else (),
         other=_other_lines(claim),
         verdict=verdict,
         basis=basis,
@@ -165,8 +166,8 @@ def _other_lines(claim: Facts) -> tuple[str, ...]:
     )
 
 
-def part_lines(result: Facts) -> tuple[str, ...]:
-    """Return one line a part: what it is about and its posterior; a dash where the source cannot tell."""
+def part_lines(result: Facts, *, absent: str = NOT_TESTABLE) -> tuple[str, ...]:
+    """Return one line per part: what it is about and its posterior, or what to say where the source cannot tell."""
     parts = result["parts"]
     numbers = [format_part(part) for part in parts]
     if not any(numbers):
@@ -177,7 +178,7 @@ def part_lines(result: Facts) -> tuple[str, ...]:
         names = [str(part["label"]) for part in parts]
     if len(parts) == 1:
         return (numbers[0] or NOT_TESTABLE,)
-    return tuple(f"{name} {number or NOT_TESTABLE}" for name, number in zip(names, numbers, strict=True))
+    return tuple(f"{name} {number or absent}" for name, number in zip(names, numbers, strict=True))
 
 
 def format_part(part: Facts) -> str:
@@ -226,10 +227,14 @@ def lead_sentence(facts: Facts) -> str:
     if first is None or not (first["changes"] or first["kept"]):
         return said
     overturning = list_overturning(first)
+    verdict, _ = decide(first)
+    if verdict not in _AFFIRMED:
+        return f"{said} {_quote(first['says'])} is {verdict}."
     if not overturning:
-        return f"{said} Nothing that was tried overturns {_quote(first['says'])}."
+        return f"{said} {_quote(first['says'])} is {verdict}, and nothing that was tried overturns it."
     families = ", ".join(dict.fromkeys(str(change["family"]) for change in overturning))
-    return f"{said} {_quote(first['says'])} can be overturned by other assumptions on: {families}."
+    doubt = "likely, not certain, and" if verdict == "likely" else f"{verdict}, but"
+    return f"{said} {_quote(first['says'])} is {doubt} can be overturned by other assumptions on: {families}."
 
 
 def list_overturning(claim: Facts) -> list[Facts]:

@@ -196,12 +196,19 @@ def test_either_order_of_an_interaction_is_the_same_term(capsys: Capture) -> Non
     assert found["dev"] == found["arm:months"]
 
 
-@pytest.mark.parametrize("form", ["nested", "slash"])
-def test_three_levels_are_refused_in_plain_words(capsys: Capture, form: str) -> None:
-    """However they are written (bambi #358)."""
-    path = folder("23") / form
-    message = said(capsys, ["check-data", str(path), str(path / "data.csv")])
-    assert "patients within therapists or clinics, are not supported" in message
+def test_three_levels_are_those_of_lme4(capsys: Capture) -> None:
+    """However they are written (bambi #358); the second value is lme4 1.1-31's for (1 | therapist/id)."""
+    wanted = expected("23")["nested"]
+    for form, minus2 in (("nested", wanted["minus2_loglik_ml"]), ("slash", 2311.106651)):
+        path = folder("23") / form
+        assert main(["check-data", str(path), str(path / "data.csv")]) == 0
+        capsys.readouterr()
+        (run,) = fit(capsys, path, "three")["models"]
+        assert run["deviance_ml"] == pytest.approx(minus2, abs=6e-4)
+        if form == "nested":
+            sds = {q["name"]: q["ml"]["estimate"] for q in run["quantities"] if q["kind"] == "sd"}
+            assert sds["sd_Intercept | therapist"] == pytest.approx(wanted["sd_therapist"], abs=6e-4)
+            assert sds["sd_Intercept | id"] == pytest.approx(wanted["sd_id"], abs=6e-4)
 
 
 def test_a_binary_outcome_is_not_fitted_as_gaussian(capsys: Capture) -> None:

@@ -25,8 +25,8 @@ def describe_trajectories(results: StudyResults, figure: TrajectoryFigure, rows:
     """Return where each line begins and ends."""
     study = results.study
     parts = [
-        f"Lines with bands: fitted mean scores over {study.horizon:g} {study.time_unit}, a panel a model, a line a "
-        "subgroup."
+        f"Lines with bands: fitted mean scores over {study.horizon:g} {study.time_unit}, one panel per model, "
+        "one line per subgroup."
     ]
     rows = [row for row in rows if row["series"] == FITTED]
     for model in _names(rows, "model"):
@@ -116,7 +116,7 @@ def describe_moderation(rows: Sequence[PlotRow]) -> str:
 
 def describe_learning(rows: Sequence[PlotRow]) -> str:
     """Return where each posterior is highest."""
-    parts = ["Curves: densities of prior, likelihood and posterior, a panel a slope difference."]
+    parts = ["Curves: densities of prior, likelihood and posterior, one panel per slope difference."]
     for model, estimand in dict.fromkeys((row["model"], row["estimand"]) for row in rows):
         mine = [row for row in rows if (row["model"], row["estimand"]) == (model, estimand)]
         top = max(mine, key=lambda row: float(row["posterior_density"] or 0.0))
@@ -140,7 +140,7 @@ def describe_bayes_factors(rows: Sequence[PlotRow]) -> str:
 def describe_variation(rows: Sequence[PlotRow]) -> str:
     """List the quantity between fits of each model, and where the share within it is highest."""
     parts = [
-        "Densities and marks: explained variation of intercepts and slopes, in per cent, a line a model."
+        "Densities and marks: explained variation of intercepts and slopes, in per cent, one line per model."
     ]
     for model, part in dict.fromkeys((row["model"], row["part"]) for row in rows):
         mine = [row for row in rows if (row["model"], row["part"]) == (model, part)]
@@ -174,7 +174,7 @@ def describe_patient_scores(rows: Sequence[PlotRow]) -> str:
 
 def describe_pareto_k(rows: Sequence[PlotRow]) -> str:
     """List the largest Pareto k of each model and target."""
-    parts = ["Ticks: Pareto k of every unit left out, a line a model."]
+    parts = ["Ticks: Pareto k of every unit left out, one line per model."]
     for model, target in dict.fromkeys((row["model"], row["target"]) for row in rows):
         ks = [
             float(row["pareto_k"] or 0.0) for row in rows if (row["model"], row["target"]) == (model, target)
@@ -221,7 +221,9 @@ def describe_spread(rows: Sequence[PlotRow]) -> str:
 
 def describe_scorecard(rows: Sequence[PlotRow]) -> str:
     """Return how many numbers of each kind the cohorts print again."""
-    parts = ["Ticks: numbers of synthetic cohorts within the rounding of the printed ones, a line a kind."]
+    parts = [
+        "Ticks: numbers of synthetic cohorts within the rounding of the printed ones, one line per kind."
+    ]
     for kind in _names(rows, "kind"):
         mine = [row for row in rows if row["kind"] == kind]
         parts.append(f"{kind}: {sum(bool(row['met']) for row in mine)} of {len(mine)} printed again.")

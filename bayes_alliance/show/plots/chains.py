@@ -89,7 +89,7 @@ def tabulate_chains(results: StudyResults, run: ModelRun) -> list[PlotRow]:
 
 
 def plot_chains(results: StudyResults, run: ModelRun) -> Figure:
-    """Plot traces on the left and ranks on the right: a line a parameter."""
+    """Plot traces on the left and ranks on the right: one line per parameter."""
     assert run.posterior is not None
     chosen = hardest(run.posterior)
     gates = collect_gates(results)

@@ -74,7 +74,7 @@ def tabulate_scorecard_plot(cohorts: Sequence[Mapping[str, Any]]) -> list[PlotRo
 
 
 def plot_scorecard(cohorts: Sequence[Mapping[str, Any]]) -> Figure:
-    """Plot where the cohorts' numbers fall within the rounding of the printed ones: a line a kind of number."""
+    """Plot where the cohorts' numbers fall within the rounding of the printed ones: one line per kind of number."""
     rows = tabulate_scorecard_plot(cohorts)
     kinds = list(dict.fromkeys(str(row["kind"]) for row in rows))
     note = (

@@ -103,7 +103,7 @@ def _printed(results: StudyResults, run: ModelRun, quantity: str) -> float | Non
 
 
 def plot_variation(results: StudyResults) -> Figure:
-    """Plot explained variation: a line a model, intercepts left and slopes right."""
+    """Plot explained variation: one line per model, intercepts left and slopes right."""
     runs = shown_runs(results)
     rows = tabulate_variation(results)
     gates = collect_gates(results)

@@ -239,7 +239,11 @@ def _note(results: StudyResults, lines: Sequence[ForestLine]) -> str:
     if has_print:
         parts.append(
             f"Right: the cell as printed, per unit of time; the axis shows it times {horizon}"
-            + (", and times the factor behind it" if any(x.factor != 1.0 for x in lines if x.cell) else "")
+            + (
+                ", and times the factor shown beside it"
+                if any(x.factor != 1.0 for x in lines if x.cell)
+                else ""
+            )
             + ". ns: printed as not significant, without a number."
         )
     absent = list(dict.fromkeys(line.model.label for line in lines if line.quantity is None))

@@ -87,7 +87,7 @@ def shown_models(results: StudyResults, outcome: str) -> list[str]:
 
 
 def plot_means(results: StudyResults, outcome: str) -> Figure:
-    """Plot observed means against the 95 % interval of replicates: a panel a model."""
+    """Plot observed means against the 95 % interval of replicates: one panel per model."""
     rows = tabulate_means(results, outcome)
     models = shown_models(results, outcome)
     groups = list(dict.fromkeys(str(row["group"]) for row in rows))

@@ -148,7 +148,7 @@ def pages_of_pairs(results: StudyResults, comparison: ComparisonSet) -> list[lis
 def plot_patient_scores(
     results: StudyResults, comparison: ComparisonSet, pairs: Sequence[tuple[str, str]]
 ) -> Figure:
-    """Plot the sorted differences of each pair: a panel a model."""
+    """Plot the sorted differences of each pair: one panel per model."""
     rows = tabulate_patient_scores(results, comparison, pairs)
     step = (
         "Each step is the mean of ten patients or more, sorted by the difference; above zero the model predicts their "
@@ -239,7 +239,7 @@ def _shown(comparison: ComparisonSet) -> list[Target]:
 
 
 def plot_pareto_k(results: StudyResults, comparison: ComparisonSet) -> Figure:
-    """Plot the Pareto k of each model: a line a model, a panel a target."""
+    """Plot the Pareto k of each model: one line per model, one panel per target."""
     rows = tabulate_pareto_k(results, comparison)
     models = [model.model_id for model in comparison.models]
     gates = collect_gates(results)

@@ -116,9 +116,9 @@ def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Comp
     missing = ""
     if not tables and not figures and not claims:
         command = f"bayes-alliance {room.command} {study.id}"
-        missing = (
-            f"Not run: there is nothing in the folder {room.folder} beside this page. '{command}' makes it."
-        )
+        missing = f"Not run by itself: nothing is in the folder {room.folder} beside this page. '{command}' makes it."
+        if room.key == "stress" and found is not None and found["depth"] in ("main", "full"):
+            missing += " What the stress tests say of the main findings stands with the claims."
     return Companion(
         key=room.key,
         title=room.title,
@@ -290,11 +290,13 @@ def read_claims(
 
 def view_claims(facts: Mapping[str, Any]) -> tuple[ClaimView, ...]:
     """Return every claim ready to be shown, main findings first."""
-    views = [_claim(claim) for claim in facts["claims"]]
+    rows = facts["rows_at_hand"] or {}
+    base_of = "one synthetic cohort" if rows.get("source") == "synthetic" else str(rows.get("source", ""))
+    views = [_claim(claim, base_of) for claim in facts["claims"]]
     return tuple(sorted(views, key=lambda view: not view.main))
 
 
-def _claim(claim: Mapping[str, Any]) -> ClaimView:
+def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
     spread = claim["synthetic"]["verdicts"]
     total = sum(spread.values())
     synthetic = ", ".join(f"{verdict} {count}/{total}" for verdict, count in spread.items() if count)
@@ -327,6 +329,8 @@ def _claim(claim: Mapping[str, Any]) -> ClaimView:
         printed=str(claim["printed"]["verdict"]),
         synthetic=synthetic,
         real=str(real["verdict"]) if real else "",
+        base=str(claim.get("base") or ""),
+        base_of=base_of,
         first_change=spell_ids(str(claim["first_change"] or ""), {}),
         changes=tuple(spell_ids(f"{change['says']}: {change['verdict']}", {}) for change in claim["changes"]),
         multiverse=support,

@@ -114,6 +114,8 @@ class ClaimView:
         The verdict that stands, and the source it is from.
     printed, synthetic, real : str
         Verdict from the printed numbers alone, over the synthetic cohorts, and from real data (empty without).
+    base, base_of : str
+        The verdict that changes start from, and of which rows it is.
     first_change : str
         The first assumption that would change the verdict, and into what.
     changes : tuple of str
@@ -134,6 +136,8 @@ class ClaimView:
     printed: str
     synthetic: str
     real: str
+    base: str
+    base_of: str
     first_change: str
     changes: tuple[str, ...]
     multiverse: str

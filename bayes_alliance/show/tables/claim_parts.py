@@ -58,10 +58,12 @@ def say_predicate(part: Part) -> str:
     unit = f" {part.unit}" if part.unit else ""
     if part.relation == "same":
         about = "" if part.value == 0.0 else f" from {part.value:g}"
-        return f"less than {part.smallest:g}{unit} away{about}"
+        return f"differs by less than {part.smallest:g}{unit}{about}"
     if part.relation == "exceeds":
         return f"more than {part.value:g}{unit}"
-    margin = f", by {part.smallest:g}{unit} to matter" if part.smallest else ""
+    margin = f" ({part.smallest:g}{unit} matter)" if part.smallest else ""
+    if part.relation == "not_significant":
+        return f"not significantly different from {part.value:g}{margin}"
     if part.quantity == "largest":
         return f"further {part.relation} zero than the others{margin}"
     return f"{part.relation} {part.value:g}{margin}"
