@@ -114,11 +114,8 @@ _CODE = (
     "(|)",
     "(months |)",
     "(| patient)",
-    "(0 + months | patient)",
     "(months || patient)",
-    "(months | age)",
     "(age | patient)",
-    "(months | patient:age)",
     "(months * age | patient)",
     "(1 | patient / age)",
     "+".join(["(1 | patient)"] * 3),
@@ -225,6 +222,22 @@ RANDOM_PARTS = (
 )
 
 
+RESIDUALS = (
+    *("3", "[]", "{}", "true"),
+    *(escape(text) for text in ("ar1(", "ar1()", "un(nothing)", "ar2(months)", "ar1(months) * eval(months)")),
+    *(escape(text) for text in ("__import__('os')", "cs(" * 300, "ar1(months)" * 200, "var(months) ** 2")),
+)
+# Models of several levels or of uncorrelated effects: sound.
+SOUND_PARTS = frozenset(
+    {
+        *(f"({slope} | {group})" for slope in ("1", "months") for group in ("patient/age", "age/patient")),
+        "(1 | patient) + (1 | age)",
+        *(f"({slope} || patient)" for slope in ("1", "months", "1 + months")),
+        "(0 + months | patient)",
+    }
+)
+
+
 def study_files() -> Iterator[str | bytes]:
     """Every hostile study file: formulas, paths, names, sizes, types, and what is no TOML at all."""
     for name in RESERVED:
@@ -236,9 +249,13 @@ def study_files() -> Iterator[str | bytes]:
     for weight in WEIGHTS:
         yield _replaced('"months:paranoid" = 1', weight)
     for part in RANDOM_PARTS:
+        if part in SOUND_PARTS:
+            continue
         yield _replaced("goals ~ months + (months | patient)", f"goals ~ months + {part}")
     for formula in formulas():
         yield _replaced(escape(FORMULA), escape(formula))
+    for residual in RESIDUALS:
+        yield _replaced('id = "growth"', f'id = "growth"\nresidual = {residual}')
     for path in (
         "/etc/passwd",
         "../sound.csv",

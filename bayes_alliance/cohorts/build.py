@@ -29,7 +29,7 @@ from bayes_alliance.cohorts.roster import Roster
 from bayes_alliance.cohorts.simulate import draw_scores, tabulate_cohort
 from bayes_alliance.cohorts.solver.demands import Problem
 from bayes_alliance.cohorts.solver.design import choose_design
-from bayes_alliance.cohorts.solver.free_moves import approach, choose_start, meets, stay
+from bayes_alliance.cohorts.solver.free_moves import choose_start, stay
 from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid, solve_scores
 from bayes_alliance.cohorts.solver.targets import list_targets
 from bayes_alliance.inference.fits import Array
@@ -40,8 +40,6 @@ _DRAWS = 10
 _DESIGNS = 3
 _FINISHES = 2
 _DRAWN_DESIGNS = 6
-# Share of the printed statistics that a draw may miss: beyond it, the grid's search would make the scores.
-_MISSED_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +56,8 @@ class BuiltCohort:
         By outcome, in the order of solving.
     drawn : bool
         Whether the scores were drawn given print; else searched for.
-    exchanged : int
-        Times that patients changed places in a predictor towards the printed standard errors; 0 for a deal at random.
+    tilt : float
+        How far predictors were let lean towards often-assessed patients; 0 for a deal at random.
     covariances : Covariances, optional
         That the scores were drawn with.
     """
@@ -68,7 +66,7 @@ class BuiltCohort:
     frame: pd.DataFrame
     solutions: tuple[tuple[str, Solution], ...]
     drawn: bool = False
-    exchanged: int = 0
+    tilt: float = 0.0
     covariances: Covariances | None = None
 
     @property
@@ -137,13 +135,10 @@ def _draw_once(
     model = build_study_model(study, design.plan, design.roster, within, rng)
     start = start_covariances(study, design.plan, model)
     draw = draw_given_print(model.layout, model.link, model.parts, orders, model.prior, start, rng)
-    if len(draw.missed) > _MISSED_SHARE * draw.n_statistics and not last:
-        nothing = Solution(y=draw.recorded, missed=draw.missed, n_moved=0, rounds=0)
-        return BuiltCohort(seed=seed, frame=pd.DataFrame(), solutions=(("", nothing),))
     recorded = draw.recorded.copy()
     solutions: list[tuple[str, Solution]] = []
     for name, part, problem in zip(model.outcomes, model.parts, model.problems, strict=True):
-        solution = _finish(problem, recorded[part.index], rng, last=last)
+        solution = _finish(problem, recorded[part.index], rng)
         recorded[part.index] = solution.y
         solutions.append((name, solution))
         if solution.missed and not last:
@@ -157,32 +152,23 @@ def _draw_once(
         frame=frame,
         solutions=tuple(solutions),
         drawn=True,
-        exchanged=design.exchanged,
+        tilt=design.tilt,
         covariances=draw.covariances,
     )
 
 
-def _finish(problem: Problem, drawn: Array, rng: np.random.Generator, *, last: bool) -> Solution:
-    """Put drawn scores on their grid by single steps; move them a little first where that is not enough.
-
-    Scores that cannot meet what is asked even off the grid are left as they are, unless no other design follows.
-    """
-    best = put_on_grid(problem, stay(problem, drawn), rng) if meets(problem, drawn) else None
+def _finish(problem: Problem, drawn: Array, rng: np.random.Generator) -> Solution:
+    """Put drawn scores on their grid by single steps; move them a little first where that is not enough."""
+    best = put_on_grid(problem, stay(problem, drawn), rng)
     from_where = drawn
     for _ in range(_FINISHES):
-        if best is not None and not best.missed:
+        if not best.missed:
             break
-        free = approach(problem, from_where, None)
-        if not (free.is_met or last):
-            return best or Solution(
-                y=drawn, missed=(f"{problem.outcome}: off the grid",), n_moved=0, rounds=0
-            )
-        found = put_on_grid(problem, free, rng)
-        if best is None or len(found.missed) < len(best.missed):
+        found = solve_scores(problem, from_where, rng, None)
+        if len(found.missed) < len(best.missed):
             best = found
         # A little off the best grid point that was found, the next search ends elsewhere.
         from_where = best.y + problem.step * rng.uniform(-0.5, 0.5, len(drawn))
-    assert best is not None
     return best
 
 
@@ -211,7 +197,7 @@ def _search_once(
             break
     roster = settle_patients(study, plan, roster, rng)
     frame = draw_items(study, tabulate_cohort(study, plan, roster, scores), rng)
-    return BuiltCohort(seed=seed, frame=frame, solutions=tuple(solutions), exchanged=design.exchanged)
+    return BuiltCohort(seed=seed, frame=frame, solutions=tuple(solutions), tilt=design.tilt)
 
 
 def _put(values: Array, where: NDArray[np.int64], new: Array) -> Array:

@@ -222,7 +222,7 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "seed": built.seed,
         "attempts": attempts,
         "drawn": built.drawn,
-        "exchanged": built.exchanged,
+        "tilt": built.tilt,
         "covariances": _covariance_facts(built),
         "cells": card.count(from_cell=True),
         "text": card.count(from_cell=False),
@@ -298,10 +298,9 @@ def _covariance_facts(built: BuiltCohort) -> dict[str, list[list[float]]]:
 
 def _say_method(built: BuiltCohort) -> list[str]:
     said = [] if built.drawn else ["scores were searched for, not drawn given print: no draw met everything"]
-    if built.exchanged:
+    if built.tilt:
         said.append(
-            f"patients changed places in predictors {built.exchanged} times: "
-            "no random deal tried had the printed standard errors"
+            "predictors lean towards often- or seldom-assessed patients: no random deal tried had the printed errors"
         )
     return said
 

@@ -52,13 +52,12 @@ def counts_text(facts: Sequence[Mapping[str, Any]]) -> str:
     """Return how many cohorts there are and what they print, in two sentences."""
     cells = sorted({tuple(fact["cells"]) for fact in facts})
     text = sorted({tuple(fact["text"]) for fact in facts})
-    # Cohorts of an earlier rule say "tilt": how far their deals were let lean.
-    led = sum(bool(fact.get("exchanged", fact.get("tilt"))) for fact in facts)
+    tilted = sum(bool(fact["tilt"]) for fact in facts)
     drawn = sum(bool(fact["drawn"]) for fact in facts)
     return (
         f"{len(facts)} cohorts ship, {drawn} of them drawn given print. They print {_counts(cells)} numbers of the "
-        f"tables and meet {_counts(text)} statements of the text.\nIn {led} of them predictors were not "
-        "dealt at random alone, since none of the random deals tried had the printed standard errors."
+        f"tables and meet {_counts(text)} statements of the text.\nIn {tilted} of them predictors lean towards "
+        "often- or seldom-assessed patients, since none of the random deals tried had the printed standard errors."
     )
 
 

@@ -298,7 +298,7 @@ def test_check_data_of_a_sound_file_that_carries_no_model_is_json_too(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("reanalyse", "medicatoin"), ("medicatoin", "folmo2020, hothorn2014, kokkeler2020")),
+        (("reanalyse", "medicatoin"), ("medicatoin", "hothorn2014, kokkeler2020")),
         (("reanalyse", "medication", "--models", "growth,grwoth"), ("no such model", "'grwoth'", "growth,")),
         (("fit", "medication", "--model", "nothing"), ("no such model", "'nothing'")),
         (("fit", "medication", "--model", "growth", "--prior", "nutral"), ("no such prior set", "neutral")),

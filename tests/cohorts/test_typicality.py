@@ -105,7 +105,7 @@ def test_a_failed_check_is_shown(study: Study, old: dict[str, CheckResult]) -> N
     table = tabulate_ensemble_checks(study, checks)
     assert len(table.rows) == len(CHECKS)
     assert table.column("verdict").count("FAILED") == len(FAULTS)
-    assert "tasks_outcome_age" in table.column("where")
+    assert "Tasks: outcome subgroup by age" in table.column("where")
 
 
 def test_every_printed_number_that_can_stand_is_met(cohorts: list[StoredCohort]) -> None:

@@ -106,8 +106,6 @@ class ConditionalDraw:
         Scores inside their ranges, not yet on the grid.
     missed : tuple of str
         Printed statistics that they do not meet.
-    n_statistics : int
-        How many there are.
     covariances : Covariances
         That they were drawn with.
     length : float
@@ -116,7 +114,6 @@ class ConditionalDraw:
 
     recorded: Floats
     missed: tuple[str, ...]
-    n_statistics: int
     covariances: Covariances
     length: float
 
@@ -170,7 +167,6 @@ def draw_given_print(
     return ConditionalDraw(
         recorded=recorded,
         missed=tuple(statistics.label[i] for i in np.flatnonzero(miss)),
-        n_statistics=len(miss),
         covariances=whitening.covariances,
         length=float(np.mean(white**2)),
     )

@@ -1,15 +1,15 @@
 """Choosing a design on which the printed standard errors can be had at all.
 
 Standard errors follow from the design and the variances alone, without any score. So the variances are first fitted
-to the printed standard errors and AICs; of a few random deals of the predictors the one is kept whose standard errors
-then lie closest to the printed ones; patients change places in a predictor, a few at a time, until they are met; and
-the variances are fitted once more. Scores are drawn with those.
+to the printed standard errors and AICs; of many deals of the predictors the one is kept whose standard errors then
+lie closest to the printed ones; and the variances are fitted once more. Scores are drawn with those.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,9 @@ from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source, Study
 
 _ROSTERS = 4
-_DEALS = 20
-_EXCHANGES = 80
-_PATIENTS = 4
+_DEALS = 40
+_AT_RANDOM = 20
+_TILT = 1.0
 _ENOUGH = 3e-3
 _AIC_UNIT = 10.0
 
@@ -48,14 +48,14 @@ class ChosenDesign:
         The plan with the fitted variances.
     loss : float
         What is left: summed squared log distances of standard errors from their intervals.
-    exchanged : int
-        Times that patients changed places in a predictor towards the printed standard errors; 0 for a deal at random.
+    tilt : float
+        SD of how far each predictor was let lean towards patients with many or few assessments; 0 for a deal at random.
     """
 
     roster: Roster
     plan: CohortPlan
     loss: float
-    exchanged: int = 0
+    tilt: float = 0.0
 
 
 def choose_design(
@@ -101,41 +101,28 @@ def _choose_deal(
     names = _predictors(study, plan, wanted)
     blocks = _lay_out_all(study, rows, wanted)
     growth = _fit_growth(study, plan, wanted, blocks)
-    best = _Deal(roster.patients, rows, _se_loss(wanted, blocks, study, growth))
-
-    def judge(patients: pd.DataFrame) -> _Deal | None:
+    best, best_rows, best_loss = roster, rows, _se_loss(wanted, blocks, study, growth)
+    tilt = 0.0
+    for deal in range(_DEALS):
+        if best_loss < _ENOUGH:
+            # Predictors lean towards often-assessed patients no more than a printed standard error demands.
+            break
+        lean = _TILT * max(deal - _AT_RANDOM, 0) / (_DEALS - _AT_RANDOM)
+        patients = _redeal(roster, names, rng, lean)
         moved = _with_patients(study, rows, patients, names)
         try:
             laid_out = _lay_out_all(study, moved, wanted)
         except ValueError:
             # Some effect cannot be told from the others on this deal (build_design says so): no candidate.
-            return None
-        return _Deal(patients, moved, _se_loss(wanted, laid_out, study, growth))
-
-    exchanged = 0
-    for trial in range(_DEALS + _EXCHANGES):
-        if best.loss < _ENOUGH:
-            break
-        dealt = trial < _DEALS
-        now = replace(roster, patients=best.patients)
-        found = judge(_redeal(roster, names, rng) if dealt else _exchange(now, names, rng))
-        if found is not None and found.loss < best.loss:
-            best, exchanged = found, exchanged + (not dealt)
-    blocks = _lay_out_all(study, best.rows, wanted)
+            continue
+        loss = _se_loss(wanted, laid_out, study, growth)
+        if loss < best_loss:
+            best, best_rows, best_loss = Roster(patients=patients, visits=roster.visits), moved, loss
+            tilt = lean
+    blocks = _lay_out_all(study, best_rows, wanted)
     growth = _fit_growth(study, plan, wanted, blocks)
-    chosen = replace(plan, growth=tuple(growth[part.outcome] for part in plan.growth))
-    loss = _se_loss(wanted, blocks, study, growth)
-    dealt_roster = replace(roster, patients=best.patients)
-    return ChosenDesign(roster=dealt_roster, plan=chosen, loss=loss, exchanged=exchanged)
-
-
-@dataclass(frozen=True)
-class _Deal:
-    """Patients, the rows with their predictors, and how far standard errors are from what is printed."""
-
-    patients: pd.DataFrame
-    rows: pd.DataFrame
-    loss: float
+    chosen = dataclasses.replace(plan, growth=tuple(growth[part.outcome] for part in plan.growth))
+    return ChosenDesign(roster=best, plan=chosen, loss=_se_loss(wanted, blocks, study, growth), tilt=tilt)
 
 
 def _lay_out_all(study: Study, rows: pd.DataFrame, targets: Sequence[Target]) -> dict[str, Blocks]:
@@ -182,7 +169,7 @@ def _fit_one(
         loss, start, method="Nelder-Mead", options={"maxiter": 80, "xatol": 1e-3, "fatol": 1e-6}
     )
     sd_intercept, sd_slope, sigma = (float(value) for value in np.exp(found.x))
-    return replace(growth, sd_intercept=sd_intercept, sd_slope=sd_slope, sigma=sigma)
+    return dataclasses.replace(growth, sd_intercept=sd_intercept, sd_slope=sd_slope, sigma=sigma)
 
 
 def variances_of(sds: Array, correlation: float) -> Array:
@@ -244,39 +231,23 @@ def _predictors(study: Study, plan: CohortPlan, targets: Sequence[Target]) -> li
     return [covariate.name for covariate in plan.covariates if covariate.name in found]
 
 
-def _redeal(roster: Roster, names: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
-    """Permute the known values of each covariate within each group, so that all that is printed stays."""
-    moved = roster.patients.copy()
-    group = moved["group"].to_numpy()
-    for name in names:
-        values: NDArray[np.float64] = moved[name].to_numpy(dtype=float).copy()
-        for label in dict.fromkeys(group):
-            members = np.flatnonzero((group == label) & ~np.isnan(values))
-            values[members] = values[rng.permutation(members)]
-        moved[name] = values
-    return moved
+def _redeal(roster: Roster, names: Sequence[str], rng: np.random.Generator, tilt: float) -> pd.DataFrame:
+    """Permute the known values of each covariate within each group, so that all that is printed stays.
 
-
-def _exchange(roster: Roster, names: Sequence[str], rng: np.random.Generator) -> pd.DataFrame:
-    """Let a few patients of a group change places in one covariate.
-
-    Who is assessed how often decides how precisely a predictor's effect is known. Few places change at a time, so that
-    predictors depend on the number of assessments no more than the printed standard errors ask.
+    Who is assessed how often decides how precisely a predictor's effect is known, so a deal may lean, by an
+    amount drawn for each covariate with SD ``tilt``, towards patients with many or with few assessments.
     """
     moved = roster.patients.copy()
     group = moved["group"].to_numpy()
-    name = names[int(rng.integers(len(names)))]
-    values: NDArray[np.float64] = moved[name].to_numpy(dtype=float).copy()
-    known = np.flatnonzero(~np.isnan(values))
-    label = group[known[rng.integers(len(known))]]
-    members = known[group[known] == label]
-    for _ in range(_PATIENTS):
-        one = members[rng.integers(len(members))]
-        others = members[values[members] != values[one]]
-        if len(others):
-            pair = [one, others[rng.integers(len(others))]]
-            values[pair] = values[pair[::-1]]
-    moved[name] = values
+    numbers = np.bincount(roster.visits["patient"], minlength=len(moved)).astype(float)
+    numbers = (numbers - numbers.mean()) / numbers.std()
+    for name in names:
+        values: NDArray[np.float64] = moved[name].to_numpy(dtype=float).copy()
+        order = tilt * rng.standard_normal() * numbers + rng.standard_normal(len(numbers))
+        for label in dict.fromkeys(group):
+            members = np.flatnonzero((group == label) & ~np.isnan(values))
+            values[members[np.argsort(order[members])]] = np.sort(values[members])
+        moved[name] = values
     return moved
 
 

@@ -72,12 +72,6 @@ def approach(problem: Problem, start: Array, places: Array | None) -> Approach:
     return Approach(start=start, y=best.y, aims=aims, loss=best.loss, is_met=best.is_met, evaluate=evaluate)
 
 
-def meets(problem: Problem, y: Array) -> bool:
-    """Whether scores meet everything asked, off the grid."""
-    state = Evaluator(problem)(np.clip(y, problem.lower, problem.upper))
-    return not np.any(state.violation(state.value, 0.0))
-
-
 def stay(problem: Problem, y: Array) -> Approach:
     """Scores that have nowhere to go before the grid: what is asked holds already."""
     return Approach(

@@ -42,11 +42,18 @@ def unit_text(study: Study, effect: PrintedEffect) -> str:
 
 
 def format_banded(banded: Banded, show: Callable[[float], str] = format_number) -> str:
-    """Format a number with its band."""
+    """Format a number with its band.
+
+    Examples
+    --------
+    >>> format_banded(Banded(value=5.24, low=3.13, high=math.inf))
+    '5.24 [3.13; inf]'
+    """
     if math.isnan(banded.value):
         return ""
     # What is left of a sum that cancels is no number to be shown.
-    value = banded.value if abs(banded.value) > 1e-9 * max(abs(banded.low), abs(banded.high)) else 0.0
+    sizes = [abs(end) for end in (banded.low, banded.high) if math.isfinite(end)]
+    value = banded.value if abs(banded.value) > 1e-9 * max(sizes, default=0.0) else 0.0
     return f"{show(value)} [{show(banded.low)}; {show(banded.high)}]"
 
 
