@@ -45,7 +45,7 @@ class Reanalysis(StudyResults):
     settings : RunSettings
         How it was run.
     min_cell : int
-        Smallest number of patients that :meth:`write` describes; 0 for no limit.
+        Fewest patients that anything written by :meth:`write` describes; 0 for no limit.
     """
 
     settings: RunSettings
@@ -210,8 +210,8 @@ def reanalyse(
     store : path, optional
         Folder of stored posteriors, to reuse and to fill.
     min_cell : int, optional
-        Smallest number of patients that models and what :meth:`Reanalysis.write` writes may describe; by default 5 for
-        real data, as in the command. 0 runs every model on all its rows, and then nothing is to be published.
+        Fewest patients that a model, or anything that :meth:`Reanalysis.write` writes, may describe; by default 5 for
+        real data, as in the command. With 0 every model uses all its rows, and the results should not be published.
 
     Returns
     -------

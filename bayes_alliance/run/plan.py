@@ -20,9 +20,10 @@ from bayes_alliance.inference.design import Design, build_design, variance_fault
 from bayes_alliance.inference.fits import RowsUsed
 from bayes_alliance.inference.lmm.design import StructuredDesign
 from bayes_alliance.inference.lmm.patterns import Index
-from bayes_alliance.run.protected_rows import every_patient_has, fewest_patients, singles_out
+from bayes_alliance.run.small_groups import fewest_patients, singles_out
 from bayes_alliance.run.structured_plan import add_structure
-from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.covariance_terms import INTERCEPT
+from bayes_alliance.study.formula import Formula, parse_formula
 from bayes_alliance.study.records import Model, Study
 
 MIN_PATIENTS = 5
@@ -181,7 +182,7 @@ def plan_model(
         return skip(f"the data lack {', '.join(absent)}")
     try:
         formula = parse_formula(model.formula)
-        upper = [name for name in formula.groups[1:] if not every_patient_has(formula, name)]
+        upper = [name for name in formula.groups[1:] if not _every_patient_has(formula, name)]
         named = [model.outcome, *sorted({*needed} - {model.outcome, *upper})]
         frozen = freeze_rows(data, named, where=model.where, also=upper)
         if frozen.n_patients < MIN_PATIENTS:
@@ -213,6 +214,11 @@ def plan_model(
     model = replace(model, estimands=tuple(e for e in model.estimands if e.name not in lost))
     left_out = (*_left_out(frozen), *_say_unused(unused, lost))
     return PlannedModel(model=model, frozen=frozen, design=design, rows=rows, left_out=left_out)
+
+
+def _every_patient_has(formula: Formula, group: str) -> bool:
+    """Whether a random intercept asks for a group of every patient; else it may be of some patients only."""
+    return any(INTERCEPT in part.columns for part in formula.parts if group in part.group)
 
 
 def _outcome_fault(frozen: FrozenRows, outcome: str) -> str:

@@ -15,8 +15,8 @@ from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
 from bayes_alliance.data.dictionary import mask_count
 from bayes_alliance.inference.ml import GroupTest
 from bayes_alliance.run.plan import SkippedModel
-from bayes_alliance.run.protected_rows import fewest_patients
 from bayes_alliance.run.results import ComparisonSet, ModelRun, PredictiveResult, StudyResults, TextFact
+from bayes_alliance.run.small_groups import fewest_patients
 from bayes_alliance.show.disclosure import round_significant
 from bayes_alliance.study.records import Study
 
@@ -159,7 +159,7 @@ def _mask_descriptive(found: Descriptive, min_cell: int) -> Descriptive:
 def _is_small(found: Descriptive, group: GroupValue, min_cell: int) -> bool:
     if found.kind == "mean":
         return 0 < group.n < min_cell
-    # None, or all, of a group tells of each of its patients.
+    # A count of none, or of all, reveals the value of every patient in the group.
     return group.n > 0 and any(count < min_cell for count in (group.n, group.count, group.n - group.count))
 
 

@@ -82,6 +82,21 @@ def test_no_two_fits_of_an_outcome_differ_by_a_few_patients(seed: int) -> None:
     assert protected.rows["tasks"].equals(data.rows["tasks"])
 
 
+def test_models_that_cannot_be_run_do_not_hide_what_the_others_share() -> None:
+    """A comparison without one of its models is made on other rows: here by three patients fewer than one of the rest."""
+    formula = "goals ~ months + tasks + (months | patient)"
+    study = small_study(
+        [*MODELS, dataclasses.replace(MODELS[2], id="with_tasks", formula=formula, estimands=())]
+    )
+    frame = small_frame(40).drop(columns="tasks")
+    names = frame["patient"].unique()
+    frame["age"] = frame["age"].fillna(1.0).where(~frame["patient"].isin(names[:8]))
+    frame["paranoid"] = frame["paranoid"].where(~frame["patient"].isin(names[3:11]))
+    data = data_from_frame(study, frame, source=Source.REAL, origin="rows.csv")
+    assert 3 in _few_apart(plan_study(study, data))
+    assert not _few_apart(plan_study(study, protect_rows(study, data, K)))
+
+
 def test_rows_that_differ_by_many_patients_or_none_stay() -> None:
     """Eight patients without age: models with and without it have rows of their own."""
     frame = small_frame(40)
