@@ -83,7 +83,7 @@ def test_no_two_fits_of_an_outcome_differ_by_a_few_patients(seed: int) -> None:
 
 
 def test_models_that_cannot_be_run_do_not_hide_what_the_others_share() -> None:
-    """A comparison without one of its models is made on other rows: here by three patients fewer than one of the rest."""
+    """A comparison without a model is made on other rows: here by three patients fewer than one of the rest."""
     formula = "goals ~ months + tasks + (months | patient)"
     study = small_study(
         [*MODELS, dataclasses.replace(MODELS[2], id="with_tasks", formula=formula, estimands=())]
