@@ -6,16 +6,19 @@ a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bayes_alliance.data.text_table import Findings
 from bayes_alliance.data.typed_columns import TypedTable, item_variables, looks_like_missing_code
 from bayes_alliance.study.formula import Formula, parse_formula
 from bayes_alliance.study.records import Model, Study
 
+Flags = NDArray[np.bool_]
+Codes = NDArray[np.int64]
 MIN_FOR_SLOPE = 5
 MIN_IN_CELL = 3
 
@@ -112,47 +115,50 @@ def warn_of_models(study: Study, rows: pd.DataFrame, findings: Findings, *, wher
         Name of the file.
     """
     models: dict[tuple[str, str], list[str]] = {}
+    present = {str(name): rows[name].notna().to_numpy() for name in rows.columns}
+    patients = pd.factorize(rows[study.patient])[0]
     for model in study.models:
-        for pair in _model_warnings(study, model, rows):
+        for pair in _model_warnings(study, model, rows, present, patients):
             models.setdefault(pair, []).append(model.id)
     for (what, fix), names in models.items():
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         findings.warn(f"{what} (models {shown})", where=where, fix=fix)
 
 
-def _model_warnings(study: Study, model: Model, rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def _model_warnings(
+    study: Study, model: Model, rows: pd.DataFrame, present: Mapping[str, Flags], patients: Codes
+) -> Iterator[tuple[str, str]]:
+    """Find what one model lacks; a patient has one row a visit, so rows are visits."""
     formula = parse_formula(model.formula)
-    conditions = dict(model.where)
-    if not {*formula.names, *conditions} <= set(rows.columns):
+    if not {*formula.names, *dict(model.where)} <= set(present):
         return
-    used = {*formula.names, *conditions, study.patient, study.time} & set(rows.columns)
-    own = rows[sorted(used)].dropna(subset=sorted(formula.names))
-    for name, value in conditions.items():
-        own = own[own[name] == value]
-    if own.empty:
+    kept = np.logical_and.reduce([present[name] for name in sorted(formula.names)])
+    for name, value in model.where:
+        kept = kept & rows[name].eq(value).to_numpy(dtype=bool)
+    if not kept.any():
         return
-    several = own.groupby(study.patient)[study.time].nunique() >= 2 if study.time in own else pd.Series()
-    visits = own.groupby(study.patient)[study.time].nunique() if study.time in own else several
-    if formula.random and int(several.sum()) >= MIN_FOR_SLOPE and int((visits >= 3).sum()) < MIN_FOR_SLOPE:
+    visits = np.bincount(patients[kept & present.get(study.time, kept)], minlength=int(patients.max()) + 1)
+    several = int(np.sum(visits >= 2))
+    if formula.random and several >= MIN_FOR_SLOPE and int(np.sum(visits >= 3)) < MIN_FOR_SLOPE:
         yield (
             f"fewer than {MIN_FOR_SLOPE} patients have three or more visits",
             "with two visits a patient the residual cannot be told from the random slope; use a random intercept",
         )
-    if not formula.random and int(several.sum()) < MIN_FOR_SLOPE:
+    if not formula.random and several < MIN_FOR_SLOPE:
         yield (
             f"fewer than {MIN_FOR_SLOPE} patients have two or more visits",
             "the residual can hardly be told from the differences between patients",
         )
-    if formula.random and int(several.sum()) < MIN_FOR_SLOPE:
+    if formula.random and several < MIN_FOR_SLOPE:
         yield (
             f"fewer than {MIN_FOR_SLOPE} patients have two or more visits",
             "the random slope rests on too few; use a random intercept or gather more",
         )
-    yield from _thin_cells(study, formula, own, several)
+    yield from _thin_cells(study, formula, rows, kept & (visits >= 2)[patients], patients)
 
 
 def _thin_cells(
-    study: Study, formula: Formula, own: pd.DataFrame, several: pd.Series
+    study: Study, formula: Formula, rows: pd.DataFrame, kept: Flags, patients: Codes
 ) -> Iterator[tuple[str, str]]:
     """Find factors of which a level has too few patients with two visits to have a slope of its own."""
     names = study.every_variable
@@ -160,10 +166,10 @@ def _thin_cells(
     for name in sorted(crossed - {study.time}):
         if names[name].kind not in ("binary", "category") or names[name].level != "patient":
             continue
-        levels = own.groupby(study.patient)[name].first()[several]
         declared = names[name].categories if names[name].kind == "category" else (0.0, 1.0)
         for number, level in enumerate(declared):
-            if int((levels == level).sum()) < MIN_IN_CELL:
+            at_level = kept & (rows[name] == level).to_numpy(dtype=bool)
+            if len(np.unique(patients[at_level])) < MIN_IN_CELL:
                 called = names[name].categories[number] if names[name].categories else f"{level:g}"
                 yield (
                     f"fewer than {MIN_IN_CELL} patients with two visits have {name} = {called}",

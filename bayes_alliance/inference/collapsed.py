@@ -24,7 +24,7 @@ import numpy as np
 
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.bent_sds import bend, unbend
-from bayes_alliance.inference.conditional import BetaPrior, Given, _solve_upper, beta_prior, condition
+from bayes_alliance.inference.conditional import BetaPrior, Given, beta_prior, condition
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, Covariance, PosteriorFit, RowsUsed
 from bayes_alliance.inference.importance import ImportanceSample, Mixture, resample, sample_importance
@@ -102,18 +102,23 @@ class Target:
 
     def log_prior(self, points: Array) -> Array:
         """Log prior density of the point, Jacobians included."""
-        sd, _, sigma = self._at_origin(points)
-        priors = self.priors
-        jacobian = np.log(sd) + bend(points[:, : self.stats.q])[1]
-        total = log_scale_prior(sd, priors.sd_scale, priors.scale_family, priors.scale_df) + jacobian
-        value = total.sum(axis=1)
-        value += log_scale_prior(sigma, np.asarray(priors.sigma_scale), priors.scale_family, priors.scale_df)
-        value += np.log(sigma)
-        if self.size == self.stats.q + 2:
+        priors, q = self.priors, self.stats.q
+        value = np.zeros(len(points))
+        for column, unit, scale in zip(points.T[:q], self.unit, priors.sd_scale, strict=False):
+            log_sd, jacobian = bend(column)
+            log_sd += math.log(unit)
+            value += log_sd + jacobian
+            value += log_scale_prior(np.exp(log_sd), scale, priors.scale_family, priors.scale_df)
+        log_sigma = points[:, -1] + math.log(self.unit[-1])
+        value += log_scale_prior(
+            np.exp(log_sigma), np.asarray(priors.sigma_scale), priors.scale_family, priors.scale_df
+        )
+        value += log_sigma
+        if self.size == q + 2:
             eta = priors.lkj_eta
             normaliser = math.lgamma(eta) * 2 - math.lgamma(2 * eta) + (2 * eta - 1) * math.log(2.0)
             # LKJ of a 2 x 2 matrix, times 1 - rho^2, the Jacobian of tanh; log(1 - tanh^2) without cancellation
-            z = np.abs(points[:, self.stats.q])
+            z = np.abs(points[:, q])
             value += eta * (2.0 * (math.log(2.0) - z - np.log1p(np.exp(-2.0 * z)))) - normaliser
         result: Array = value
         return result
@@ -140,9 +145,9 @@ class Target:
         marginal = np.zeros(len(points))
         marginal[inside] = some.log_marginal
         p = self.stats.p
-        centre, root = np.full((len(points), p), np.nan), np.full((len(points), p, p), np.nan)
-        centre[inside], root[inside] = some.centre, some.root
-        return out, Given(log_marginal=marginal, centre=centre, root=root)
+        half, root = np.full((len(points), p), np.nan), np.full((len(points), p, p), np.nan)
+        half[inside], root[inside] = some.half, some.root
+        return out, Given(log_marginal=marginal, half=half, root=root)
 
 
 def make_target(stats: Statistics, priors: CoefficientPriors, covariance: Covariance) -> Target:
@@ -300,7 +305,6 @@ def draw_parameters(
     target: Target, points: Array, given: Given, rng: np.random.Generator
 ) -> tuple[Array, Array, Array, Array]:
     """Draw fixed effects given the covariance parameters, and give all of them in natural units."""
-    noise = rng.standard_normal(given.centre.shape)
-    gamma = given.centre + _solve_upper(given.root, noise)
+    gamma = given.draw(rng)
     beta = target.stats.beta_ols + gamma @ np.linalg.inv(target.stats.basis).T
     return beta, *target.unpack(points)

@@ -8,6 +8,7 @@ exact. Knows nothing of models: a target is a function from points to log densit
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,17 +50,18 @@ class Mixture:
         positions = (np.arange(count) + rng.random()) / count
         component = np.minimum(np.searchsorted(np.cumsum(self.weights), positions), len(self.weights) - 1)
         normal = rng.standard_normal((count, d))
-        scale = np.sqrt(DEGREES / rng.chisquare(DEGREES, count))
-        points: Array = (
-            self.means[component] + np.sum(self.roots[component] * normal[:, None], axis=2) * scale[:, None]
-        )
-        return points
+        normal *= np.sqrt(DEGREES / rng.chisquare(DEGREES, count))[:, None]
+        # Positions rise, so the draws of a component lie side by side.
+        ends = np.searchsorted(component, np.arange(len(self.weights) + 1))
+        for k, (start, end) in enumerate(itertools.pairwise(ends)):
+            normal[start:end] = self.means[k] + normal[start:end] @ self.roots[k].T
+        return normal
 
     def distances(self, points: Array) -> Array:
         """Squared Mahalanobis distances to each component, shape (s, k)."""
         inverse = np.linalg.inv(self.roots)
-        whitened = (points - self.means[:, None]) @ np.swapaxes(inverse, 1, 2)
-        result: Array = np.sum(whitened**2, axis=2).T
+        whitened = inverse @ (np.ascontiguousarray(points.T) - self.means[:, :, None])
+        result: Array = np.sum(whitened**2, axis=1).T
         return result
 
     def log_parts(self, points: Array) -> Array:
@@ -180,7 +182,7 @@ def sample_importance(
     proposal: Mixture | None = None,
     adapt_count: int = 1000,
     rounds: int = 8,
-    enough: float = 0.8,
+    enough: float = 0.7,
 ) -> ImportanceSample:
     """Adapt a proposal to a target and draw from it.
 

@@ -30,6 +30,8 @@ from bayes_alliance.inference.statistics import Statistics, _is_singular, _upper
 Array = NDArray[np.float64]
 _CHUNK = 1_000_000
 _SCHEDULES = 1_000
+_BLOCK = 256  # draws whose numbers for all schedules stay in the processor's cache
+_TWICE = np.array([[1.0], [2.0], [1.0], [1.0]])
 
 
 def relative_factor(sd: ArrayLike, correlation: ArrayLike, sigma: ArrayLike) -> Array:
@@ -85,14 +87,24 @@ def weigh(stats: Statistics, factor: Array) -> tuple[Array, Array]:
     """
     scaled = in_basis(stats, factor)
     logdet = np.zeros(len(scaled))
-    pairs = np.zeros((len(scaled), stats.moments.shape[2]))
+    pairs = np.zeros((stats.moments.shape[2], len(scaled)))
     for schedules in _blocks(len(stats.counts), _CHUNK // _SCHEDULES):
         part = _part(stats, schedules)
         if stats.q == 2:
             _add_two(part, stats.stacked[schedules], scaled, logdet, pairs)
         else:
             (_add_one if stats.q == 1 else _add_many)(part, scaled, logdet, pairs)
-    return logdet, stats.dd - _symmetric(pairs, stats.p + 1)
+    return logdet, _less(stats, pairs)
+
+
+def _less(stats: Statistics, pairs: Array) -> Array:
+    """Return ``dd`` less the products of its upper triangle, shape (m, s); each entry lies by itself in memory."""
+    first, second = _upper_pairs(stats.p + 1)
+    pairs = stats.dd[first, second][:, None] - pairs
+    out = np.empty((stats.p + 1, stats.p + 1, pairs.shape[1]))
+    out[first, second] = pairs
+    out[second, first] = pairs
+    return out.transpose(2, 0, 1)
 
 
 def _part(stats: Statistics, schedules: slice) -> Statistics:
@@ -113,21 +125,28 @@ def _add_one(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> N
     """Add what the schedules of ``stats`` contribute, with one random column."""
     gamma = factor[:, 0, 0] ** 2
     for block in _blocks(len(factor), len(stats.counts)):
-        determinant = 1.0 + np.outer(gamma[block], stats.zz[:, 0, 0])
-        logdet[block] += np.log(determinant) @ stats.counts
-        pairs[block] += gamma[block, None] * ((1.0 / determinant) @ stats.moments[:, 0])
+        determinant = 1.0 + np.outer(stats.zz[:, 0, 0], gamma[block])
+        logdet[block] += stats.counts @ np.log(determinant)
+        pairs[:, block] += gamma[block] * (stats.moments[:, 0].T @ (1.0 / determinant))
 
 
 def _add_two(stats: Statistics, stacked: Array, factor: Array, logdet: Array, pairs: Array) -> None:
-    """Use the closed form K = (Gamma + |Gamma| adj(A)) / |I + Gamma A|, linear in moments over |I + Gamma A|."""
+    """Use the closed form K = (Gamma + |Gamma| adj(A)) / |I + Gamma A|, linear in moments over |I + Gamma A|.
+
+    Draws run along the last axis, so that each step passes over memory as it lies; blocks stay in the cache.
+    """
     gamma, size = _relative_covariance(factor)
-    weights = np.column_stack([gamma, size])[:, None]
-    a, b, c = stats.zz[:, 0, 0], stats.zz[:, 0, 1], stats.zz[:, 1, 1]
-    for block in _blocks(len(factor), len(a) * 4):
-        determinant = _determinant_two(gamma[block], size[block], a, b, c)
-        logdet[block] += np.log(determinant) @ stats.counts
-        sums = ((1.0 / determinant) @ stacked).reshape(len(determinant), 4, -1)
-        pairs[block] += (weights[block] @ sums)[:, 0]
+    weights = np.column_stack([gamma, size]).T
+    minors, doubled = _minors(stats), weights * _TWICE
+    for start in range(0, len(factor), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        inverse = minors @ doubled[:, block]
+        inverse += 1.0
+        logdet[block] += stats.counts @ np.log(inverse)
+        np.divide(1.0, inverse, out=inverse)
+        sums = (stacked.T @ inverse).reshape(4, len(pairs), -1)
+        sums *= weights[:, None, block]
+        pairs[:, block] += sums.sum(axis=0)
 
 
 def _add_many(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> None:
@@ -136,7 +155,7 @@ def _add_many(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> 
     for block in _blocks(len(factor), len(stats.counts) * stats.q**2):
         kernel, determinant = kernels(stats, factor[block])
         logdet[block] += np.log(determinant) @ stats.counts
-        pairs[block] += np.einsum("sgu,gum->sm", kernel[:, :, k, l], stats.moments)
+        pairs[:, block] += np.einsum("sgu,gum->ms", kernel[:, :, k, l], stats.moments)
 
 
 def kernels(stats: Statistics, factor: Array) -> tuple[Array, Array]:
@@ -187,8 +206,17 @@ def _relative_covariance(factor: Array) -> tuple[Array, Array]:
 def _determinant_two(gamma: Array, size: Array, a: Array, b: Array, c: Array) -> Array:
     """|I + Gamma A| for every draw and schedule, shape (s, g); each term is at least zero but the middle."""
     weights = np.column_stack([gamma * [1.0, 2.0, 1.0], size])
-    result: Array = 1.0 + weights @ np.stack([a, b, c, np.where(_is_singular(a, b, c), 0.0, a * c - b * b)])
+    result: Array = 1.0 + weights @ _minors_of(a, b, c).T
     return result
+
+
+def _minors(stats: Statistics) -> Array:
+    """Return what |I + Gamma A| takes of each schedule, shape (g, 4): the entries of A and its determinant."""
+    return _minors_of(stats.zz[:, 0, 0], stats.zz[:, 0, 1], stats.zz[:, 1, 1])
+
+
+def _minors_of(a: Array, b: Array, c: Array) -> Array:
+    return np.column_stack([a, b, c, np.where(_is_singular(a, b, c), 0.0, a * c - b * b)])
 
 
 def _symmetric(pairs: Array, width: int) -> Array:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_alliance.inference.bent_sds import bend, unbend
-from bayes_alliance.inference.conditional import BetaPrior, Given, _solve_upper, beta_prior, condition
+from bayes_alliance.inference.conditional import BetaPrior, Given, beta_prior, condition
 from bayes_alliance.inference.fits import Array, Weights, weight_vector
 from bayes_alliance.inference.importance import resample, sample_importance
 from bayes_alliance.inference.lmm.likelihood import weigh_patterns
@@ -158,7 +158,7 @@ class LmmTarget:
             self.beta, self.model.stats.n_rows, np.where(sound, logdet, 0.0), quadratic, sigma[:, 0]
         )
         return Given(
-            log_marginal=np.where(sound, found.log_marginal, -np.inf), centre=found.centre, root=found.root
+            log_marginal=np.where(sound, found.log_marginal, -np.inf), half=found.half, root=found.root
         )
 
     def log_prior(self, points: Array) -> Array:
@@ -305,7 +305,7 @@ def fit_lmm_posterior(
     sample = sample_importance(remembered, start_from(target, fit), rng=rng, count=int(draws * pool))
     chosen = resample(sample.weights, draws, rng)
     points, given = sample.points[chosen], remembered.given.at(chosen)
-    gamma = given.centre + _solve_upper(given.root, rng.standard_normal(given.centre.shape))
+    gamma = given.draw(rng)
     stats = target.model.stats
     patient, cluster, sigma = target.factors(points)
     flat = not math.isfinite(target.beta.constant)
