@@ -34,7 +34,8 @@ def register(
         The number that all randomness comes from.
     folder : str or Path, optional
         Folder that exists, for ``register.html``, ``register.json`` (a record of each claim), the figure ``register``
-        and the tables as CSV and Markdown.
+        and the tables as CSV and Markdown. Its subfolder ``drawn`` keeps what the drawn data sets gave, study by study,
+        so that an interrupted run goes on.
     report : callable, optional
         Gets lines of progress.
 
@@ -62,7 +63,8 @@ def register(
     entries = []
     for study in found:
         say(f"{study.id}: print alone, then its data")
-        entries.append(blind_test(study, rows_of(study, None, seed), seed=seed))
+        store = None if folder is None else Path(folder) / "drawn"
+        entries.append(blind_test(study, rows_of(study, None, seed), seed=seed, store=store, report=say))
     if folder is not None:
         _write(entries, Path(folder), seed)
     return entries
@@ -130,8 +132,8 @@ def _write(entries: Sequence[RegisterEntry], folder: Path, seed: int) -> None:
         plot_agreement(entries),
         stem,
         rows=tabulate_agreement(entries),
-        provenance=f"printed and real data; run seed {seed}",
-        title="Print alone against the data",
+        provenance=f"printed, synthetic and real data; run seed {seed}",
+        title="Print alone and mixture against the data",
         alt=ALT,
     )
     drawing = stem.with_suffix(".svg").read_text(encoding="utf-8")

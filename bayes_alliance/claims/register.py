@@ -1,14 +1,17 @@
 """The blind test of a registered study: what print alone says, then what its open data say, held against each other.
 
-The first half sees the study file, the printed cells and the claims, and no row of data. The second half fits the same
-models to the data under the same prior. Where print loses nothing, the data's posterior mean lies in the middle of the
-print-only posterior (rank 0.5) and 95 % of the data's posterior lie in the print-only 95 % interval.
+The first half sees the study file, the printed cells and the claims, and no row of data: print alone, then the mixture
+over data sets drawn given print. The second half fits the same models to the data under the same prior. Where print
+loses nothing, the data's posterior mean lies in the middle of the print-only posterior (rank 0.5) and 95 % of the
+data's posterior lie in the print-only 95 % interval.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.ledger_file import load_claims
 from bayes_alliance.claims.prior_suite import prior_suite
 from bayes_alliance.claims.register_check import check_fit, check_parts
+from bayes_alliance.claims.register_mixture import Mixture, draw_mixture
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.fits import Array
@@ -27,6 +31,7 @@ from bayes_alliance.inference.ml import estimate_effect, fit_mixed
 from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.printed_effects import PrintedEffect, Role
 from bayes_alliance.run.printed_again import PrintedAgain, print_again
+from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Cell, Study
 
@@ -34,6 +39,50 @@ from bayes_alliance.study.records import Cell, Study
 LEAST_SHARE = 0.90
 _TAIL = 0.025
 _WIDER = 1.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A posterior made without the data, held against that from the data.
+
+    Parameters
+    ----------
+    mean, sd, lower, upper : float
+        Of the posterior, 95 % equal-tailed, in the cell's own unit.
+    rank : float
+        Probability under it of less than the data's posterior mean.
+    share_within : float
+        Share of the data's posterior in its 95 % interval.
+    """
+
+    mean: float
+    sd: float
+    lower: float
+    upper: float
+    rank: float
+    share_within: float
+
+    @property
+    def missed(self) -> bool:
+        """Whether it would have misled: its interval holds too little of the data's posterior."""
+        return self.share_within < LEAST_SHARE or not _TAIL <= self.rank <= 1.0 - _TAIL
+
+    def holds(self, lower: float, upper: float) -> bool:
+        """Whether its 95 % interval holds another."""
+        return self.lower <= lower and upper <= self.upper
+
+    @classmethod
+    def of(cls, blind: Array, real: Array) -> Held:
+        """Hold draws against those from the data."""
+        lower, upper = np.quantile(blind, (_TAIL, 1.0 - _TAIL))
+        return cls(
+            mean=float(blind.mean()),
+            sd=float(blind.std(ddof=1)),
+            lower=float(lower),
+            upper=float(upper),
+            rank=float(np.mean(blind < real.mean())),
+            share_within=float(np.mean((real >= lower) & (real <= upper))),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +99,12 @@ class EstimandAgreement:
         Its digits, with those of the standard error.
     role : str
         Level, slope, or a predictor's deviation in either.
-    print_mean, print_sd, print_lower, print_upper : float
-        Posterior from print alone, 95 % equal-tailed, in the cell's own unit.
+    by_print : Held
+        Posterior from print alone.
+    by_mixture : Held or None
+        Posterior of the mixture over data sets drawn given print; None where none can be drawn.
     data_mean, data_sd, data_lower, data_upper : float
-        Posterior from the data.
-    rank : float
-        Probability under the print-only posterior of less than the data's posterior mean.
-    share_within : float
-        Share of the data's posterior in the print-only 95 % interval.
+        Posterior from the data, 95 % equal-tailed, in the cell's own unit.
     ml_p : float
         Two-sided p by REML and Satterthwaite from the data.
     sure_of_sign : float
@@ -68,28 +115,24 @@ class EstimandAgreement:
     cell: Cell
     printed: str
     role: Role
-    print_mean: float
-    print_sd: float
-    print_lower: float
-    print_upper: float
+    by_print: Held
+    by_mixture: Held | None
     data_mean: float
     data_sd: float
     data_lower: float
     data_upper: float
-    rank: float
-    share_within: float
     ml_p: float
     sure_of_sign: float
 
     @property
     def missed(self) -> bool:
-        """Whether print alone would have misled: its interval holds too little of the data's posterior."""
-        return self.share_within < LEAST_SHARE or not _TAIL <= self.rank <= 1.0 - _TAIL
+        """Whether print alone would have misled."""
+        return self.by_print.missed
 
     @property
     def sd_ratio(self) -> float:
         """SD of the posterior from the data over that from print."""
-        return self.data_sd / self.print_sd
+        return self.data_sd / self.by_print.sd
 
     @property
     def parts_company(self) -> bool:
@@ -102,7 +145,7 @@ class EstimandAgreement:
         if not self.missed:
             return ""
         found = []
-        shift = (self.data_mean - self.print_mean) / self.print_sd
+        shift = (self.data_mean - self.by_print.mean) / self.by_print.sd
         if self.sd_ratio > _WIDER:
             found.append(
                 f"the data's posterior is {self.sd_ratio:.2f} times as wide: print takes the standard error as "
@@ -118,11 +161,12 @@ class EstimandAgreement:
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictAgreement:
-    """One claim: its verdict by print alone and by the data."""
+    """One claim: its verdict by print alone, by the mixture where there is one, and by the data."""
 
     study_id: str
     claim: Claim
     printed: ClaimResult
+    mixture: ClaimResult | None
     real: ClaimResult
 
     @property
@@ -141,14 +185,37 @@ class VerdictAgreement:
         return self.printed.verdict == self.real.verdict
 
     @property
+    def mixture_judges(self) -> bool:
+        """Whether mixture and data can judge it."""
+        return self.mixture is not None and Verdict.NOT_APPLICABLE not in (
+            self.mixture.verdict,
+            self.real.verdict,
+        )
+
+    @property
+    def mixture_agrees(self) -> bool:
+        """Whether mixture and data come to the same verdict."""
+        return self.mixture is not None and self.mixture.verdict == self.real.verdict
+
+    @property
     def reason(self) -> str:
         """Why they differ, where they do."""
-        if self.agree:
+        found = []
+        if not self.agree and not self.both:
+            found.append(self.printed.reason or self.real.reason)
+        elif not self.agree:
+            sides = f"{self.printed.sure:.3f} by print, {self.real.sure:.3f} by data"
+            found.append(f"sureness lies on two sides of a limit: {sides}")
+        if self.mixture is not None and self.mixture_judges and not self.mixture_agrees:
+            found.append(f"{self.mixture.sure:.3f} by mixture, {self.real.sure:.3f} by data{self._unprinted}")
+        return "; ".join(found)
+
+    @property
+    def _unprinted(self) -> str:
+        """What a mixture rests on where print does not tell."""
+        if self.printed.verdict is not Verdict.NOT_APPLICABLE:
             return ""
-        if not self.both:
-            return f"{self.printed.reason or self.real.reason}"
-        sides = f"{self.printed.sure:.3f} by print, {self.real.sure:.3f} by data"
-        return f"sureness lies on two sides of a limit: {sides}"
+        return ": not printed, so that the mixture shows the model that the data sets were drawn from"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +238,8 @@ class RegisterEntry:
         One for each printed coefficient of each model.
     verdicts : tuple of VerdictAgreement
         In the order of the claims.
+    mixture : Mixture
+        Of the data sets drawn given print; without any, and why, where none can be drawn.
     """
 
     study: Study
@@ -182,18 +251,27 @@ class RegisterEntry:
     again: tuple[PrintedAgain, ...]
     estimands: tuple[EstimandAgreement, ...]
     verdicts: tuple[VerdictAgreement, ...]
+    mixture: Mixture
 
 
 @dataclass(frozen=True, kw_only=True)
 class _FromPrint:
-    """What print alone says: draws of every effect, and the verdicts."""
+    """What is said without the data: draws of every effect, verdicts, and the mixture."""
 
     effects: tuple[tuple[PrintedEffect, Array], ...]
     claims: tuple[ClaimResult, ...]
     audit: Audit
+    mixture: Mixture
 
 
-def blind_test(study: Study, data: StudyData, *, seed: int) -> RegisterEntry:
+def blind_test(
+    study: Study,
+    data: StudyData,
+    *,
+    seed: int,
+    store: Path | None = None,
+    report: Reporter = lambda line: None,
+) -> RegisterEntry:
     """Judge a study by print alone, then by its data, and hold the two against each other.
 
     Parameters
@@ -204,6 +282,10 @@ def blind_test(study: Study, data: StudyData, *, seed: int) -> RegisterEntry:
         Its open data. Only their origin is looked at before print alone has been judged.
     seed : int
         The number that all randomness comes from.
+    store : Path, optional
+        Folder that keeps the results of drawn data sets, so that an interrupted run goes on.
+    report : callable, optional
+        Gets lines of progress.
 
     Returns
     -------
@@ -217,7 +299,7 @@ def blind_test(study: Study, data: StudyData, *, seed: int) -> RegisterEntry:
     check_parts(study, data.source)
     choices = load_choices(study)
     ledger = load_claims(study, choices)
-    blind = _from_print(study, ledger, seed)
+    blind = _from_print(study, ledger, seed, store, report)
     again = print_again(study, data)
     check_fit(study, data, again)
     evaluator = Evaluator(study, data, choices, seed=seed, variant=prior_suite(study)[0])
@@ -231,10 +313,11 @@ def blind_test(study: Study, data: StudyData, *, seed: int) -> RegisterEntry:
         again=again,
         estimands=tuple(_agreements(study, blind, evaluator)),
         verdicts=tuple(_verdicts(study, ledger, blind, evaluator)),
+        mixture=blind.mixture,
     )
 
 
-def _from_print(study: Study, ledger: Ledger, seed: int) -> _FromPrint:
+def _from_print(study: Study, ledger: Ledger, seed: int, store: Path | None, report: Reporter) -> _FromPrint:
     prior = study.priors[0].name
     printed = PrintedEvaluator(study, seed=seed, prior=prior)
     drawn: dict[tuple[str, str], tuple[PrintedEffect, Array]] = {}
@@ -243,8 +326,12 @@ def _from_print(study: Study, ledger: Ledger, seed: int) -> _FromPrint:
         if key not in drawn and effect.region is not None:
             rng = np.random.default_rng(derive_seed(seed, "register", study.id, *key))
             drawn[key] = effect, printed.draw_cell(effect, rng)
+    asked = [(*key, effect.weights) for key, (effect, _) in drawn.items()]
     return _FromPrint(
-        effects=tuple(drawn.values()), claims=printed.judge_ledger(ledger), audit=audit_study(study)
+        effects=tuple(drawn.values()),
+        claims=printed.judge_ledger(ledger),
+        audit=audit_study(study),
+        mixture=draw_mixture(study, asked, seed=seed, store=store, report=report),
     )
 
 
@@ -254,7 +341,6 @@ def _agreements(study: Study, blind: _FromPrint, evaluator: Evaluator) -> Iterat
         draws = fitted.fit.combine(effect.weights).ravel()
         planned = fitted.planned
         reml = fit_mixed(planned.design, planned.rows, method="REML", stats=fitted.stats)
-        lower, upper = np.quantile(printed, (_TAIL, 1.0 - _TAIL))
         ends = np.quantile(draws, (_TAIL, 1.0 - _TAIL))
         positive = float(np.mean(draws > 0.0))
         spread = effect.parsed.spread
@@ -263,28 +349,31 @@ def _agreements(study: Study, blind: _FromPrint, evaluator: Evaluator) -> Iterat
             cell=effect.cell,
             printed=f"{effect.cell.printed} ({spread.value})" if spread else effect.cell.printed,
             role=effect.role,
-            print_mean=float(printed.mean()),
-            print_sd=float(printed.std(ddof=1)),
-            print_lower=float(lower),
-            print_upper=float(upper),
+            by_print=Held.of(printed, draws),
+            by_mixture=_by_mixture(blind.mixture, effect, draws),
             data_mean=float(draws.mean()),
             data_sd=float(draws.std(ddof=1)),
             data_lower=float(ends[0]),
             data_upper=float(ends[1]),
-            rank=float(np.mean(printed < draws.mean())),
-            share_within=float(np.mean((draws >= lower) & (draws <= upper))),
             ml_p=estimate_effect(reml, effect.weights).p,
             sure_of_sign=max(positive, 1.0 - positive),
         )
 
 
+def _by_mixture(mixture: Mixture, effect: PrintedEffect, real: Array) -> Held | None:
+    drawn = mixture.draws.get((effect.model.id, effect.cell.coefficient))
+    return None if drawn is None or not math.isfinite(float(drawn.sum())) else Held.of(drawn, real)
+
+
 def _verdicts(
     study: Study, ledger: Ledger, blind: _FromPrint, evaluator: Evaluator
 ) -> Iterator[VerdictAgreement]:
+    mixed = {one.claim_id: one for one in blind.mixture.claims}
     for claim, printed in zip(ledger.claims, blind.claims, strict=True):
         yield VerdictAgreement(
             study_id=study.id,
             claim=claim,
             printed=printed,
+            mixture=mixed.get(claim.id),
             real=evaluator.judge_claim(claim),
         )

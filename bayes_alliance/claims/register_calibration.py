@@ -1,4 +1,4 @@
-"""How often print alone told what the data tell, over the effects of all registered studies.
+"""How often print alone, and the mixture, told what the data tell, over the effects of all registered studies.
 
 Print and data speak of the same patients, so that nothing is uniform here by theory: where print loses nothing every
 rank is 0.5 and every interval holds the data's posterior mean. The Clopper-Pearson interval says how far a count of so
@@ -7,14 +7,18 @@ few effects can be trusted; effects of one study are not independent, so that it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scipy import special
 
-from bayes_alliance.claims.register import EstimandAgreement, RegisterEntry
+from bayes_alliance.claims.register import EstimandAgreement, Held, RegisterEntry
 
 LEVELS = (0.50, 0.80, 0.95)
+SOURCES: dict[str, Callable[[EstimandAgreement], Held | None]] = {
+    "print": lambda one: one.by_print,
+    "mixture": lambda one: one.by_mixture,
+}
 _KINDS = {
     "level": "levels",
     "slope": "slopes",
@@ -25,45 +29,69 @@ _KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How often print alone told what the data tell, for one kind of effect.
+    """How often one source without the data told what the data tell, for one kind of effect.
 
     Parameters
     ----------
-    kind : str
-        Which effects.
+    kind, source : str
+        Which effects; ``print`` or ``mixture``.
     n : int
         How many.
     within : tuple of int
-        How many of the data's posterior means lie in the print-only interval of each of :data:`LEVELS`.
+        How many of the data's posterior means lie in the source's interval of each of :data:`LEVELS`.
     told : int
-        How many effects print alone did not miss.
+        How many effects the source did not miss.
     lower, upper : float
-        95 % Clopper-Pearson interval for the share of effects that print alone does not miss.
+        95 % Clopper-Pearson interval for the share of effects that it does not miss.
+    shares : float
+        Mean share of the data's posteriors in the source's 95 % intervals.
     """
 
     kind: str
+    source: str
     n: int
     within: tuple[int, ...]
     told: int
     lower: float
     upper: float
+    shares: float
 
 
-def agreement_by_kind(entries: Sequence[RegisterEntry]) -> tuple[Agreement, ...]:
-    """Return the agreement for every kind of effect that is printed, and for all of them last."""
-    every = [one for entry in entries for one in entry.estimands]
+def agreement_by_kind(entries: Sequence[RegisterEntry], source: str = "print") -> tuple[Agreement, ...]:
+    """Return the agreement for every kind of effect that is printed, and for all of them last.
+
+    Parameters
+    ----------
+    entries : sequence of RegisterEntry
+        After their blind tests.
+    source : {"print", "mixture"}
+        What is held against the data; effects without a mixture are not counted for it.
+    """
+    held = SOURCES[source]
+    every = [one for entry in entries for one in entry.estimands if held(one) is not None]
     kinds = {
         kind: [one for one in every if one.role == kind] for kind in dict.fromkeys(e.role for e in every)
     }
-    found = [_agreement(_KINDS.get(kind, kind), ones) for kind, ones in kinds.items()]
-    return (*found, _agreement("all", every))
+    found = [_agreement(_KINDS.get(kind, kind), source, ones) for kind, ones in kinds.items()]
+    return (*found, _agreement("all", source, every)) if every else ()
 
 
-def _agreement(kind: str, ones: Sequence[EstimandAgreement]) -> Agreement:
-    told = sum(not one.missed for one in ones)
-    lower, upper = clopper_pearson(told, len(ones))
-    within = tuple(sum(abs(one.rank - 0.5) <= level / 2.0 for one in ones) for level in LEVELS)
-    return Agreement(kind=kind, n=len(ones), within=within, told=told, lower=lower, upper=upper)
+def _agreement(kind: str, source: str, ones: Sequence[EstimandAgreement]) -> Agreement:
+    held = [one for one in map(SOURCES[source], ones) if one is not None]
+    told = sum(not one.missed for one in held)
+    lower, upper = clopper_pearson(told, len(held))
+    within = tuple(sum(abs(one.rank - 0.5) <= level / 2.0 for one in held) for level in LEVELS)
+    shares = sum(one.share_within for one in held) / len(held)
+    return Agreement(
+        kind=kind,
+        source=source,
+        n=len(held),
+        within=within,
+        told=told,
+        lower=lower,
+        upper=upper,
+        shares=shares,
+    )
 
 
 def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:

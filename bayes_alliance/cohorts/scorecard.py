@@ -161,6 +161,12 @@ def _read(
     fit = fits[target.model]
     if target.kind == "aic":
         return score_aic(fit, "ml")
+    if target.kind == "deviance":
+        return fit.deviance
+    if target.kind == "residual":
+        return fit.sigma**2
+    if target.kind == "variance":
+        return fit.slope_variance if target.which else fit.intercept_variance
     if target.kind == "wald":
         design = planned[target.model].design
         found = fit_scores(lay_out(design), design.y)

@@ -14,6 +14,7 @@ from bayes_alliance.show.tables.register import (
     tabulate_again,
     tabulate_agreement_by_kind,
     tabulate_estimands,
+    tabulate_mixtures,
     tabulate_studies,
     tabulate_verdicts,
 )
@@ -31,6 +32,7 @@ def computed_part(entries: Sequence[RegisterEntry]) -> str:
         for form in (
             tabulate_studies,
             tabulate_agreement_by_kind,
+            tabulate_mixtures,
             tabulate_estimands,
             tabulate_verdicts,
             tabulate_again,
@@ -57,8 +59,8 @@ def write_register(docs: Path) -> None:
         plot_agreement(entries),
         docs / FIGURE,
         rows=tabulate_agreement(entries),
-        provenance=f"printed and real data; run seed {SEED}",
-        title="Print alone against the data",
+        provenance=f"printed, synthetic and real data; run seed {SEED}",
+        title="Print alone and mixture against the data",
         alt=ALT,
         kinds=("png",),
     )

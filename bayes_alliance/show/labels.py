@@ -10,7 +10,13 @@ Text uses the plain hyphen as minus; :func:`use_minus_sign` turns it into U+2212
 
 from __future__ import annotations
 
-from bayes_alliance.study.records import Study
+from bayes_alliance.study.records import Cell, Study
+
+
+def label_printed(study: Study, cell: Cell) -> str:
+    """Name what a printed cell reports: an estimand of its model, or a coefficient."""
+    named = {one.name: one.label for one in study.model(cell.model).estimands}
+    return named.get(cell.coefficient) or label_coefficient(study, cell.coefficient)
 
 
 def label_coefficient(study: Study, name: str) -> str:

@@ -15,7 +15,7 @@ from bayes_alliance.claims.register import RegisterEntry, VerdictAgreement
 from bayes_alliance.run.manifest import json_ready
 from bayes_alliance.show.claims_json import result_json
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "register.json"
 
 
@@ -33,8 +33,8 @@ def register_json(entries: Sequence[RegisterEntry], seed: int) -> dict[str, Any]
     -------
     dict
         ``schema`` and ``records``: each with ``id`` (study and claim), ``assertion`` (the finding and its verdicts by
-        print alone and by the data), ``provenance`` (publication, data, digests, prior, seed) and ``publication`` (what
-        made the record).
+        print alone, by the mixture over drawn data sets and by the data), ``provenance`` (publication, data, digests,
+        what was drawn, prior, seed) and ``publication`` (what made the record).
     """
     records = [_record(entry, one, seed) for entry in entries for one in entry.verdicts]
     ready: dict[str, Any] = json_ready({"schema": SCHEMA, "records": records})
@@ -58,8 +58,10 @@ def _record(entry: RegisterEntry, one: VerdictAgreement, seed: int) -> dict[str,
             "note": claim.note,
             "published": claim.published,
             "printed": result_json(study, claim, one.printed),
+            "mixture": result_json(study, claim, one.mixture) if one.mixture else None,
             "real": result_json(study, claim, one.real),
             "agree": one.agree if one.both else None,
+            "mixture_agrees": one.mixture_agrees if one.mixture_judges else None,
             "reason": one.reason,
         },
         "provenance": {
@@ -74,6 +76,11 @@ def _record(entry: RegisterEntry, one: VerdictAgreement, seed: int) -> dict[str,
                 "patients": entry.n_patients,
                 "rows": entry.n_rows,
                 "digest": entry.data_digest,
+            },
+            "mixture": {
+                "data_sets": entry.mixture.data_sets,
+                "assumed": entry.mixture.assumed,
+                "reason": entry.mixture.reason,
             },
             "study_digest": study.digest,
             "ledger_digest": entry.ledger_digest,

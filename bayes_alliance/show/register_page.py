@@ -26,8 +26,8 @@ def describe_register(entries: Sequence[RegisterEntry]) -> list[str]:
     judged = [one for one in verdicts if one.both]
     again = [one for entry in entries for one in entry.again]
     compared = [one for one in again if one.compared]
-    ranks = [one.rank for one in estimands]
-    shares = [one.share_within for one in estimands]
+    ranks = [one.by_print.rank for one in estimands]
+    shares = [one.by_print.share_within for one in estimands]
     missed = sum(one.missed for one in estimands)
     apart = sum(one.parts_company for one in estimands)
     close = sum(one.close for one in compared)
@@ -43,9 +43,36 @@ def describe_register(entries: Sequence[RegisterEntry]) -> list[str]:
         f"The data's posterior means have ranks from {min(ranks):.2f} to {max(ranks):.2f} in the print-only "
         f"posteriors, and {100 * min(shares):.1f} to {100 * max(shares):.1f} % of the data's posteriors lie in the "
         "print-only 95 % intervals.",
+        *_describe_mixtures(entries),
         f"{sum(one.agree for one in judged)} of {len(judged)} verdicts that both sources can give are the same; "
         f"{len(verdicts) - len(judged)} cannot be given from print.",
         f"ML at p < 0.05 and Bayes at 97.5 % for one sign decide differently on {apart} of {len(estimands)} effects.",
+    ]
+
+
+def _describe_mixtures(entries: Sequence[RegisterEntry]) -> list[str]:
+    """Say how well the mixtures over data sets drawn given print told what the data tell."""
+    drawn = [entry for entry in entries if entry.mixture.data_sets]
+    if not drawn:
+        return ["No data sets could be drawn given print (table register_mixtures says why)."]
+    held = [one.by_mixture for entry in drawn for one in entry.estimands if one.by_mixture]
+    ranks, shares = [one.rank for one in held], [100 * one.share_within for one in held]
+    told = agreement_by_kind(entries, "mixture")[-1]
+    closer = sum(
+        abs(one.by_mixture.share_within - 0.95) < abs(one.by_print.share_within - 0.95)
+        for entry in drawn
+        for one in entry.estimands
+        if one.by_mixture
+    )
+    judged = [one for entry in drawn for one in entry.verdicts if one.mixture_judges]
+    return [
+        f"Data sets were drawn given print, the design unknown, for {len(drawn)} of {len(entries)} "
+        f"{'study' if len(entries) == 1 else 'studies'}: their mixture missed {told.n - told.told} of {told.n} effects "
+        f"(95 % interval of the share told {100 * told.lower:.0f} to {100 * told.upper:.0f} %), with ranks from "
+        f"{min(ranks):.2f} to {max(ranks):.2f} and {min(shares):.1f} to {max(shares):.1f} % of the data's posteriors "
+        f"in its 95 % intervals; this share is nearer to 95 % than by print alone for {closer}.",
+        f"{sum(one.mixture_agrees for one in judged)} of {len(judged)} verdicts that mixture and data can give are the "
+        "same.",
     ]
 
 
@@ -96,8 +123,9 @@ def format_register(entries: Sequence[RegisterEntry], tables: Sequence[Table], s
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Register of reanalysed studies</title>\n<style>\n{STYLE}svg {{ max-width: 100%; height: auto; "
-        "background: #fff; }\ntable { margin-top: 2rem; }\n</style>\n</head>\n<body>\n<main>\n"
+        f"<title>Register of reanalysed studies</title>\n<style>\n{STYLE}figure {{ margin: 0; overflow-x: auto; }}\n"
+        "svg { width: 100%; min-width: 40rem; max-width: 60rem; height: auto; background: #fff; }\n"
+        "table { margin-top: 2rem; }\n</style>\n</head>\n<body>\n<main>\n"
         f"<h1>Register of reanalysed studies</h1>\n<ul>\n{sentences}\n</ul>\n<figure>\n{drawing}\n</figure>\n{parts}\n"
         f"<h2>Publications and data</h2>\n<ul>\n{cited}\n</ul>\n</main>\n</body>\n</html>\n"
     )

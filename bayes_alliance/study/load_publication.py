@@ -30,7 +30,7 @@ from bayes_alliance.study.publication import (
     StatedLevel,
     SumRule,
 )
-from bayes_alliance.study.stated_in_data import read_ends, read_share
+from bayes_alliance.study.stated_in_data import read_ends, read_share, read_visits
 from bayes_alliance.study.table_legend import Brackets, DecimalMark, PlusMinus, TableLegend
 from bayes_alliance.study.toml_reader import IDENTIFIER, TableReader
 
@@ -187,6 +187,8 @@ def read_publication(top: TableReader) -> Publication:
         heterogeneity=table.numbers_by_name("heterogeneity"),
         ends=tuple(read_ends(reader) for reader in table.tables("ends")),
         shares=tuple(read_share(reader) for reader in table.tables("shares")),
+        visits=read_visits(table),
+        rows=table.text("rows", default=""),
     )
     table.finish()
     return publication
@@ -374,6 +376,9 @@ def _check_publication(
         if outcome not in outcomes:
             where, allowed = f"{place}, key 'assessed'", ", ".join(outcomes)
             yield Problem(what="not an outcome", where=where, got=repr(outcome[:40]), allowed=allowed)
+    rows = publication.rows
+    if rows and (rows not in by_id or by_id[rows].quantity != "count"):
+        yield Problem(what="not the id of a count", where=f"{place}, key 'rows'", got=repr(rows[:60]))
     mean = publication.assessments
     if mean and (mean not in by_id or by_id[mean].quantity != "mean_sd"):
         yield Problem(what="not the id of a mean", where=f"{place}, key 'assessments'", got=repr(mean[:60]))

@@ -326,6 +326,10 @@ class Publication:
         Means at the start and at the end.
     shares : tuple of StatedShare
         Percentages of patients that data can be asked for.
+    visits : tuple of float
+        Times of the scheduled assessments, in the unit and from the zero of the models.
+    rows : str
+        Fact with the number of rows that the models rest on; empty where it is not stated.
     """
 
     rounding: Rounding = "either"
@@ -345,6 +349,8 @@ class Publication:
     heterogeneity: tuple[tuple[str, float], ...] = ()
     ends: tuple[StatedEnds, ...] = ()
     shares: tuple[StatedShare, ...] = ()
+    visits: tuple[float, ...] = ()
+    rows: str = ""
 
     def legend(self, table: str) -> TableLegend:
         """Return the legend of a table; one that states nothing where there is none."""

@@ -1,8 +1,9 @@
-"""Tables ``[[published.ends]]`` and ``[[published.shares]]``: how numbers of the text are counted in data."""
+"""Tables ``[[published.ends]]`` and ``[[published.shares]]``: how numbers of the text are counted in data; visits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from bayes_alliance.errors import Problem
 from bayes_alliance.study.publication import Fact, Publication, StatedEnds, StatedShare
@@ -67,3 +68,13 @@ def _check_fact(facts: Mapping[str, Fact], name: str, quantity: str, place: str)
     if name not in facts or facts[name].quantity != quantity:
         kind = "percentage" if quantity == "percent" else "mean"
         yield Problem(what=f"not the id of a {kind}", where=place, got=repr(name[:60]))
+
+
+def read_visits(table: TableReader) -> tuple[float, ...]:
+    """Read the times of the scheduled assessments."""
+    found = table.take("visits", (list,), "a list of rising numbers", [], False)
+    numeric = all(isinstance(time, int | float) and not isinstance(time, bool) for time in found)
+    if not numeric or any(later <= earlier for earlier, later in pairwise(found)):
+        table.complain("not permitted", "visits", allowed="rising numbers, one for each scheduled assessment")
+        return ()
+    return tuple(float(time) for time in found)

@@ -84,6 +84,20 @@ def test_sceptical_p_is_that_of_its_definition(bo: float, so: float, br: float, 
     assert found == pytest.approx(_by_definition(bo, so, br, sr), rel=1e-6)
 
 
+def test_pairs_are_those_of_replicationsuccess_and_bayesrep() -> None:
+    """72 pairs, of either sign and every ratio of variances, by two R packages (tests/reference/replication.R)."""
+    file = Path(__file__).parents[1] / "reference" / "replication.json"
+    pairs = json.loads(file.read_text(encoding="utf-8"))
+    assert len(pairs) == 72
+    bo, so, br, sr, p, factor = (
+        np.array([pair[name] for pair in pairs])
+        for name in ("bo", "so", "br", "sr", "one_sided", "log_factor")
+    )
+    assert np.any(bo * br < 0.0) and np.any(so == sr)
+    np.testing.assert_allclose(sceptical_p(bo, so, br, sr), p, rtol=1e-9)
+    np.testing.assert_allclose(replication_factor(bo, so, br, sr), factor, rtol=1e-9, atol=1e-12)
+
+
 def test_sceptical_p_of_a_study_repeated_is_the_p_of_intrinsic_credibility() -> None:
     """With the same estimate and SE twice it is half of Held's (2019) two-sided p for intrinsic credibility."""
     b, s = np.array([0.3, 0.5]), np.array([0.1, 0.15])

@@ -160,7 +160,7 @@ class Evaluator:
         rows = np.array([line[4] for line in lines]).reshape(len(lines), len(y))
         labels = [f"{t.place} ({t.said}): {t.kind}" for t in problem.targets]
         labels += [f"{m.place} ({m.said}): {kind}" for m in problem.moments for kind in ("mean", "sd")]
-        ease = [0.5 / _AIC_UNIT if t.kind == "aic" else 1.0 for t in problem.targets]
+        ease = [0.5 / _AIC_UNIT if t.kind in ("aic", "deviance") else 1.0 for t in problem.targets]
         ease += [1.0] * (2 * len(problem.moments) + len(problem.inner))
         labels += [f"{name}: correlation of intercept and slope" for name in problem.inner]
         return State(
@@ -184,6 +184,15 @@ class Evaluator:
             row[model.rows] = by.deviance
             n_parameters = len(fit.beta) + len(fit.variances)
             return fit.deviance + 2.0 * n_parameters, target.low, target.high, max(half, 1e-12), row
+        if target.kind == "deviance":
+            row[model.rows] = by.deviance
+            return fit.deviance, target.low, target.high, max(half, 1e-12), row
+        if target.kind == "variance":
+            row[model.rows] = by.of_variance(target.which)
+            return fit.variance_of(target.which), target.low, target.high, max(half, 1e-12), row
+        if target.kind == "residual":
+            row[model.rows] = by.variances[-1]
+            return float(fit.variances[-1]), target.low, target.high, max(half, 1e-12), row
         if target.kind in ("lr", "aic_gain"):
             return self._ratio(target, derivatives, row)
         if target.kind == "less_t":

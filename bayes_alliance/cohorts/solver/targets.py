@@ -1,9 +1,12 @@
 """What a publication's cells and text ask of the scores: intervals for numbers of maximum-likelihood fits.
 
 A printed estimate asks for every value that prints like it, stars and ``ns`` for a p value on their side of the
-level, an AIC for its whole number. Text statements about p and about explained variation count like cells. Which
-cells cannot be met together is for the audit to say; where a marking and the text contradict each other, the
-marking stands and the text is reported as missed.
+level, an AIC for its whole number. An effect whose row prints more than that (an interval, a test, p, an SE of its
+own column) asks for the estimate and the SE of its region (:mod:`bayes_alliance.published.printed_effects`), the same
+that posteriors and the audit use, by its outermost values. Variances, SDs and -2 log likelihoods ask for what rounds
+to them. Of what is left (:func:`unasked_cells`) nothing is asked. Text statements about p and about explained
+variation count like cells. Which cells cannot be met together is for the audit to say; where a marking and the text
+contradict each other, the marking stands and the text is reported as missed.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from bayes_alliance.published.printed_effects import effect_weights
+from bayes_alliance.published.printed_effects import PrintedEffect, effect_weights, printed_effects
 from bayes_alliance.published.stars import PBounds, read_cell, read_p, star_rule
 from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.publication import Fact
@@ -25,6 +28,9 @@ Kind = Literal[
     "explained_intercept",
     "explained_slope",
     "aic",
+    "deviance",
+    "variance",
+    "residual",
     "wald",
     "sign",
     "lr",
@@ -33,6 +39,9 @@ Kind = Literal[
     "less_estimate",
 ]
 WALD_LEVEL = 0.05
+_FIT = ("explained_intercept", "explained_slope", "aic")
+_LIKELIHOOD = {"minus_2ll": 1.0, "deviance": 1.0, "log_likelihood": -2.0}
+_SPREAD = ("variance", "sd", "residual", "residual_sd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +54,17 @@ class Target:
         Id of the model.
     kind : str
         ``estimate``, ``se`` or two-sided ``p`` of a combination of coefficients; ``explained_intercept`` or
-        ``explained_slope`` in per cent, against the model's reference on all of its own rows; ``aic``; ``wald``, the
-        p value of a variance by its Wald z, as SPSS prints it; ``sign``, an estimate on one side of zero; ``lr``, the p
-        value of the likelihood ratio against ``other``; ``aic_gain``, the AIC of the model's reference less its own;
-        ``less_t`` and ``less_estimate``, the size of a test statistic or an estimate less that of another model's.
+        ``explained_slope`` in per cent, against the model's reference on all of its own rows; ``aic``; ``deviance``,
+        -2 log likelihood; ``variance`` of the intercept or the slope; ``residual`` variance; ``wald``, the p value of a
+        variance by its Wald z, as SPSS prints it; ``sign``, an estimate on one side of zero; ``lr``, the p value of the
+        likelihood ratio against ``other``; ``aic_gain``, the AIC of the model's reference less its own; ``less_t`` and
+        ``less_estimate``, the size of a test statistic or an estimate less that of another model's.
     low, high : float
         Interval, ends included.
     weights : tuple of (str, float)
         Coefficients, for ``estimate``, ``se`` and ``p``.
     which : int
-        For ``wald``: variance of the intercept (0) or of the slope (1).
+        For ``wald`` and ``variance``: of the intercept (0) or of the slope (1).
     said : str
         The printed string.
     place : str
@@ -95,13 +105,74 @@ def list_targets(study: Study) -> list[Target]:
         Cells first, in their order, then the text.
     """
     found: list[Target] = []
+    rows = _whole_rows(study)
     for cell in study.cells:
-        if cell.model:
+        effect = rows.get(id(cell))
+        if effect is not None and effect.cells[0] is cell:
+            found += _of_row(effect)
+        elif effect is None and cell.model and _is_asked(study, cell):
             found += _of_cell(study, cell)
     for fact in study.facts:
         if fact.model:
             found += _of_fact(study, fact)
     return found
+
+
+def unasked_cells(study: Study) -> tuple[Cell, ...]:
+    """Return the cells of models that no target stands for: a correlation, ICC, BIC, R² and the like."""
+    rows = _whole_rows(study)
+    return tuple(
+        cell for cell in study.cells if cell.model and id(cell) not in rows and not _is_asked(study, cell)
+    )
+
+
+def _whole_rows(study: Study) -> dict[int, PrintedEffect]:
+    """Effects whose region follows from more than one cell's digits, SE and stars, by each of their cells."""
+    found: dict[int, PrintedEffect] = {}
+    for effect in printed_effects(study):
+        parsed = effect.cell.parsed
+        more = parsed.ci is not None or parsed.tests or parsed.p or effect.cell.quantity != "estimate"
+        if (len(effect.cells) > 1 or more) and effect.region is not None and not effect.borrowed:
+            found |= {id(cell): effect for cell in effect.cells}
+    return found
+
+
+def _of_row(effect: PrintedEffect) -> list[Target]:
+    """Ask for the outermost estimates and SEs of a row's region, and for what is said of its p."""
+    region = effect.region
+    assert region is not None
+    named = {
+        "model": effect.model.id,
+        "weights": effect.weights,
+        "said": "; ".join(dict.fromkeys(cell.printed for cell in effect.cells)),
+        "place": effect.name,
+        "from_cell": True,
+    }
+    found = [
+        Target(
+            kind="estimate",
+            low=float(region.rim_estimate.min()),
+            high=float(region.rim_estimate.max()),
+            **named,
+        ),  # type: ignore[arg-type]
+        Target(kind="se", low=float(region.rim_se.min()), high=float(region.rim_se.max()), **named),  # type: ignore[arg-type]
+    ]
+    if effect.p != PBounds():
+        middle = float(region.weight @ region.estimate)
+        sign = 1 if middle > 0.0 else -1
+        found.append(Target(kind="p", low=effect.p.low, high=effect.p.high, sign=sign, **named))  # type: ignore[arg-type]
+    return found
+
+
+def _is_asked(study: Study, cell: Cell) -> bool:
+    parsed = cell.parsed
+    if cell.quantity == "estimate" or (cell.quantity in _FIT and parsed.kind == "reference"):
+        return True
+    if parsed.value is None:
+        return False
+    if cell.quantity in ("variance", "sd"):
+        return cell.coefficient in ("Intercept", study.time)
+    return cell.quantity in (*_FIT, *_LIKELIHOOD, *_SPREAD)
 
 
 def _of_cell(study: Study, cell: Cell) -> list[Target]:
@@ -114,7 +185,23 @@ def _of_cell(study: Study, cell: Cell) -> list[Target]:
         return [_target(cell.model, "wald", PBounds(high=WALD_LEVEL), cell.printed, place, which=which)] * (
             parsed.stars > 0
         )
+    if cell.quantity in _LIKELIHOOD or cell.quantity in _SPREAD:
+        return [_of_fit(study, cell, place)]
     return [_number(study, cell.model, _kind(cell.quantity), parsed, cell.printed, place, from_cell=True)]
+
+
+def _of_fit(study: Study, cell: Cell, place: str) -> Target:
+    """Ask for a likelihood or a variance, whatever form it is printed in."""
+    assert cell.parsed.value is not None
+    low, high = cell.parsed.value.interval(study.publication.rounding).ends
+    if cell.quantity in _LIKELIHOOD:
+        low, high = sorted(_LIKELIHOOD[cell.quantity] * end for end in (low, high))
+        return _target(cell.model, "deviance", PBounds(low=low, high=high), cell.printed, place)
+    if cell.quantity in ("sd", "residual_sd"):
+        low, high = max(low, 0.0) ** 2, high**2
+    kind: Kind = "residual" if cell.quantity.startswith("residual") else "variance"
+    which = 1 if cell.coefficient == study.time else 0
+    return _target(cell.model, kind, PBounds(low=low, high=high), cell.printed, place, which=which)
 
 
 def _of_estimate(study: Study, cell: Cell, parsed: PrintedCell, place: str) -> list[Target]:
