@@ -39,6 +39,8 @@ from bayes_alliance.study.records import Cell, Study
 LEAST_SHARE = 0.90
 _TAIL = 0.025
 _WIDER = 1.05
+# Draws of the data's posterior where a verdict lies within Monte-Carlo error of a limit.
+_FINE_DRAWS = 40_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,7 +304,9 @@ def blind_test(
     blind = _from_print(study, ledger, seed, store, report)
     again = print_again(study, data)
     check_fit(study, data, again)
-    evaluator = Evaluator(study, data, choices, seed=seed, variant=prior_suite(study)[0])
+    variant = prior_suite(study)[0]
+    evaluator = Evaluator(study, data, choices, seed=seed, variant=variant)
+    finer = Evaluator(study, data, choices, seed=seed, variant=variant, draws=_FINE_DRAWS)
     return RegisterEntry(
         study=study,
         n_patients=int(data.rows[study.patient].nunique()),
@@ -312,7 +316,7 @@ def blind_test(
         audit=blind.audit,
         again=again,
         estimands=tuple(_agreements(study, blind, evaluator)),
-        verdicts=tuple(_verdicts(study, ledger, blind, evaluator)),
+        verdicts=tuple(_verdicts(study, ledger, blind, evaluator, finer)),
         mixture=blind.mixture,
     )
 
@@ -366,14 +370,16 @@ def _by_mixture(mixture: Mixture, effect: PrintedEffect, real: Array) -> Held | 
 
 
 def _verdicts(
-    study: Study, ledger: Ledger, blind: _FromPrint, evaluator: Evaluator
+    study: Study, ledger: Ledger, blind: _FromPrint, evaluator: Evaluator, finer: Evaluator
 ) -> Iterator[VerdictAgreement]:
+    """Hold the verdicts against those of the data, which are judged by more draws where a limit is near."""
     mixed = {one.claim_id: one for one in blind.mixture.claims}
     for claim, printed in zip(ledger.claims, blind.claims, strict=True):
+        real = evaluator.judge_claim(claim)
         yield VerdictAgreement(
             study_id=study.id,
             claim=claim,
             printed=printed,
             mixture=mixed.get(claim.id),
-            real=evaluator.judge_claim(claim),
+            real=finer.judge_claim(claim) if real.near_edge else real,
         )

@@ -33,7 +33,7 @@ from bayes_alliance.inference.fits import Array, Weights
 from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Columns, Task
-from bayes_alliance.runtime.tasks import run_tasks
+from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Source, Study
 
 # Data sets of a study, and posterior draws of each.
@@ -106,17 +106,17 @@ def draw_mixture(
     ]
     record = f"{study.digest}; seed {seed}; draws {DRAWS}"
     done = run_tasks(judge_draw, tasks, store=store, record=record, report=report, unit="drawn data sets")
-    results = [
-        columns
-        for key in done.keys
-        if key not in {f.key for f in done.failures}
-        if len((columns := done.columns(key))["gap"])
-    ]
+    results = (
+        [found for key in done.keys if len((found := done.columns(key))["gap"])] if not done.failures else []
+    )
     if len(results) < data_sets:
-        return Mixture(
-            reason=f"the printed standard errors were met on {len(results)} of {data_sets} drawn designs",
-            assumed=prior.assumed,
-        )
+        met = f"the printed standard errors were met on {len(results)} of {data_sets} drawn designs"
+        return Mixture(reason="; ".join(format_failures(done.failures)) or met, assumed=prior.assumed)
+    return _mix(study, effects, results, prior.assumed)
+
+
+def _mix(study: Study, effects: Effects, results: Sequence[Columns], assumed: str) -> Mixture:
+    """Put the results of all data sets together."""
     pooled = np.concatenate(
         [np.frombuffer(c["effects"][0], dtype=np.float64).reshape(len(effects), -1) for c in results], axis=1
     )
@@ -127,7 +127,7 @@ def draw_mixture(
     ]
     return Mixture(
         data_sets=len(results),
-        assumed=prior.assumed,
+        assumed=assumed,
         gap=max(float(c["gap"][0]) for c in results),
         draws={(model, name): pooled[k] for k, (model, name, _) in enumerate(effects)},
         claims=mix_claims(ledger, judged),

@@ -152,14 +152,16 @@ def cells_of_grid(
     legend = TableLegend()
     quantities = [_quantity(head, ask) for head in heads[1:]]
     found: list[NewCell] = []
+    labelled: list[tuple[str, str, list[str]]] = []
     section = ""
     for row in body:
-        label, cells = row[0], row[1:]
-        if not any(cells):
-            section = label
-            continue
-        of_row = _row_quantity(label, section)
-        tied = _tie(study, chosen, label, of_row, ask) if chosen else ""
+        if any(row[1:]):
+            labelled.append((row[0], _row_quantity(row[0], section), row[1:]))
+        else:
+            section = row[0]
+    ties = _tie_rows(study, chosen, [(label, of_row) for label, of_row, _ in labelled], ask) if chosen else {}
+    for label, of_row, cells in labelled:
+        tied = ties.get((label, of_row), "")
         for head, quantity, text in zip(heads[1:], quantities, cells, strict=False):
             if text:
                 found.append(
@@ -219,6 +221,34 @@ def _model(study: Study, wanted: str, ask: Ask | None) -> Model | None:
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"[a-zæøåäöüß]+", text.lower()))
+
+
+def _tie_rows(
+    study: Study, model: Model, rows: list[tuple[str, str]], ask: Ask | None
+) -> dict[tuple[str, str], str]:
+    """Tie every row to a coefficient; of rows with different labels that name the same one, only the plainest.
+
+    "Treatment" and "Treatment versus control" are two effects, and the second is not the main effect of the first.
+    """
+    ties = {row: _tie(study, model, *row, ask) for row in dict.fromkeys(rows)}
+    options = coefficients_of(study, model)
+    for (label, quantity), tied in list(ties.items()):
+        rivals = [other for other, name in ties.items() if name == tied and other[1] == quantity]
+        if not tied or len(rivals) < 2 or _foreign(study, tied, label) == 0:
+            continue
+        if _foreign(study, tied, label) > min(_foreign(study, tied, other) for other, _ in rivals):
+            ties[label, quantity] = ask(f"Which coefficient is {label!r}?", tuple(options)) if ask else ""
+    return ties
+
+
+def _foreign(study: Study, name: str, label: str) -> int:
+    """Count the words of a label that are no name of a coefficient."""
+    own: set[str] = set()
+    for part in name.split(":"):
+        variable = study.every_variable.get(part.split("[")[0])
+        own |= _words(part.replace("_", " ")) | (_words(variable.label) if variable else _INTERCEPT)
+        own |= _TIME if part == study.time else set()
+    return len(_words(label) - own)
 
 
 def _tie(study: Study, model: Model, label: str, quantity: str, ask: Ask | None) -> str:

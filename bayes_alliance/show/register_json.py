@@ -70,22 +70,30 @@ def _record(entry: RegisterEntry, one: VerdictAgreement, seed: int) -> dict[str,
             "doi": study.doi,
             "place": claim.place,
             "design": study.design,
-            "data": {
-                "citation": study.data.citation,
-                "licence": study.data.licence,
-                "patients": entry.n_patients,
-                "rows": entry.n_rows,
-                "digest": entry.data_digest,
-            },
-            "mixture": {
-                "data_sets": entry.mixture.data_sets,
-                "assumed": entry.mixture.assumed,
-                "reason": entry.mixture.reason,
-            },
+            **_rows_json(entry),
             "study_digest": study.digest,
             "ledger_digest": entry.ledger_digest,
             "prior": study.priors[0].name,
             "seed": seed,
         },
         "publication": {"made_by": f"bayes_alliance {__version__}", "licence": "BSD-3-Clause"},
+    }
+
+
+def _rows_json(entry: RegisterEntry) -> dict[str, Any]:
+    """Return what is said of the real rows and of the drawn ones."""
+    study = entry.study
+    return {
+        "data": {
+            "citation": study.data.citation,
+            "licence": study.data.licence,
+            "patients": entry.n_patients,
+            "rows": entry.n_rows,
+            "digest": entry.data_digest,
+        },
+        "mixture": {
+            "data_sets": entry.mixture.data_sets,
+            "assumed": entry.mixture.assumed,
+            "reason": entry.mixture.reason,
+        },
     }

@@ -149,6 +149,26 @@ def test_what_cannot_be_tied_is_said() -> None:
     assert ("0.10", "estimate", "ipdt") in {key(cell) for cell in answered}
 
 
+def test_two_rows_that_name_one_coefficient_are_not_both_it() -> None:
+    """Lindqvist et al. (2020) print "IPDT" and, under another heading, "IPDT versus control": a change, no level."""
+    study = load_study("lindqvist2020")
+    lines = [["IPDT", "-0.32", "-1.76 to 1.13"], ["IPDT versus control", "-0.29", "-0.51 to -0.07"]]
+    for body in (lines, lines[::-1]):
+        cells = cells_of_grid(study, [["", "Estimate", "95% CI"], *body], table="2", model="growth")
+        tied = {cell.row: cell.coefficient for cell in cells}
+        assert tied == {"IPDT": "ipdt", "IPDT versus control": ""}
+        assert {c.note for c in cells if c.row != "IPDT"} == {"which coefficient is 'IPDT versus control'?"}
+    asked: list[str] = []
+
+    def ask(question: str, options: tuple[str, ...]) -> str:
+        asked.append(question)
+        return "weeks:ipdt"
+
+    cells = cells_of_grid(study, [["", "Estimate", "95% CI"], *lines], table="2", model="growth", ask=ask)
+    assert asked == ["Which coefficient is 'IPDT versus control'?"]
+    assert {c.coefficient for c in cells if c.row != "IPDT"} == {"weeks:ipdt"}
+
+
 def test_cells_that_cannot_be_read_say_why() -> None:
     """An ambiguous cell of a pasted table is kept with both readings in its note."""
     grid = [["", "Estimate"], ["Weeks", "1.234"], ["IPDT", "-3.120"]]
