@@ -141,26 +141,25 @@ def _of_row(effect: PrintedEffect) -> list[Target]:
     """Ask for the outermost estimates and SEs of a row's region, and for what is said of its p."""
     region = effect.region
     assert region is not None
-    named = {
-        "model": effect.model.id,
-        "weights": effect.weights,
-        "said": "; ".join(dict.fromkeys(cell.printed for cell in effect.cells)),
-        "place": effect.name,
-        "from_cell": True,
-    }
+    said = "; ".join(dict.fromkeys(cell.printed for cell in effect.cells))
+    ends = (("estimate", region.rim_estimate), ("se", region.rim_se))
     found = [
-        Target(
-            kind="estimate",
-            low=float(region.rim_estimate.min()),
-            high=float(region.rim_estimate.max()),
-            **named,
-        ),  # type: ignore[arg-type]
-        Target(kind="se", low=float(region.rim_se.min()), high=float(region.rim_se.max()), **named),  # type: ignore[arg-type]
+        _target(
+            effect.model.id,
+            _kind(name),
+            PBounds(low=float(values.min()), high=float(values.max())),
+            said,
+            effect.name,
+            weights=effect.weights,
+        )
+        for name, values in ends
     ]
     if effect.p != PBounds():
         middle = float(region.weight @ region.estimate)
         sign = 1 if middle > 0.0 else -1
-        found.append(Target(kind="p", low=effect.p.low, high=effect.p.high, sign=sign, **named))  # type: ignore[arg-type]
+        found.append(
+            _target(effect.model.id, "p", effect.p, said, effect.name, weights=effect.weights, sign=sign)
+        )
     return found
 
 
