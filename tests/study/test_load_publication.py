@@ -87,7 +87,7 @@ def test_broken_facts(folder: Path, old: str, new: str, words: str) -> None:
         ("gaf = 5\n", "gaf = -5\n", "not above zero"),
         ("bsi = 0.3\n", "bsis = 0.3\n", "not an outcome"),
         ('tables = ["III", "IV"]', 'tables = ["II", "IV"]', "the table stands twice"),
-        ('rounding = "either"', 'visits = [0, 6, 3]', "rising numbers"),
+        ('rounding = "either"', "visits = [0, 6, 3]", "rising numbers"),
         ('rounding = "either"', 'visits = ["0", "6"]', "rising numbers"),
         ('rounding = "either"', 'rows = "n_everything"', "not the id of a count"),
     ],
