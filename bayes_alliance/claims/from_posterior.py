@@ -134,6 +134,19 @@ class Evaluator:
             raise CannotTell(found)
         return found
 
+    def plan(self, model_id: str, coding: str = "") -> Planned:
+        """Return a model with its rows.
+
+        Raises
+        ------
+        CannotTell
+            If the rows cannot carry it.
+        """
+        found = self._plan(model_id, coding)
+        if isinstance(found, str):
+            raise CannotTell(found)
+        return found
+
     def _plan(self, model_id: str, coding: str) -> Planned | str:
         key = (model_id, coding)
         if key not in self.plans:

@@ -148,11 +148,9 @@ class PrintedEvaluator:
         wanted = {name: weight for name, weight in weights if weight}
         slope = any(self.study.time in name.split(":") for name in wanted)
         points = self.study.horizon if slope else 1.0
-        for effect in self.effects:
-            factor = _proportion(wanted, dict(effect.weights)) if effect.model.id == model_id else math.nan
-            if not math.isnan(factor):
-                drawn = factor * points * self.draw_cell(effect, rng)
-                return drawn, effect.cell.printed, effect.borrowed
+        if (found := self.find_effect(model_id, weights)) is not None:
+            effect, factor = found
+            return factor * points * self.draw_cell(effect, rng), effect.cell.printed, effect.borrowed
         for contrast in self.contrasts:
             if contrast.model.id == model_id and dict(contrast.estimand.weights) == wanted:
                 said = f"{contrast.starred.cell.printed} | {contrast.silent.cell.printed}"
@@ -161,6 +159,17 @@ class PrintedEvaluator:
                 )
                 return points * self._draw_contrast(contrast, rng), said, remark
         raise CannotTell("not reported in any table")
+
+    def find_effect(
+        self, model_id: str, weights: Sequence[tuple[str, float]]
+    ) -> tuple[PrintedEffect, float] | None:
+        """Find the printed effect that a combination of coefficients is a multiple of, and the factor."""
+        wanted = {name: weight for name, weight in weights if weight}
+        for effect in self.effects:
+            factor = _proportion(wanted, dict(effect.weights)) if effect.model.id == model_id else math.nan
+            if not math.isnan(factor):
+                return effect, factor
+        return None
 
     def draw_cell(self, effect: PrintedEffect, rng: np.random.Generator) -> Array:
         """Draw the posterior of a cell in its own unit: a pair by its weight, then the effect given the pair."""

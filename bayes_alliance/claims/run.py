@@ -19,7 +19,7 @@ from bayes_alliance.assess.verdicts import ORDER, Verdict
 from bayes_alliance.claims.challenges import is_scale, own_challenges
 from bayes_alliance.claims.change import Challenge, Change, find_changes
 from bayes_alliance.claims.choices import Multiverse
-from bayes_alliance.claims.from_posterior import Evaluator, model_quantity
+from bayes_alliance.claims.from_posterior import Evaluator
 from bayes_alliance.claims.from_printed import judge_printed
 from bayes_alliance.claims.leave_out_tasks import PatientsResult, _remove_patients
 from bayes_alliance.claims.ledger import Ledger
@@ -27,10 +27,10 @@ from bayes_alliance.claims.mixture import mix_claims
 from bayes_alliance.claims.ml_beside_bayes import Approaches, compare_approaches
 from bayes_alliance.claims.multiverse import make_record, run_multiverse
 from bayes_alliance.claims.multiverse_results import MultiverseResult
-from bayes_alliance.claims.patient_claims import CannotTell
-from bayes_alliance.claims.power_scaling import PowerSensitivity, log_likelihood, log_prior, power_sensitivity
-from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite, variant_priors
+from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite
+from bayes_alliance.claims.prior_weight import PartConflict, conflicts_on_rows, printed_conflicts
 from bayes_alliance.claims.results import ClaimResult
+from bayes_alliance.claims.sensitivity import PartSensitivity, scale_powers
 from bayes_alliance.claims.settings import ClaimsSettings, Keeping, name_rows
 from bayes_alliance.claims.tasks import Rows, Specification, combine_parts, judge_under, load_rows, restore
 from bayes_alliance.data.rows import StudyData
@@ -42,15 +42,6 @@ from bayes_alliance.study.records import Cell, Source, Study
 
 _PRIORS_A_TASK = 3  # they share what is read and planned
 OtherTests = Callable[[StudyData, Sequence[ClaimResult]], Sequence[Challenge]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartSensitivity:
-    """Power-scaling sensitivity of one part of a claim."""
-
-    claim_id: str
-    part_id: str
-    sensitivity: PowerSensitivity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +68,8 @@ class ClaimsRun:
         The rows at hand under every prior, the default first.
     sensitivities : tuple of PartSensitivity
         Power-scaling.
+    conflicts : tuple of PartConflict
+        What the default prior weighs, and whether it conflicts, by part of a claim: from print and on the rows at hand.
     patients : tuple of PatientsResult
         Influence and fragility; of the depths ``main`` and ``full``.
     multiverse : MultiverseResult or None
@@ -106,6 +99,7 @@ class ClaimsRun:
     base: tuple[ClaimResult, ...]
     suite: tuple[tuple[PriorVariant, tuple[ClaimResult, ...]], ...]
     sensitivities: tuple[PartSensitivity, ...]
+    conflicts: tuple[PartConflict, ...]
     patients: tuple[PatientsResult, ...]
     multiverse: MultiverseResult | None
     changes: tuple[Change, ...]
@@ -176,7 +170,9 @@ def run_claims(
     base = judged[f"prior_{suite[0].id}"]
     synthetic = tuple((name, judged[f"cohort_{name}"]) for name in cohorts if f"cohort_{name}" in judged)
     by_prior = tuple((v, judged[f"prior_{v.id}"]) for v in suite if f"prior_{v.id}" in judged)
-    sensitivities, approaches, left = _sharpen(study, data, ledger, choices, settings, suite, report)
+    sensitivities, conflicts, approaches, left = _sharpen(
+        study, data, ledger, choices, settings, suite, report
+    )
     patients, multiverse = _vary(
         study, rows, cohorts, ledger, choices, settings, suite[0], base, keeping, report, remarks
     )
@@ -198,6 +194,7 @@ def run_claims(
         base=base,
         suite=by_prior,
         sensitivities=sensitivities,
+        conflicts=conflicts,
         patients=patients,
         multiverse=multiverse,
         changes=find_changes(ledger, base, challenges),
@@ -216,14 +213,23 @@ def _sharpen(
     settings: ClaimsSettings,
     suite: Sequence[PriorVariant],
     report: Reporter,
-) -> tuple[tuple[PartSensitivity, ...], tuple[Approaches, ...], tuple[tuple[Cell, str], ...]]:
-    """Scale prior and likelihood, and put ML beside Bayes; nothing of both where verdicts alone are asked for."""
+) -> tuple[
+    tuple[PartSensitivity, ...],
+    tuple[PartConflict, ...],
+    tuple[Approaches, ...],
+    tuple[tuple[Cell, str], ...],
+]:
+    """Scale prior and likelihood, weigh the prior, put ML beside Bayes; nothing where verdicts alone are asked for."""
     if settings.depth == "verdicts":
-        return (), (), ()
-    report("power-scaling, and ML beside Bayes")
+        return (), (), (), ()
+    report("power-scaling, weight of the prior, and ML beside Bayes")
     evaluator = Evaluator(study, data, choices, seed=settings.seed, variant=suite[0], draws=settings.draws)
     beliefs = suite[:1] if settings.depth == "main" else suite
-    return scale_powers(study, evaluator, ledger), *_compare_all(study, evaluator, beliefs)
+    weighed = [
+        *printed_conflicts(study, ledger, seed=settings.seed, prior=suite[0].base),
+        *conflicts_on_rows(study, ledger, evaluator),
+    ]
+    return scale_powers(study, evaluator, ledger), tuple(weighed), *_compare_all(study, evaluator, beliefs)
 
 
 def _vary(
@@ -343,37 +349,6 @@ def _by_prior(columns: Mapping[str, Any]) -> dict[str, dict[str, list[Any]]]:
         for name, values in columns.items():
             own[name].append(values[i])
     return found
-
-
-def scale_powers(study: Study, evaluator: Evaluator, ledger: Ledger) -> tuple[PartSensitivity, ...]:
-    """Compute the power-scaling sensitivity of every part that rests on one model, model by model."""
-    by_model: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    parts = {(claim.id, part.id): part for claim, part in ledger.parts}
-    for key, part in parts.items():
-        if part.is_of_model and len(part.models) == 1:
-            by_model.setdefault((part.model, part.recode), []).append(key)
-    found: dict[tuple[str, str], PowerSensitivity] = {}
-    for (model_id, coding), keys in by_model.items():
-        try:
-            fitted = evaluator.fit(model_id, coding)
-        except CannotTell:
-            continue  # its verdict is untestable, with the reason
-        draws = {}
-        for key in keys:
-            try:
-                values = model_quantity(study, parts[key], [fitted])
-            except CannotTell:
-                continue
-            draws["\n".join(key)] = values.reshape(fitted.fit.sigma.shape)
-        if draws:
-            priors = variant_priors(study, fitted.planned.design, evaluator.variant)
-            scaled = power_sensitivity(draws, log_prior(fitted, priors), log_likelihood(fitted))
-            found |= {(name.split("\n")[0], name.split("\n")[1]): value for name, value in scaled.items()}
-    return tuple(
-        PartSensitivity(claim_id=claim_id, part_id=part_id, sensitivity=found[claim_id, part_id])
-        for claim_id, part_id in parts
-        if (claim_id, part_id) in found
-    )
 
 
 def _multiverse_rows(rows: Rows, cohorts: Mapping[str, Path], choices: Multiverse) -> dict[str, Rows]:

@@ -43,7 +43,7 @@ def test_everything_is_left_as_csv_markdown_json_and_figures(finished: tuple[Pat
     tables = {path.stem for path in out.glob("*.md")}
     assert tables == {
         "claims", "claim_parts", "claim_priors", "claim_sensitivity", "claim_patients", "claim_multiverse",
-        "claim_multiverse_options", "claim_changes",
+        "claim_multiverse_options", "claim_changes", "claim_prior_weight",
     }  # fmt: skip
     for stem in tables:
         assert (out / f"{stem}.csv").read_text().startswith("provenance,")

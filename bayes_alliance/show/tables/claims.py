@@ -16,6 +16,7 @@ from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.claim_parts import tabulate_parts
+from bayes_alliance.show.tables.claim_prior_weight import tabulate_prior_weight
 from bayes_alliance.show.tables.claim_table import (
     SOURCES_NOTE,
     _say_share,
@@ -41,9 +42,10 @@ from bayes_alliance.study.records import Source
 
 RULES = (
     "Supported: sure (as a 95 % interval would be) of the direction, and more likely than not beyond the smallest "
-    "difference that matters. Weakened: likely (80 %) only, or probably too small to matter. Contradicted: surely the "
-    "other way or too small. Not supported: left open. Claims of no difference: probability of less than the smallest "
-    "difference that matters, at least 0.95, at least 0.80, at most 0.05. See docs/claims.md.",
+    "difference that matters. Likely: likely (80 %) only, or sure but probably too small to matter. Contradicted: sure "
+    "of the other sign. Too small to matter: sure that it is. Undecided: anything else. Claims of no difference: "
+    "probability of less than the smallest difference that matters, at least 0.95 (supported) or 0.80 (likely); "
+    "contradicted where it surely matters. See docs/claims.md.",
 )
 
 
@@ -54,6 +56,7 @@ def build_claim_tables(run: ClaimsRun) -> list[Table]:
         tabulate_parts(run),
         tabulate_priors(run),
         tabulate_sensitivity(run),
+        tabulate_prior_weight(run),
         tabulate_patients(run),
         tabulate_multiverse(run),
         tabulate_multiverse_options(run),
