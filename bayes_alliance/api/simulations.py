@@ -25,6 +25,7 @@ def _simulation(
     store: str | Path | None,
     report: Reporter | None,
     estimand: str = "",
+    deal: bool = False,
 ) -> SimulationSettings:
     from bayes_alliance.runtime.task_store import Workers
     from bayes_alliance.simulation.records import SimulationSettings
@@ -34,6 +35,7 @@ def _simulation(
         model=model,
         estimand=estimand,
         priors=tuple(priors),
+        deal=deal,
         seed=seed,
         workers=Workers(jobs=jobs or default_jobs()),
         store=None if store is None else Path(store),
@@ -50,6 +52,7 @@ def simulate_sbc(
     engine: str = "collapsed",
     priors: Sequence[str] = (),
     n_patients: int | None = None,
+    deal: bool = False,
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
@@ -73,6 +76,8 @@ def simulate_sbc(
         Prior sets; empty for all.
     n_patients : int, optional
         Patients of each simulated study.
+    deal : bool
+        Whether the patients' predictors are dealt anew at random, so that they do not go with who was seen how often.
     seed : int
         The number that all randomness comes from.
     jobs : int, optional
@@ -96,7 +101,7 @@ def simulate_sbc(
     from bayes_alliance.simulation.run import simulate_sbc as simulate
 
     found = find_study(study)
-    settings = _simulation(studies, model, priors, seed, jobs, store, report)
+    settings = _simulation(studies, model, priors, seed, jobs, store, report, deal=deal)
     return simulate(found, settings, data=rows_of(found, data, seed), engine=engine, n_patients=n_patients)
 
 
@@ -111,6 +116,7 @@ def simulate_power(
     priors: Sequence[str] = (),
     variations: Variations | None = None,
     mark: str = "",
+    deal: bool = False,
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
@@ -149,7 +155,7 @@ def simulate_power(
     from bayes_alliance.simulation.run import simulate_power as simulate
 
     found = find_study(study)
-    settings = _simulation(studies, model, priors, seed, jobs, store, report, estimand)
+    settings = _simulation(studies, model, priors, seed, jobs, store, report, estimand, deal=deal)
     return simulate(
         found, settings, data=rows_of(found, data, seed), engine=engine, variations=variations, mark=mark
     )
@@ -165,6 +171,7 @@ def simulate_comparison(
     priors: Sequence[str] = (),
     scenarios: Sequence[str] = (),
     n_patients: int | None = None,
+    deal: bool = False,
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     store: str | Path | None = None,
@@ -199,6 +206,6 @@ def simulate_comparison(
     from bayes_alliance.simulation.run import simulate_comparison as simulate
 
     found = find_study(study)
-    settings = _simulation(studies, model, priors, seed, jobs, store, report)
+    settings = _simulation(studies, model, priors, seed, jobs, store, report, deal=deal)
     rows = None if data is None else rows_of(found, data, seed)
     return simulate(found, settings, data=rows, engines=engines, scenarios=scenarios, n_patients=n_patients)

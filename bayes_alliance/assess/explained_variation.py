@@ -210,13 +210,46 @@ def _share(columns: Array, posterior: PosteriorFit, which: int, name: str) -> Su
 
 
 def _share_draws(columns: Array, posterior: PosteriorFit, which: int) -> Array | None:
+    return _share_at(columns, posterior.beta, posterior.sd[..., which])
+
+
+def _share_at(columns: Array, beta: Array, tau: Array) -> Array | None:
+    """Share (b) in per cent at coefficients, shape (..., p), and SDs of the random effect, shape (...)."""
     known = columns[np.all(np.isfinite(columns), axis=1)]
     if len(known) == 0 or np.allclose(known, known[0], rtol=1e-12, atol=0.0):
         return None
     spread = np.atleast_2d(np.cov(known, rowvar=False, bias=True))
-    predicted = np.maximum(np.einsum("cda,ab,cdb->cd", posterior.beta, spread, posterior.beta), 0.0)
-    share: Array = 100.0 * predicted / (predicted + posterior.sd[..., which] ** 2)
+    predicted = np.maximum(np.einsum("...a,ab,...b->...", beta, spread, beta), 0.0)
+    share: Array = 100.0 * predicted / (predicted + tau**2)
     return share
+
+
+def shares_at(design: Design, beta: Array, sd: Array, *, time: str) -> dict[str, Array]:
+    """Within-model shares (b) in per cent at any parameters, by the name of the random column.
+
+    Parameters
+    ----------
+    design : Design
+        Whose patients.
+    beta, sd : ndarray, shapes (..., p) and (..., q)
+        Parameters, draws or true values.
+    time : str
+        Name of the time variable.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (...)
+        Without those that :func:`within_shares` does not give.
+    """
+    found = {}
+    for which, (name, columns) in enumerate(
+        zip(("Intercept", time), predicted_columns(design, time), strict=True)
+    ):
+        if which < len(design.z_names) and design.z_names[which] == name:
+            share = _share_at(columns, beta, sd[..., which])
+            if share is not None:
+                found[name] = share
+    return found
 
 
 def share_draws(design: Design, posterior: PosteriorFit, *, time: str) -> tuple[Array | None, Array | None]:

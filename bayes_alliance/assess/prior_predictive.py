@@ -33,7 +33,7 @@ class PriorPrediction:
 
 
 def prior_predictive(
-    study: Study, outcome: str, prior: str, *, seed: int, count: int = PRIOR_DRAWS
+    study: Study, outcome: str, prior: str | PriorScales, *, seed: int, count: int = PRIOR_DRAWS
 ) -> PriorPrediction:
     """Share of prior predictive scores outside the scale, at baseline and at the horizon.
 
@@ -41,8 +41,8 @@ def prior_predictive(
     ----------
     outcome : str
         Whose scale and priors; a new patient in the reference group of a growth model.
-    prior : str
-        Name of a prior set.
+    prior : str or PriorScales
+        Name of a prior set, or the priors of the outcome themselves.
     seed : int
         Of the draws.
     count : int
@@ -53,7 +53,7 @@ def prior_predictive(
     PriorPrediction
     """
     rng = np.random.default_rng(seed)
-    scales = study.prior(prior).for_outcome(outcome)
+    scales = study.prior(prior).for_outcome(outcome) if isinstance(prior, str) else prior
     variable = study.variable(outcome)
     low, high = (variable.minimum, variable.maximum) if isinstance(variable, Variable) else (None, None)
     sd_0, sd_1, sigma = (

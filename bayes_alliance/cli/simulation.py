@@ -132,6 +132,11 @@ def _add_common(
         metavar="N",
         help="simulated studies for each condition (default: %(default)s)",
     )
+    command.add_argument(
+        "--deal",
+        action="store_true",
+        help="deal the patients' predictors anew at random, so that they do not go with who was seen how often",
+    )
     add_data(command)
     add_jobs(command, scheduler=True)
     add_out(command, f"results/<study>/simulate/{kind}")
@@ -173,6 +178,7 @@ def _simulate(options: argparse.Namespace) -> int:
             model=one_model(options),
             estimand=getattr(options, "estimand", ""),
             priors=tuple(options.prior),
+            deal=options.deal,
             seed=options.seed,
             workers=Workers(jobs=options.jobs, scheduler=options.scheduler),
             store=folder / "studies",

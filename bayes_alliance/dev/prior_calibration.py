@@ -32,18 +32,19 @@ from bayes_alliance.simulation.run import calibrate_prior, prepare_setting
 from bayes_alliance.simulation.setting import Setting
 from bayes_alliance.study.records import Study
 
+MARKS = ("<!-- calibration of priors -->", "<!-- end of calibration of priors -->")
 _COLUMNS, _PANEL_MM = 4, 33.0
 
 
 def calibrate_suite(study: Study, settings: SimulationSettings) -> tuple[Setting, list[CalibrationResult]]:
-    """Calibrate ``collapsed`` under each prior of the suite on the design of one model.
+    """Calibrate ``collapsed`` under each prior of the suite on the design of one model: parameters and estimands.
 
     Bambi's automatic priors depend on the outcome; those of the design's own rows are taken for every study.
     """
     setting = prepare_setting(study, settings)
     design = setting.planned.design
     results = [
-        calibrate_prior(setting, settings, variant_priors(study, design, variant))
+        calibrate_prior(setting, settings, variant_priors(study, design, variant), functions=False)
         for variant in prior_suite(study)
     ]
     return setting, results

@@ -12,15 +12,17 @@ draw data, studies run side by side, and every study that fails has to be report
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_alliance.assess.explained_variation import shares_at
 from bayes_alliance.assess.summaries import variance_draws
 from bayes_alliance.assess.uniformity import EcdfBand, central_coverage, ecdf_band, holm
+from bayes_alliance.assess.verdicts import judge, probabilities
 from bayes_alliance.errors import AllianceError, FitError
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import Engine, engine_covariance
@@ -40,10 +42,12 @@ from bayes_alliance.simulation.population import (
     without_frame,
 )
 from bayes_alliance.simulation.truth import AS_MODELLED, Scenario, Truth, TruthScale, draw_outcome, draw_truth
+from bayes_alliance.simulation.verdict_counts import VerdictCount, count_verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Functions = Callable[[Array, Array], dict[str, Array]]
 LEVELS = (0.5, 0.8, 0.95)
 RANKED_DRAWS = 400
 LOG_LIKELIHOOD = "log_likelihood"
@@ -72,6 +76,10 @@ class Calibration:
         Of all its studies.
     scenario : Scenario
         As modelled, unless the test itself is put to the test; ``scale`` goes with it.
+    time : str
+        Name of the time variable: shares of variance that the predictors carry are ranked too; empty for none.
+    smallest : mapping of str to float
+        Estimands whose verdicts are looked at too, with the smallest difference that matters, in their own unit.
     """
 
     pool: CovariatePool
@@ -83,6 +91,8 @@ class Calibration:
     seed: int
     scenario: Scenario = AS_MODELLED
     scale: TruthScale | None = None
+    time: str = ""
+    smallest: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def calibration_tasks(calibration: Calibration, *, studies: int, batch: int, key: str) -> list[Task]:
@@ -101,12 +111,12 @@ def calibrate_batch(calibration: Calibration, first: int, count: int) -> dict[st
     Returns
     -------
     dict of str to list
-        ``study``, ``quantity``, ``truth``, ``transform``, ``mean``, ``sd``, ``failure``, ``note``.
+        ``study``, ``quantity``, ``truth``, ``transform``, ``mean``, ``sd``, ``verdict``, ``failure``, ``note``.
     """
     rows: list[dict[str, Any]] = []
     for study in range(first, first + count):
         rows += calibrate_study(calibration, study)
-    names = ("study", "quantity", "truth", "transform", "mean", "sd", "failure", "note")
+    names = ("study", "quantity", "truth", "transform", "mean", "sd", "verdict", "failure", "note")
     return {name: [row[name] for row in rows] for name in names}
 
 
@@ -134,12 +144,14 @@ def calibrate_study(calibration: Calibration, study: int) -> list[dict[str, Any]
             stats=stats,
             frame=_frame(calibration, design, taken) if calibration.engine == "bambi" else None,
         )
-        ranked = rank_truth(posterior, stats, truth, calibration.estimands, rng)
+        functions = _functions(calibration, design)
+        ranked = rank_truth(posterior, stats, truth, calibration.estimands, rng, functions=functions)
     except AllianceError as error:
-        none = {"quantity": "", "truth": nan, "transform": nan, "mean": nan, "sd": nan}
+        none = {"quantity": "", "truth": nan, "transform": nan, "mean": nan, "sd": nan, "verdict": ""}
         return [common | none | {"failure": f"{type(error).__name__}: {error}"}]
     common["note"] = str(posterior.facts.get("handed_over", ""))
-    return [common | row for row in ranked]
+    verdicts = _verdicts(calibration, posterior)
+    return [common | {"verdict": verdicts.get(row["quantity"], "")} | row for row in ranked]
 
 
 def _frame(calibration: Calibration, design: Design, taken: NDArray[np.int64]) -> pd.DataFrame:
@@ -154,11 +166,21 @@ def rank_truth(
     truth: Truth,
     estimands: Mapping[str, Weights],
     rng: np.random.Generator,
+    *,
+    functions: Functions | None = None,
 ) -> list[dict[str, Any]]:
-    """Rank every true value among thinned draws: coefficients, estimands, SDs, correlation, ICC, log likelihood."""
+    """Rank every true value among thinned draws: coefficients, estimands, SDs, correlation, ICC, log likelihood.
+
+    ``functions`` gives more quantities, from coefficients, shape (n, p), and SDs, shape (n, q).
+    """
     thinned = posterior.thin(RANKED_DRAWS)
     draws = _draws(thinned, stats, estimands)
     values = _values(posterior, stats, truth, estimands)
+    if functions is not None:
+        beta, sd, *_ = thinned.flat()
+        draws |= functions(beta, sd)
+        at = functions(truth.beta[None], truth.sd[None])
+        values |= {name: float(value[0]) for name, value in at.items()}
     rows = []
     for name, of in draws.items():
         flat, value = of.reshape(-1), values[name]
@@ -200,6 +222,33 @@ def _values(
     return found | {LOG_LIKELIHOOD: float(at[0])}
 
 
+def _functions(calibration: Calibration, design: Design) -> Functions:
+    """Return what else is ranked: explained shares, and the events that verdicts rest on (1 or 0, ties at random)."""
+
+    def found(beta: Array, sd: Array) -> dict[str, Array]:
+        shares = shares_at(design, beta, sd, time=calibration.time) if calibration.time else {}
+        values = {f"explained {name}": share for name, share in shares.items()}
+        for name, smallest in calibration.smallest.items():
+            effect = beta @ weight_vector(design.x_names, calibration.estimands[name])
+            values |= {
+                f"{name} above zero": (effect > 0.0).astype(float),
+                f"{name} above what matters": (effect > smallest).astype(float),
+                f"{name} below what matters": (np.abs(effect) < smallest).astype(float),
+            }
+        return values
+
+    return found
+
+
+def _verdicts(calibration: Calibration, posterior: PosteriorFit) -> dict[str, str]:
+    """Return the verdict on the claim that an estimand is above zero, by estimand."""
+    found = {}
+    for name, smallest in calibration.smallest.items():
+        draws = posterior.combine(calibration.estimands[name]).ravel()
+        found[name] = judge("above", probabilities(draws, "above", smallest=smallest)).verdict.value
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class RankedQuantity:
     """How one quantity's ranks came out.
@@ -237,6 +286,8 @@ class CalibrationResult:
         A reason for each study without a posterior.
     n_handed_over : int
         Studies that ``collapsed`` gave to ``pymc``.
+    verdicts : tuple of VerdictCount
+        By estimand, where asked for.
     """
 
     engine: str
@@ -245,6 +296,7 @@ class CalibrationResult:
     failures: tuple[str, ...]
     n_handed_over: int
     quantities: tuple[RankedQuantity, ...]
+    verdicts: tuple[VerdictCount, ...] = ()
 
     @property
     def strayed(self) -> tuple[str, ...]:
@@ -253,7 +305,12 @@ class CalibrationResult:
 
 
 def judge_calibration(
-    table: pd.DataFrame, *, engine: str, prior: str, failed_tasks: Sequence[tuple[str, int]] = ()
+    table: pd.DataFrame,
+    *,
+    engine: str,
+    prior: str,
+    failed_tasks: Sequence[tuple[str, int]] = (),
+    smallest: Mapping[str, float] | None = None,
 ) -> CalibrationResult:
     """Judge the ranks of all studies.
 
@@ -263,6 +320,8 @@ def judge_calibration(
         Rows of :func:`calibrate_batch`.
     failed_tasks : sequence of (str, int)
         Reason and number of studies of each task without a result.
+    smallest : mapping of str to float, optional
+        As of :class:`Calibration`.
     """
     ranked = table[table["failure"] == ""] if len(table) else table
     groups = list(ranked.groupby("quantity", sort=False)) if len(ranked) else []
@@ -290,4 +349,5 @@ def judge_calibration(
         failures=tuple(failures),
         n_handed_over=int((by_study["note"] != "").sum()) if len(by_study) else 0,
         quantities=quantities,
+        verdicts=count_verdicts(ranked, smallest or {}),
     )

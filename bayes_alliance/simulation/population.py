@@ -64,7 +64,13 @@ class CovariatePool:
 
 
 def build_pool(
-    study: Study, data: StudyData, planned: PlannedModel, *, mark: str = "", visits: int | None = None
+    study: Study,
+    data: StudyData,
+    planned: PlannedModel,
+    *,
+    mark: str = "",
+    visits: int | None = None,
+    dealt: int | None = None,
 ) -> CovariatePool:
     """Make the pool of one model.
 
@@ -81,6 +87,9 @@ def build_pool(
     visits : int, optional
         Visits of every patient, at equal distances from the earliest to the latest time of the rows; by default
         the patients' own.
+    dealt : int, optional
+        Seed of a deal of the patients' predictors, all of a patient's together, to patients at random, so that they
+        do not go with who was seen how often and when; by default they stay where they are.
 
     Returns
     -------
@@ -93,6 +102,8 @@ def build_pool(
         measured at visits.
     """
     rows = planned.frozen.rows.assign(**{planned.model.outcome: 0.0})
+    if dealt is not None:
+        rows = deal_predictors(study, planned, rows, dealt)
     if visits is not None:
         rows = _at_equal_visits(study, planned, rows, visits)
     marks = _marks(study, data, mark, rows)
@@ -112,6 +123,22 @@ def build_pool(
         z_names=design.z_names,
         frame=rows,
         digest=planned.rows.digest,
+    )
+
+
+def deal_predictors(study: Study, planned: PlannedModel, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Deal the predictors of patients anew: each patient gets those of another, and keeps the visits."""
+    fixed = {study.patient, study.time, planned.model.outcome}
+    names = [
+        name
+        for name in sorted(planned.design.formula.names - fixed)
+        if study.every_variable[name].level == "patient"
+    ]
+    first = rows.loc[~rows[study.patient].duplicated(), [study.patient, *names]]
+    order = np.random.default_rng(seed).permutation(len(first))
+    dealt = first[names].iloc[order].set_axis(first[study.patient].to_numpy())
+    return rows.assign(
+        **{name: rows[study.patient].map(dealt[name]).astype(rows[name].dtype) for name in names}
     )
 
 

@@ -33,6 +33,8 @@ class SimulationSettings:
         Whose design; by default the first model of a figure with a difference of slopes, and that difference.
     priors : tuple of str
         Prior sets; empty for all of the study.
+    deal : bool
+        Whether the patients' predictors are dealt anew at random, so that they do not go with visits.
     seed : int
         The number that all randomness comes from.
     workers : Workers
@@ -47,6 +49,7 @@ class SimulationSettings:
     model: str = ""
     estimand: str = ""
     priors: tuple[str, ...] = ()
+    deal: bool = False
     seed: int = DEFAULT_SEED
     workers: Workers = field(default_factory=Workers)
     store: Path | None = None

@@ -14,6 +14,7 @@ from bayes_alliance.inference.priors import CoefficientPriors, check_prior
 from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.runtime.files import alone_in
 from bayes_alliance.runtime.record_digest import digest
+from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Failure, Finished, Function, Task
 from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.simulation.approaches import Approach
@@ -103,6 +104,7 @@ def calibrate_prior(
     *,
     engine: str = "collapsed",
     sampling: Sampling | None = None,
+    functions: bool = True,
 ) -> CalibrationResult:
     """Calibrate an engine under one prior, which need not be a set of the study.
 
@@ -118,6 +120,8 @@ def calibrate_prior(
         Which is calibrated.
     sampling : Sampling, optional
         How many of the design's patients; all of them if omitted.
+    functions : bool
+        Whether explained shares and what verdicts rest on are ranked besides the parameters.
 
     Returns
     -------
@@ -131,6 +135,8 @@ def calibrate_prior(
         fitted=priors,
         estimands=setting.estimands,
         seed=settings.seed,
+        time=setting.study.time if functions else "",
+        smallest=setting.smallest if functions else {},
     )
     tasks = calibration_tasks(calibration, studies=settings.studies, batch=_BATCH[engine], key="sbc")
     settings.report(f"engine {engine}, prior set {priors.name}")
@@ -138,7 +144,13 @@ def calibrate_prior(
     done = _run(settings, calibrate_batch, tasks, key, digest(calibration, engine_versions()))
     sizes = {task.key: task.size for task in tasks}
     failed = [(failure.reason, sizes[failure.key]) for failure in done.failures]
-    return judge_calibration(done.table(), engine=engine, prior=priors.name, failed_tasks=failed)
+    return judge_calibration(
+        done.table(),
+        engine=engine,
+        prior=priors.name,
+        failed_tasks=failed,
+        smallest=calibration.smallest,
+    )
 
 
 def simulate_power(
@@ -287,7 +299,8 @@ def prepare_setting(
     """Set up the model that is asked for on its rows, by default those that the study ships with."""
     model = choose_model(study, settings.model)
     rows = load_data(study, seed=settings.seed) if data is None else data
-    setting = prepare(study, rows, model, mark=mark, estimand=settings.estimand)
+    dealt = derive_seed(settings.seed, "deal") if settings.deal else None
+    setting = prepare(study, rows, model, mark=mark, estimand=settings.estimand, dealt=dealt)
     settings.report(
         f"{study.id}, {model.id}: design of {setting.pool.n_patients} patients, {len(setting.pool.x)} rows on "
         f"{rows.source.value}, {rows.origin}"

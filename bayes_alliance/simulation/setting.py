@@ -47,6 +47,8 @@ class Setting:
         What a design is for, and whose size is varied.
     scale : TruthScale or None
         Of the outcome, where the study declares it.
+    dealt : int or None
+        Seed with which the patients' predictors were dealt anew; None where they stayed.
     """
 
     study: Study
@@ -56,6 +58,7 @@ class Setting:
     truth: Truth
     primary: Estimand
     scale: TruthScale | None
+    dealt: int | None = None
 
     @property
     def model(self) -> Model:
@@ -113,7 +116,15 @@ def choose_model(study: Study, model_id: str = "") -> Model:
     )
 
 
-def prepare(study: Study, data: StudyData, model: Model, *, mark: str = "", estimand: str = "") -> Setting:
+def prepare(
+    study: Study,
+    data: StudyData,
+    model: Model,
+    *,
+    mark: str = "",
+    estimand: str = "",
+    dealt: int | None = None,
+) -> Setting:
     """Set up the simulations of one model.
 
     Parameters
@@ -122,6 +133,8 @@ def prepare(study: Study, data: StudyData, model: Model, *, mark: str = "", esti
         Binary variable of patients whose number is to be set; empty for none.
     estimand : str
         The primary one; by default the first difference of slopes, or the first of all.
+    dealt : int, optional
+        As of :func:`bayes_alliance.simulation.population.build_pool`.
 
     Raises
     ------
@@ -140,10 +153,11 @@ def prepare(study: Study, data: StudyData, model: Model, *, mark: str = "", esti
         study=study,
         data=data,
         planned=planned,
-        pool=build_pool(study, data, planned, mark=mark),
+        pool=build_pool(study, data, planned, mark=mark, dealt=dealt),
         truth=fitted_truth(fit_mixed(planned.design, planned.rows, model_id=model.id)),
         primary=_primary(model, estimand),
         scale=_scale(variable) if isinstance(variable, Variable) else None,
+        dealt=dealt,
     )
 
 
@@ -211,7 +225,7 @@ def design_conditions(setting: Setting, variations: Variations, *, seed: int) ->
     for value in variations.marked:
         found.append(_condition(setting, "marked", value, Sampling(n_patients=n, n_marked=value), seed))
     for value in variations.visits:
-        pool = build_pool(setting.study, setting.data, setting.planned, visits=value)
+        pool = build_pool(setting.study, setting.data, setting.planned, visits=value, dealt=setting.dealt)
         condition = _condition(setting, "visits", value, Sampling(n_patients=n), seed)
         found.append(dataclasses.replace(condition, pool=pool))
     for effect in variations.effects:

@@ -593,6 +593,16 @@ def _(bench: Bench) -> None:
     assert (found["engines"], found["n_patients"], found["scenarios"]) == (["pymc"], 20, ["ceiling"])
 
 
+for _kind in ("sbc", "power", "compare"):
+
+    @entry(f"simulate {_kind}", "--deal")
+    def _(bench: Bench, kind: str = _kind) -> None:
+        """The settings say so, and only then."""
+        target, words = ARRIVES[f"simulate {kind}"]
+        assert bench.reach(target, *words, "--deal")["settings"].deal is True
+        assert bench.reach(target, *words)["settings"].deal is False
+
+
 @entry("simulate sbc", "--out", "--quiet", "--json", slow=True)
 def _(bench: Bench) -> None:
     """Tables in the folder that is named; no progress; JSON."""

@@ -189,34 +189,6 @@ def test_the_posterior_is_the_same_by_engine_collapsed(name: str) -> None:
     assert _shift(name, fits) < 3.5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["a coefficient for every cell", "raw calendar years", "days from another origin"]
-)
-def test_the_posterior_is_the_same_by_engine_pymc(name: str) -> None:
-    """The same by NUTS, random effects integrated out."""
-    how = SamplerSettings(draws=1000, tune=500)
-    fits = []
-    for seed, coding in enumerate(CODINGS[name]):
-        design = coding.design()
-        priors = coefficient_priors(coding.study(), design, "neutral")
-        fits.append(fit_pymc(design, rows_used(design), priors, seed=seed, settings=how))
-    assert _shift(name, fits) < 3.5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["another reference level", "raw calendar years"])
-def test_the_posterior_is_the_same_by_engine_bambi(name: str) -> None:
-    """The same by plain Bambi, effects sampled and independent."""
-    how = SamplerSettings(draws=1000, tune=800)
-    fits = []
-    for seed, coding in enumerate(CODINGS[name]):
-        design = coding.design()
-        priors = coefficient_priors(coding.study(), design, "neutral")
-        fits.append(fit_bambi(design, rows_used(design), priors, coding.rows, seed=seed, settings=how))
-    assert _shift(name, fits) < 3.5
-
-
 def _independent(coding: Coding) -> CoefficientPriors:
     """Priors as in version 0.1.0: independent ones on the coefficients, whatever these mean."""
     design = coding.design()
@@ -229,6 +201,41 @@ def _independent(coding: Coding) -> CoefficientPriors:
     mean = np.where([name == "Intercept" for name in design.x_names], 4.5, 0.0)
     joint = coefficient_priors(coding.study(), design, "neutral")
     return dataclasses.replace(joint, mean=mean, sd=np.array(units), factor=None)
+
+
+def _sampled(engine: str, coding: Coding, seed: int, *, planted: bool) -> PosteriorFit:
+    """Fit by NUTS, random effects integrated out (``pymc``) or sampled by plain Bambi."""
+    design = coding.design()
+    priors = _independent(coding) if planted else coefficient_priors(coding.study(), design, "neutral")
+    how = SamplerSettings(draws=400 if planted else 1000, tune=500 if engine == "pymc" else 800)
+    rows = rows_used(design)
+    if engine == "pymc":
+        return fit_pymc(design, rows, priors, seed=seed, settings=how)
+    return fit_bambi(design, rows, priors, coding.rows, seed=seed, settings=how)
+
+
+# Bambi's effects are independent at time zero: another origin is another model there, which build_bambi_model refuses
+# for correlated ones.
+SAMPLED = [("pymc", name) for name in CODINGS] + [
+    ("bambi", name) for name in CODINGS if name != "days from another origin"
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "name"), SAMPLED)
+def test_the_posterior_is_the_same_by_sampling(engine: str, name: str) -> None:
+    """The same by NUTS on the marginal likelihood, and by plain Bambi."""
+    fits = [_sampled(engine, coding, seed, planted=False) for seed, coding in enumerate(CODINGS[name])]
+    assert _shift(name, fits) < 3.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["pymc", "bambi"])
+def test_sampled_priors_on_coefficients_fail_this(engine: str) -> None:
+    """With few draws the year of intake, raw or centred, has another posterior under priors on coefficients."""
+    name = "raw calendar years"
+    fits = [_sampled(engine, coding, seed, planted=True) for seed, coding in enumerate(CODINGS[name])]
+    assert _shift(name, fits) > 3.5
 
 
 @pytest.mark.parametrize("name", ["another reference level", "raw calendar years"])

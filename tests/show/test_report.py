@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 
 from bayes_alliance.assess.prior_predictive import prior_predictive
+from bayes_alliance.claims.prior_suite import prior_suite
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.run.results import EnsembleFacts, StudyResults
@@ -26,6 +27,7 @@ from bayes_alliance.show.report.checklist import fill_checklist
 from bayes_alliance.show.report.companions import ROOMS, read_companions
 from bayes_alliance.show.report.first_screen import describe_checks
 from bayes_alliance.show.report.methods import tabulate_priors
+from bayes_alliance.show.report.prior_implications import tabulate_implications
 from bayes_alliance.show.report.views import view_figure
 from bayes_alliance.show.tables.text import format_csv
 from bayes_alliance.show.tables.write import write_table
@@ -330,6 +332,49 @@ def test_priors_say_what_they_imply(results: StudyResults) -> None:
     assert str(mine["Correlation"]["implies"]).startswith(f"{low:.3f}")
     assert rows[0]["prior"] == results.prior
     assert format_csv(table).startswith("provenance,prior,")
+
+
+def test_every_prior_of_the_suite_says_what_it_implies(results: StudyResults, page: str) -> None:
+    """Tasks by hand: neutral and SDs three times as wide, before data and over 36 months; Bambi's of change."""
+    table = tabulate_implications(results)
+    rows = [dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows]
+    tasks = {r["prior"]: r for r in rows if r["outcome"] == "Tasks"}
+    names = [one.label for one in prior_suite(results.study)]
+    assert list(tasks) == names
+    neutral, wide = tasks[names[0]], tasks["SDs 3 times as wide"]
+    for row, factor in ((neutral, 1.0), (wide, 3.0)):
+        assert row["change"] == "-2.94 to 2.94 points"
+        assert row["difference"] == "-5.88 to 5.88 points"
+        # The median of a half-normal of scale 1.5 is 0.6745 times 1.5.
+        assert float(str(row["sd_change"]).split()[0]) == pytest.approx(1.0117 * factor, rel=0.02)
+        assert row["outside_baseline"] == pytest.approx(_outside(1.5 * factor, 0.0), abs=0.012)
+        # Level and slope with their own correlation of mean zero: 1.5 squared of the slope comes on top.
+        assert row["outside_horizon"] > row["outside_baseline"]
+    assert tasks["Flat effects"]["difference"] == "-588 to 588 points"
+    growth = next(r for r in results.runs if r.design.x_names == ("Intercept", "months"))
+    if growth.model.outcome == "tasks":
+        sd = 36.0 * 2.5 * growth.design.y.std() / growth.design.x[:, 1].std()
+        assert tasks["Bambi's automatic"]["change_sd"] == pytest.approx(sd)
+    assert "Every prior of the suite" in page
+
+
+def _outside(sd_level: float, sd_slope: float) -> float:
+    """Share outside 1 to 7 of a Normal around 4.5, its variance with half-normal level and residual SDs."""
+    at = (np.arange(400) + 0.5) / 400
+    a, s = np.meshgrid(stats.halfnorm.ppf(at, scale=sd_level), stats.halfnorm.ppf(at, scale=1.0))
+    spread = np.sqrt(1.5**2 + a**2 + s**2 + sd_slope**2)
+    return float(np.mean(stats.norm.cdf(1.0, 4.5, spread) + stats.norm.sf(7.0, 4.5, spread)))
+
+
+def test_named_estimands_stand_in_the_table_of_priors(results: StudyResults) -> None:
+    """What the enthusiast states of Tasks by outcome, with the sign of print."""
+    table = tabulate_priors(results)
+    rows = [dict(zip([c.name for c in table.columns], row, strict=True)) for row in table.rows]
+    stated = [p for p in results.study.priors if p.estimands]
+    assert stated
+    for prior in stated:
+        found = [r for r in rows if r["prior"] == prior.name and ": " in str(r["parameter"])]
+        assert [(r["location"], r["scale"]) for r in found] == [pair for _, _, pair in prior.estimands]
 
 
 def test_the_prior_predictive_share_is_that_of_its_normal() -> None:

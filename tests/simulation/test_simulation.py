@@ -264,6 +264,69 @@ def test_a_wrong_likelihood_is_caught(setting: Setting) -> None:
     assert LOG_LIKELIHOOD in result.strayed or "sigma" in result.strayed
 
 
+def test_explained_shares_and_what_verdicts_rest_on_are_ranked_too(setting: Setting) -> None:
+    """Uniform where the engine is right; a verdict of supported is wrong about the sign in few studies."""
+    smallest = {"deviation": 0.5 / setting.study.horizon}
+    one = calibration(setting, time="months", smallest=smallest)
+    done = run_tasks(calibrate_batch, calibration_tasks(one, studies=120, batch=60, key="sbc"))
+    result = judge_calibration(done.table(), engine="collapsed", prior="neutral", smallest=smallest)
+    events = {f"deviation {event}" for event in ("above zero", "above what matters", "below what matters")}
+    assert events | {"explained months", "explained Intercept"} <= {q.name for q in result.quantities}
+    assert result.strayed == ()
+    counts = {count.verdict: count for count in result.verdicts}
+    assert sum(count.n for count in result.verdicts) == 120
+    assert counts["supported"].n > 10
+    assert counts["supported"].above > 0.9 and counts["contradicted"].above < 0.1
+
+
+def test_a_wrong_prior_shows_in_shares_and_in_what_verdicts_rest_on(setting: Setting) -> None:
+    """An engine that is told a third of the SD of the slopes' deviation."""
+    priors = setting.priors("neutral")
+    wrong = dataclasses.replace(priors, sd=priors.sd * [1.0, 1.0, 1.0, 0.2])
+    one = calibration(
+        setting, fitted=wrong, time="months", smallest={"deviation": 0.5 / setting.study.horizon}
+    )
+    assert {"explained months", "deviation below what matters"} <= set(calibrate(one, 120).strayed)
+
+
+def test_parameters_keep_their_ranks_when_more_is_ranked(setting: Setting) -> None:
+    """What is added stands behind them and draws its ties after theirs."""
+    fewer = calibrate_batch(calibration(setting), 0, 2)
+    smallest = {"deviation": 0.5 / setting.study.horizon}
+    more = calibrate_batch(calibration(setting, time="months", smallest=smallest), 0, 2)
+    both = [
+        dict(zip(zip(t["study"], t["quantity"], strict=True), t["transform"], strict=True))
+        for t in (fewer, more)
+    ]
+    assert both[0].items() <= both[1].items() and len(both[1]) == len(both[0]) + 2 * 5
+
+
+def test_dealt_predictors_do_not_go_with_visits(setting: Setting) -> None:
+    """Patients keep their visits and outcomes stay out; the predictors are the same ones, of other patients."""
+    study = small_study()
+    data = small_data(study)
+    rows = data.rows.copy()
+    # Those with paranoid PD lose all visits after the second: a tilt.
+    late = (rows["paranoid"] == 1.0) & (rows.groupby("patient").cumcount() > 1)
+    tilted = dataclasses.replace(data, rows=rows[~late].reset_index(drop=True))
+
+    def tilt(dealt: int | None) -> tuple[float, float, list[int]]:
+        pool = prepare(study, tilted, study.model("paranoid"), dealt=dealt).pool
+        marked = pool.x[pool.starts, pool.x_names.index("paranoid")]
+        sizes = pool.sizes
+        return (
+            float(sizes[marked == 1.0].mean() - sizes[marked == 0.0].mean()),
+            float(marked.sum()),
+            sizes.tolist(),
+        )
+
+    before, count, sizes = tilt(None)
+    after = [tilt(seed) for seed in range(40)]
+    assert before < -1.0
+    assert abs(np.mean([difference for difference, _, _ in after])) < 0.4
+    assert all((n, own) == (count, sizes) for _, n, own in after)
+
+
 def test_failed_studies_are_counted_with_their_reason(setting: Setting) -> None:
     """Studies of patients on whom the model cannot stand are reported, each, and none is ranked."""
     study = small_study()

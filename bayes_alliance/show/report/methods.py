@@ -18,6 +18,7 @@ from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.id_names import name_ids
 from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.provenance import cite_study, describe_covariances, describe_provenance
+from bayes_alliance.show.report.prior_implications import tabulate_implications
 from bayes_alliance.show.report.r_code import r_call
 from bayes_alliance.show.report.record import Methods, TableView
 from bayes_alliance.show.report.views import view_table
@@ -59,6 +60,11 @@ def describe_methods(results: StudyResults) -> Methods:
         python=_python(results),
         priors=view_table(tabulate_priors(results), prefix="methods", names=name_ids(results.study)),
         predictive=_predictive(results),
+        implications=view_table(
+            tabulate_implications(results), prefix="methods", names=name_ids(results.study)
+        )
+        if results.study.priors and results.runs
+        else None,
         versions=(
             ("Python", platform.python_version()),
             *((name, importlib.metadata.version(name)) for name in packages_used(results.engine)),
@@ -256,6 +262,30 @@ def _prior_rows(study: Study, prior: PriorSet) -> list[dict[str, Value]]:
                 "density": f"LKJ({scales.lkj_eta:g})",
                 "implies": f"{format_number(low)} to {format_number(-low)}",
                 "scale": scales.lkj_eta,
+            }
+        )
+    return rows + _stated_rows(study, prior)
+
+
+def _stated_rows(study: Study, prior: PriorSet) -> list[dict[str, Value]]:
+    """List what a set states of named estimands, which takes the place of what its scales imply for them."""
+    rows: list[dict[str, Value]] = []
+    for model_id, name, (mean, sd) in prior.estimands:
+        model = study.model(model_id)
+        label, kind = next((e.label, e.kind) for e in model.estimands if e.name == name)
+        variable = study.variable(model.outcome)
+        unit = variable.unit or "points"
+        of = unit if kind == "level" else f"{unit} over {study.horizon:g} {study.time_unit}"
+        rows.append(
+            {
+                "prior": prior.name,
+                "tag": prior.tag,
+                "outcome": variable.label,
+                "parameter": f"{model.label}: {label}",
+                "density": f"Normal({mean:g}, {sd:g}\N{SUPERSCRIPT TWO})",
+                "implies": f"{format_number(mean - _Z * sd)} to {format_number(mean + _Z * sd)} {of}",
+                "location": mean,
+                "scale": sd,
             }
         )
     return rows

@@ -196,6 +196,8 @@ class Methods:
         Every prior with what it implies.
     predictive : TableView or None
         Prior predictive shares outside the scale.
+    implications : TableView or None
+        What every prior of the suite implies over the horizon and before data.
     versions : tuple of (str, str)
         Of the packages.
     """
@@ -207,6 +209,7 @@ class Methods:
     python: str
     priors: TableView
     predictive: TableView | None
+    implications: TableView | None
     versions: tuple[tuple[str, str], ...]
 
 

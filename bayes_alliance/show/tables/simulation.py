@@ -50,9 +50,22 @@ def provenance(setting: Setting) -> str:
     )
 
 
+_VERDICTS_TRUE = (
+    text_column("engine", "Engine"),
+    text_column("prior", "Prior"),
+    text_column("estimand", "Estimand"),
+    text_column("verdict", "Verdict"),
+    number_column("n", "Studies"),
+    number_column("above", "Above zero (%)"),
+    number_column("matters", "Matters (%)"),
+    number_column("rope", "Too small to matter (%)"),
+)
+
+
 def stamp(setting: Setting) -> str:
     """Return the same as one short cell."""
-    return f"simulated; design from {setting.data.source.value}, {setting.data.origin}"
+    dealt = "" if setting.dealt is None else "; patients' predictors dealt anew"
+    return f"simulated; design from {setting.data.source.value}, {setting.data.origin}{dealt}"
 
 
 def format_measure(measure: Measure, factor: float = 1.0) -> str:
@@ -143,7 +156,36 @@ def tabulate_calibrations(setting: Setting, results: Sequence[CalibrationResult]
                 "Monte-Carlo errors in brackets.",
             ),
         ),
+        *_verdict_table(setting, results),
     ]
+
+
+def _verdict_table(setting: Setting, results: Sequence[CalibrationResult]) -> list[Table]:
+    """Build the table of verdicts beside the truth, where some estimand has a smallest difference that matters."""
+    labels = {estimand.name: estimand.label for estimand in setting.model.estimands}
+    rows: list[dict[str, Value]] = [
+        {
+            "engine": result.engine,
+            "prior": result.prior,
+            "estimand": labels[count.estimand],
+            "verdict": count.verdict,
+            "n": count.n,
+            "above": 100.0 * count.above,
+            "matters": 100.0 * count.matters,
+            "rope": 100.0 * count.rope,
+        }
+        for result in results
+        for count in result.verdicts
+    ]
+    if not rows:
+        return []
+    note = (
+        "Verdicts on the claim that the estimand is above zero, in studies whose parameters come from the prior, and "
+        "how often the true value then was above zero, above the smallest difference that matters, or nearer to zero "
+        "than that. A calibrated engine that says supported is wrong about the sign in less than 2.5 %."
+    )
+    title = f"{setting.study.id}, {setting.model.id}: verdicts and the truth"
+    return [_table("calibration_verdicts", title, _VERDICTS_TRUE, rows, setting, (note,))]
 
 
 def count_reasons(failures: Sequence[str]) -> dict[str, int]:
