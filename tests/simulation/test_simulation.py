@@ -268,13 +268,13 @@ def test_explained_shares_and_what_verdicts_rest_on_are_ranked_too(setting: Sett
     """Uniform where the engine is right; a verdict of supported is wrong about the sign in few studies."""
     smallest = {"deviation": 0.5 / setting.study.horizon}
     one = calibration(setting, time="months", smallest=smallest)
-    done = run_tasks(calibrate_batch, calibration_tasks(one, studies=120, batch=60, key="sbc"))
+    done = run_tasks(calibrate_batch, calibration_tasks(one, studies=80, batch=40, key="sbc"))
     result = judge_calibration(done.table(), engine="collapsed", prior="neutral", smallest=smallest)
     events = {f"deviation {event}" for event in ("above zero", "above what matters", "below what matters")}
     assert events | {"explained months", "explained Intercept"} <= {q.name for q in result.quantities}
     assert result.strayed == ()
     counts = {count.verdict: count for count in result.verdicts}
-    assert sum(count.n for count in result.verdicts) == 120
+    assert sum(count.n for count in result.verdicts) == 80
     assert counts["supported"].n > 10
     assert counts["supported"].above > 0.9 and counts["contradicted"].above < 0.1
 
@@ -286,7 +286,7 @@ def test_a_wrong_prior_shows_in_shares_and_in_what_verdicts_rest_on(setting: Set
     one = calibration(
         setting, fitted=wrong, time="months", smallest={"deviation": 0.5 / setting.study.horizon}
     )
-    assert {"explained months", "deviation below what matters"} <= set(calibrate(one, 120).strayed)
+    assert {"explained months", "deviation below what matters"} <= set(calibrate(one, 60).strayed)
 
 
 def test_parameters_keep_their_ranks_when_more_is_ranked(setting: Setting) -> None:
