@@ -1,7 +1,7 @@
 """Spoil data files and study files byte by byte, and see that nothing but an InputError ever comes of it.
 
-``python -m tests.fuzz --cases 100000`` runs every kind in processes of their own, so that a crash or a hang of a
-library is seen too; a failure is named by kind and seed, which make it again.
+``python -m tests.fuzz --cases 100000`` runs every kind in forked processes, so that a crash or a hang of a library is
+seen too; a failure is named by kind and seed, which make it again.
 """
 
 from __future__ import annotations
@@ -9,18 +9,25 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
+import unittest.mock
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from bayes_alliance.data.readers import READERS, Reader
+from bayes_alliance.data.rows import read_data
+from bayes_alliance.errors import InputError
+from bayes_alliance.study.load_study import load_study
 from tests.corpus import frame, join, sheet, sound_rows
 from tests.corpus_study import write_study
 
@@ -163,28 +170,34 @@ def _spoil_member(raw: bytes, rng: random.Random) -> bytes:
     return stream.getvalue()
 
 
-CONTAINED = ("sav", "zsav", "dta")
+CONTAINED = ("sav", "zsav", "dta", "parquet")
 KINDS = ("csv", "study", "xlsx", "sav", "zsav", "dta", "parquet", "rds")
 
 
-def work(kind: str, first: int, last: int, folder: Path, *, apart: bool = False) -> dict[str, object]:
+def parse_here(kind: str) -> Reader:
+    """Return a reader that parses a contained kind in this very process, which is quick."""
+    from bayes_alliance.data.readers import parquet_file, readstat
+    from bayes_alliance.data.readers.labelled import labelled_table
+    from bayes_alliance.data.readers.parquet import parquet_table
+
+    if kind == "parquet":
+        return lambda path, _: parquet_table(path.name, parquet_file.parse_file(path))
+    return lambda path, _: labelled_table(path.name, kind, readstat.parse_file(kind.lstrip("z"), path))
+
+
+def work(kind: str, first: int, last: int, folder: Path, *, apart: bool = False) -> dict[str, Any]:
     """Try the seeds from ``first`` to before ``last`` in this process.
 
-    SPSS and Stata files are parsed in this very process too, to be quick, unless they are to be parsed
-    ``apart``, as the program does it.
+    SPSS, Stata and Parquet files are parsed in this very process too, to be quick, unless they are to be parsed
+    ``apart``, as the program does it. The seed at work is kept in a file, and failures in another.
     """
-    from bayes_alliance.data.readers import READERS
-    from bayes_alliance.data.readers.labelled import labelled_table
-    from bayes_alliance.data.readers.readstat import parse_file
-    from bayes_alliance.data.rows import read_data
-    from bayes_alliance.errors import InputError
-    from bayes_alliance.study.load_study import load_study
+    if kind not in CONTAINED or apart:
+        return _work(kind, first, last, folder)
+    with unittest.mock.patch.dict(READERS, {f".{kind}": parse_here(kind)}):
+        return _work(kind, first, last, folder)
 
-    def parse_here(path: Path, options: object) -> object:
-        return labelled_table(path.name, kind, parse_file(kind.lstrip("z"), path))
 
-    if kind in CONTAINED and not apart:
-        READERS[f".{kind}"] = parse_here  # type: ignore[assignment]
+def _work(kind: str, first: int, last: int, folder: Path) -> dict[str, Any]:
     study = load_study(write_study(folder / "study"))
     sound = seeds_of(kind)
     refused, failures = 0, []
@@ -202,53 +215,52 @@ def work(kind: str, first: int, last: int, folder: Path, *, apart: bool = False)
             refused += 1
         except Exception:
             failures.append({"seed": seed, "what": traceback.format_exc()[-1500:]})
+            (folder / "failures").write_text(json.dumps(failures))
         signal.alarm(0)
     return {"cases": last - first, "refused": refused, "failures": failures}
 
 
-def run_kind(kind: str, cases: int, first: int) -> dict[str, object]:
-    """Try seeds in a process, and in another one behind each crash."""
+def run_kind(kind: str, cases: int, first: int) -> dict[str, Any]:
+    """Try seeds in a forked process, and in another one behind each crash."""
     total, crashes, failures = 0, 0, []
     seed, last = first, first + cases
-    while seed < last:
-        with tempfile.TemporaryDirectory() as folder:
-            command = [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "tests.fuzz",
-                "--work",
-                kind,
-                str(seed),
-                str(last),
-                folder,
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-            if done.returncode == 0:
-                found = json.loads(done.stdout.splitlines()[-1])
-                total += found["cases"]
-                failures += found["failures"]
-                break
-            place = Path(folder) / "seed"
-            at = int(place.read_text()) if place.exists() else seed
+    while seed < last and len(failures) <= 20:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            code = _forked(lambda seed=seed, folder=folder: work(kind, seed, last, folder))  # type: ignore[misc]
+            if (found := folder / "failures").exists():
+                failures += json.loads(found.read_text())
+            if code == 0:
+                total, seed = total + last - seed, last
+                continue
+            at = int((folder / "seed").read_text())
             total, seed = total + at + 1 - seed, at + 1
             # A crash of a library is no failure where the program holds it off: see whether it does.
             if kind in CONTAINED and _is_contained(kind, at):
                 crashes += 1
-                continue
-            failures.append({"seed": at, "what": f"exit code {done.returncode}: {done.stderr[-500:]}"})
-            if len(failures) > 20:
-                break
+            else:
+                failures.append({"seed": at, "what": f"ended by {code}"})
     return {"cases": total, "crashes": crashes, "failures": failures}
 
 
+def _forked(function: Callable[[], object]) -> int:
+    """Run a function in a process that has everything imported already, and return how it ended: 0 if well."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    try:
+        function()
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
 def _is_contained(kind: str, seed: int) -> bool:
-    """Whether the whole program refuses a file on which the parser crashes."""
+    """Whether the program as it is refuses a file on which the parser crashes."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.fuzz", "--apart", kind, str(seed), str(seed + 1), folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    return done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["refused"] == 1
+        return work(kind, seed, seed + 1, Path(folder), apart=True)["refused"] == 1
 
 
 def main() -> int:
@@ -257,22 +269,14 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000, help="in all kinds together (%(default)s)")
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--first", type=int, default=0, help="first seed (%(default)s)")
-    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
-    parser.add_argument("--apart", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.work or options.apart:
-        kind, first, last, folder = options.work or options.apart
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        found = work(kind, int(first), int(last), Path(folder), apart=bool(options.apart))
-        print(json.dumps(found))  # noqa: T201
-        return 0
+    warnings.simplefilter("ignore")
     kinds = options.kinds.split(",")
     failed = 0
     for kind in kinds:
         started = time.perf_counter()
         found = run_kind(kind, -(-options.cases // len(kinds)), options.first)
         failures = found["failures"]
-        assert isinstance(failures, list)
         failed += len(failures)
         seconds = time.perf_counter() - started
         line = f"{kind}: {found['cases']} cases, {len(failures)} failed, {seconds:.0f} s"

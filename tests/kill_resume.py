@@ -9,18 +9,36 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib
 import math
+import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bayes_alliance.cli.main import main as main_of_program
+
+# What a run imports sooner or later: imported once, so that a kill costs little.
+IMPORTED = (
+    *(
+        "matplotlib.backends.backend_svg",
+        "matplotlib.pyplot",
+        "docx",
+        "openpyxl",
+        "jinja2",
+        "numba",
+        "arviz_stats",
+    ),
+    *("pymc", "nutpie", "scipy.stats", "xarray", "pyarrow", "bayes_alliance.api"),
+)
 COMPARED = ("tables/*.csv", "tables/*.md", "figures/*.csv")
 
 
@@ -33,28 +51,56 @@ class Run:
     engine: str
     figures: str
     jobs: int
+    draws: int
 
-    def command(self, out: Path) -> list[str]:
+    def arguments(self, out: Path) -> list[str]:
         """Return the command line."""
         return [
-            *(
-                sys.executable,
-                "-m",
-                "bayes_alliance.cli.main",
-                "reanalyse",
-                self.study,
-                "--engine",
-                self.engine,
-            ),
-            # With --again a run that was killed after its last file is taken up like any other.
-            *("--models", self.models, "--out", str(out), "--again", "--figures", self.figures),
-            *("--jobs", str(self.jobs)),
+            *("reanalyse", self.study, "--engine", self.engine, "--out", str(out), "--figures", self.figures),
+            *(("--models", self.models) if self.models else ()),
+            *(("--draws", str(self.draws)) if self.draws else ()),
+            # With --again a run that was killed after its last file is taken up like any other; without --everything
+            # no table is written as CSV, and nothing but figures would be compared.
+            *("--again", "--everything", "--min-cell", "0", "--jobs", str(self.jobs)),
         ]
+
+    def start(self, out: Path, log: Path) -> int:
+        """Start it in a forked process, which has the libraries imported already; return its id."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which all sleep here
+            child = os.fork()
+        if child:
+            return child
+        try:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+            os._exit(main_of_program(self.arguments(out)))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(99)
+
+    def finish(self, out: Path, log: Path) -> int:
+        """Run it to its end and return the exit code."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.start(out, log), 0)[1])
+
+
+def kill_after(process: int, seconds: float) -> None:
+    """Kill a process after some seconds, with no chance to tidy up; nothing if it has ended before."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if os.waitpid(process, os.WNOHANG)[0]:
+            return
+        time.sleep(0.005)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Read every file that must not differ."""
+    """Read every file that must not differ; tables are always among them."""
     paths = [path for pattern in COMPARED for path in folder.glob(pattern)]
+    if folder / "tables" / "estimands.csv" not in paths:
+        raise FileNotFoundError(f"{folder} has no table of estimands: the run did not come to its end")
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
@@ -70,18 +116,15 @@ def kill_and_resume(run: Run, folder: Path, seconds: float) -> tuple[int, int, s
     trouble : str
         Empty, or what went wrong.
     """
-    process = subprocess.Popen(run.command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    log = folder.with_suffix(".log")
+    kill_after(run.start(folder, log), seconds)
     stored = {path.name for path in (folder / "posteriors").glob("*.nc")}
-    done = subprocess.run(run.command(folder), capture_output=True, text=True, check=False)
-    trouble = "" if done.returncode in (0, 3) else done.stderr[-500:]
+    code = run.finish(folder, log)
+    said = log.read_text()
+    trouble = "" if code in (0, 3) else said[-500:]
     if list(folder.rglob(".*.part")):
         trouble += " a part of a file was left"
-    return len(stored), done.stderr.count("stored posterior reused"), trouble
+    return len(stored), said.count("stored posterior reused"), trouble
 
 
 def differing(
@@ -119,18 +162,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=50, help="kills (%(default)s)")
     parser.add_argument("--study", default="folmo2020")
-    parser.add_argument("--models", default="tasks_growth,tasks_outcome,goals_growth")
+    parser.add_argument("--models", default="", help="default: all")
+    parser.add_argument("--draws", type=int, default=0, help="default: as many as the program takes")
     parser.add_argument("--engine", choices=("collapsed", "pymc"), default="collapsed")
     parser.add_argument("--figures", choices=("all", "svg"), default="svg")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    run = Run(options.study, options.models, options.engine, options.figures, options.jobs)
+    run = Run(options.study, options.models, options.engine, options.figures, options.jobs, options.draws)
     rng = random.Random(options.seed)
+    for name in IMPORTED:
+        importlib.import_module(name)
     with tempfile.TemporaryDirectory() as scratch:
         reference = Path(scratch) / "reference"
         started = time.perf_counter()
-        subprocess.run(run.command(reference), capture_output=True, check=False)
+        run.finish(reference, Path(scratch) / "reference.log")
         whole = time.perf_counter() - started
         wanted = contents(reference)
         agree = (

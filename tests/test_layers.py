@@ -48,7 +48,7 @@ HEAVY = {
     "arviz_stats": ("assess", "claims", "dev.benchmark"),
     "openpyxl": ("data.readers.excel", "data.readers.printed_grid", "show.tables.workbook"),
     "pyreadstat": ("data.readers.readstat",),
-    "pyarrow": ("data.readers.parquet", "cohorts.store", "runtime", "run.large"),
+    "pyarrow": ("data.readers.parquet_file", "cohorts.store", "runtime", "run.large"),
     "dask": ("runtime",),
     "distributed": ("runtime",),
     "rdata": ("data.readers.rds",),

@@ -32,7 +32,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(study: Path, out: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "bayes_alliance.cli.main", "reanalyse", str(study), "--engine", "collapsed"),
-        *("--draws", "100", "--models", "growth,paranoid", "--min-cell", "0", "--out", str(out)),
+        *("--draws", "100", "--models", "growth,paranoid", "--min-cell", "0"),
+        *("--everything", "--out", str(out)),
     ]
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from bayes_alliance.data.readers.parser_process import parse_apart
 from bayes_alliance.data.text_table import TextTable, table_from_cells
-from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.load_data_section import ENCODINGS
 from bayes_alliance.study.records import ReadOptions
-
-SECONDS = 600
 
 
 def read_labelled(path: Path, kind: str, called: str, options: ReadOptions) -> TextTable:
@@ -39,7 +34,7 @@ def read_labelled(path: Path, kind: str, called: str, options: ReadOptions) -> T
     InputError
         If the parser refuses the file, crashes on it or does not come to an end.
     """
-    answer = _parse_apart(path, kind, ENCODINGS.get(options.encoding, ""))
+    answer = parse_apart("readstat", path, kind, str(path), ENCODINGS.get(options.encoding, ""))
     return labelled_table(path.name, called, answer)
 
 
@@ -62,29 +57,3 @@ def labelled_table(name: str, called: str, answer: dict[str, Any]) -> TextTable:
             for key, labels in answer["value_labels"].items()
         },
     )
-
-
-def _parse_apart(path: Path, kind: str, encoding: str) -> dict[str, Any]:
-    # -P: no module of the working folder is taken for one of ours.
-    command = [sys.executable, "-P", "-m", "bayes_alliance.data.readers.readstat", kind, str(path), encoding]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        raise _damaged(path, f"no end after {SECONDS} s") from None
-    if done.returncode != 0:
-        raise _damaged(path, "its reader crashed on it")
-    answer: dict[str, Any] = json.loads(done.stdout)
-    if "error" in answer:
-        raise _damaged(path, answer["error"])
-    return answer
-
-
-def _damaged(path: Path, why: str) -> InputError:
-    problem = Problem(
-        what=f"cannot be read as {path.suffix.lower()} ({why})",
-        allowed="a sound file of this kind",
-        fix="open it in the program that made it and save it again, or export it as CSV",
-    )
-    return InputError(path.name, [problem])

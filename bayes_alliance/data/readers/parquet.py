@@ -1,13 +1,17 @@
-"""Reading a Parquet file."""
+"""Reading a Parquet file, parsed in a process of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.data.text_table import MAX_BYTES, MAX_CELLS, TextTable, table_from_frame
-from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.data.readers.parser_process import parse_apart
+from bayes_alliance.data.text_table import TextTable, table_from_cells
+from bayes_alliance.errors import InputError
 from bayes_alliance.study.records import ReadOptions
+
+_AT_ONCE = 500
 
 
 def read_parquet_table(path: Path, options: ReadOptions) -> TextTable:
@@ -27,51 +31,33 @@ def read_parquet_table(path: Path, options: ReadOptions) -> TextTable:
     Raises
     ------
     InputError
-        If a column is nested, or the table is larger than any study's.
+        If a column is nested, the table is larger than any study's, or the file crashes its reader.
     """
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        nested = [field.name for field in schema if pa.types.is_nested(field.type)]
-        if nested:
-            problems = [Problem(what=f"column {name!r} is nested", allowed="flat columns") for name in nested]
-            raise InputError(path.name, problems)
-        cells = file.metadata.num_rows * len(schema)
-        if cells > MAX_CELLS:
-            problem = Problem(what="too large", got=f"{cells} cells", allowed=f"at most {MAX_CELLS}")
-            raise InputError(path.name, [problem])
-        table = _read_bounded(file, path.name)
-    # Column by column: pandas would turn a column of whole numbers with gaps into floats of fewer digits.
-    columns = [pd.Series(column.to_pylist(), dtype=object) for column in table.columns]
-    frame = pd.concat(columns, axis=1) if columns else pd.DataFrame()
-    frame.columns = pd.Index(table.column_names)
-    return table_from_frame(path.name, frame, notes=(f"{path.name}: Parquet",))
+    return parquet_table(path.name, parse_apart("parquet_file", path, str(path)))
 
 
-def _read_bounded(file: Any, name: str) -> Any:
-    """Read in batches, and stop where what they unpack to is more than any study's data.
+def parquet_table(name: str, found: dict[str, Any]) -> TextTable:
+    """Build the table from what :func:`bayes_alliance.data.readers.parquet_file.parse_file` gives."""
+    rows = [
+        (number, list(cells)) for number, cells in enumerate(zip(*found["columns"], strict=True), start=1)
+    ]
+    header = [str(head).strip() for head in found["header"]]
+    return table_from_cells(name, header, rows, noun="row", notes=(f"{name}: Parquet",))
 
-    A dictionary of one long text is a few bytes in the file and as many texts as there are rows in memory.
+
+def refuse_crashing(paths: Sequence[Path]) -> None:
+    """Refuse files whose own description crashes the library, before it is read in this process.
+
+    Raises
+    ------
+    InputError
+        Of the first such file.
     """
-    import pyarrow as pa
-
-    largest = max(
-        (
-            file.metadata.row_group(group).column(column).total_uncompressed_size
-            for group in range(file.metadata.num_row_groups)
-            for column in range(file.metadata.num_columns)
-        ),
-        default=0,
-    )
-    rows = int(min(max(MAX_BYTES // max(largest, 1), 1), 50_000))
-    batches, size = [], 0
-    for batch in file.iter_batches(batch_size=rows):
-        size += batch.nbytes
-        if size > MAX_BYTES:
-            problem = Problem(what="too large", allowed=f"at most {MAX_BYTES} bytes unpacked")
-            raise InputError(name, [problem])
-        batches.append(batch)
-    return pa.Table.from_batches(batches, schema=file.schema_arrow)
+    for start in range(0, len(paths), _AT_ONCE):
+        some = paths[start : start + _AT_ONCE]
+        try:
+            parse_apart("parquet_file", some[0], "--sound", *map(str, some))
+        except InputError:
+            for path in some:
+                parse_apart("parquet_file", path, "--sound", str(path))
+            raise

@@ -1,14 +1,10 @@
-"""Parses one SPSS or Stata file and prints it as JSON: run in a process of its own.
+"""Parses one SPSS or Stata file and prints it as JSON: run in a process of its own (``parser_process``).
 
-pyreadstat is a C library, and a damaged file can crash it or let it ask for all memory; here that ends this
-process and not the program. ``python -m bayes_alliance.data.readers.readstat KIND PATH [ENCODING]``.
+``python -m bayes_alliance.data.readers.readstat KIND PATH [ENCODING]``.
 """
-
-# ruff: noqa: T201 - what it prints is its answer
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Mapping
@@ -16,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.data.cell_text import cell_text
+from bayes_alliance.data.readers.parser_process import answer
 
 KINDS = ("sav", "dta")
-MEMORY = 16 * 2**30
 _PERIOD = re.compile(r"%-?t([mwqhy])", re.ASCII)
 _ZERO_PADDED = re.compile(r"N(\d{1,2})(\.0)?")
 
@@ -101,28 +97,6 @@ def _declared(ranges: Mapping[str, list[dict[str, Any]]]) -> list[str]:
     return said
 
 
-def main(arguments: list[str]) -> int:
-    """Parse and print; what the library raises is printed as the name of its error."""
-    kind, path, *rest = arguments
-    _limit_memory()
-    try:
-        answer = parse_file(kind, Path(path), *rest)
-    except Exception as error:  # what a library raises on a damaged file is not bounded; it is reported
-        answer = {"error": type(error).__name__}
-    print(json.dumps(answer))
-    return 0
-
-
-def _limit_memory() -> None:
-    """Keep a damaged file from taking all memory, where the system can do that."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    of_kind, file, *stated = sys.argv[1:]
+    answer(lambda: parse_file(of_kind, Path(file), *stated))

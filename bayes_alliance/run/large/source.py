@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bayes_alliance.data.readers.parquet import refuse_crashing
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.run.large.identifiers import Spelling, choose_spelling
 from bayes_alliance.study.formula import Formula, parse_formula
@@ -133,6 +134,7 @@ def open_source(study: Study, model: Model, path: Path) -> tuple[LargeSource, li
     paths = sorted(whole.glob("*.parquet")) if whole.is_dir() else [whole]
     if not paths:
         raise InputError(path.name, [Problem(what="no *.parquet file in this folder")])
+    refuse_crashing([one for one in paths if one.is_file()])
     problems: list[Problem] = []
     files = []
     for one in paths:
