@@ -111,6 +111,15 @@ def with_patients(patients: str, visits: str) -> Callable[[Path], object]:
     return write
 
 
+def crashing(path: Path) -> None:
+    """Write a Parquet file with one byte changed, on which pyarrow ends its process: a column that may not be null."""
+    frame().to_parquet(path)
+    raw = path.read_bytes()
+    optional, required = b"\x25\x02\x18\x05goals", b"\x25\x00\x18\x05goals"
+    assert raw.count(optional) == 1
+    path.write_bytes(raw.replace(optional, required))
+
+
 def nested(path: Path) -> None:
     frame().assign(goals=[[1.0, 2.0]] * 24).to_parquet(path)
 
@@ -340,6 +349,7 @@ CASES = [
         write=cut(lambda path: frame().to_parquet(path)),
         said=("cannot be read as .parquet",),
     ),
+    Case(name="crashes_pyarrow.parquet", write=crashing, said=("cannot be read as .parquet",)),
     Case(name="nested.parquet", write=nested, said=("column 'goals' is nested",)),
     Case(name="vector.rds", write=r_vector, said=("not a data frame",)),
     Case(name="cut.rds", write=cut(r_frame), said=("cut.rds",)),

@@ -2,7 +2,8 @@
 
 Reads a column of text as moments; says nothing of a study. Where a patient has several assessments on one day, or time
 counts in hours, the time of day counts; elsewhere only the date does, so that a questionnaire answered at noon is not
-half a day late. Months as Stata writes them (``2020m3``) count as months of the calendar.
+half a day late. Months, quarters, half-years and weeks as Stata writes them (``2020m3``, ``2020q1``, ``2020h2``,
+``2020w10``), and years, are counted on the calendar.
 """
 
 from __future__ import annotations
@@ -45,10 +46,15 @@ SERIALS = {
     "sas": datetime(1960, 1, 1),
     "r": datetime(1970, 1, 1),
 }
-MONTHS = "%Ym%m"
+# Periods of the calendar as Stata shows them, by the letter between year and number; its last week has 8 or 9 days.
+PERIODS = {"%Ym%m": ("m", 12), "%Yq%q": ("q", 4), "%Yh%h": ("h", 2), "%Yw%w": ("w", 52)}
+WEEKS = "%Yw%w"
+# Dates in these formats differ by whole months.
+MONTHLY = (*(form for form in PERIODS if form != WEEKS), "%Y")
 YEARS = range(1900, 2101)
 _SERIAL = re.compile(r"\d{4,5}(\.\d{1,12})?", re.ASCII)
-_STATA_MONTH = re.compile(r"(\d{4})m(\d{1,2})", re.ASCII)
+_PERIOD = re.compile(r"(\d{4})([mqhw])(\d{1,2})", re.ASCII)
+_YEAR = re.compile(r"(19|20)\d\d", re.ASCII)
 _TIME_OF_DAY = re.compile(
     r"[ T,]+(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}(?:[.,]\d{1,9})?))?"
     r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?$",
@@ -76,6 +82,8 @@ class Dates:
         How many of the cells that are dates state a time zone.
     serials : bool
         Whether the cells are plain numbers that look like days counted from some day.
+    years : bool
+        Whether they are plain numbers that could be years.
     """
 
     moments: tuple[datetime | None, ...]
@@ -85,6 +93,7 @@ class Dates:
     timed: bool = False
     zones: int = 0
     serials: bool = False
+    years: bool = False
 
 
 def read_dates(cells: Iterable[object], stated: str = "") -> Dates:
@@ -127,6 +136,7 @@ def read_dates(cells: Iterable[object], stated: str = "") -> Dates:
         timed=any((m.hour, m.minute, m.second, m.microsecond) != (0, 0, 0, 0) for m in found),
         zones=sum(moment.tzinfo is not None for moment in found),
         serials=bool(distinct) and not stated and all(_SERIAL.fullmatch(text) for text in distinct),
+        years=bool(distinct) and not stated and all(_YEAR.fullmatch(text) for text in distinct),
     )
 
 
@@ -136,7 +146,7 @@ def elapsed(
     *,
     unit: str,
     timed: bool,
-    monthly: bool,
+    date_format: str = "",
 ) -> list[float | None]:
     """Return the time from each start to each moment.
 
@@ -148,8 +158,9 @@ def elapsed(
         One of ``DAYS``.
     timed : bool
         Whether times of day count; else only the dates do.
-    monthly : bool
-        Whether the dates are months of the calendar, which then count as 1 in months and as 1/12 in years.
+    date_format : str
+        How the dates are written: a month of the calendar then counts as 1 in months and as 1/12 in years, a quarter as
+        3 and 1/4, a week of Stata's as 1 in weeks.
 
     Returns
     -------
@@ -160,7 +171,9 @@ def elapsed(
     for moment, start in zip(moments, starts, strict=True):
         if moment is None or start is None:
             found.append(None)
-        elif monthly and unit in ("months", "years"):
+        elif date_format == WEEKS and unit == "weeks":
+            found.append(float(52 * (moment.year - start.year) + _week(moment) - _week(start)))
+        elif date_format in MONTHLY and unit in ("months", "years"):
             months = 12 * (moment.year - start.year) + moment.month - start.month
             found.append(months / (12.0 if unit == "years" else 1.0))
         else:
@@ -173,10 +186,15 @@ def elapsed(
     return found
 
 
+def _week(moment: datetime) -> int:
+    """Return Stata's week of the year, from 0: the first begins on 1 January, the last has 8 or 9 days."""
+    return min((moment.timetuple().tm_yday - 1) // 7, 51)
+
+
 def _choose_format(distinct: Sequence[str]) -> tuple[str, str]:
     """Find the format that reads most cells, and another that reads all of them as well but otherwise."""
     sample = distinct[:: max(1, len(distinct) // 100)]
-    formats = [f for f in (*DATE_FORMATS, MONTHS) if any(_read_one(text, f) for text in sample)]
+    formats = [f for f in (*DATE_FORMATS, *PERIODS) if any(_read_one(text, f) for text in sample)]
     formats = formats or [DATE_FORMATS[0]]
     read = {f: [_read_one(text, f) for text in distinct] for f in formats}
     hits = {f: sum(moment is not None for moment in moments) for f, moments in read.items()}
@@ -196,14 +214,24 @@ def _read_one(text: str, date_format: str) -> datetime | None:
         moment = SERIALS[date_format] + timedelta(days=float(text)) if _SERIAL.fullmatch(text) else None
         if moment is not None:  # a fraction of a day is exact to the second at best
             moment = (moment + timedelta(microseconds=500_000)).replace(microsecond=0)
-    elif date_format == MONTHS:
-        match = _STATA_MONTH.fullmatch(text)
-        moment = datetime(int(match[1]), int(match[2]), 1) if match and 1 <= int(match[2]) <= 12 else None
+    elif date_format in PERIODS:
+        moment = _first_day(text, *PERIODS[date_format])
     elif re.search(r"%[HIXcMSTf]", date_format):
         moment = _strptime(text, date_format)
     else:
         moment = _with_time_of_day(text, date_format)
     return moment if moment is not None and moment.year in YEARS else None
+
+
+def _first_day(text: str, letter: str, a_year: int) -> datetime | None:
+    """Return the first day of a period of which there are so many a year."""
+    match = _PERIOD.fullmatch(text)
+    if not match or match[2] != letter or not 1 <= int(match[3]) <= a_year or int(match[1]) not in YEARS:
+        return None
+    year, number = int(match[1]), int(match[3]) - 1
+    if letter == "w":
+        return datetime(year, 1, 1) + timedelta(days=7 * number)
+    return datetime(year, 1 + 12 // a_year * number, 1)
 
 
 def _with_time_of_day(text: str, date_format: str) -> datetime | None:

@@ -6,6 +6,7 @@ Looks at headers, and at the values of columns; gives nothing of the latter but 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -105,7 +106,7 @@ def guess_roles(
         outcomes = tuple(_changing(table, patient, time, numbers)[:MAX_OUTCOMES])
         unknown = [] if outcomes else ["outcome"]
     if unknown:
-        raise InputError(table.name, _not_guessed(table, headers, unknown))
+        raise InputError(table.name, _not_guessed(table, headers, unknown, numbers))
     unit = time_unit or next((u for u, words in UNITS.items() if words & set(_words(time))), "units")
     taken = {patient, time, *outcomes}
     return Roles(
@@ -176,8 +177,24 @@ def _check_stated(
         raise InputError(table.name, problems)
 
 
-def _not_guessed(table: TextTable, headers: list[str], unknown: list[str]) -> list[Problem]:
+def _not_guessed(
+    table: TextTable, headers: list[str], unknown: list[str], numbers: dict[str, pd.Series]
+) -> list[Problem]:
     """Return what could not be guessed, and that a wide file is one."""
+    fitting = [
+        (head, time)
+        for head in headers
+        if (head not in numbers or bool((numbers[head].dropna() % 1 == 0).all()))
+        and 3 <= column_texts(table, head).nunique() <= len(table.frame) / 1.2
+        and (time := _guess_time(table, head, numbers))
+    ]
+    if "patient" in unknown and len(fitting) == 1:
+        # Of what time is cannot be said before it is known who was seen.
+        (head, time) = fitting[0]
+        what = f"no header says which column is the patient; rows of the same {head!r} differ in {time!r}"
+        return [
+            Problem(what=what, allowed=list_headers(headers), fix=f"state it: --patient {shlex.quote(head)}")
+        ]
     fix = "state it: " + ", ".join(f"--{name} COLUMN" for name in unknown)
     allowed = list_headers(headers)
     proposals = propose_wide(headers)

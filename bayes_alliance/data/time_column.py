@@ -12,7 +12,7 @@ from datetime import date, datetime
 import numpy as np
 
 from bayes_alliance.data.codes import canonical_identifiers
-from bayes_alliance.data.dates import DAYS, MONTHS, SERIALS, YEARS, Dates, elapsed, read_dates
+from bayes_alliance.data.dates import DAYS, MONTHLY, SERIALS, WEEKS, YEARS, Dates, elapsed, read_dates
 from bayes_alliance.data.headers import list_headers, nearest_header
 from bayes_alliance.data.numbers import decimal_mark, number_text, read_numbers
 from bayes_alliance.data.text_table import Findings, TextTable, complain_of_cells, with_notes
@@ -72,9 +72,7 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
         findings.time_refused = True
         return dataclasses.replace(table, frame=table.frame.drop(columns=[time], errors="ignore"))
     timed = dates.timed and (study.time_unit in ("minutes", "hours") or _several_a_day(dates.moments, ids))
-    passed = elapsed(
-        dates.moments, starts, unit=study.time_unit, timed=timed, monthly=dates.date_format == MONTHS
-    )
+    passed = elapsed(dates.moments, starts, unit=study.time_unit, timed=timed, date_format=dates.date_format)
     if time in headers:
         findings.warn(
             f"column {time!r} is not used: time is computed from the dates of {options.date!r}",
@@ -83,7 +81,7 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
     frame = table.frame.assign(**{time: ["" if value is None else number_text(value) for value in passed]})
     note = (
         f"{study.time_unit} since {origin}, from dates in column {options.date!r} as {dates.date_format} "
-        f"({DAYS[study.time_unit]:g} days each)"
+        f"({_length(study.time_unit, dates.date_format)})"
     )
     if dates.timed:
         note += (
@@ -97,6 +95,14 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
         **{(time, v): h for (c, v), h in table.wide_headers.items() if c == options.date},
     }
     return with_notes(dataclasses.replace(table, frame=frame, wide_headers=renamed), note)
+
+
+def _length(unit: str, date_format: str) -> str:
+    """Say how long a unit of time is."""
+    calendar = (unit in ("months", "years") and date_format in MONTHLY) or (
+        unit == "weeks" and date_format == WEEKS
+    )
+    return "on the calendar" if calendar else f"{DAYS[unit]:g} days each"
 
 
 def _computable(study: Study, table: TextTable, absent: Sequence[str], findings: Findings) -> bool:
@@ -153,7 +159,8 @@ def _parse_dates(table: TextTable, header: str, stated: str, findings: Findings)
             "the cells are plain numbers, such as the serial days that spreadsheets keep dates as",
             where=where,
             allowed="dates",
-            fix=f"state what they count from: --date-format or date_format in [data], one of {', '.join(SERIALS)}",
+            fix=("if they are years, state --date-format %Y; else " if dates.years else "")
+            + f"state what they count from: --date-format or date_format in [data], one of {', '.join(SERIALS)}",
         )
         return dates
     if dates.rival:

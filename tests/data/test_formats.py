@@ -227,24 +227,67 @@ def test_moments_give_the_same_times_from_every_format(tmp_path: Path, name: str
     np.testing.assert_allclose(found.rows["days"], plain.rows["days"], atol=1e-9)
 
 
-def test_months_of_stata_are_months_of_the_calendar(tmp_path: Path) -> None:
-    """2020m1 and 2020m4 are three months apart, in a .dta file and in the CSV that Stata exports."""
-    stamps = pd.to_datetime(["2020-01-01", "2020-04-01", "2021-01-01"])
-    rows = [(p, stamp) for p in range(1, 6) for stamp in stamps]
+def periodic(days: list[str]) -> pd.DataFrame:
+    """Five patients with an assessment at each of some dates."""
+    rows = [(p, stamp) for p in range(1, 6) for stamp in pd.to_datetime(days)]
     frame = pd.DataFrame(rows, columns=["id", "stamp"]).assign(mood=1.0)
     frame.loc[::2, "mood"] = 2.5
+    return frame
+
+
+def in_unit(unit: str) -> Study:
+    return replace(
+        DATED,
+        time=unit,
+        time_unit=unit,
+        variables=(DATED.variables[0], build_variable(unit), DATED.variables[2]),
+    )
+
+
+def test_months_of_stata_are_months_of_the_calendar(tmp_path: Path) -> None:
+    """2020m1 and 2020m4 are three months apart, in a .dta file and in the CSV that Stata exports."""
+    frame = periodic(["2020-01-01", "2020-04-01", "2021-01-01"])
     frame.to_stata(tmp_path / "d.dta", write_index=False, convert_dates={"stamp": "tm"})
     text = frame.assign(stamp=frame["stamp"].dt.strftime("%Ym") + frame["stamp"].dt.month.astype(str))
     text.to_csv(tmp_path / "d.csv", index=False)
-    study = replace(
-        DATED,
-        time="months",
-        time_unit="months",
-        variables=(DATED.variables[0], build_variable("months"), DATED.variables[2]),
-    )
     for name in ("d.dta", "d.csv"):
-        found = read_data(study, tmp_path / name, options=ReadOptions(date="stamp"))
+        found = read_data(in_unit("months"), tmp_path / name, options=ReadOptions(date="stamp"))
         assert sorted(set(found.rows["months"])) == [0.0, 3.0, 12.0]
+
+
+# Stata's formats of periods, its dates, and the times between them in a unit.
+PERIODS = [
+    ("tq", "months", ["2019-10-01", "2020-01-01", "2021-04-01"], [0.0, 3.0, 18.0]),
+    ("tq", "years", ["2019-10-01", "2020-01-01", "2021-04-01"], [0.0, 0.25, 1.5]),
+    ("th", "months", ["2019-07-01", "2020-01-01", "2021-07-01"], [0.0, 6.0, 24.0]),
+    ("tw", "weeks", ["2019-12-10", "2019-12-24", "2020-01-08"], [0.0, 2.0, 4.0]),
+    ("tq", "days", ["2019-10-01", "2020-01-01", "2020-04-01"], [0.0, 92.0, 183.0]),
+]
+
+
+@pytest.mark.parametrize(("kind", "unit", "days", "times"), PERIODS)
+def test_periods_of_stata_are_those_of_the_calendar(
+    tmp_path: Path, kind: str, unit: str, days: list[str], times: list[float]
+) -> None:
+    """Quarters, half-years and weeks (52 a year, the last of 8 or 9 days), read from what Stata stores."""
+    study, frame = in_unit(unit), periodic(days)
+    frame.to_stata(tmp_path / "d.dta", write_index=False, convert_dates={"stamp": kind})
+    found = read_data(study, tmp_path / "d.dta", options=ReadOptions(date="stamp"))
+    assert sorted(set(found.rows[study.time])) == times
+
+
+def test_years_of_stata_are_asked_about_and_then_count_as_years(tmp_path: Path) -> None:
+    """2018 is no serial day of Excel's; the message says what to state, and with it a year is a year."""
+    periodic(["2018-01-01", "2019-01-01", "2021-01-01"]).to_stata(
+        tmp_path / "d.dta", write_index=False, convert_dates={"stamp": "ty"}
+    )
+    study = in_unit("years")
+    with pytest.raises(InputError) as caught:
+        read_data(study, tmp_path / "d.dta", options=ReadOptions(date="stamp"))
+    (problem,) = caught.value.problems
+    assert "if they are years, state --date-format %Y" in problem.fix
+    stated = ReadOptions(date="stamp", date_format="%Y")
+    assert sorted(set(read_data(study, tmp_path / "d.dta", options=stated).rows["years"])) == [0.0, 1.0, 3.0]
 
 
 def test_serial_days_are_asked_about_once(tmp_path: Path) -> None:

@@ -203,3 +203,18 @@ def test_row_names_of_r_are_no_patients_until_they_have_a_header(
     path.write_text("\n".join(['"id","group","wl1","wl2","wl3"', *rows]))
     assert main(["new-study", str(path), *wide]) == 0
     assert main(["check-data", str(tmp_path / "s"), str(tmp_path / "s" / "loss.csv")]) == 0
+
+
+def test_a_patient_under_no_known_header_is_found_by_its_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """79 trees of MASS's Sitka: the message names the one column that can be it, and does not complain of the time."""
+    rows = [f"{4 + tree / 50 + day / 100},{day},{tree}" for tree in range(1, 13) for day in (152, 174, 201)]
+    path = tmp_path / "d.csv"
+    path.write_text("\n".join(["size,Time,tree", *rows]))
+    new = ["new-study", str(path), "--yes", "--out", str(tmp_path / "s")]
+    assert main(new) == 2
+    said = capsys.readouterr().err
+    assert "1 problem\n" in said and "state it: --patient tree" in said and "like the time" not in said
+    assert main([*new, "--patient", "tree"]) == 0
+    assert "time: Time" in capsys.readouterr().out

@@ -275,3 +275,15 @@ def test_a_data_frame_saved_by_r_itself() -> None:
         ["08", "placebo", "", "65", "4", "Bodø", "FALSE"],
     ]
     assert table.notes == ("frame.rds: R data frame, 3 rows",)
+
+
+def test_moments_and_long_integers_saved_by_r_itself() -> None:
+    """The clock of the stated zone; integers beyond 2**53 to the last digit; a column without a zone is warned of."""
+    table = read_table(Path(__file__).parents[1] / "reference" / "data" / "moments.rds", OPTIONS)
+    winter, summer = "2020-01-31 09:00:00", "2020-07-31 09:00:00"
+    assert table.frame.to_numpy().tolist() == [
+        ["9007199254740993", f"{winter}+01:00", winter, winter, "2020-01-31", f"{winter}+01:00"],
+        ["-5", f"{summer}+02:00", summer, summer, "2020-07-31", f"{summer}+02:00"],
+    ]
+    assert [problem.where for problem in table.warnings] == ["moments.rds, column 'nowhere'"]
+    assert "read as UTC" in table.warnings[0].what

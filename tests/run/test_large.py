@@ -319,6 +319,19 @@ def test_everything_wrong_with_a_file_is_said_at_once(tmp_path: Path) -> None:
         reduce_file(study, model, tmp_path / "empty")
 
 
+def test_a_file_that_crashes_its_library_is_refused_by_name(tmp_path: Path) -> None:
+    """One byte makes pyarrow end the process that looks at the columns of a row group; it is a message here."""
+    study, folder = large_study(), tmp_path / "parts"
+    folder.mkdir()
+    sound = write(large_frame(), folder / "a.parquet")
+    optional, required = b"\x25\x02\x18\x05goals", b"\x25\x00\x18\x05goals"
+    assert sound.read_bytes().count(optional) == 1
+    (folder / "b.parquet").write_bytes(sound.read_bytes().replace(optional, required))
+    with pytest.raises(InputError, match=r"b\.parquet") as caught:
+        reduce_file(study, study.model("paranoid"), folder)
+    assert "its reader crashed on it" in str(caught.value)
+
+
 def test_rows_that_cannot_carry_the_model_are_refused(tmp_path: Path) -> None:
     """Dependent columns, an outcome without residual, and no complete row: each has its message."""
     study, frame = large_study(), large_frame()

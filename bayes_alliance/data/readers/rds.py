@@ -6,6 +6,7 @@ rdata is written in Python and only parses: no code that an R file may carry is 
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import gzip
 import lzma
 import warnings
@@ -56,7 +57,7 @@ def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
             ("grouped_df", "spec_tbl_df", "data.table", "tbl_df", "tbl", "data.frame"), columns.frame
         ),
         "Date": _dates,
-        "POSIXct": _moments,
+        "POSIXct": columns.moments,
         "integer64": _long_integers,
     }
     raw = _unpack(path)
@@ -80,8 +81,18 @@ def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
         else []
     )
     notes = (f"{path.name}: R data frame", *declared, *dict.fromkeys(unknown))
-    return table_from_frame(
+    table = table_from_frame(
         path.name, found, notes=notes, column_labels=columns.labels, value_labels=columns.value_labels
+    )
+    doubts = tuple(_no_zone(path.name, name) for name in columns.without_zone)
+    return dataclasses.replace(table, warnings=(*table.warnings, *doubts))
+
+
+def _no_zone(file: str, column: str) -> Problem:
+    return Problem(
+        what="moments without a time zone, read as UTC; R wrote them from the clock of its own place",
+        where=f"{file}, column {column!r}",
+        fix="where dates could shift: attr(x, 'tzone') <- 'Europe/Oslo', or as.Date, before saveRDS",
     )
 
 
@@ -94,6 +105,8 @@ class _Columns:
         self.labels: dict[str, str] = {}
         self.value_labels: dict[str, dict[str, str]] = {}
         self.declared: list[str] = []
+        self.without_zone: list[str] = []
+        self._zoneless: set[int] = set()
 
     def keep(self, values: Any, attributes: Mapping[str, Any]) -> Any:
         """Remember the attributes of a column under the values, which stay as they are."""
@@ -101,17 +114,28 @@ class _Columns:
         self.kept.append(values)  # so that no other object gets the same id
         return values
 
+    def moments(self, values: Any, attributes: Mapping[str, Any] | None) -> Any:
+        """Turn R's seconds since 1970 into moments, and remember those of no stated zone that are no midnights."""
+        zone = next(iter(_texts(attributes.get("tzone") if attributes else None)), "")
+        found = _moments(values, zone)
+        if not zone and any(moment != moment.astype("datetime64[D]") for moment in found[~np.isnat(found)]):
+            self._zoneless.add(id(found))
+            self.kept.append(found)
+        return found
+
     def frame(self, values: Any, attributes: Mapping[str, Any]) -> Any:
         """Build the data frame, with declared codes missing."""
         import pandas as pd
         import rdata
 
         if isinstance(values, Mapping):
-            values = {name: self._column(str(name), column) for name, column in values.items()}
+            values = {name: _as_is(self._column(str(name), column)) for name, column in values.items()}
         frame = rdata.conversion.DEFAULT_CLASS_MAP["data.frame"](values, attributes)
         return frame if isinstance(frame, pd.DataFrame) else NotImplemented
 
     def _column(self, name: str, values: Any) -> Any:
+        if id(values) in self._zoneless:
+            self.without_zone.append(name)
         attributes = self.attributes.get(id(values), {})
         if label := _texts(attributes.get("label")):
             self.labels[name] = label[0]
@@ -153,6 +177,15 @@ class _Columns:
         )
 
 
+def _as_is(values: Any) -> Any:
+    """Keep rdata from taking a column of objects, such as moments with a time zone, for one of text."""
+    import pandas as pd
+
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        return pd.Series(values, dtype=object).array
+    return values
+
+
 def _names_of(labels: Any) -> list[str]:
     """Return the names of a named vector of R, as rdata converts it: a dictionary, a labelled array or a Series."""
     for attribute in ("index", "keys"):
@@ -182,10 +215,9 @@ def _long_integers(values: Any, attributes: Any) -> Any:
     )
 
 
-def _moments(values: Any, attributes: Any) -> Any:
+def _moments(values: Any, zone: str) -> Any:
     """Turn R's seconds since 1970 (UTC) into moments, as the clock of the stated time zone shows them."""
     moments = _since_1970(values, 1.0)
-    zone = next(iter(_texts(attributes.get("tzone") if attributes else None)), "")
     if zone in ("", "UTC", "GMT"):
         return moments
     try:
