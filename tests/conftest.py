@@ -36,6 +36,7 @@ SLOW = (
     "dev/",
     "inference/test_pymc",
     "run/test_pipeline.py",
+    "run/test_profiles.py::test_every_shape",
     "run/test_number_store.py",
     "run/test_manifest.py",
     "run/test_large.py",

@@ -335,6 +335,21 @@ def _print_failed(end: RunEnd) -> int:
     return EXIT_CHECK_FAILED if end.failed else 0
 
 
+def _refuse_structured(options: argparse.Namespace, study: Study, model: str) -> None:
+    """Refuse profiles and simulated tests of models with several levels or dependent residuals."""
+    from bayes_alliance.study.formula import parse_formula
+
+    asked = "--profile" if options.profile else "--bootstrap" if options.bootstrap else ""
+    structured = [m.id for m in study.models if m.id == model and parse_formula(m.formula).is_structured]
+    if asked and structured:
+        problem = Problem(
+            what="made for random effects of one level and independent residuals only",
+            where=f"model {structured[0]!r}",
+            fix=f"leave {asked} out: standard errors, degrees of freedom and p are given without it",
+        )
+        raise InputError(f"option {asked}", [problem])
+
+
 def _fit(options: argparse.Namespace) -> int:
     from bayes_alliance.run.judge_model import ml_extras
     from bayes_alliance.run.manifest import end_run
@@ -345,6 +360,7 @@ def _fit(options: argparse.Namespace) -> int:
     check_json(options)
     study = load_study(options.study)
     settings = run_settings(options, study, [one_model(options)])
+    _refuse_structured(options, study, settings.models[0])
     data = load_data(options, study)
     with ProgressReporter(quiet=options.quiet) as report:
         for warning in data.warnings:
