@@ -28,8 +28,8 @@ from bayes_alliance.data.readers import READERS, Reader
 from bayes_alliance.data.rows import read_data
 from bayes_alliance.errors import InputError
 from bayes_alliance.study.load_study import load_study
-from tests.corpus import frame, join, sheet, sound_rows
-from tests.corpus_study import write_study
+from tests.corpus import frame, sheet
+from tests.corpus_study import join, sound_rows, write_study
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_A_CASE = 20
@@ -222,7 +222,8 @@ def _work(kind: str, first: int, last: int, folder: Path) -> dict[str, Any]:
 
 def run_kind(kind: str, cases: int, first: int) -> dict[str, Any]:
     """Try seeds in a forked process, and in another one behind each crash."""
-    total, crashes, failures = 0, 0, []
+    total, crashes = 0, 0
+    failures: list[dict[str, Any]] = []
     seed, last = first, first + cases
     while seed < last and len(failures) <= 20:
         with tempfile.TemporaryDirectory() as name:
@@ -260,7 +261,7 @@ def _forked(function: Callable[[], object]) -> int:
 def _is_contained(kind: str, seed: int) -> bool:
     """Whether the program as it is refuses a file on which the parser crashes."""
     with tempfile.TemporaryDirectory() as folder:
-        return work(kind, seed, seed + 1, Path(folder), apart=True)["refused"] == 1
+        return bool(work(kind, seed, seed + 1, Path(folder), apart=True)["refused"] == 1)
 
 
 def main() -> int:

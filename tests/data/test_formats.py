@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -256,7 +257,7 @@ def test_months_of_stata_are_months_of_the_calendar(tmp_path: Path) -> None:
 
 
 # Stata's formats of periods, its dates, and the times between them in a unit.
-PERIODS = [
+PERIODS: list[tuple[Any, str, list[str], list[float]]] = [
     ("tq", "months", ["2019-10-01", "2020-01-01", "2021-04-01"], [0.0, 3.0, 18.0]),
     ("tq", "years", ["2019-10-01", "2020-01-01", "2021-04-01"], [0.0, 0.25, 1.5]),
     ("th", "months", ["2019-07-01", "2020-01-01", "2021-07-01"], [0.0, 6.0, 24.0]),
@@ -267,7 +268,7 @@ PERIODS = [
 
 @pytest.mark.parametrize(("kind", "unit", "days", "times"), PERIODS)
 def test_periods_of_stata_are_those_of_the_calendar(
-    tmp_path: Path, kind: str, unit: str, days: list[str], times: list[float]
+    tmp_path: Path, kind: Any, unit: str, days: list[str], times: list[float]
 ) -> None:
     """Quarters, half-years and weeks (52 a year, the last of 8 or 9 days), read from what Stata stores."""
     study, frame = in_unit(unit), periodic(days)
