@@ -25,7 +25,7 @@ def test_the_table_in_docs_is_that_of_the_numbers() -> None:
     assert shown.strip().splitlines() == list(format_suite(rows))
 
 
-# Found at 1,000 studies and not explained; see docs/simulate.md.
+# Found at 1,000 studies, not found again with another seed; see docs/simulate.md.
 STRAYS = (NUMBERS["prior"] == "narrow_sd") & (NUMBERS["quantity"] == "log_likelihood")
 
 
@@ -41,7 +41,7 @@ def test_no_prior_of_the_suite_strays_but_one_in_one_quantity() -> None:
 
 @pytest.mark.xfail(strict=True, reason="the log likelihood under narrow SDs is not uniform at 1,000 studies")
 def test_the_log_likelihood_is_uniform_under_narrow_sds() -> None:
-    """Turns red when it is, so that the page says so."""
+    """With this seed; turns red when it is, so that the page says so."""
     assert NUMBERS.loc[STRAYS, "p_adjusted"].min() > 0.05
 
 
