@@ -7,7 +7,7 @@ elsewhere. The first option of every axis is the study's own way and changes not
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +85,9 @@ class Multiverse:
         How many of the synthetic cohorts enter.
     digest : str
         SHA-256 of the file; empty where the study has none.
+    withheld : frozenset of (frozenset of str, str)
+        Departures from the study's own way, and a model, that are not fitted to the rows at hand since few patients
+        would be singled out (:mod:`bayes_alliance.claims.protected_codings`).
     """
 
     priors: tuple[str, ...]
@@ -94,6 +97,11 @@ class Multiverse:
     curves: tuple[tuple[str, str], ...]
     cohorts: int
     digest: str
+    withheld: frozenset[tuple[frozenset[str], str]] = frozenset()
+
+    def departures(self, coding: Iterable[str]) -> frozenset[str]:
+        """Return the options of a coding that change something; an empty id is no option."""
+        return frozenset(name for name in coding if name and not self.option(name).changes_nothing)
 
     def option(self, option_id: str) -> Option:
         """Return the option of this id (KeyError where there is none; ids are unique over all axes)."""

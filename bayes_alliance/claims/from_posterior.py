@@ -16,6 +16,7 @@ from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.patient_claims import CannotTell, draw_patients
 from bayes_alliance.claims.prior_suite import PriorVariant, variant_priors
+from bayes_alliance.claims.protected_codings import say_withheld
 from bayes_alliance.claims.recode import recode
 from bayes_alliance.claims.results import ClaimResult, PartResult, Trace, combine
 from bayes_alliance.data.rows import StudyData
@@ -94,6 +95,8 @@ class Evaluator:
         Of each posterior.
     plans : dict, optional
         Where models with their rows are kept, for other evaluators of the same rows.
+    coded : tuple of str
+        Options by which ``data`` were coded already.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Evaluator:
         covariance: Covariance = "UN",
         draws: int = DRAWS,
         plans: dict[tuple[str, str], Planned | str] | None = None,
+        coded: tuple[str, ...] = (),
     ) -> None:
         self.study = study
         self.data = data
@@ -116,6 +120,7 @@ class Evaluator:
         self.covariance = covariance
         self.draws = draws
         self.plans = {} if plans is None else plans
+        self.coded = coded
         self.fitted: dict[tuple[str, str], Fitted | str] = {}
 
     def fit(self, model_id: str, coding: str = "") -> Fitted:
@@ -155,6 +160,9 @@ class Evaluator:
 
     def _freeze(self, model_id: str, coding: str) -> Planned | str:
         model = self.study.model(model_id)
+        departures = self.choices.departures((*self.coded, coding))
+        if self.data.min_cell > 1 and (departures, model_id) in self.choices.withheld:
+            return f"{model_id}: {say_withheld(self.data.min_cell)}"
         data = recode(self.study, self.data, [self.choices.option(coding)] if coding else [])
         planned = plan_model(data, model, parse_formula(model.formula).names)
         if isinstance(planned, SkippedModel):

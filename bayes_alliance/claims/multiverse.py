@@ -207,7 +207,10 @@ def make_record(
         Of the run.
     """
     digests = sorted(
-        hashlib.sha256(one.read_bytes()).hexdigest() if isinstance(one, Path) else one.digest for one in rows
+        hashlib.sha256(one.read_bytes()).hexdigest()
+        if isinstance(one, Path)
+        else f"{one.digest} {one.min_cell}"
+        for one in rows
     )
     text = "|".join((study.digest, choices.digest, ledger.digest, str(seed), str(draws), *digests))
     return f"{hashlib.sha256(text.encode()).hexdigest()}; {engine_versions()}"

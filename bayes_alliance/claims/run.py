@@ -29,6 +29,7 @@ from bayes_alliance.claims.multiverse import make_record, run_multiverse
 from bayes_alliance.claims.multiverse_results import MultiverseResult
 from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite
 from bayes_alliance.claims.prior_weight import PartConflict, conflicts_on_rows, printed_conflicts
+from bayes_alliance.claims.protected_codings import withhold_codings
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.claims.sensitivity import PartSensitivity, scale_powers
 from bayes_alliance.claims.settings import ClaimsSettings, Keeping, name_rows
@@ -158,6 +159,7 @@ def run_claims(
     """
     started = time.perf_counter()
     data = load_rows(study, rows)
+    choices = withhold_codings(study, data, choices, ledger, combined=settings.depth == "full")
     suite = prior_suite(study) if settings.depth != "verdicts" else prior_suite(study)[:1]
     remarks: list[str] = []
     report("claims from printed numbers")

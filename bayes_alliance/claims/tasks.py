@@ -154,6 +154,7 @@ def _judge(
         covariance=spec.covariance,
         draws=spec.draws,
         plans=plans,
+        coded=spec.coding,
     )
     return [evaluator.judge_part(claim, part) for claim in claims for part in claim.parts]
 

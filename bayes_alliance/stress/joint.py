@@ -25,6 +25,7 @@ from bayes_alliance.inference.fits import Array, weight_vector
 from bayes_alliance.inference.priors import coefficient_priors
 from bayes_alliance.inference.psis import PARETO_K_LIMIT, log_sum_exp, smooth_tail
 from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
+from bayes_alliance.run.row_sets import tells_of_few
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.stress.joint_gibbs import JointData, JointDraws, JointPriors, sample_joint
 from bayes_alliance.stress.prepare import Prepared
@@ -109,6 +110,11 @@ def fit_joint(
     planned = _plan(data, family)
     if isinstance(planned, SkippedModel):
         return _skip(family, planned.reason)
+    if tells_of_few(study, data, planned):
+        few = f"fewer than {data.min_cell} patients"
+        return _skip(
+            family, f"withheld: its rows, with all outcomes, differ from another fit's by those of {few}"
+        )
     joint_data, priors = _joint_data(study, planned, prior)
     try:
         found = sample_joint(

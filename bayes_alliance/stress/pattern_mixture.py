@@ -102,7 +102,8 @@ def mix_patterns(prepared: Prepared) -> tuple[list[StressDraws], list[StressSkip
     found: list[StressDraws] = []
     skipped: list[StressSkipped] = []
     for pattern in patterns(prepared):
-        fitted = _fit(prepared, pattern)
+        few = prepared.few_drop_out if pattern.name == "completers_by_subgroup" else ""
+        fitted = few or _fit(prepared, pattern)
         if isinstance(fitted, str):
             skipped.append(_skip(prepared, pattern, fitted))
             continue

@@ -53,6 +53,8 @@ class Prepared:
         The study's horizon; time from one assessment to the next where none is observed.
     seed : int
         From which every test derives its own.
+    min_cell : int
+        Fewest patients that may be described; 0 without a limit.
     """
 
     model: Model
@@ -71,6 +73,7 @@ class Prepared:
     horizon: float
     step: float
     seed: int
+    min_cell: int = 0
 
     @property
     def last(self) -> Array:
@@ -84,6 +87,17 @@ class Prepared:
         """Whether a patient's last row stands at the horizon, within a quarter of a step."""
         done: NDArray[np.bool_] = self.last > self.horizon - self.step / 4.0
         return done
+
+    @property
+    def few_drop_out(self) -> str:
+        """Why nothing is said of dropout where few patients of a subgroup drop out, or few do not; else empty."""
+        counts = [np.sum(self.complete), np.sum(~self.complete)]
+        for code in range(len(self.groups)):
+            mine = self.complete[self.group == code]
+            counts += [np.sum(mine), np.sum(~mine)]
+        if not any(0 < count < self.min_cell for count in counts):
+            return ""
+        return f"withheld: fewer than {self.min_cell} patients of a subgroup are, or are not, assessed at the horizon"
 
     def seed_of(self, *parts: str) -> int:
         """Derive the seed of one task."""
@@ -282,6 +296,7 @@ def prepare_model(
         horizon=study.horizon,
         step=study.horizon / STEPS,
         seed=seed,
+        min_cell=data.min_cell,
     )
 
 

@@ -20,7 +20,7 @@ from bayes_alliance.stress.joint import JointEffect, fit_joint
 from bayes_alliance.stress.likelihoods import ALL, LikelihoodComparison, compare_likelihoods
 from bayes_alliance.stress.pattern_mixture import mix_patterns
 from bayes_alliance.stress.prepare import Prepared, chosen_models, families, prepare_model
-from bayes_alliance.stress.records import StressDraws, StressSkipped, VerdictRule
+from bayes_alliance.stress.records import StressDraws, StressSkipped, Test, VerdictRule
 from bayes_alliance.stress.sampled import SampledSettings
 from bayes_alliance.stress.shared_parameter import SharedParameterFit, fit_shared_parameter
 from bayes_alliance.stress.tipping import (
@@ -250,6 +250,10 @@ def _missing(
         found, left_out = mix_patterns(one)
         patterns += found
         skipped += left_out
+        if few := one.few_drop_out:
+            tests: tuple[Test, ...] = ("delta", "shared_parameter")
+            skipped += [StressSkipped(test=t, variant="", model_id=one.model.id, reason=few) for t in tests]
+            continue
         deltas += analyse_deltas(one)
         fit = fit_shared_parameter(one, draws=settings.draws)
         if isinstance(fit, SharedParameterFit):

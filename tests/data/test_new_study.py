@@ -218,3 +218,24 @@ def test_a_patient_under_no_known_header_is_found_by_its_rows(
     assert "1 problem\n" in said and "state it: --patient tree" in said and "like the time" not in said
     assert main([*new, "--patient", "tree"]) == 0
     assert "time: Time" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("first", "shared", "zero"),
+    [(0.12645974990194297, 1, 0.1), (2.718281828459045, 1, 2.7), (1.5, 5, 1.5), (1.234567, 4, 1.2)],
+)
+def test_the_first_visit_of_few_patients_is_rounded_down(
+    first: float, shared: int, zero: float, tmp_path: Path
+) -> None:
+    """A study file may be given away; a time that five patients share is none of a patient's."""
+    frame = trial()
+    frame["måned"] = frame["måned"] + 2.9 + np.repeat(np.arange(24) / 300.0, 4)
+    starts = frame.index[frame["måned"] < 3.5][:shared]
+    frame.loc[starts, "måned"] = first
+    path = tmp_path / "trial.csv"
+    frame.to_csv(path, index=False)
+    study, rows = make(path, tmp_path / "mine")
+    text = (tmp_path / "mine" / "study.toml").read_text(encoding="utf-8")
+    assert f"\ntime_zero = {zero!r}  #" in text
+    assert (repr(first) in text) is (shared >= 5)
+    assert rows.rows[study.time].min() == pytest.approx(first - zero)
