@@ -133,16 +133,28 @@ TESTED = {
     "L7 a row of means": ("test_attacks.py::test_a_row_of_means_is_no_patient",),
 }
 
-# Eight entries, and more, as run on version 0.1.0 by the same steps as below.
+# What version 0.1.0 did, by the attack's own steps on the command line or those of the tests.
 FAILED_BEFORE = {
+    "C1 records out of a bundle": "64 rows of patient_scores_pos.csv in a bundle of medication, 16 digits each",
+    "H1 real patients in synthetic cohorts": "the cohort on a design held 90 of 90 marked identifiers",
+    "H3 inputs overwritten": "fit --json rows.csv: exit 0, and the data were gone",
+    "H6 formulas without a value": "check-data: exit 0, without a word of formulas",
+    "H7 underflow": "ZeroDivisionError",
+    "M1 bombs": "0.4 GB in a .rds of a few hundred bytes were unpacked: 0.9 GB of memory, without a bound",
+    "M2 a cell of 131,000 digits": "not read within 90 s",
+    "M3 devices, pipes and links": "/dev/zero was not refused within 40 s, a pipe not within 15 s",
+    "M5 memory": "a traceback from NumPy: unable to allocate 149 GiB",
     "M7 one row a patient": "the model was planned and fitted",
     "M8 one patient under two spellings": "identifiers with a zero-width space made 16 patients of 8",
     "M9 a missing code blanks identifiers": "--missing 3: 'the patient is missing' in three rows",
     "M10 an item that nobody answered": "item 6, empty in every row, was in no warning",
+    "M12 endless study files": "a dotted key of two megabytes was not refused within 60 s",
     "M13 a mistyped --date": "24 rows were read by the column of time, without a word",
     "M15 names of files": "models 'growth' and 'Growth' were both accepted",
     "M17 a hidden sheet": "the hidden sheet was read, and not said to be hidden",
     "L2 cohort files": "ValueError on an integer of 5,000 digits",
+    "L3 a file without headers": "the message listed the first patient's identifier among the headers",
+    "L4 hashes and licences": "pyproject.toml stated BSD-3-Clause alone; GPL data were in the sdist",
     "L7 a row of means": "'Mean' was a ninth patient",
 }
 

@@ -426,3 +426,18 @@ def test_a_file_that_is_no_figure_of_this_package_is_refused(tmp_path: Path) -> 
     (tmp_path / "x.svg").write_text("<html><script>1</script></html>")
     with pytest.raises(ValueError, match="has an element 'html'"):
         view_figure(tmp_path / "x.svg")
+
+
+def test_a_drawing_with_a_script_is_named_and_not_shown(results: StudyResults, tmp_path: Path) -> None:
+    """Nor is the name of a file a tag: a folder that somebody else filled puts nothing on the page."""
+    folder = tmp_path / "stress"
+    folder.mkdir()
+    evil = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="400pt" height="300pt" viewBox="0 0 400 300">'
+        "<script>alert(2)</script></svg>"
+    )
+    for name in ("evil.svg", "<img src=x onerror=alert(3)>.svg"):
+        (folder / name).write_text(evil, encoding="utf-8")
+    page = render_report(build_report(results, tmp_path))
+    assert "alert(2)" not in page and "<img src=x" not in page
+    assert "stress/evil.svg could not be read" in page and "&lt;img src=x onerror=alert(3)&gt;.svg" in page
