@@ -1,9 +1,12 @@
-"""Visits coded 1, 2, 3 whose labels are the times: codes that look like times and are none."""
+"""Visits coded 1, 2, 3 whose labels are the times: codes that look like times and are none; the first of the times."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
+
+import pandas as pd
 
 from bayes_alliance.data.codes import canonical_code, clean_text, names_missing
 
@@ -65,3 +68,20 @@ def _agree(times: Mapping[str, float]) -> bool:
     if max(ratios) - min(ratios) > 0.05 * abs(ratios[0]):
         return False
     return any(abs(r - unit) <= 0.03 * unit for unit in _UNITS for r in (ratios[0], 1.0 / ratios[0]))
+
+
+def first_time(times: pd.Series, patients: pd.Series, *, fewest: int) -> float:
+    """Return the first time, rounded down where it is that of few patients: a study file may be given away.
+
+    Parameters
+    ----------
+    times, patients : pandas.Series
+        Of each row.
+    fewest : int
+        Patients who share a time that is stated as it is.
+    """
+    first, last = float(times.min()), float(times.max())
+    if last <= first or patients[times == first].nunique() >= fewest:
+        return first
+    digits = 2 - math.floor(math.log10(last - first))
+    return math.floor(first * 10.0**digits) / 10.0**digits

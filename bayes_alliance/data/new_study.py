@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from bayes_alliance.data.guess_roles import Predictor, Roles, column_texts, numeric_columns
-from bayes_alliance.data.labelled_time import times_of_labels
+from bayes_alliance.data.labelled_time import first_time, times_of_labels
 from bayes_alliance.data.text_table import TextTable
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.runtime.files import write_whole
@@ -53,7 +53,7 @@ def format_study(table: TextTable, roles: Roles, *, study_id: str, options: Read
     labelled = times_of_labels(table.value_labels.get(roles.time, {}), table.frame[roles.time])
     times = pd.Series(list(labelled.values())) if labelled else numbers[roles.time]
     last, texts = float(times.max()), column_texts(table, roles.patient)
-    first = float(times.min()) if labelled else _first_time(times, texts, last)
+    first = float(times.min()) if labelled else first_time(times, texts, fewest=MIN_FOR_SLOPE)
     horizon = _round_up(last - first) if last > first else 1.0
     repeated = pd.Series(1, index=texts.index).groupby(texts).sum()
     slope = int((repeated >= 3).sum()) >= MIN_FOR_SLOPE
@@ -127,15 +127,6 @@ def _head(
             lines += ["", f"[data.recode.{_text(predictor.header)}]"]
             lines += [f"{_text(found)} = {_text(meaning)}" for found, meaning in predictor.recode]
     return "\n".join([*lines, ""])
-
-
-def _first_time(times: pd.Series, patients: pd.Series, last: float) -> float:
-    """Return the first time, rounded down where it is that of few patients: a study file may be published."""
-    first = float(times.min())
-    if last <= first or patients[times == first].nunique() >= MIN_FOR_SLOPE:
-        return first
-    digits = 2 - math.floor(math.log10(last - first))
-    return math.floor(first * 10.0**digits) / 10.0**digits
 
 
 def _variables(table: TextTable, roles: Roles, names: dict[str, str], *, first: float) -> list[str]:
