@@ -234,7 +234,7 @@ def test_the_first_visit_of_few_patients_is_rounded_down(
     frame.loc[starts, "måned"] = first
     path = tmp_path / "trial.csv"
     frame.to_csv(path, index=False)
-    study, rows = make(path, tmp_path / "mine")
+    study, rows = make(path, tmp_path / "mine", "--outcome", "symptomer (sum)")
     text = (tmp_path / "mine" / "study.toml").read_text(encoding="utf-8")
     assert f"\ntime_zero = {zero!r}  #" in text
     assert (repr(first) in text) is (shared >= 5)
