@@ -186,14 +186,21 @@ def fit(
     parsed, spec = read_formula(formula, residual, patient)
     if parsed.fixed.response in frame.columns:
         check_outcome(frame[parsed.fixed.response], parsed.fixed.response, family)
-    if not _is_plain(parsed, spec, engine):
-        found = read_structured(
-            parsed, spec, frame, time=time, time_unit=time_unit, horizon=horizon, priors=priors
+    if _is_plain(parsed, spec, engine):
+        study, rows = study_from_frame(
+            formula, frame, time=time, time_unit=time_unit, horizon=horizon, priors=priors
         )
-        return fit_structured(found, engine=engine, draws=draws, seed=seed)
-    study, rows = study_from_frame(
-        formula, frame, time=time, time_unit=time_unit, horizon=horizon, priors=priors
+        return _fit_plain(study, rows, engine=engine, draws=draws, seed=seed)
+    found = read_structured(
+        parsed, spec, frame, time=time, time_unit=time_unit, horizon=horizon, priors=priors
     )
+    return fit_structured(found, engine=engine, draws=draws, seed=seed)
+
+
+def _fit_plain(
+    study: Study, rows: pd.DataFrame, *, engine: EngineChoice, draws: int | None, seed: int
+) -> ModelFit:
+    """Fit the one model of a study that was made from a frame."""
     data = data_from_frame(study, rows, source=Source.REAL, origin="data frame")
     settings = RunSettings(engine=engine, seed=seed)
     if draws is not None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DRAWS = 4000
+_UNUSABLE = (
+    "no posterior: Pareto k of importance sampling is {k:.2f}, above 0.7, so its draws cannot be used; "
+    "ML and REML stand"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,15 +233,12 @@ def fit_structured(found: StructuredRows, *, engine: str, draws: int | None, see
     posterior = None
     if engine == "collapsed":
         target = make_lmm_target(model, priors, found.patient_prior, found.cluster_prior)
-        drawn = fit_lmm_posterior(
-            target, reml, seed=derive_seed(seed, "structured", found.formula.text), draws=draws or DRAWS
-        )
-        posterior = drawn if drawn.usable else None
-        if posterior is None:
-            notes.append(
-                f"no posterior: Pareto k of importance sampling is {drawn.pareto_k:.2f}, above 0.7, so its draws "
-                "cannot be used; ML and REML stand"
-            )
+        own_seed = derive_seed(seed, "structured", found.formula.text)
+        drawn = fit_lmm_posterior(target, reml, seed=own_seed, draws=draws or DRAWS)
+        if drawn.usable:
+            posterior = drawn
+        else:
+            notes.append(_UNUSABLE.format(k=drawn.pareto_k))
     return StructuredFit(
         formula=found.formula.text,
         residual=found.residual.text,

@@ -337,10 +337,9 @@ def new_study(
         format_cells_template,
         format_claims_template,
         format_study,
-        study_identifier,
-        write_study_folder,
     )
     from bayes_alliance.data.readers import read_table
+    from bayes_alliance.data.study_folder import study_identifier, write_study_folder
     from bayes_alliance.study.records import ReadOptions
 
     place = Path(folder)

@@ -34,6 +34,7 @@ MAX_DRAWS = 4_000
 _DRAW = ("chain", "draw")
 
 
+# Over 40 lines: the groups of the tree, each variable with its dimensions.
 def arviz_groups(fit: PosteriorFit, design: Design, priors: CoefficientPriors, *, seed: int) -> xr.DataTree:
     """Return a fit as a DataTree with every group that ArviZ's functions ask for.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,6 +174,7 @@ def fewest_to_change(
     worse = edge in (Verdict.SUPPORTED, Verdict.LIKELY)
     n_patients = fitted.stats.n_patients
     limit = min(most, n_patients // 4)
+    found = partial(Fragility, verdict=whole, n_patients=n_patients)
     stats, kept, tried = fitted.stats, np.ones(n_patients, dtype=bool), 0
     view = _view(study, part, dataclasses.replace(fitted, fit=fitted.fit.thin(SEARCH_DRAWS)), fitted.stats)
     while tried < limit:
@@ -187,21 +189,12 @@ def fewest_to_change(
                 break
             becomes = _judge(study, part, rest).verdict
             if _is_past(becomes, edge, worse):
-                return Fragility(
-                    verdict=whole,
-                    becomes=becomes,
-                    n_removed=tried + 1,
-                    n_tried=tried + 1,
-                    n_patients=n_patients,
-                    confirmed=True,
-                )
+                return found(becomes=becomes, n_removed=tried + 1, n_tried=tried + 1, confirmed=True)
             view = _view(
                 study, part, dataclasses.replace(rest, fit=rest.fit.thin(SEARCH_DRAWS)), fitted.stats
             )
         tried += 1
-    return Fragility(
-        verdict=whole, becomes=whole, n_removed=0, n_tried=tried, n_patients=n_patients, confirmed=False
-    )
+    return found(becomes=whole, n_removed=0, n_tried=tried, confirmed=False)
 
 
 @dataclass(frozen=True, kw_only=True)

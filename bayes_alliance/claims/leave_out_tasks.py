@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from bayes_alliance.assess.verdicts import Verdict
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator
-from bayes_alliance.claims.leave_out import fewest_to_change, leave_one_out
+from bayes_alliance.claims.leave_out import Influence, fewest_to_change, leave_one_out
 from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.patient_claims import CannotTell
 from bayes_alliance.claims.prior_suite import PriorVariant
@@ -25,24 +26,17 @@ from bayes_alliance.study.records import Study
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatientsResult:
+class PatientsResult(Influence):
     """What single patients do to one part of a claim: :class:`Influence` and :class:`Fragility` side by side."""
 
     claim_id: str
     part_id: str
-    n_patients: int
-    verdict: Verdict
-    n_changing: int
-    largest_shift: float
-    lowest: float
-    highest: float
-    n_refitted: int
-    n_failed: int
     n_removed: int
     n_tried: int
     becomes: Verdict
 
 
+# Over 40 lines: the nine arguments that a worker is given, and the row of each part.
 def stress_patients(
     study: Study,
     rows: Rows,
@@ -89,14 +83,8 @@ def stress_patients(
         row: dict[str, Any] = {
             "claim_id": claim.id,
             "part_id": part.id,
-            "n_patients": influence.n_patients,
+            **dataclasses.asdict(influence),
             "verdict": influence.verdict.value,
-            "n_changing": influence.n_changing,
-            "largest_shift": influence.largest_shift,
-            "lowest": influence.lowest,
-            "highest": influence.highest,
-            "n_refitted": influence.n_refitted,
-            "n_failed": influence.n_failed,
             "n_removed": fragility.n_removed if fragility else 0,
             "n_tried": fragility.n_tried if fragility else 0,
             "becomes": (fragility.becomes if fragility else influence.verdict).value,
@@ -132,8 +120,37 @@ def _remove_patients(
     report: Reporter,
     remarks: list[str],
 ) -> tuple[PatientsResult, ...]:
+    done = run_tasks(
+        stress_patients,
+        _patient_tasks(study, rows, ledger, choices, settings, variant, base),
+        workers=Workers(jobs=settings.jobs),
+        store=keeping.within("patients"),
+        record=keeping.record,
+        report=report,
+        unit="parts with patients left out",
+    )
+    remarks += format_failures(done.failures)
+    structured = [m.id for m in study.models if parse_formula(m.formula).is_structured]
+    if structured and any(part.model in structured for _, part in ledger.parts):
+        remarks.append(
+            "no patient is left out of claims on models with several levels or correlated residuals: "
+            f"{', '.join(structured)}"
+        )
+    return tuple(_patients_results(done))
+
+
+def _patient_tasks(
+    study: Study,
+    rows: Rows,
+    ledger: Ledger,
+    choices: Multiverse,
+    settings: ClaimsSettings,
+    variant: PriorVariant,
+    base: Sequence[ClaimResult],
+) -> list[Task]:
+    """Make a task of each claim that has a verdict and a part of one model."""
     results = {result.claim_id: result for result in base}
-    tasks = [
+    return [
         Task(
             key=f"patients_{claim.id}_of_{name_rows(rows)}",
             arguments=(
@@ -154,23 +171,6 @@ def _remove_patients(
         and results[claim.id].verdict is not Verdict.NOT_APPLICABLE
         and any(part.is_of_model and len(part.models) == 1 for part in claim.parts)
     ]
-    done = run_tasks(
-        stress_patients,
-        tasks,
-        workers=Workers(jobs=settings.jobs),
-        store=keeping.within("patients"),
-        record=keeping.record,
-        report=report,
-        unit="parts with patients left out",
-    )
-    remarks += format_failures(done.failures)
-    structured = [m.id for m in study.models if parse_formula(m.formula).is_structured]
-    if structured and any(part.model in structured for _, part in ledger.parts):
-        remarks.append(
-            "no patient is left out of claims on models with several levels or correlated residuals: "
-            f"{', '.join(structured)}"
-        )
-    return tuple(_patients_results(done))
 
 
 def _patients_results(done: Finished) -> list[PatientsResult]:

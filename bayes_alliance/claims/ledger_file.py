@@ -197,23 +197,7 @@ def _completed(study: Study, part: Part, defaults: Mapping[str, float], reader: 
     outcome = model.outcome if model else part.variable
     known = dict(study.publication.smallest_difference)
     size = defaults.get(part.quantity) if part.quantity in DEFAULTS else known.get(outcome)
-    smallest, value = part.smallest, part.value
-    if part.relation == "exceeds":
-        value = value or size or 0.0
-        if value <= 0.0:
-            reader.complain("'exceeds' needs a 'value' above 0", "value")
-        if smallest:
-            reader.complain(
-                "'exceeds' takes no 'smallest': its 'value' is the smallest that matters", "smallest"
-            )
-    elif part.quantity != "largest" and "smallest" not in reader.table:
-        if size is None or (part.quantity == "mean" and not part.by):
-            what = "no smallest difference is declared"
-            fix = "state one here, or in [smallest_difference] of study.toml or [smallest] of claims.toml"
-            reader.complain(what, "smallest", fix=fix)
-        smallest = size or 0.0
-    if part.relation == "same" and smallest <= 0.0 and part.quantity != "largest":
-        reader.complain("'same' needs a smallest difference above 0", "smallest")
+    smallest, value = _smallest_and_value(part, size, reader)
     if part.quantity == "largest" and part.relation not in ("above", "below"):
         reader.complain("'largest' goes with the direction of the effect", "relation", allowed="above, below")
     others = part.others
@@ -237,6 +221,28 @@ def _completed(study: Study, part: Part, defaults: Mapping[str, float], reader: 
         unit=part.unit or _unit(study, part, outcome),
         label=part.label or _label(study, part, model),
     )
+
+
+def _smallest_and_value(part: Part, size: float | None, reader: TableReader) -> tuple[float, float]:
+    """Return the smallest difference that matters, ``size`` where the part states none, and the value to exceed."""
+    smallest, value = part.smallest, part.value
+    if part.relation == "exceeds":
+        value = value or size or 0.0
+        if value <= 0.0:
+            reader.complain("'exceeds' needs a 'value' above 0", "value")
+        if smallest:
+            reader.complain(
+                "'exceeds' takes no 'smallest': its 'value' is the smallest that matters", "smallest"
+            )
+    elif part.quantity != "largest" and "smallest" not in reader.table:
+        if size is None or (part.quantity == "mean" and not part.by):
+            what = "no smallest difference is declared"
+            fix = "state one here, or in [smallest_difference] of study.toml or [smallest] of claims.toml"
+            reader.complain(what, "smallest", fix=fix)
+        smallest = size or 0.0
+    if part.relation == "same" and smallest <= 0.0 and part.quantity != "largest":
+        reader.complain("'same' needs a smallest difference above 0", "smallest")
+    return smallest, value
 
 
 def _spelled(name: str, model: Model) -> str:

@@ -121,6 +121,7 @@ def commonest(counts: Mapping[Verdict, int]) -> Verdict:
     return max(counts, key=lambda v: (counts[v], order.index(v))) if counts else Verdict.NOT_APPLICABLE
 
 
+# Over 40 lines: the steps of a run in their order, and a record of 25 fields.
 def run_claims(
     study: Study,
     rows: Rows,
@@ -281,27 +282,10 @@ def _judge_sources(
     remarks: list[str],
 ) -> dict[str, tuple[ClaimResult, ...]]:
     """Judge the rows at hand under every prior, and every other cohort under the default, side by side."""
-    claims, main = list(ledger.claims), dataclasses.replace(ledger, claims=ledger.main)
-    tried = list(main.claims) if settings.depth == "main" else claims
-    tasks = []
-    blocks = [suite[:1], *(suite[i : i + _PRIORS_A_TASK] for i in range(1, len(suite), _PRIORS_A_TASK))]
-    for number, block in enumerate(blocks):
-        specifications = [Specification(variant=variant, draws=settings.draws) for variant in block]
-        asked = tried if number else claims
-        if not asked:
-            continue
-        arguments = (study, rows, choices, asked, settings.seed, specifications)
-        which = "main_priors" if number and settings.depth == "main" else "priors"
-        key = f"{which}_{number}_of_{name_rows(rows)}"
-        tasks.append(Task(key=key, arguments=arguments, size=len(specifications)))
-    for name, path in cohorts.items():
-        if path != rows:
-            specification = Specification(variant=suite[0], draws=settings.draws)
-            arguments = (study, path, choices, claims, settings.seed, [specification])
-            tasks.append(Task(key=f"cohort_{name}", arguments=arguments))
+    main = dataclasses.replace(ledger, claims=ledger.main)
     done = run_tasks(
         judge_under,
-        tasks,
+        _source_tasks(study, rows, cohorts, ledger, choices, settings, suite),
         workers=Workers(jobs=settings.jobs),
         store=keeping.within("sources"),
         record=keeping.record,
@@ -321,6 +305,35 @@ def _judge_sources(
         if path == rows:
             found[f"cohort_{name}"] = found[f"prior_{suite[0].id}"]
     return found
+
+
+def _source_tasks(
+    study: Study,
+    rows: Rows,
+    cohorts: Mapping[str, Path],
+    ledger: Ledger,
+    choices: Multiverse,
+    settings: ClaimsSettings,
+    suite: Sequence[PriorVariant],
+) -> list[Task]:
+    """Make tasks of the rows under each block of priors, and of every other cohort under the default."""
+    claims, tried = list(ledger.claims), list(ledger.main if settings.depth == "main" else ledger.claims)
+    tasks = []
+    blocks = [suite[:1], *(suite[i : i + _PRIORS_A_TASK] for i in range(1, len(suite), _PRIORS_A_TASK))]
+    for number, block in enumerate(blocks):
+        specifications = [Specification(variant=variant, draws=settings.draws) for variant in block]
+        asked = tried if number else claims
+        if not asked:
+            continue
+        arguments = (study, rows, choices, asked, settings.seed, specifications)
+        key = f"{'main_' * (number > 0 and settings.depth == 'main')}priors_{number}_of_{name_rows(rows)}"
+        tasks.append(Task(key=key, arguments=arguments, size=len(specifications)))
+    for name, path in cohorts.items():
+        if path != rows:
+            specification = Specification(variant=suite[0], draws=settings.draws)
+            arguments = (study, path, choices, claims, settings.seed, [specification])
+            tasks.append(Task(key=f"cohort_{name}", arguments=arguments))
+    return tasks
 
 
 def _compare_all(

@@ -114,7 +114,6 @@ def _cohort(options: argparse.Namespace) -> int:
     from bayes_alliance.cohorts.ensemble import build_ensemble, check_printed
     from bayes_alliance.cohorts.store import DESIGN_STAMP, read_cohort
     from bayes_alliance.cohorts.typicality import check_ensemble
-    from bayes_alliance.show.tables.cohorts import LIMITS
     from bayes_alliance.show.tables.write import write_table
     from bayes_alliance.study.load_study import load_study
 
@@ -144,15 +143,21 @@ def _cohort(options: argparse.Namespace) -> int:
     )
     if not give_json(options, summary):
         _print_cohorts(facts)
-        for check in checks:
-            if not check["passed"]:
-                print(f"CHECK FAILED: {check['what']}: {check['value']:.3g} {check['where']}".rstrip())
-        print(LIMITS)
+        _print_checks(checks)
         if design is not None:
             print(f"stamped: {DESIGN_STAMP} ({design.origin})")
         print(f"{study.id}: {len(paths)} synthetic cohorts, scorecard and spread in {folder}")
     unexplained = any(not line[8] and not line[9] for fact in facts for line in fact["lines"])
     return EXIT_CHECK_FAILED if unexplained or any(fact["implausible"] for fact in facts) else 0
+
+
+def _print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    from bayes_alliance.show.tables.cohorts import LIMITS
+
+    for check in checks:
+        if not check["passed"]:
+            print(f"CHECK FAILED: {check['what']}: {check['value']:.3g} {check['where']}".rstrip())
+    print(LIMITS)
 
 
 def _summary(

@@ -120,10 +120,9 @@ def _new_study(options: argparse.Namespace) -> int:
         format_cells_template,
         format_claims_template,
         format_study,
-        study_identifier,
-        write_study_folder,
     )
     from bayes_alliance.data.readers import read_table
+    from bayes_alliance.data.study_folder import study_identifier, write_study_folder
     from bayes_alliance.study.load_study import load_study
     from bayes_alliance.study.records import ReadOptions
 

@@ -114,6 +114,7 @@ def _check_folder(folder: Path, inputs: set[Path]) -> Iterator[Problem]:
         )
 
 
+# Over 40 lines: one option after another, each with its help.
 def add_files(command: argparse.ArgumentParser) -> None:
     """Add the options of what a run writes, and how.
 

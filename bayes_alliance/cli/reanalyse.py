@@ -115,6 +115,7 @@ def _add_fit(commands: Any) -> None:
     command.set_defaults(run=_fit)
 
 
+# Over 40 lines: the steps of the command in their order.
 def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.run.manifest import end_run
     from bayes_alliance.run.plan import plan_study

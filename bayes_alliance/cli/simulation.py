@@ -64,6 +64,11 @@ def add_commands(commands: Any) -> None:
     )
     sbc.add_argument("--n-patients", type=whole_number(0, 10**7), metavar="N", help="patients of each study")
     _add_common(sbc, "sbc", studies=1000, work=_sbc)
+    _add_power(kinds)
+    _add_compare(kinds)
+
+
+def _add_power(kinds: Any) -> None:
     power = kinds.add_parser(
         "power",
         help="power, type S and M errors, width and verdicts of a design",
@@ -90,7 +95,6 @@ def add_commands(commands: Any) -> None:
     )
     _add_estimand(power)
     _add_common(power, "power", studies=500, work=_power)
-    _add_compare(kinds)
 
 
 def _add_compare(kinds: Any) -> None:

@@ -190,28 +190,7 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
     """
     started = time.perf_counter()
     plan = load_cohort_plan(study) if design is None else None
-    best: tuple[float, BuiltCohort, Scorecard, tuple[Trait, ...], StudyData] | None = None
-    attempts = 0
-    places = Places(seed=seed, index=index)
-    for attempt in range(ATTEMPTS):
-        attempts += 1
-        own = int(np.random.SeedSequence([seed, index, attempt]).generate_state(1)[0])
-        built = (
-            build_cohort(study, plan, own, places)
-            if plan
-            else hide_patients(study, rebuild_cohort(study, _need(design), own, places))
-        )
-        data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
-        card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
-        # What no cohort can meet counts alike in all, so it never decides.
-        orders = [line for line in card.missed if line.kind == "less_estimate"]
-        badness = len(card.missed) + 10.0 * sum(not trait.plausible for trait in traits)
-        if best is None or badness < best[0]:
-            best = (badness, built, card, traits, data)
-        if not built.missed and not orders and all(trait.plausible for trait in traits):
-            break
-    assert best is not None
-    _, built, card, traits, data = best
+    attempts, built, card, traits, data = _best_attempt(study, plan, seed, index, design)
     lines = [_line_facts(line) for line in card.lines]
     facts = {
         "study": study.id,
@@ -240,6 +219,34 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
     }
     write_cohort(path, built.frame, facts, stamp=STAMP if plan else DESIGN_STAMP)
     return facts
+
+
+def _best_attempt(
+    study: Study, plan: CohortPlan | None, seed: int, index: int, design: StudyData | None
+) -> tuple[int, BuiltCohort, Scorecard, tuple[Trait, ...], StudyData]:
+    """Try until a cohort misses nothing and is plausible; return the number of attempts, and the best of them."""
+    best: tuple[float, BuiltCohort, Scorecard, tuple[Trait, ...], StudyData] | None = None
+    attempts = 0
+    places = Places(seed=seed, index=index)
+    for attempt in range(ATTEMPTS):
+        attempts += 1
+        own = int(np.random.SeedSequence([seed, index, attempt]).generate_state(1)[0])
+        built = (
+            build_cohort(study, plan, own, places)
+            if plan
+            else hide_patients(study, rebuild_cohort(study, _need(design), own, places))
+        )
+        data = data_from_frame(study, built.frame, source=Source.SYNTHETIC, origin="synthetic cohort")
+        card, traits = score_cohort(study, data, plan), judge_cohort(study, plan, data)
+        # What no cohort can meet counts alike in all, so it never decides.
+        orders = [line for line in card.missed if line.kind == "less_estimate"]
+        badness = len(card.missed) + 10.0 * sum(not trait.plausible for trait in traits)
+        if best is None or badness < best[0]:
+            best = (badness, built, card, traits, data)
+        if not built.missed and not orders and all(trait.plausible for trait in traits):
+            break
+    assert best is not None
+    return attempts, *best[1:]
 
 
 def restamp(study: Study, path: Path, *, refit: bool) -> Mapping[str, Any]:

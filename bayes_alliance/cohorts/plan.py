@@ -245,18 +245,23 @@ def _check_counts(plan: CohortPlan) -> list[str]:
         ),
         (plan.visits.jitter >= 0 and _visits_apart(plan.visits), "[visits] jitter could make visits meet"),
     ]
+    return [what for holds, what in (*checks, *_check_others(plan)) if not holds]
+
+
+def _check_others(plan: CohortPlan) -> list[tuple[bool, str]]:
+    checks = []
     for other in plan.others:
         low = plan.n_without_end
         label = ", ".join(other.outcomes)
         checks.append(
             (
-                low <= other.lacking_final <= main.lacking_final,
+                low <= other.lacking_final <= plan.main.lacking_final,
                 f"[[other]] {label}: 'lacking_final' does not fit",
             )
         )
         if plan.end_outcome in other.outcomes:
             checks.append((other.lacking_final == low, f"[[other]] {label}: 'lacking_final' must be {low}"))
-    return [what for holds, what in checks if not holds]
+    return checks
 
 
 def _visits_apart(visits: VisitPlan) -> bool:
@@ -284,24 +289,12 @@ def _check_names(plan: CohortPlan, study: Study) -> list[str]:
         found.append(f"[groups] outcome {plan.end_outcome!r} stands in no [[other]]")
     if len(declared[plan.main.version].categories if plan.main.version in declared else ()) != 2:
         found.append(f"[alliance] version {plan.main.version!r} is no variable with two categories")
-    groups = {group.name for group in plan.groups}
     found += [
         f"[alliance] 'single_groups' names {name!r}, which is no group without an end value"
         for name in plan.main.single_groups
         if name not in plan.endless
     ]
-    ends = [end for other in plan.others for end in other.ends]
-    found += [
-        f"[[other]] ends: {e.outcome!r} is no outcome of it"
-        for o in plan.others
-        for e in o.ends
-        if e.outcome not in o.outcomes
-    ]
-    found += [
-        f"[[other]] ends.{e.outcome} 'among' names an unknown group"
-        for e in ends
-        if {n for n, _ in e.among} - groups
-    ]
+    found += _check_ends(plan, {group.name for group in plan.groups})
     found += [
         f"[covariates.{c.name}] 'missing_rows' names {key!r}, which is no outcome"
         for c in plan.covariates
@@ -315,6 +308,22 @@ def _check_names(plan: CohortPlan, study: Study) -> list[str]:
         if name not in covariates
     ]
     return found + _check_predictors(plan, {*covariates, *(group.name for group in plan.groups)})
+
+
+def _check_ends(plan: CohortPlan, groups: set[str]) -> list[str]:
+    ends = [end for other in plan.others for end in other.ends]
+    found = [
+        f"[[other]] ends: {e.outcome!r} is no outcome of it"
+        for o in plan.others
+        for e in o.ends
+        if e.outcome not in o.outcomes
+    ]
+    found += [
+        f"[[other]] ends.{e.outcome} 'among' names an unknown group"
+        for e in ends
+        if {n for n, _ in e.among} - groups
+    ]
+    return found
 
 
 def _check_predictors(plan: CohortPlan, known: Collection[str]) -> list[str]:

@@ -121,6 +121,7 @@ def _lay_out(
     return found
 
 
+# Over 40 lines: each start needs what the line before it found: variances, a problem, scores.
 def rebuild_scores(
     outcome: str,
     designs: LaidOut,
@@ -167,16 +168,16 @@ def rebuild_scores(
         variances = _variances(designs, targets, where[:4])
         sd = float(np.sqrt(_total_variance(blocks, variances)))
         centre = float(np.mean(blocks.design.x @ effects))
-        step = scale.step if np.isfinite(scale.step) else sd / _FINE
+        low, high = scale.minimum, scale.maximum
         problem = Problem(
             outcome=outcome,
             models=models,
             targets=tuple(targets),
             moments=(),
-            lower=np.full(n, scale.minimum if np.isfinite(scale.minimum) else centre - _SDS * sd),
-            upper=np.full(n, scale.maximum if np.isfinite(scale.maximum) else centre + _SDS * sd),
-            origin=scale.minimum if np.isfinite(scale.minimum) else 0.0,
-            step=step,
+            lower=np.full(n, low if np.isfinite(low) else centre - _SDS * sd),
+            upper=np.full(n, high if np.isfinite(high) else centre + _SDS * sd),
+            origin=low if np.isfinite(low) else 0.0,
+            step=scale.step if np.isfinite(scale.step) else sd / _FINE,
         )
         wanted = _Wanted(designs, targets, variances, where[4:], n)
         starts = []
@@ -297,27 +298,31 @@ def _variances(designs: LaidOut, targets: Sequence[Target], where: Array) -> Arr
     )
 
     def residuals(at: Array) -> Array:
-        variances = _unpack(at)
-        found = [0.1 * (at - start)]
-        known: dict[str, tuple[Array, float]] = {}
-        for target in wanted:
-            own = designs[target.model][0]
-            if target.model not in known:
-                known[target.model] = weigh_design(own, variances)
-            cov, log_determinant = known[target.model]
-            middle, half = (target.low + target.high) / 2.0, (target.high - target.low) / 2.0
-            if target.kind == "aic":
-                rows = len(own.design.y)
-                value = rows * (np.log(2.0 * np.pi) + 1.0) + log_determinant + 2.0 * (own.x.shape[1] + 4)
-                found.append([(value - middle) / max(half, 0.002 * n)])
-            else:
-                weights = weight_vector(own.design.x_names, target.weights)
-                value = float(np.sqrt(weights @ cov @ weights))
-                found.append([(value - middle) / max(half, 0.01 * middle)])
-        return np.concatenate(found)
+        return np.concatenate([0.1 * (at - start), _misses(designs, wanted, _unpack(at), n)])
 
     best = optimize.least_squares(residuals, start, max_nfev=60)
     return _unpack(best.x)
+
+
+def _misses(designs: LaidOut, wanted: Sequence[Target], variances: Array, n: int) -> Array:
+    """Return how far each standard error and AIC lies from the middle of its interval, in halves of its width."""
+    found = []
+    known: dict[str, tuple[Array, float]] = {}
+    for target in wanted:
+        own = designs[target.model][0]
+        if target.model not in known:
+            known[target.model] = weigh_design(own, variances)
+        cov, log_determinant = known[target.model]
+        middle, half = (target.low + target.high) / 2.0, (target.high - target.low) / 2.0
+        if target.kind == "aic":
+            rows = len(own.design.y)
+            value = rows * (np.log(2.0 * np.pi) + 1.0) + log_determinant + 2.0 * (own.x.shape[1] + 4)
+            found.append((value - middle) / max(half, 0.002 * n))
+        else:
+            weights = weight_vector(own.design.x_names, target.weights)
+            value = float(np.sqrt(weights @ cov @ weights))
+            found.append((value - middle) / max(half, 0.01 * middle))
+    return np.array(found)
 
 
 def _level(designs: LaidOut, wanted: Sequence[Target]) -> float:

@@ -68,18 +68,7 @@ def load_data(
     >>> ba.load_data(study).source.value
     'real data'
     """
-    if data is None and patients is not None:
-        raise InputError("patients' table", [Problem(what="--patients is read only together with --data")])
-    if data is None and study.data.source is Source.PRINTED:
-        fix = "use 'audit' and 'printed', or give the patients' data with --data"
-        raise InputError(f"study {study.id}", [Problem(what="it has printed cells and no data", fix=fix)])
-    if data is None and not study.data.file and not study.data.cohort:
-        problem = Problem(
-            what="the study names no data of its own",
-            allowed="a 'file' or a 'cohort' in [data] of the study file, or --data FILE",
-            fix="give the data with --data FILE",
-        )
-        raise InputError(f"study {study.id}", [problem])
+    _check_source(study, data, patients)
     if data is None and not study.data.file:
         return _cohort_data(study, cohort, seed=seed)
     if cohort is not None:
@@ -100,6 +89,22 @@ def load_data(
         options=reading or study.data.reading,
         show_values=show_values,
     )
+
+
+def _check_source(study: Study, data: str | Path | pd.DataFrame | None, patients: str | Path | None) -> None:
+    """Refuse to read where there is nothing to be read."""
+    if data is None and patients is not None:
+        raise InputError("patients' table", [Problem(what="--patients is read only together with --data")])
+    if data is None and study.data.source is Source.PRINTED:
+        fix = "use 'audit' and 'printed', or give the patients' data with --data"
+        raise InputError(f"study {study.id}", [Problem(what="it has printed cells and no data", fix=fix)])
+    if data is None and not study.data.file and not study.data.cohort:
+        problem = Problem(
+            what="the study names no data of its own",
+            allowed="a 'file' or a 'cohort' in [data] of the study file, or --data FILE",
+            fix="give the data with --data FILE",
+        )
+        raise InputError(f"study {study.id}", [problem])
 
 
 def shipped_cohorts(study: Study) -> Iterator[StoredCohort]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from bayes_alliance.data.codes import MISSING, canonical_code, clean_text
 from bayes_alliance.data.numbers import is_number, number_text
 from bayes_alliance.data.text_table import Findings, TextTable, with_notes
-from bayes_alliance.study.records import ReadOptions, Study
+from bayes_alliance.study.records import ReadOptions, Study, Variable
 
 
 def blank_missing(
@@ -45,7 +45,7 @@ def blank_missing(
     marks = {"comma": table.may_use_decimal_comma or table.decimal == ",", "point": table.decimal != ","}
     declared = [_split_code(word, headers) for word in words]
     frame, hits, among = table.frame.copy(), Counter[str](), Counter[str]()
-    unused = {word for word in words}
+    unused = set(words)
     for header in headers:
         codes = {
             canonical_code(code): word
@@ -66,23 +66,27 @@ def blank_missing(
         frame[header] = frame[header].mask(marked, "")
     if not words:
         return table
-    for word in sorted(unused):
-        findings.warn(
-            f"no cell is the declared missing code {word!r}",
-            where=table.name,
-            fix="check its spelling, and that it is meant for this file",
-        )
-    for header, count in among.items():
-        findings.warn(
-            f"{count} cells of column {header!r} are missing by a code that lies among its other values",
-            where=table.name,
-            fix='if they are values, declare the code for its own column only: missing = ["COLUMN=CODE"]',
-        )
+    _warn_of_codes(unused, among, table.name, findings)
     by_column = ", ".join(f"{header} {count}" for header, count in hits.items())
     note = f"{hits.total()} cells are missing by the declared codes {', '.join(words)}"
     return with_notes(
         dataclasses.replace(table, frame=frame), note + (f" ({by_column})" if by_column else "")
     )
+
+
+def _warn_of_codes(unused: set[str], among: Mapping[str, int], name: str, findings: Findings) -> None:
+    for word in sorted(unused):
+        findings.warn(
+            f"no cell is the declared missing code {word!r}",
+            where=name,
+            fix="check its spelling, and that it is meant for this file",
+        )
+    for header, count in among.items():
+        findings.warn(
+            f"{count} cells of column {header!r} are missing by a code that lies among its other values",
+            where=name,
+            fix='if they are values, declare the code for its own column only: missing = ["COLUMN=CODE"]',
+        )
 
 
 def _split_code(word: str, headers: Collection[str]) -> tuple[str, str]:
@@ -111,20 +115,7 @@ def recode_cells(study: Study, table: TextTable, options: ReadOptions, findings:
                 continue
             findings.warn(f"no column {header!r}, which [data.recode] speaks of", where=table.name)
             continue
-        mapping = {}
-        for found, meaning in pairs:
-            text = clean_text(meaning)
-            if header in numeric and text.lower() not in MISSING and text not in numeric[header].categories:
-                if not is_number(text):
-                    findings.add(
-                        f"[data.recode] gives column {header!r} what is no number",
-                        where="study file",
-                        got=text,
-                        allowed="a number with a decimal point, or an empty text for a missing value",
-                    )
-                    continue
-                text = number_text(float(text))
-            mapping[canonical_code(found)] = text
+        mapping = _mapping(header, pairs, numeric.get(header), findings)
         cells = table.frame[header].map(lambda cell: canonical_code(cell, **marks))
         hit = cells.isin(list(mapping))
         frame = table.frame.copy()
@@ -143,3 +134,24 @@ def recode_cells(study: Study, table: TextTable, options: ReadOptions, findings:
             )
             findings.warn(what.format(header), where=table.name, fix="check the spelling in [data.recode]")
     return table
+
+
+def _mapping(
+    header: str, pairs: Sequence[tuple[str, str]], numeric: Variable | None, findings: Findings
+) -> dict[str, str]:
+    """Return what each declared cell means, from its canonical code."""
+    mapping = {}
+    for found, meaning in pairs:
+        text = clean_text(meaning)
+        if numeric and text.lower() not in MISSING and text not in numeric.categories:
+            if not is_number(text):
+                findings.add(
+                    f"[data.recode] gives column {header!r} what is no number",
+                    where="study file",
+                    got=text,
+                    allowed="a number with a decimal point, or an empty text for a missing value",
+                )
+                continue
+            text = number_text(float(text))
+        mapping[canonical_code(found)] = text
+    return mapping

@@ -9,18 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import unicodedata
-from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
 from bayes_alliance.data.guess_roles import Predictor, Roles, column_texts, numeric_columns
 from bayes_alliance.data.labelled_time import first_time, times_of_labels
 from bayes_alliance.data.text_table import TextTable
-from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.runtime.files import write_whole
 from bayes_alliance.study.load_cells import CELL_COLUMNS
 from bayes_alliance.study.records import ReadOptions
 from bayes_alliance.study.validate import name_fault
@@ -95,16 +90,7 @@ def _head(
     if group:
         lines.append(f"descriptive_group = {_text(group)}  # the two groups of the table of patients")
     lines += ["", "[data]", 'source = "real data"', f"file = {_text(table.name)}"]
-    for key in ("sheet", "encoding", "decimal"):
-        if value := getattr(options, key):
-            lines.append(f"{key} = {_text(value)}")
-    if options.delimiter:
-        called = {",": "comma", ";": "semicolon", "\t": "tab"}[options.delimiter]
-        lines.append(f"delimiter = {_text(called)}")
-    if options.missing:
-        lines.append(f"missing = [{', '.join(map(_text, options.missing))}]")
-    else:
-        lines.append('# missing = ["99", "999"]  # codes that stand for a missing value in every column')
+    lines += _reading_lines(options)
     if first > 0:
         lines.append(f"time_zero = {first!r}  # time counts from here, the first visit; horizon is the span")
     if options.wide:
@@ -112,21 +98,40 @@ def _head(
         lines += ["[data.wide]", *(f"{_text(head)} = {_text(pattern)}" for head, pattern in options.wide)]
     if options.visits:
         lines += ["", "[data.visits]", *(f"{_text(visit)} = {time!r}" for visit, time in options.visits)]
-    for code, time in times_of_labels(
-        table.value_labels.get(roles.time, {}), table.frame[roles.time]
-    ).items():
-        if f"[data.recode.{_text(roles.time)}]" not in lines:
-            lines += [
-                "",
-                "# Codes of visits, and the times that their labels name.",
-                f"[data.recode.{_text(roles.time)}]",
-            ]
-        lines.append(f"{_text(code)} = {_text(f'{time:g}')}")
+    lines += _recode_lines(table, roles)
+    return "\n".join([*lines, ""])
+
+
+def _recode_lines(table: TextTable, roles: Roles) -> list[str]:
+    """Write what the codes of visits and of predictors stand for."""
+    lines: list[str] = []
+    times = times_of_labels(table.value_labels.get(roles.time, {}), table.frame[roles.time])
+    if times:
+        lines += ["", "# Codes of visits, and the times that their labels name."]
+        lines += [f"[data.recode.{_text(roles.time)}]"]
+        lines += [f"{_text(code)} = {_text(f'{time:g}')}" for code, time in times.items()]
     for predictor in roles.predictors:
         if predictor.recode:
             lines += ["", f"[data.recode.{_text(predictor.header)}]"]
             lines += [f"{_text(found)} = {_text(meaning)}" for found, meaning in predictor.recode]
-    return "\n".join([*lines, ""])
+    return lines
+
+
+def _reading_lines(options: ReadOptions) -> list[str]:
+    """Write the options by which the file was read."""
+    lines = [
+        f"{key} = {_text(value)}"
+        for key in ("sheet", "encoding", "decimal")
+        if (value := getattr(options, key))
+    ]
+    if options.delimiter:
+        called = {",": "comma", ";": "semicolon", "\t": "tab"}[options.delimiter]
+        lines.append(f"delimiter = {_text(called)}")
+    if options.missing:
+        lines.append(f"missing = [{', '.join(map(_text, options.missing))}]")
+    else:
+        lines.append('# missing = ["99", "999"]  # codes that stand for a missing value in every column')
+    return lines
 
 
 def _variables(table: TextTable, roles: Roles, names: dict[str, str], *, first: float) -> list[str]:
@@ -340,60 +345,3 @@ def _round_up(value: float) -> float:
     """Round up to two significant digits."""
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
     return float(f"{math.ceil(round(value / step, 9)) * step:.2g}")
-
-
-def study_identifier(name: str) -> str:
-    """Make the id of a study from the name of its folder.
-
-    Examples
-    --------
-    >>> study_identifier("my data-2024")
-    'my_data_2024'
-    """
-    text = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:60]
-    return text if text and text[0].isalpha() else f"study_{text}".rstrip("_")
-
-
-def write_study_folder(
-    folder: Path, text: str, data: Path, *, beside: Mapping[str, str] | None = None
-) -> Path:
-    """Write ``study.toml`` into a folder, with a copy of the data and other files beside it.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it does not exist; must not hold a study yet.
-    text : str
-        Of the study file.
-    data : Path
-        The data file.
-    beside : mapping of str to str
-        Names and texts of files that are written where they do not exist yet.
-
-    Returns
-    -------
-    Path
-        Of the study file.
-
-    Raises
-    ------
-    InputError
-        If there is a study already.
-    """
-    path = folder / "study.toml"
-    if path.exists():
-        problem = Problem(what="there is a study.toml already", got=str(folder), fix="choose another --out")
-        raise InputError("option --out", [problem])
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / data.name).exists():
-        shutil.copyfile(data, folder / data.name)
-    elif not (folder / data.name).samefile(data):
-        problem = Problem(
-            what="another file of that name is there", got=data.name, fix="choose another --out"
-        )
-        raise InputError("option --out", [problem])
-    for name, content in (beside or {}).items():
-        if not (folder / name).exists():
-            write_whole(folder / name, content)
-    write_whole(path, text)
-    return path

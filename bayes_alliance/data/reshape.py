@@ -96,16 +96,10 @@ def lengthen(table: TextTable, options: ReadOptions, findings: Findings, *, time
                 where=table.name,
                 fix="remove it from the file, or the pattern that makes it",
             )
-    parts, lines, visits = [], [], []
-    for visit in times:
-        part = table.frame[kept].copy()
-        for header in long_headers:
-            wide = found.get((header, visit))
-            part[header] = table.frame[wide] if wide is not None else ""
-        parts.append(part)
-        lines.append(table.lines)
-        visits += [visit] * len(part)
-    frame = pd.concat(parts, ignore_index=True)
+    frame = pd.concat(
+        [_of_visit(table.frame, kept, long_headers, visit, found) for visit in times], ignore_index=True
+    )
+    visits = [visit for visit in times for _ in table.lines]
     if not options.date:
         frame[time] = [number_text(times[visit]) for visit in visits]
     present = ~frame[long_headers].map(_is_blank).all(axis=1).to_numpy(dtype=bool)
@@ -117,13 +111,28 @@ def lengthen(table: TextTable, options: ReadOptions, findings: Findings, *, time
         dataclasses.replace(
             table,
             frame=frame.loc[present].reset_index(drop=True),
-            lines=np.concatenate(lines)[present],
+            lines=np.tile(table.lines, len(times))[present],
             visits=tuple(v for v, keep in zip(visits, present, strict=True) if keep),
             wide_headers=found,
             value_labels={**table.value_labels, **labels},
         ),
         note,
     )
+
+
+def _of_visit(
+    frame: pd.DataFrame,
+    kept: list[str],
+    long_headers: list[str],
+    visit: str,
+    found: Mapping[tuple[str, str], str],
+) -> pd.DataFrame:
+    """Return the rows of one visit, its columns under their long headers."""
+    part = frame[kept].copy()
+    for header in long_headers:
+        wide = found.get((header, visit))
+        part[header] = frame[wide] if wide is not None else ""
+    return part
 
 
 def _find_wide(table: TextTable, options: ReadOptions) -> dict[tuple[str, str], str]:

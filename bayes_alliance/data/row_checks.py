@@ -188,23 +188,30 @@ def merge_patients(study: Study, visits: TypedTable, patients: TypedTable, findi
         else:
             visits.frame[name] = visits.frame[study.patient].map(lookup[name])
             visits.headers[name] = patients.headers[name]
-    here = set(visits.frame[study.patient].dropna())
+    return _compare_patients(study.patient, visits, lookup.index, where, findings)
+
+
+def _compare_patients(
+    patient: str, visits: TypedTable, known: pd.Index, where: str, findings: Findings
+) -> list[str]:
+    """Complain of patients who are in one of two files only."""
+    here = set(visits.frame[patient].dropna())
     notes = []
-    if here and len(lookup) and not here & set(lookup.index):
+    if here and len(known) and not here & set(known):
         findings.add(
             f"no patient of {visits.table.name} is in it: the identifiers of the two files do not match",
             where=where,
-            got=f"{next(iter(sorted(here)))} beside {next(iter(sorted(map(str, lookup.index))))}",
-            allowed=f"identifiers spelled alike ({_shape(here)} there, {_shape(lookup.index)} here)",
+            got=f"{next(iter(sorted(here)))} beside {next(iter(sorted(map(str, known))))}",
+            allowed=f"identifiers spelled alike ({_shape(here)} there, {_shape(known)} here)",
             fix="spell them alike: leading zeros, prefixes and capitals count",
         )
-    elif n := len(here - set(lookup.index)):
+    elif n := len(here - set(known)):
         findings.warn(
             f"{n} of {len(here)} patients have no row in {where}; their columns from it are missing",
             where=visits.table.name,
             fix="are their identifiers spelled alike in both files?",
         )
-    if n := len(set(lookup.index) - here):
+    if n := len(set(known) - here):
         notes.append(f"{n} patients of {where} have no assessment and are not in the data")
     return notes
 

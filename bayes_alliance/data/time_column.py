@@ -57,17 +57,7 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
     before = len(findings.found)
     dates = _parse_dates(table, options.date, options.date_format, findings)
     ids = canonical_identifiers(table.frame[patient]) if patient in headers else []
-    if options.baseline:
-        started = _parse_dates(table, options.baseline, options.date_format, findings)
-        starts, origin = list(started.moments), f"column {options.baseline!r}"
-        if bool(started.zones) != bool(dates.zones) and any(starts) and any(dates.moments):
-            findings.add(
-                f"of the columns {options.date!r} and {options.baseline!r} one states time zones",
-                where=table.name,
-                fix="state them in both or in neither",
-            )
-    else:
-        starts, origin = _first_dates(dates.moments, ids), "each patient's first date"
+    starts = _starts(table, options, dates, ids, findings)
     if len(findings.found) > before:
         findings.time_refused = True
         return dataclasses.replace(table, frame=table.frame.drop(columns=[time], errors="ignore"))
@@ -79,16 +69,7 @@ def time_from_dates(study: Study, table: TextTable, options: ReadOptions, findin
             where=table.name,
         )
     frame = table.frame.assign(**{time: ["" if value is None else number_text(value) for value in passed]})
-    note = (
-        f"{study.time_unit} since {origin}, from dates in column {options.date!r} as {dates.date_format} "
-        f"({_length(study.time_unit, dates.date_format)})"
-    )
-    if dates.timed:
-        note += (
-            "; times of day count"
-            if timed
-            else "; times of day do not count, as no patient was seen twice a day"
-        )
+    note = _say_times(study, options, dates, timed)
     # The computed time stands in the date's column of the file, so that is what a message has to name.
     renamed = {
         **table.wide_headers,
@@ -103,6 +84,19 @@ def _length(unit: str, date_format: str) -> str:
         unit == "weeks" and date_format == WEEKS
     )
     return "on the calendar" if calendar else f"{DAYS[unit]:g} days each"
+
+
+def _say_times(study: Study, options: ReadOptions, dates: Dates, timed: bool) -> str:
+    origin = f"column {options.baseline!r}" if options.baseline else "each patient's first date"
+    note = (
+        f"{study.time_unit} since {origin}, from dates in column {options.date!r} as {dates.date_format} "
+        f"({_length(study.time_unit, dates.date_format)})"
+    )
+    if dates.timed and timed:
+        return f"{note}; times of day count"
+    if dates.timed:
+        return f"{note}; times of day do not count, as no patient was seen twice a day"
+    return note
 
 
 def _computable(study: Study, table: TextTable, absent: Sequence[str], findings: Findings) -> bool:
@@ -122,6 +116,22 @@ def _computable(study: Study, table: TextTable, absent: Sequence[str], findings:
             allowed=", ".join(DAYS),
         )
     return not absent and study.time_unit in DAYS
+
+
+def _starts(
+    table: TextTable, options: ReadOptions, dates: Dates, ids: Sequence[str], findings: Findings
+) -> list[datetime | None]:
+    """Return each row its baseline: the declared column's, else the patient's first date."""
+    if not options.baseline:
+        return _first_dates(dates.moments, ids)
+    started = _parse_dates(table, options.baseline, options.date_format, findings)
+    if bool(started.zones) != bool(dates.zones) and any(started.moments) and any(dates.moments):
+        findings.add(
+            f"of the columns {options.date!r} and {options.baseline!r} one states time zones",
+            where=table.name,
+            fix="state them in both or in neither",
+        )
+    return list(started.moments)
 
 
 def _first_dates(moments: Sequence[datetime | None], ids: Sequence[str]) -> list[datetime | None]:

@@ -322,13 +322,7 @@ def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: 
         fix=_advise(cells[unreadable], decimal, variable),
     )
     if table.noun == "line" and not table.decimal and looks_like_thousands(cells, decimal):
-        mark, other = ("point", "comma") if decimal == "." else ("comma", "point")
-        findings.warn(
-            f"every number has exactly three digits after its {mark}, if it has one: are they thousands?",
-            where=f"{table.name}, column {variable.column!r}",
-            fix=f"if they are, state the decimal mark, which is then the other: --decimal {other}; "
-            f"if not, --decimal {mark}",
-        )
+        _warn_of_thousands(f"{table.name}, column {variable.column!r}", decimal, findings)
     outside, allowed = _not_permitted(variable, values)
     coded = outside & looks_like_missing_code(values)
     typed.complain(
@@ -349,6 +343,16 @@ def _add_numbers(typed: TypedTable, variable: Variable, decimal: str, findings: 
     )
     typed.frame[variable.name] = np.where(outside, np.nan, values)
     typed.faulty[variable.name] = unreadable | outside
+
+
+def _warn_of_thousands(where: str, decimal: str, findings: Findings) -> None:
+    mark, other = ("point", "comma") if decimal == "." else ("comma", "point")
+    findings.warn(
+        f"every number has exactly three digits after its {mark}, if it has one: are they thousands?",
+        where=where,
+        fix=f"if they are, state the decimal mark, which is then the other: --decimal {other}; "
+        f"if not, --decimal {mark}",
+    )
 
 
 def _advise(cells: pd.Series, decimal: str, variable: Variable) -> str:

@@ -184,14 +184,19 @@ def _fit(
     if dialect in ("t_df", "comma"):
         yield cell("AICc", "Value", printer.number(corrected, 2), "aicc")
     if fit.model_id != reference.model_id:
-        added = fit.n_fixed - reference.n_fixed
-        ratio = max(reference.deviance - fit.deviance, 0.0)
-        p = float(special.chdtrc(added, ratio))
-        text = f"χ²({added}) = {printer.number(ratio, 2)}, p {_said(p, printer)}"
-        yield cell("likelihood-ratio test", "Value", text, "chi2")
-        for quantity, ours, theirs in (
-            ("explained_intercept", fit.intercept_variance, reference.intercept_variance),
-            ("explained_slope", fit.slope_variance, reference.slope_variance),
-        ):
-            if theirs > 0.0:
-                yield cell(quantity, "Value", printer.number(100.0 * (theirs - ours) / theirs, 0), quantity)
+        yield from _against(fit, reference, printer, cell)
+
+
+def _against(fit: MixedFit, reference: MixedFit, printer: Prints, cell: _MakesCell) -> Iterator[Cell]:
+    """Yield the likelihood-ratio test against the reference, and what is explained beyond it."""
+    added = fit.n_fixed - reference.n_fixed
+    ratio = max(reference.deviance - fit.deviance, 0.0)
+    p = float(special.chdtrc(added, ratio))
+    text = f"χ²({added}) = {printer.number(ratio, 2)}, p {_said(p, printer)}"
+    yield cell("likelihood-ratio test", "Value", text, "chi2")
+    for quantity, ours, theirs in (
+        ("explained_intercept", fit.intercept_variance, reference.intercept_variance),
+        ("explained_slope", fit.slope_variance, reference.slope_variance),
+    ):
+        if theirs > 0.0:
+            yield cell(quantity, "Value", printer.number(100.0 * (theirs - ours) / theirs, 0), quantity)

@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from bayes_alliance.dev.dialects import LEGENDS, POINT, Dialect, Sizes, fit_cells
@@ -184,19 +185,7 @@ def _draw_patients(rng: np.random.Generator) -> _Patients:
 
 def _designs(rng: np.random.Generator, patients: _Patients) -> dict[str, Design]:
     """Draw visits and the outcome; give the design of every model that the patients can carry."""
-    present = rng.random((patients.size, len(TIMES))) < rng.uniform(0.35, 0.8)
-    present[np.arange(patients.size), rng.integers(0, len(TIMES), patients.size)] = True
-    index, visit = np.nonzero(present)
-    t = TIMES[visit]
-    unit = rng.uniform(0.5, 12.0)
-    sd0, sd1, sigma = rng.uniform(0.5, 1.2), rng.uniform(0.01, 0.04), rng.uniform(0.4, 0.9)
-    correlation = rng.uniform(-0.6, 0.3)
-    covariance = np.array([[sd0**2, correlation * sd0 * sd1], [correlation * sd0 * sd1, sd1**2]])
-    effects = rng.multivariate_normal(np.zeros(2), covariance, size=patients.size)
-    traits = np.column_stack([patients.group, patients.trait, (patients.score - ORIGIN) / 8.0])
-    level = 5.0 + traits @ rng.normal(0.0, 0.3, 3) + effects[:, 0]
-    slope = 0.02 + traits @ rng.normal(0.0, 0.015, 3) + effects[:, 1]
-    y = unit * (level[index] + slope[index] * t + rng.normal(0.0, sigma, len(t)))
+    index, t, y = _draw_outcome(rng, patients)
     cell = (2 * patients.group + patients.trait).astype(int)
     columns = {"group": patients.group, "trait": patients.trait, "score_centred": patients.score - ORIGIN}
     fullest = min(np.bincount(cell, minlength=4))
@@ -225,6 +214,24 @@ def _designs(rng: np.random.Generator, patients: _Patients) -> dict[str, Design]
             reference=reference,
         )
     return found
+
+
+def _draw_outcome(rng: np.random.Generator, patients: _Patients) -> tuple[NDArray[np.intp], Array, Array]:
+    """Draw visits and the outcome; return patient, time and outcome of each row."""
+    present = rng.random((patients.size, len(TIMES))) < rng.uniform(0.35, 0.8)
+    present[np.arange(patients.size), rng.integers(0, len(TIMES), patients.size)] = True
+    index, visit = np.nonzero(present)
+    t = TIMES[visit]
+    unit = rng.uniform(0.5, 12.0)
+    sd0, sd1, sigma = rng.uniform(0.5, 1.2), rng.uniform(0.01, 0.04), rng.uniform(0.4, 0.9)
+    correlation = rng.uniform(-0.6, 0.3)
+    covariance = np.array([[sd0**2, correlation * sd0 * sd1], [correlation * sd0 * sd1, sd1**2]])
+    effects = rng.multivariate_normal(np.zeros(2), covariance, size=patients.size)
+    traits = np.column_stack([patients.group, patients.trait, (patients.score - ORIGIN) / 8.0])
+    level = 5.0 + traits @ rng.normal(0.0, 0.3, 3) + effects[:, 0]
+    slope = 0.02 + traits @ rng.normal(0.0, 0.015, 3) + effects[:, 1]
+    y = unit * (level[index] + slope[index] * t + rng.normal(0.0, sigma, len(t)))
+    return index, t, y
 
 
 def _stars(p: float) -> str:

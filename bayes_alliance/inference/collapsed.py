@@ -192,6 +192,7 @@ def sample_target(
     return sample_importance(target, start_point(target), rng=rng, count=count, proposal=proposal)
 
 
+# Over 40 lines: nine arguments, and a posterior of 17 fields.
 def fit_collapsed(
     design: Design,
     rows: RowsUsed,

@@ -36,6 +36,7 @@ class EngineSettings:
 HANDED_OVER = "handed_over"
 
 
+# Over 40 lines: nine arguments, and one call of each engine.
 def fit_posterior(
     engine: Engine,
     design: Design,
@@ -80,15 +81,11 @@ def fit_posterior(
     if engine == "bambi":
         return fit_bambi(design, rows, priors, frame, seed=seed, model_id=model_id, settings=how.sampler)
     if engine == "pymc":
-        from bayes_alliance.inference.pymc.bambi_model import build_bambi_model, take_matrices
-
-        # Bambi states the model; what is sampled rests on its matrices. Priors of correlated effects at another time
-        # than zero are the one thing that its formula cannot say, so the matrices are those of independent ones.
-        stated = build_bambi_model(design, priors, frame, covariance if priors.origin == 0.0 else "VC")
-        return fit_pymc(
-            take_matrices(stated, design),
+        return _fit_stated(
+            design,
             rows,
             priors,
+            frame,
             seed=seed,
             model_id=model_id,
             covariance=covariance,
@@ -105,6 +102,34 @@ def fit_posterior(
     )
     reason = f"collapsed: Pareto k {pareto_k:.2f} above {PARETO_K_LIMIT}; sampled by pymc instead"
     return dataclasses.replace(sampled, facts={**sampled.facts, HANDED_OVER: reason})
+
+
+def _fit_stated(
+    design: Design,
+    rows: RowsUsed,
+    priors: CoefficientPriors,
+    frame: pd.DataFrame,
+    *,
+    seed: int,
+    model_id: str,
+    covariance: Covariance,
+    settings: SamplerSettings,
+) -> PosteriorFit:
+    """Sample by PyMC the model that Bambi states."""
+    from bayes_alliance.inference.pymc.bambi_model import build_bambi_model, take_matrices
+
+    # Bambi states the model; what is sampled rests on its matrices. Priors of correlated effects at another time
+    # than zero are the one thing that its formula cannot say, so the matrices are those of independent ones.
+    stated = build_bambi_model(design, priors, frame, covariance if priors.origin == 0.0 else "VC")
+    return fit_pymc(
+        take_matrices(stated, design),
+        rows,
+        priors,
+        seed=seed,
+        model_id=model_id,
+        covariance=covariance,
+        settings=settings,
+    )
 
 
 def _fit_structured(

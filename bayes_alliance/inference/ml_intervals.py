@@ -116,17 +116,11 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
     _need_ml(fit)
     if fit.singular:
         return _profile_singular(fit, design, name, level)
-    names = [f"sd_{column}" for column in fit.z_names]
-    names += ["correlation"] if fit.covariance == "UN" else []
-    names += ["sigma"]
     stats = summarise(design.y, design.x, design.z, design.patient_index)
-    best = np.array(
-        [
-            *np.log(fit.sd),
-            *([np.arctanh(fit.correlation)] if fit.covariance == "UN" else []),
-            np.log(fit.sigma),
-        ]
-    )
+    correlated = fit.covariance == "UN"
+    names = [*(f"sd_{column}" for column in fit.z_names), *(["correlation"] if correlated else []), "sigma"]
+    shape = [np.arctanh(fit.correlation)] if correlated else []
+    best = np.array([*np.log(fit.sd), *shape, np.log(fit.sigma)])
     index = names.index(name)
     free = [i for i in range(len(best)) if i != index]
     start = best[free].copy()
@@ -135,7 +129,7 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
         def at(others: Array) -> float:
             point = np.empty(len(best))
             point[free], point[index] = others, value
-            return _deviance(stats, point, correlated=fit.covariance == "UN")
+            return _deviance(stats, point, correlated=correlated)
 
         found = optimize.minimize(at, start, method="BFGS", options={"gtol": 1e-6})
         start[:] = found.x

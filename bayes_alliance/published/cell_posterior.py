@@ -164,6 +164,7 @@ def smallest_difference(study: Study, effect: PrintedEffect) -> float:
     return declared.get(effect.model.outcome, float("nan")) / abs(effect.unit)
 
 
+# Over 40 lines: each number of the record is a formula over regions that all of them share.
 def posterior_of(
     effect: PrintedEffect,
     name: str,

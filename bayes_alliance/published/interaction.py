@@ -129,25 +129,11 @@ def _contrast(
     weight = inside[2]
     middle = float(weight @ inside[0]), float(weight @ inside[1])
     sizes = np.abs(inside[0] / inside[1])
+    formula, wanted = parse_formula(first.model.formula), dict(estimand.weights)
     priors = []
     for prior in study.priors:
-        mean, sd = combination_prior(
-            study, parse_formula(first.model.formula), prior.name, dict(estimand.weights)
-        )
-        # Each pair of cells weighs as much as the prior expects it.
-        expected = weight * np.exp(log_normal(inside[0] - sign * mean, inside[1] ** 2 + sd**2))
-        same = _same_sign(first, inside[0], inside[1], sign * mean, sd)
-        everywhere = _same_sign(first, estimates, ses, sign * mean, sd)
-        priors.append(
-            (
-                prior.name,
-                Banded(
-                    value=float(expected @ same / expected.sum()),
-                    low=float(everywhere.min()),
-                    high=float(everywhere.max()),
-                ),
-            )
-        )
+        mean, sd = combination_prior(study, formula, prior.name, wanted)
+        priors.append((prior.name, _same_direction(first, inside, (estimates, ses), sign * mean, sd)))
     return Contrast(
         estimand=estimand,
         model=first.model,
@@ -160,6 +146,25 @@ def _contrast(
         share_significant=float(weight @ (sizes > Z95)),
         priors=tuple(priors),
         unit=study.horizon if first.role.startswith("slope") else 1.0,
+    )
+
+
+def _same_direction(
+    effect: PrintedEffect,
+    inside: tuple[Array, Array, Array],
+    every: tuple[Array, Array],
+    mean: float,
+    sd: float,
+) -> Banded:
+    """Probability that the difference has the sign of the starred effect, under a Normal prior, with its range."""
+    estimate, se, weight = inside
+    # Each pair of cells weighs as much as the prior expects it.
+    expected = weight * np.exp(log_normal(estimate - mean, se**2 + sd**2))
+    same, everywhere = _same_sign(effect, estimate, se, mean, sd), _same_sign(effect, *every, mean, sd)
+    return Banded(
+        value=float(expected @ same / expected.sum()),
+        low=float(everywhere.min()),
+        high=float(everywhere.max()),
     )
 
 

@@ -121,6 +121,7 @@ def _largest_ratios(study: Study) -> dict[str, AicChange]:
     return {change.larger.id: change for change in aic_changes(study, only_reference=True)}
 
 
+# Over 40 lines: each constraint narrows the region that the one before has left.
 def _effect(
     study: Study,
     row: PrintedRow,

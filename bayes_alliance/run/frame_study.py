@@ -88,6 +88,7 @@ def study_from_frame(
     return study, rows
 
 
+# Over 40 lines: the record of a study, one field a line.
 def build_frame_study(
     parsed: Formula,
     rows: pd.DataFrame,

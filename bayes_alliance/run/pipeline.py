@@ -50,6 +50,7 @@ from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Study
 
 
+# Over 40 lines: all steps share one pool of processes, and their results one record of 20 fields.
 def run_study(
     study: Study,
     data: StudyData,

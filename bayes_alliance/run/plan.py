@@ -160,6 +160,7 @@ def _cluster_units(about: StructuredDesign) -> Index:
     return units
 
 
+# Over 40 lines: one reason after another why rows cannot carry a model.
 def plan_model(
     data: StudyData, model: Model, needed: Collection[str], *, comparison: str = ""
 ) -> PlannedModel | SkippedModel:

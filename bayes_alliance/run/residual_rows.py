@@ -42,6 +42,20 @@ def residual_rows(
                 raise InputError("residual", [problem])
     elif spec.kind == "cs":
         levels = tuple(str(k) for k in range(int(np.max(np.bincount(patient)))))
+    group, groups = _sd_groups(spec, rows)
+    shape = ResidualShape(
+        kind=spec.kind,  # type: ignore[arg-type]
+        variable=spec.variable,
+        levels=levels,
+        gap=gap,
+        variance=spec.variance,
+        groups=groups,
+    )
+    return position, shape, group
+
+
+def _sd_groups(spec: ResidualSpec, rows: pd.DataFrame) -> tuple[Index, tuple[str, ...]]:
+    """Return the group of each row's residual SD, and all groups; one unless the structure names a variable."""
     group: Index = np.zeros(len(rows), dtype=np.int64)
     groups: tuple[str, ...] = ("",)
     if spec.variance:
@@ -53,15 +67,7 @@ def residual_rows(
                 allowed=f"at most {MAX_VISITS}",
             )
             raise InputError("residual", [problem])
-    shape = ResidualShape(
-        kind=spec.kind,  # type: ignore[arg-type]
-        variable=spec.variable,
-        levels=levels,
-        gap=gap,
-        variance=spec.variance,
-        groups=groups,
-    )
-    return position, shape, group
+    return group, groups
 
 
 def group_codes(values: pd.Series) -> tuple[Index, tuple[str, ...]]:

@@ -87,6 +87,7 @@ def read_formula(formula: str, residual: str, patient: str) -> tuple[StructuredF
         raise InputError("residual", [Problem(what=str(error), got=residual[:200])]) from error
 
 
+# Over 40 lines: every array is put into the one order of rows found half-way, then into the record.
 def read_structured(
     formula: StructuredFormula,
     residual: ResidualSpec,

@@ -39,6 +39,7 @@ _REPORT_SECONDS = 2.0
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+-]{0,119}")
 
 
+# Over 40 lines: the life of a run: what is stored, what is open, each outcome as it comes in.
 def run_tasks(
     function: Function,
     tasks: Sequence[Task],
@@ -90,17 +91,8 @@ def run_tasks(
     results: dict[str, Path | Columns] = {}
     record = f"{record}; code {_code_of(function)}" if store is not None else record
     if store is not None:
-        with _storing(store, results, len(tasks)):
-            store.mkdir(parents=True, exist_ok=True)
-        clear_parts(store)
-        results |= {
-            task.key: path for task in tasks if _is_stored(path := _path(store, task.key), record, task.key)
-        }
+        results |= _reuse(store, tasks, record, report)
     n_reused = len(results)
-    if store is not None:
-        others = sum(task.key not in results and _path(store, task.key).exists() for task in tasks)
-        if others:
-            report(f"{others} stored results of other code, settings or data; they are computed again")
     open_tasks = [task for task in tasks if task.key not in results]
     progress = _Progress(tasks, open_tasks, report, unit)
     failures: dict[str, Failure] = {}
@@ -125,6 +117,18 @@ def run_tasks(
         seconds=time.perf_counter() - started,
         results=results,
     )
+
+
+def _reuse(store: Path, tasks: Sequence[Task], record: str, report: Reporter) -> dict[str, Path]:
+    """Find the results that were stored with this record."""
+    with _storing(store, {}, len(tasks)):
+        store.mkdir(parents=True, exist_ok=True)
+    clear_parts(store)
+    found = {task.key: path for task in tasks if _is_stored(path := _path(store, task.key), record, task.key)}
+    others = sum(task.key not in found and _path(store, task.key).exists() for task in tasks)
+    if others:
+        report(f"{others} stored results of other code, settings or data; they are computed again")
+    return found
 
 
 def split_units(total: int, batch: int) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,24 +68,13 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
         if found.rows.n_patients < min_cell or smallest_level(results.study, found) < min_cell
     }
     few = {found.name: found for found in results.comparisons if found.rows.n_patients < min_cell}
-    why = f"withheld: fewer than {min_cell} patients, in all or with one value of a factor (--min-cell)"
     return dataclasses.replace(
         results,
         notes=mask(results.notes),
         runs=tuple(run(found) for found in results.runs if found.model.id not in withheld),
         skipped=(
             *(skipped(found) for found in results.skipped),
-            *(
-                SkippedModel(model_id=found.model.id, reason=why)
-                for found in results.runs
-                if found.model.id in withheld
-            ),
-            *(
-                SkippedModel(model_id=model.model_id, reason=why, comparison=name)
-                for name, found in few.items()
-                for model in found.models
-                if model.model_id not in withheld
-            ),
+            *_withheld_models(results, withheld, few, min_cell),
         ),
         comparisons=tuple(
             _without(dataclasses.replace(found, left_out=mask(found.left_out)), withheld)
@@ -99,6 +88,20 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
         descriptives=tuple(_mask_descriptive(found, min_cell) for found in results.descriptives),
         text=_mask_text_facts(results.text, withheld),
     )
+
+
+def _withheld_models(
+    results: StudyResults, withheld: set[str], few: Mapping[str, ComparisonSet], min_cell: int
+) -> Iterator[SkippedModel]:
+    """List models that are withheld, and those of comparisons that are."""
+    why = f"withheld: fewer than {min_cell} patients, in all or with one value of a factor (--min-cell)"
+    for found in results.runs:
+        if found.model.id in withheld:
+            yield SkippedModel(model_id=found.model.id, reason=why)
+    for name, comparison in few.items():
+        for model in comparison.models:
+            if model.model_id not in withheld:
+                yield SkippedModel(model_id=model.model_id, reason=why, comparison=name)
 
 
 def _mask_text_facts(text: Sequence[TextFact], withheld: Collection[str]) -> tuple[TextFact, ...]:

@@ -48,34 +48,14 @@ def write_run(
     list of Path
         Every file of the run, manifest included.
     """
-    from bayes_alliance.show.paper import write_paper
     from bayes_alliance.show.plots.spaghetti import write_spaghetti
-    from bayes_alliance.show.plots.write import write_figures
     from bayes_alliance.show.report import write_report
     from bayes_alliance.show.report.companions import digest_companions
-    from bayes_alliance.show.tables import write_tables
 
     manifest = folder / "manifest.json"
     how = shown or Presentation()
     with alone_in(folder):
-        drawn = write_figures(
-            results,
-            folder / "figures",
-            style=how.style,
-            kinds=how.kinds,
-            everything=how.everything,
-            captions=how.captions,
-            workers=workers,
-        )
-        try:
-            tables = write_tables(results, folder / "tables", everything=how.everything)
-            paper = write_paper(results, folder, facts)
-        except Exception:
-            # Figures are waited for, so that no process is ended in the middle of a file; the first fault is told.
-            with contextlib.suppress(Exception):
-                drawn.result()
-            raise
-        figures = drawn.result()
+        tables, figures, paper = _write_shown(results, folder, how, workers, facts)
         files = [*tables, *figures, *paper]
         if how.spaghetti:
             files += write_spaghetti(results, folder / "patients")
@@ -90,6 +70,39 @@ def write_run(
         clear_superseded(folder, files)
         write_manifest(built, manifest)
     return [*files, manifest]
+
+
+def _write_shown(
+    results: StudyResults,
+    folder: Path,
+    how: Presentation,
+    workers: Pool | None,
+    facts: Mapping[str, Any] | None,
+) -> tuple[list[Path], list[Path], list[Path]]:
+    """Write tables and texts while other processes draw the figures."""
+    from bayes_alliance.show.paper import write_paper
+    from bayes_alliance.show.plots.write import write_figures
+    from bayes_alliance.show.tables import write_tables
+
+    drawn = write_figures(
+        results,
+        folder / "figures",
+        style=how.style,
+        kinds=how.kinds,
+        everything=how.everything,
+        captions=how.captions,
+        workers=workers,
+    )
+    try:
+        tables = write_tables(results, folder / "tables", everything=how.everything)
+        paper = write_paper(results, folder, facts)
+    except Exception:
+        # Figures are waited for, so that no process is ended in the middle of a file; the first fault is told.
+        with contextlib.suppress(Exception):
+            drawn.result()
+        raise
+    figures = drawn.result()
+    return tables, figures, paper
 
 
 # What the page offers to take away, where the run has written it.

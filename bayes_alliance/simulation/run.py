@@ -39,7 +39,7 @@ from bayes_alliance.simulation.setting import (
     scenario_conditions,
 )
 from bayes_alliance.simulation.trials import Condition, trial_tasks, try_batch
-from bayes_alliance.simulation.truth import SCENARIOS
+from bayes_alliance.simulation.truth import SCENARIOS, Scenario
 from bayes_alliance.study.records import Study
 
 # So that a task takes about a second, and an interrupted run loses no more than that of each process.
@@ -246,16 +246,7 @@ def simulate_comparison(
     names = choose_priors(study, settings.priors)
     setting = prepare_setting(study, settings, data)
     chosen = [by_name[name] for name in scenarios or by_name]
-    conditions, skipped = scenario_conditions(
-        setting, seed=settings.seed, scenarios=chosen, n_patients=n_patients
-    )
-    for name, reason in skipped.items():
-        settings.report(f"scenario {name} left out: {reason}")
-    if not conditions:
-        refused = [
-            Problem(what=f"scenario {name} is not possible: {reason}") for name, reason in skipped.items()
-        ]
-        raise InputError("option --scenarios", refused)
+    conditions, skipped = _possible_conditions(setting, settings, chosen, n_patients)
     approaches = _approaches(setting, engines, names)
     slowest = "pymc" if "pymc" in engines else "collapsed"
     table, n_failed, remarks = run_trials(setting, settings, conditions, approaches, engine=slowest)
@@ -275,6 +266,23 @@ def simulate_comparison(
         n_failed=n_failed,
         remarks=remarks,
     )
+
+
+def _possible_conditions(
+    setting: Setting, settings: SimulationSettings, scenarios: Sequence[Scenario], n_patients: int | None
+) -> tuple[list[Condition], dict[str, str]]:
+    """Lay out the scenarios that are possible on the design, and say why the others are not."""
+    conditions, skipped = scenario_conditions(
+        setting, seed=settings.seed, scenarios=scenarios, n_patients=n_patients
+    )
+    for name, reason in skipped.items():
+        settings.report(f"scenario {name} left out: {reason}")
+    if not conditions:
+        refused = [
+            Problem(what=f"scenario {name} is not possible: {reason}") for name, reason in skipped.items()
+        ]
+        raise InputError("option --scenarios", refused)
+    return conditions, skipped
 
 
 def choose_priors(study: Study, names: Sequence[str]) -> list[str]:

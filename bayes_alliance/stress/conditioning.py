@@ -247,6 +247,7 @@ def _point(
     )
 
 
+# Over 40 lines: a record of 15 fields that rest on the same few numbers.
 def _conditioning(
     study: Study,
     prepared: Prepared,

@@ -203,21 +203,8 @@ def _over_grid(
     transform: Callable[[float], tuple[Design, float]],
 ) -> GaussianVariant:
     """Fit at every value of the grid and draw from the mixture."""
-    fits: list[PosteriorFit] = []
-    logs = np.empty(len(values))
     count = prepared.posterior.n_draws
-    for i, value in enumerate(values):
-        design, log_jacobian = transform(value)
-        fit = fit_collapsed(
-            design,
-            prepared.rows,
-            prepared.priors,
-            seed=prepared.seed_of("likelihood", name, str(i)),
-            settings=CollapsedSettings(draws=count),
-        )
-        _check(fit)
-        fits.append(fit)
-        logs[i] = float(fit.facts["log_evidence"]) + log_jacobian + log_prior[i]
+    fits, logs = _fit_grid(prepared, name, values, log_prior, transform, count)
     weights = np.exp(logs - log_sum_exp(logs))
     rng = np.random.default_rng(prepared.seed_of("likelihood", name))
     numbers = rng.multinomial(count, weights)
@@ -238,6 +225,32 @@ def _over_grid(
         extra=np.repeat(np.asarray(values, dtype=float), numbers)[order],
         effective=effective,
     )
+
+
+def _fit_grid(
+    prepared: Prepared,
+    name: str,
+    values: Sequence[float],
+    log_prior: Array,
+    transform: Callable[[float], tuple[Design, float]],
+    count: int,
+) -> tuple[list[PosteriorFit], Array]:
+    """Fit at every value; return the fits, and the logs of their weights."""
+    fits: list[PosteriorFit] = []
+    logs = np.empty(len(values))
+    for i, value in enumerate(values):
+        design, log_jacobian = transform(value)
+        fit = fit_collapsed(
+            design,
+            prepared.rows,
+            prepared.priors,
+            seed=prepared.seed_of("likelihood", name, str(i)),
+            settings=CollapsedSettings(draws=count),
+        )
+        _check(fit)
+        fits.append(fit)
+        logs[i] = float(fit.facts["log_evidence"]) + log_jacobian + log_prior[i]
+    return fits, logs
 
 
 def _check(fit: PosteriorFit) -> None:

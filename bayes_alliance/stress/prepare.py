@@ -236,6 +236,7 @@ def _printed(study: Study) -> set[str]:
     return found
 
 
+# Over 40 lines: reasons why a model cannot be stressed, then a record of 16 fields.
 def prepare_model(
     study: Study, data: StudyData, model: Model, *, prior: str, seed: int, draws: int = 4000
 ) -> Prepared | SkippedModel:

@@ -31,7 +31,7 @@ from bayes_alliance.stress.tipping import (
     map_verdicts,
     tipping_points,
 )
-from bayes_alliance.study.records import Source, Study
+from bayes_alliance.study.records import Model, Source, Study
 
 WHAT = ("missing", "joint", "conditioning", "likelihoods")
 
@@ -169,15 +169,7 @@ def run_stress(
     rules = rule or direction_rule
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
-        made = [
-            prepare_model(study, data, model, prior=settings.prior, seed=settings.seed, draws=settings.draws)
-            for model in chosen
-        ]
-        ready = [one for one in made if isinstance(one, Prepared)]
-        left_out = [one for one in made if isinstance(one, SkippedModel)]
-        if not ready:
-            problems = [Problem(what=f"model {one.model_id}: {one.reason}") for one in left_out]
-            raise InputError(data.origin, problems)
+        ready, left_out = _prepare(study, data, settings, chosen)
         report(f"{len(ready)} models on {data.origin}; {len(left_out)} cannot be run")
         patterns, deltas, shared, skipped = _missing(ready, settings, report)
         joint, more = _joint(study, data, ready, settings, report)
@@ -202,6 +194,22 @@ def run_stress(
         models_skipped=tuple(left_out),
         seconds=time.perf_counter() - started,
     )
+
+
+def _prepare(
+    study: Study, data: StudyData, settings: StressSettings, models: Sequence[Model]
+) -> tuple[list[Prepared], list[SkippedModel]]:
+    """Prepare the models that can be stressed; refuse where none can."""
+    made = [
+        prepare_model(study, data, model, prior=settings.prior, seed=settings.seed, draws=settings.draws)
+        for model in models
+    ]
+    ready = [one for one in made if isinstance(one, Prepared)]
+    left_out = [one for one in made if isinstance(one, SkippedModel)]
+    if not ready:
+        problems = [Problem(what=f"model {one.model_id}: {one.reason}") for one in left_out]
+        raise InputError(data.origin, problems)
+    return ready, left_out
 
 
 def direction_rule(study: Study, base: StressDraws) -> VerdictRule:

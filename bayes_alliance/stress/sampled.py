@@ -108,30 +108,13 @@ def fit_sampled(
     FitError
         If the sampler fails.
     """
-    import nutpie
-
     how = settings or SampledSettings()
     design = prepared.design
     p, n = len(design.x_names), design.n_patients
     columns, patients = _padded(p, PAD_COLUMNS), _padded(n, PAD_PATIENTS)
     data = sampled_data(prepared, family, grid, columns)
     compiled = _compiled(family, columns, patients, grid.n_categories, prepared.priors.scale_family)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            trace = nutpie.sample(
-                compiled.with_data(**data),
-                draws=how.draws,
-                tune=how.tune,
-                chains=how.chains,
-                cores=how.cores,
-                seed=prepared.seed_of("likelihood", family),
-                target_accept=how.target_accept,
-                progress_bar=False,
-                save_warmup=False,
-            )
-        except RuntimeError as error:
-            raise FitError(f"nutpie could not sample: {error}") from error
+    trace = _trace(compiled.with_data(**data), how, prepared.seed_of("likelihood", family))
     posterior = trace["posterior"]
     beta = _values(posterior["beta"])
     if beta.shape[:2] != (how.chains, how.draws):
@@ -149,6 +132,27 @@ def fit_sampled(
         extra=drawn.reshape(*beta.shape[:2], -1),
         diverging=int(np.sum(trace["sample_stats"]["diverging"].values)),
     )
+
+
+def _trace(compiled: Any, how: SampledSettings, seed: int) -> Any:
+    import nutpie
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return nutpie.sample(
+                compiled,
+                draws=how.draws,
+                tune=how.tune,
+                chains=how.chains,
+                cores=how.cores,
+                seed=seed,
+                target_accept=how.target_accept,
+                progress_bar=False,
+                save_warmup=False,
+            )
+        except RuntimeError as error:
+            raise FitError(f"nutpie could not sample: {error}") from error
 
 
 def _padded(size: int, block: int) -> int:
@@ -196,18 +200,22 @@ def sampled_data(prepared: Prepared, family: Family, grid: Grid, columns: int) -
     }
     if priors.scale_family == "half_t":
         data["prior_scale_df"] = np.asarray(priors.scale_df, dtype=float)
+    return data | _outcome_data(prepared, family, grid, scale)
+
+
+def _outcome_data(prepared: Prepared, family: Family, grid: Grid, scale: float) -> dict[str, Array]:
+    y, priors = prepared.design.y, prepared.priors
     if family == "ordinal":
         # The latent zero is the prior mean of the intercept, which the lowest threshold lies below.
         first = (grid.minimum + grid.step / 2.0 - priors.mean[0]) / scale
-        data |= {
-            "category": grid.category(design.y).astype(float),
+        return {
+            "category": grid.category(y).astype(float),
             "first_threshold": np.asarray(first),
             "log_spacing": np.asarray(np.log(grid.step / scale)),
         }
-    else:
-        data |= {"y": design.y, "prior_sigma_scale": np.asarray(priors.sigma_scale, dtype=float)}
+    data = {"y": y, "prior_sigma_scale": np.asarray(priors.sigma_scale, dtype=float)}
     if family == "censored":
-        lower, upper = grid.cell(design.y)
+        lower, upper = grid.cell(y)
         data |= {
             "at_end": np.where(np.isinf(upper), 1.0, np.where(np.isinf(lower), -1.0, 0.0)),
             "limits": np.array([grid.minimum + grid.step / 2.0, grid.maximum - grid.step / 2.0]),

@@ -57,14 +57,7 @@ def build_sampled(
         index = pt.cast(held["patient"], "int64")
         mean = held["x"] @ beta + pt.sum(held["z"] * effects[index], axis=1)
         if family == "ordinal":
-            spacing = pm.Normal("spacing", held["log_spacing"], _SPACING_SD, shape=(categories - 2,))
-            first = pm.Normal("first", held["first_threshold"], 2.0)
-            steps = pt.concatenate([pt.zeros(1), pt.cumsum(pt.exp(spacing))])
-            threshold = pm.Deterministic("threshold", first + steps)
-            ends = pt.concatenate([pt.constant([-_FAR]), threshold, pt.constant([_FAR])])
-            category = pt.cast(held["category"], "int64")
-            lower, upper = ends[category] - mean, ends[category + 1] - mean
-            pm.Potential("likelihood", pt.sum(_log_between(lower, upper)))
+            _add_ordinal(held, mean, categories)
         else:
             sigma = _scale("sigma", held["prior_sigma_scale"], held, scales)
             if family == "student_t":
@@ -73,6 +66,21 @@ def build_sampled(
             else:
                 pm.Potential("likelihood", pt.sum(_log_censored(held, mean, sigma)))
     return model
+
+
+def _add_ordinal(held: Mapping[str, Any], mean: Any, categories: int) -> None:
+    """Add the cumulative probit; thresholds rise by log-normal steps."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    spacing = pm.Normal("spacing", held["log_spacing"], _SPACING_SD, shape=(categories - 2,))
+    first = pm.Normal("first", held["first_threshold"], 2.0)
+    steps = pt.concatenate([pt.zeros(1), pt.cumsum(pt.exp(spacing))])
+    threshold = pm.Deterministic("threshold", first + steps)
+    ends = pt.concatenate([pt.constant([-_FAR]), threshold, pt.constant([_FAR])])
+    category = pt.cast(held["category"], "int64")
+    lower, upper = ends[category] - mean, ends[category + 1] - mean
+    pm.Potential("likelihood", pt.sum(_log_between(lower, upper)))
 
 
 def _scale(name: str, scale: Any, held: Mapping[str, Any], family: ScaleFamily, **shape: Any) -> Any:

@@ -53,6 +53,8 @@ FACT_COLUMNS = (
 )
 # A file may do without these.
 OPTIONAL_FACT_COLUMNS = ("sign", "at_least", "than")
+_QUANTITIES = get_args(FactQuantity)
+_P = "a p value between 0 and 1, or empty"
 _SIGNS = {"": 0, "+": 1, "-": -1}
 _FILE = "facts.csv"
 _DERIVED = re.compile(r"(?P<sign>[+-]?)\s*(?P<id>[A-Za-z][A-Za-z0-9_]*)\s*")
@@ -105,25 +107,17 @@ def _fact(header: tuple[str, ...], row: list[str], line: int, problems: list[Pro
         )
         return None
     values = dict.fromkeys(OPTIONAL_FACT_COLUMNS, "") | dict(zip(header, row, strict=True))
-    if values["quantity"] not in get_args(FactQuantity):
-        got, allowed = repr(values["quantity"][:40]), ", ".join(get_args(FactQuantity))
-        problems.append(Problem(what="unknown quantity", where=where, got=got, allowed=allowed))
-        return None
-    derived = _derived(values["derived"])
-    if derived is None:
-        got, allowed = repr(values["derived"][:60]), "ids of counts joined by + and -"
-        problems.append(Problem(what="not a sum of counts", where=where, got=got, allowed=allowed))
-        return None
-    if values["sign"] not in _SIGNS:
-        problems.append(
-            Problem(what="not a sign", where=where, got=repr(values["sign"][:40]), allowed="+, - or empty")
-        )
-        return None
-    at_least = _share(values["at_least"])
-    if at_least is None and values["at_least"]:
-        got, allowed = repr(values["at_least"][:40]), "a p value between 0 and 1, or empty"
-        problems.append(Problem(what="not a bound on p", where=where, got=got, allowed=allowed))
-        return None
+    derived, at_least = _derived(values["derived"]), _share(values["at_least"])
+    for column, sound, what, allowed in (
+        ("quantity", values["quantity"] in _QUANTITIES, "unknown quantity", ", ".join(_QUANTITIES)),
+        ("derived", derived is not None, "not a sum of counts", "ids of counts joined by + and -"),
+        ("sign", values["sign"] in _SIGNS, "not a sign", "+, - or empty"),
+        ("at_least", at_least is not None or not values["at_least"], "not a bound on p", _P),
+    ):
+        if not sound:
+            problems.append(Problem(what=what, where=where, got=repr(values[column][:60]), allowed=allowed))
+            return None
+    assert derived is not None
     return Fact(
         id=values["id"],
         place=values["place"],

@@ -260,14 +260,19 @@ def take_step(
         return Outcome(place=place, accepted=False, reason="outside")
     if not _leads_back(statistics, pivots, place, new):
         return Outcome(place=place, accepted=False, reason="no way to and fro")
+    log_ratio = _log_ratio(place, new, cos, sin)
+    if np.log(rng.random()) < log_ratio:
+        return Outcome(place=new, accepted=True, reason="", log_ratio=log_ratio)
+    return Outcome(place=place, accepted=False, reason="ratio", log_ratio=log_ratio)
+
+
+def _log_ratio(place: Place, new: Place, cos: float, sin: float) -> float:
+    """Return the log of the Metropolis ratio of a rotation by the angle with this cosine and sine."""
     there = place.tangent(new.white - cos * place.white)
     back = new.tangent(place.white - cos * new.white)
     log_ratio = 0.5 * float(place.white @ place.white - new.white @ new.white)
     log_ratio += float(there @ there - back @ back) / (2.0 * sin**2)
-    log_ratio += place.log_volume - new.log_volume
-    if np.log(rng.random()) < log_ratio:
-        return Outcome(place=new, accepted=True, reason="", log_ratio=log_ratio)
-    return Outcome(place=place, accepted=False, reason="ratio", log_ratio=log_ratio)
+    return log_ratio + (place.log_volume - new.log_volume)
 
 
 def _leads_back(statistics: Statistics, pivots: Pivots, place: Place, new: Place) -> bool:

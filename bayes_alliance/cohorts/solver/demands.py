@@ -173,6 +173,7 @@ class Evaluator:
             label=tuple(labels),
         )
 
+    # Over 40 lines: value and derivative of each kind of printed number, one after another.
     def _line(
         self, target: Target, derivatives: Mapping[str, Sensitivity], n: int
     ) -> tuple[float, float, float, float, Array]:

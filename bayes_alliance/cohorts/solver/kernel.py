@@ -75,6 +75,7 @@ def _invert_block(v: Array, inverse: Array) -> float:
 _invert = _compiled(_invert_block)
 
 
+# Over 40 lines: compiled by numba as one loop over patients.
 @_compiled
 def weigh_rows(x: Array, z: Array, starts: NDArray[np.int64], g: Array, residual: float) -> Weighed:
     r"""Weigh the fixed columns by the inverse covariance of their rows.
@@ -145,6 +146,7 @@ def weigh_rows(x: Array, z: Array, starts: NDArray[np.int64], g: Array, residual
     return log_determinant, inverse, weighted, information
 
 
+# Over 40 lines: compiled by numba as one loop over patients.
 @_compiled
 def evaluate_rows(
     x: Array, z: Array, starts: NDArray[np.int64], y: Array, g: Array, residual: float

@@ -54,16 +54,8 @@ def read_excel_table(path: Path, options: ReadOptions) -> TextTable:
     book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
     try:
         sheets = {sheet.title: sheet for sheet in book.worksheets}
-        if options.sheet and options.sheet not in sheets:
-            problem = Problem(
-                what="no such sheet", got=repr(options.sheet[:80]), allowed=", ".join(sheets) or "none"
-            )
-            raise InputError(path.name, [problem])
-        if not sheets:
-            raise InputError(path.name, [Problem(what="the workbook has no sheet of cells", allowed="one")])
         hidden = [name for name, sheet in sheets.items() if sheet.sheet_state != "visible"]
-        shown = [name for name in sheets if name not in hidden] or list(sheets)
-        sheet = options.sheet or shown[0]
+        sheet = _choose_sheet(path.name, list(sheets), hidden, options.sheet)
         rows = _rows(sheets[sheet], path.name)
         member = str(sheets[sheet]._worksheet_path).lstrip("/")
     finally:
@@ -88,6 +80,16 @@ def read_excel_table(path: Path, options: ReadOptions) -> TextTable:
         notes=(f"{path.name}: Excel, sheet {sheet!r}{others}",),
     )
     return replace(table, warnings=_warnings(path.name, sheet, hidden, facts, header))
+
+
+def _choose_sheet(name: str, sheets: list[str], hidden: list[str], asked: str) -> str:
+    if asked and asked not in sheets:
+        problem = Problem(what="no such sheet", got=repr(asked[:80]), allowed=", ".join(sheets) or "none")
+        raise InputError(name, [problem])
+    if not sheets:
+        raise InputError(name, [Problem(what="the workbook has no sheet of cells", allowed="one")])
+    shown = [sheet for sheet in sheets if sheet not in hidden] or sheets
+    return asked or shown[0]
 
 
 def _check_facts(name: str, facts: SheetFacts, header: list[str], top: int) -> None:

@@ -24,6 +24,7 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_defa
 from bayes_alliance.inference.fits import Array
 
 
+# Over 40 lines: compiled by numba; the likelihood and its gradient share intermediate results.
 def _weigh(
     beta: Array, sd: Array, correlation: Array, sigma: Array, statistics: Array
 ) -> tuple[Array, Array, Array, Array, Array]:

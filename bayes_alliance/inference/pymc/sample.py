@@ -156,24 +156,9 @@ def _sample(
         # Divergences and low ESS are judged in checks, from the record, not by warnings.
         warnings.simplefilter("ignore")
         if how.sampler == "nutpie":
-            import nutpie
-
-            compiled = _compiled(p, q, covariance, family, patients).with_data(**data)
-            try:
-                trace: xr.DataTree = nutpie.sample(
-                    compiled,
-                    draws=how.draws,
-                    tune=how.tune,
-                    chains=how.chains,
-                    cores=how.cores,
-                    seed=seed,
-                    target_accept=how.target_accept,
-                    progress_bar=False,
-                    save_warmup=False,
-                )
-            except RuntimeError as error:
-                raise FitError(f"nutpie could not sample: {error}") from error
-            return trace
+            return _sample_by_nutpie(
+                _compiled(p, q, covariance, family, patients).with_data(**data), how, seed
+            )
         import pymc as pm
 
         logging.getLogger("pymc").setLevel(logging.ERROR)
@@ -191,6 +176,26 @@ def _sample(
                 compute_convergence_checks=False,
             )
         return sampled
+
+
+def _sample_by_nutpie(compiled: Any, how: SamplerSettings, seed: int) -> xr.DataTree:
+    import nutpie
+
+    try:
+        trace: xr.DataTree = nutpie.sample(
+            compiled,
+            draws=how.draws,
+            tune=how.tune,
+            chains=how.chains,
+            cores=how.cores,
+            seed=seed,
+            target_accept=how.target_accept,
+            progress_bar=False,
+            save_warmup=False,
+        )
+    except RuntimeError as error:
+        raise FitError(f"nutpie could not sample: {error}") from error
+    return trace
 
 
 def _record(
@@ -265,6 +270,7 @@ def _facts(how: SamplerSettings, *, library: str) -> dict[str, Any]:
     }
 
 
+# Over 40 lines: arguments of this function, of the sampler and of the record, one a line.
 def fit_bambi(
     design: Design,
     rows: RowsUsed,

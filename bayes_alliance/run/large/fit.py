@@ -86,20 +86,7 @@ def fit_large(
     fitted = time.perf_counter()
     posterior = None
     if bayes:
-        posterior = fit_collapsed(
-            design,
-            rows,
-            coefficient_priors(study, design, prior),
-            seed=derive_seed(seed, "large", model.id),
-            model_id=model.id,
-            settings=CollapsedSettings(draws=draws),
-            stats=data.stats,
-        )
-        if float(posterior.facts["pareto_k"]) > PARETO_K_LIMIT:
-            raise FitError(
-                f"Pareto k of the importance weights is {posterior.facts['pareto_k']:.2f}, above {PARETO_K_LIMIT}; "
-                "the posterior cannot be trusted, and sampling by pymc needs the rows in memory"
-            )
+        posterior = _draw(study, model, design, rows, data, prior=prior, seed=seed, draws=draws)
     return LargeFit(
         ml=ml,
         reml=reml,
@@ -108,6 +95,34 @@ def fit_large(
         ml_seconds=fitted - started,
         posterior_seconds=time.perf_counter() - fitted,
     )
+
+
+def _draw(
+    study: Study,
+    model: Model,
+    design: Design,
+    rows: RowsUsed,
+    data: LargeData,
+    *,
+    prior: str,
+    seed: int,
+    draws: int,
+) -> PosteriorFit:
+    posterior = fit_collapsed(
+        design,
+        rows,
+        coefficient_priors(study, design, prior),
+        seed=derive_seed(seed, "large", model.id),
+        model_id=model.id,
+        settings=CollapsedSettings(draws=draws),
+        stats=data.stats,
+    )
+    if float(posterior.facts["pareto_k"]) > PARETO_K_LIMIT:
+        raise FitError(
+            f"Pareto k of the importance weights is {posterior.facts['pareto_k']:.2f}, above {PARETO_K_LIMIT}; "
+            "the posterior cannot be trusted, and sampling by pymc needs the rows in memory"
+        )
+    return posterior
 
 
 def _columns_only(model: Model, data: LargeData) -> Design:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import Spread, StudyResults
@@ -90,24 +91,7 @@ def plot_scorecard(cohorts: Sequence[Mapping[str, Any]]) -> Figure:
         axes = figure.subplots()
         axes.axvspan(-1.0, 1.0, color=LIGHT, alpha=0.5, linewidth=0.0)
         for y, kind in zip(lines.places, kinds, strict=True):
-            mine = [row for row in rows if row["kind"] == kind]
-            for met, colour in ((True, BLUE), (False, VERMILLION)):
-                at = [
-                    float(row["position"])
-                    for row in mine
-                    if row["position"] is not None and row["met"] is met
-                ]
-                clipped = np.clip(at, -_LIMIT, _LIMIT)
-                axes.plot(clipped, np.full(len(clipped), y), "|", color=colour, markersize=7.0, alpha=0.6)
-            total = sum(bool(row["met"]) for row in mine)
-            axes.text(
-                1.01,
-                y,
-                f"{total} of {len(mine)}",
-                transform=axes.get_yaxis_transform(),
-                fontsize=SMALL_PT,
-                va="center",
-            )
+            _draw_kind(axes, y, [row for row in rows if row["kind"] == kind])
         name_lines([axes], lines)
         axes.set_xlim(-_LIMIT - 0.1, _LIMIT + 0.1)
         between = "\n" if is_narrow() else " "
@@ -116,6 +100,22 @@ def plot_scorecard(cohorts: Sequence[Mapping[str, Any]]) -> Figure:
         figure.suptitle(wrap_title(title), x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure
+
+
+def _draw_kind(axes: Axes, y: float, mine: Sequence[PlotRow]) -> None:
+    for met, colour in ((True, BLUE), (False, VERMILLION)):
+        at = [float(row["position"]) for row in mine if row["position"] is not None and row["met"] is met]
+        clipped = np.clip(at, -_LIMIT, _LIMIT)
+        axes.plot(clipped, np.full(len(clipped), y), "|", color=colour, markersize=7.0, alpha=0.6)
+    total = sum(bool(row["met"]) for row in mine)
+    axes.text(
+        1.01,
+        y,
+        f"{total} of {len(mine)}",
+        transform=axes.get_yaxis_transform(),
+        fontsize=SMALL_PT,
+        va="center",
+    )
 
 
 def shown_spread(results: StudyResults) -> list[Spread]:
@@ -168,27 +168,7 @@ def plot_spread(results: StudyResults) -> Figure:
         figure = make_figure(width, lines.count * _LINE_MM + 20.0 + note_height_mm(note, width))
         axes = figure.subplots()
         for y, row in zip(lines.places, rows, strict=True):
-            mean, low, high, sd = (
-                float(row[name] or 0.0)
-                for name in (
-                    "mean_over_horizon",
-                    "least_over_horizon",
-                    "largest_over_horizon",
-                    "posterior_sd_over_horizon",
-                )
-            )
-            axes.plot([mean / sd - 1.0, mean / sd + 1.0], [y, y], color=GREY, linewidth=0.7)
-            (bar,) = axes.plot(
-                [low / sd, high / sd], [y, y], color=BLUE, linewidth=4.0, solid_capstyle="butt"
-            )
-            say_value(
-                bar,
-                use_minus_sign(
-                    f"{row['label']}: {format_number(low)} to {format_number(high)} over the horizon"
-                ),
-            )
-            ratio = format_fixed(float(row["between_over_posterior_sd"] or 0.0), 2)
-            axes.text(1.01, y, ratio, transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, va="center")
+            _draw_spread(axes, y, row)
         axes.axvline(0.0, color=GREY, linewidth=0.6)
         name_lines([axes], lines)
         axes.set_xlabel("Posterior mean, in posterior SDs")
@@ -196,3 +176,23 @@ def plot_spread(results: StudyResults) -> Figure:
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.0)
         add_note(figure, note)
     return figure
+
+
+def _draw_spread(axes: Axes, y: float, row: PlotRow) -> None:
+    mean, low, high, sd = (
+        float(row[name] or 0.0)
+        for name in (
+            "mean_over_horizon",
+            "least_over_horizon",
+            "largest_over_horizon",
+            "posterior_sd_over_horizon",
+        )
+    )
+    axes.plot([mean / sd - 1.0, mean / sd + 1.0], [y, y], color=GREY, linewidth=0.7)
+    (bar,) = axes.plot([low / sd, high / sd], [y, y], color=BLUE, linewidth=4.0, solid_capstyle="butt")
+    say_value(
+        bar,
+        use_minus_sign(f"{row['label']}: {format_number(low)} to {format_number(high)} over the horizon"),
+    )
+    ratio = format_fixed(float(row["between_over_posterior_sd"] or 0.0), 2)
+    axes.text(1.01, y, ratio, transform=axes.get_yaxis_transform(), fontsize=SMALL_PT, va="center")

@@ -35,6 +35,8 @@ from bayes_alliance.show.plots.style import (
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates
 
+_MARKERS = {"slope": "o", "slope_deviation": "^", "slope_contrast": "D"}
+
 
 def moderated(results: StudyResults) -> list[ModelRun]:
     """List the runs that contrast slopes between cells, of the models that figures show first."""
@@ -156,7 +158,6 @@ def _same_lines(tables: Sequence[Sequence[PlotRow]]) -> bool:
 def _draw_moderation(
     axes: Axes, results: StudyResults, run: ModelRun, rows: Sequence[PlotRow], lines: Lines
 ) -> None:
-    markers = {"slope": "o", "slope_deviation": "^", "slope_contrast": "D"}
     for y, row in zip(lines.places, rows, strict=True):
         axes.axhline(y, color=LIGHT, linewidth=0.4, zorder=0)
         sources = (
@@ -166,22 +167,7 @@ def _draw_moderation(
         for middle, low, high, colour, shift in sources:
             if row[middle] is None:
                 continue
-            place = y + shift
-            axes.plot(
-                [float(row[low] or 0.0), float(row[high] or 0.0)], [place, place], color=colour, linewidth=0.9
-            )
-            (mark,) = axes.plot(
-                [float(row[middle] or 0.0)],
-                [place],
-                color=colour,
-                marker=markers[str(row["kind"])],
-                linestyle="none",
-            )
-            numbers = [format_number(float(row[name] or 0.0)) for name in (middle, low, high)]
-            source = "ML" if middle == "ml" else "Bayes"
-            say_value(
-                mark, use_minus_sign(f"{row['label']}, {source}: {numbers[0]} [{numbers[1]}, {numbers[2]}]")
-            )
+            _draw_source(axes, y + shift, row, (middle, low, high), colour)
         if row["n_patients"] is not None:
             axes.text(
                 1.01,
@@ -200,3 +186,13 @@ def _draw_moderation(
     axes.set_xlabel(variable.unit or "points")
     if is_narrow():
         axes.xaxis.set_major_locator(MaxNLocator(3))
+
+
+def _draw_source(axes: Axes, place: float, row: PlotRow, names: tuple[str, str, str], colour: str) -> None:
+    middle, low, high = (float(row[name] or 0.0) for name in names)
+    axes.plot([low, high], [place, place], color=colour, linewidth=0.9)
+    marker = _MARKERS[str(row["kind"])]
+    (mark,) = axes.plot([middle], [place], color=colour, marker=marker, linestyle="none")
+    source = "ML" if names[0] == "ml" else "Bayes"
+    interval = f"[{format_number(low)}, {format_number(high)}]"
+    say_value(mark, use_minus_sign(f"{row['label']}, {source}: {format_number(middle)} {interval}"))

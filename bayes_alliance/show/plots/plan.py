@@ -269,14 +269,8 @@ def _plan(
 
 def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
     rows = tabulate_moderation(results)
-    yield _plan(
-        results,
-        "moderation",
-        rows,
-        partial(plot_moderation, results),
-        "Moderation",
-        describe_moderation(rows),
-    )
+    draw = partial(plot_moderation, results)
+    yield _plan(results, "moderation", rows, draw, "Moderation", describe_moderation(rows))
     pages = pages_of_differences(results)
     for (which, part), page in zip(_number(pages), pages, strict=True):
         rows = tabulate_learning(results, page)
@@ -284,20 +278,11 @@ def _learnt(results: StudyResults) -> Iterator[PlannedFigure]:
         title = f"Prior, likelihood and posterior of slope differences{part}"
         yield _plan(results, f"prior_posterior{which}", rows, draw, title, describe_learning(rows))
     rows = tabulate_bayes_factors(results)
-    title = "Bayes factors over prior widths"
-    yield _plan(
-        results,
-        "bayes_factors",
-        rows,
-        partial(plot_bayes_factors, results),
-        title,
-        describe_bayes_factors(rows),
-    )
+    title, draw = "Bayes factors over prior widths", partial(plot_bayes_factors, results)
+    yield _plan(results, "bayes_factors", rows, draw, title, describe_bayes_factors(rows))
     rows = tabulate_variation(results)
-    alt = describe_variation(rows)
-    yield _plan(
-        results, "explained_variation", rows, partial(plot_variation, results), "Explained variation", alt
-    )
+    title, draw = "Explained variation", partial(plot_variation, results)
+    yield _plan(results, "explained_variation", rows, draw, title, describe_variation(rows))
     study = results.study
     if results.printed is not None and results.printed.posteriors:
         posteriors = results.printed.posteriors

@@ -92,20 +92,7 @@ def plot_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) ->
         figure = make_figure(width, lines.count * step * _LINE_MM + 20.0 + note_height_mm(note, width))
         axes = figure.subplots()
         for place, cell in zip(lines.places, cells, strict=True):
-            mine = [row for row in rows if row["cell"] == cell]
-            unit = float(mine[0]["q97.5"] or 0.0) - float(mine[0]["q2.5"] or 0.0)
-            for row in mine:
-                index = priors.index(str(row["prior"]))
-                _draw(axes, row, place + (index - (len(priors) - 1) / 2.0) / step, index, unit)
-            axes.text(
-                1.01,
-                place,
-                use_minus_sign(str(mine[0]["printed"])),
-                transform=axes.get_yaxis_transform(),
-                fontsize=SMALL_PT,
-                va="center",
-            )
-            axes.axhline(place + 0.5, color=LIGHT, linewidth=0.4)
+            _draw_cell(axes, place, [row for row in rows if row["cell"] == cell], priors)
         axes.axvline(0.0, color=BLACK, linewidth=0.6)
         name_lines([axes], lines)
         if is_narrow():
@@ -127,6 +114,24 @@ def plot_prior_sensitivity(study: Study, posteriors: Sequence[CellPosterior]) ->
         figure.legend(handles=handles, loc="outside upper right", ncols=columns, columnspacing=1.0)
         add_note(figure, note)
     return figure
+
+
+def _draw_cell(axes: Axes, place: float, mine: Sequence[PlotRow], priors: Sequence[str]) -> None:
+    """Draw the lines of one cell around its place."""
+    step = len(priors) + _GAP
+    unit = float(mine[0]["q97.5"] or 0.0) - float(mine[0]["q2.5"] or 0.0)
+    for row in mine:
+        index = priors.index(str(row["prior"]))
+        _draw(axes, row, place + (index - (len(priors) - 1) / 2.0) / step, index, unit)
+    axes.text(
+        1.01,
+        place,
+        use_minus_sign(str(mine[0]["printed"])),
+        transform=axes.get_yaxis_transform(),
+        fontsize=SMALL_PT,
+        va="center",
+    )
+    axes.axhline(place + 0.5, color=LIGHT, linewidth=0.4)
 
 
 def _draw(axes: Axes, row: PlotRow, y: float, index: int, unit: float) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bayes_alliance.assess.bayes_factors import BayesFactorCurve
 from bayes_alliance.assess.summaries import Quantity
+from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.priors import combination_prior, reference_values
 from bayes_alliance.published.cell_posterior import CellPosterior
 from bayes_alliance.published.reverse_bayes import Z95
@@ -230,13 +231,16 @@ def _bayes_facts(results: StudyResults, run: ModelRun, line: ForestLine) -> list
     ]
     smallest = _smallest(results, line)
     if not math.isnan(smallest):
-        shares = "; ".join(
-            f"within \N{PLUS-MINUS SIGN}{width * smallest:g}: "
-            + format_p(float(np.mean(np.abs(draws) < width * smallest)))
-            for width in ROPE_WIDTHS
-        )
-        facts.append(("Probability of a negligible effect (ROPE)", shares))
+        facts.append(("Probability of a negligible effect (ROPE)", _negligible(draws, smallest)))
     return facts
+
+
+def _negligible(draws: Array, smallest: float) -> str:
+    return "; ".join(
+        f"within \N{PLUS-MINUS SIGN}{width * smallest:g}: "
+        + format_p(float(np.mean(np.abs(draws) < width * smallest)))
+        for width in ROPE_WIDTHS
+    )
 
 
 def _interval(draws: np.ndarray[tuple[int, ...], np.dtype[np.float64]], level: int, sd: float) -> str:

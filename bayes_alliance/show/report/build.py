@@ -39,6 +39,7 @@ from bayes_alliance.show.tables.record import Table
 from bayes_alliance.study.records import Source, Study
 
 
+# Over 40 lines: the record of the page, one field a line.
 def build_report(
     results: StudyResults,
     folder: Path,
@@ -153,6 +154,9 @@ def build_first_report(
         companions = _with_printed(companions, facts)
     rows: Mapping[str, Any] = (found or {}).get("rows_at_hand") or {}
     synthetic = rows.get("source") == "synthetic"
+    kind = "Real data." if rows else "Printed numbers only."
+    if synthetic:
+        kind = "Printed numbers and synthetic data, no patients’ data."
     return Report(
         study=mark_study(study),
         title=study.title,
@@ -161,30 +165,15 @@ def build_first_report(
         published=bool(study.doi or study.cells),
         first=build_first_screen(found or facts, results=None, audit=audit),
         synthetic=synthetic,
-        kind="Printed numbers and synthetic data, no patients’ data."
-        if synthetic
-        else "Printed numbers only."
-        if not rows
-        else "Real data.",
+        kind=kind,
         provenance=describe_printed(study) if not rows else _describe_sources(study, rows),
         pending=pending,
         horizon=f"{study.horizon:g} {study.time_unit}",
-        asked=(),
         printed=tuple(_printed(study, audit)),
-        comparisons=(),
-        lead_points="",
-        lead_errors="",
         companions=companions,
-        answers=(),
-        prior_names=(),
-        default_prior="",
         audit=None if audit is None else _view_audit(audit),
-        figures=(),
         tables=tuple(view_table(table, names=name_ids(study)) for table in _printed_tables(study, printed)),
         cautions=tuple(_companion_cautions(companions)),
-        methods=None,
-        downloads=(),
-        checklist=(),
         command=command,
         run_facts=(("Study file", f"{study.id}, digest {study.digest[:12]}"),),
         glossary=GLOSSARY,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -306,18 +307,6 @@ def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
     support = f"{100.0 * multiverse.get(ORDER[0].value, 0) / tested:.0f} % of {tested}" if tested else ""
     verdict, basis = decide(claim)
     part_lines(claim["printed"])  # a malformed entry is refused here, before anything is shown
-    parts = [("printed", part) for part in claim["printed"]["parts"]]
-    parts += [
-        (f"printed, {name.replace('_', ' ')} prior", part)
-        for name, under in claim["printed_under"].items()
-        for part in under["parts"]
-    ]
-    parts += [("mixture", part) for part in claim["mixture"]["parts"]] if claim.get("mixture") else []
-    cohorts = claim["synthetic"]["cohorts"]
-    if cohorts:
-        first = next(iter(cohorts))
-        parts += [(f"synthetic, {first.replace('_', ' ')}", part) for part in cohorts[first]["parts"]]
-    parts += [("real data", part) for part in real["parts"]] if real else []
     return ClaimView(
         key=str(claim["id"]),
         says=str(claim["says"]),
@@ -335,8 +324,25 @@ def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
         changes=tuple(spell_ids(f"{change['says']}: {change['verdict']}", {}) for change in claim["changes"]),
         multiverse=support,
         reason=str(claim["printed"].get("reason") or claim["untestable"] or ""),
-        parts=tuple(_part(source, part) for source, part in parts),
+        parts=tuple(_part(source, part) for source, part in _claim_parts(claim)),
     )
+
+
+def _claim_parts(claim: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the parts of a claim with the source that each was judged from."""
+    judged = {"printed": claim["printed"]}
+    judged |= {
+        f"printed, {name.replace('_', ' ')} prior": one for name, one in claim["printed_under"].items()
+    }
+    judged |= {"mixture": claim.get("mixture")}
+    judged |= {
+        f"synthetic, {name.replace('_', ' ')}": one
+        for name, one in itertools.islice(claim["synthetic"]["cohorts"].items(), 1)
+    }
+    judged |= {"real data": claim["real"]}
+    for source, found in judged.items():
+        for part in found["parts"] if found else ():
+            yield source, part
 
 
 def _part(source: str, part: Mapping[str, Any]) -> tuple[str, ...]:

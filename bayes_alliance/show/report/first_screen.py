@@ -62,12 +62,7 @@ def build_first_screen(
     named = {figure.name: figure for figure in figures}
     figure = next((named[name] for name in BEST_FIGURES if name in named), None)
     if facts is None:
-        effects = tuple(answers[:_MAX_EFFECTS])
-        lines = [f"{one.question}: {one.bayes or one.ml}" for one in effects]
-        summary = "\n".join([*lines, *filter(None, (audited, checked))])
-        return FirstScreen(
-            effects=effects, audit=audited, checks=checked, figure=figure, summary=summary, methods=methods
-        )
+        return _without_claims(answers, audited, checked, figure, methods)
     claim = first_affirmed(facts)
     changes = overturn_lines(claim) if claim is not None else ()
     pending = "" if changes or facts["depth"] in _DEPTHS_WITH_CHANGES else "not computed yet"
@@ -90,6 +85,17 @@ def build_first_screen(
         summary="\n".join([*summary_lines(facts, audit=audited), *filter(None, (checked,))]),
         paragraph=results_paragraph(facts),
         methods=methods,
+    )
+
+
+def _without_claims(
+    answers: Sequence[ReportAnswer], audited: str, checked: str, figure: FigureView | None, methods: str
+) -> FirstScreen:
+    effects = tuple(answers[:_MAX_EFFECTS])
+    lines = [f"{one.question}: {one.bayes or one.ml}" for one in effects]
+    summary = "\n".join([*lines, *filter(None, (audited, checked))])
+    return FirstScreen(
+        effects=effects, audit=audited, checks=checked, figure=figure, summary=summary, methods=methods
     )
 
 

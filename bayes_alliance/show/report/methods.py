@@ -225,45 +225,18 @@ def _prior_rows(study: Study, prior: PriorSet) -> list[dict[str, Value]]:
             ("Effect on the level", scales.effect_intercept, unit),
             ("Effect on the slope", scales.effect_slope, over),
         )
-        base: dict[str, Value] = {"prior": prior.name, "tag": prior.tag, "outcome": label}
-        for name, (mean, sd), of in normals:
-            low, high = mean - _Z * sd, mean + _Z * sd
-            rows.append(
-                {
-                    **base,
-                    "parameter": name,
-                    "density": f"Normal({mean:g}, {sd:g}\N{SUPERSCRIPT TWO})",
-                    "implies": f"{format_number(low)} to {format_number(high)} {of}",
-                    "location": mean,
-                    "scale": sd,
-                }
-            )
-        for name, scale, of in (
+        widths = (
             ("SD of intercepts", scales.sd_intercept, unit),
             ("SD of slopes", scales.sd_slope, over),
             ("Residual SD", scales.sigma, unit),
-        ):
-            density, upper = _scale_prior(scales, scale)
-            rows.append(
-                {
-                    **base,
-                    "parameter": name,
-                    "density": density,
-                    "implies": f"below {format_number(upper)} {of}",
-                    "location": 0.0,
-                    "scale": scale,
-                }
-            )
-        low = 2.0 * float(special.betaincinv(scales.lkj_eta, scales.lkj_eta, 0.025)) - 1.0
-        rows.append(
-            {
-                **base,
-                "parameter": "Correlation",
-                "density": f"LKJ({scales.lkj_eta:g})",
-                "implies": f"{format_number(low)} to {format_number(-low)}",
-                "scale": scales.lkj_eta,
-            }
         )
+        base: dict[str, Value] = {"prior": prior.name, "tag": prior.tag, "outcome": label}
+        found = [
+            *(_normal_row(name, mean, sd, of) for name, (mean, sd), of in normals),
+            *(_scale_row(name, scales, scale, of) for name, scale, of in widths),
+            _correlation_row(scales.lkj_eta),
+        ]
+        rows += [base | row for row in found]
     return rows + _stated_rows(study, prior)
 
 
@@ -276,19 +249,41 @@ def _stated_rows(study: Study, prior: PriorSet) -> list[dict[str, Value]]:
         variable = study.variable(model.outcome)
         unit = variable.unit or "points"
         of = unit if kind == "level" else f"{unit} over {study.horizon:g} {study.time_unit}"
-        rows.append(
-            {
-                "prior": prior.name,
-                "tag": prior.tag,
-                "outcome": variable.label,
-                "parameter": f"{model.label}: {label}",
-                "density": f"Normal({mean:g}, {sd:g}\N{SUPERSCRIPT TWO})",
-                "implies": f"{format_number(mean - _Z * sd)} to {format_number(mean + _Z * sd)} {of}",
-                "location": mean,
-                "scale": sd,
-            }
-        )
+        base: dict[str, Value] = {"prior": prior.name, "tag": prior.tag, "outcome": variable.label}
+        rows.append(base | _normal_row(f"{model.label}: {label}", mean, sd, of))
     return rows
+
+
+def _normal_row(name: str, mean: float, sd: float, unit: str) -> dict[str, Value]:
+    low, high = mean - _Z * sd, mean + _Z * sd
+    return {
+        "parameter": name,
+        "density": f"Normal({mean:g}, {sd:g}\N{SUPERSCRIPT TWO})",
+        "implies": f"{format_number(low)} to {format_number(high)} {unit}",
+        "location": mean,
+        "scale": sd,
+    }
+
+
+def _scale_row(name: str, scales: PriorScales, scale: float, unit: str) -> dict[str, Value]:
+    density, upper = _scale_prior(scales, scale)
+    return {
+        "parameter": name,
+        "density": density,
+        "implies": f"below {format_number(upper)} {unit}",
+        "location": 0.0,
+        "scale": scale,
+    }
+
+
+def _correlation_row(eta: float) -> dict[str, Value]:
+    low = 2.0 * float(special.betaincinv(eta, eta, 0.025)) - 1.0
+    return {
+        "parameter": "Correlation",
+        "density": f"LKJ({eta:g})",
+        "implies": f"{format_number(low)} to {format_number(-low)}",
+        "scale": eta,
+    }
 
 
 def _scale_prior(scales: PriorScales, scale: float) -> tuple[str, float]:

@@ -287,25 +287,25 @@ class Report:
     synthetic: bool
     kind: str
     provenance: str
-    pending: str
+    pending: str = ""
     horizon: str
     first: FirstScreen
-    asked: tuple[str, ...]
+    asked: tuple[str, ...] = ()
     printed: tuple[str, ...]
-    comparisons: tuple[ComparisonView, ...]
-    lead_points: str
-    lead_errors: str
+    comparisons: tuple[ComparisonView, ...] = ()
+    lead_points: str = ""
+    lead_errors: str = ""
     companions: tuple[Companion, ...]
-    answers: tuple[ReportAnswer, ...]
-    prior_names: tuple[str, ...]
-    default_prior: str
-    audit: AuditView | None
-    figures: tuple[FigureView, ...]
+    answers: tuple[ReportAnswer, ...] = ()
+    prior_names: tuple[str, ...] = ()
+    default_prior: str = ""
+    audit: AuditView | None = None
+    figures: tuple[FigureView, ...] = ()
     tables: tuple[TableView, ...]
     cautions: tuple[Caution, ...]
-    methods: Methods | None
-    downloads: tuple[tuple[str, str], ...]
-    checklist: tuple[ChecklistItem, ...]
+    methods: Methods | None = None
+    downloads: tuple[tuple[str, str], ...] = ()
+    checklist: tuple[ChecklistItem, ...] = ()
     command: str
     run_facts: tuple[tuple[str, str], ...]
     glossary: tuple[tuple[str, str, str], ...]

@@ -70,6 +70,7 @@ def say_predicate(part: Part) -> str:
     return f"{part.relation} {part.value:g}{margin}"
 
 
+# Over 40 lines: the cells of one row, those that a part without a posterior lacks last.
 def _part_row(part: Part, result: PartResult) -> dict[str, Value]:
     row: dict[str, Value] = {
         "source": result.source.value,

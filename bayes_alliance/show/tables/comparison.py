@@ -99,6 +99,7 @@ def tabulate_comparison(results: StudyResults, gates: Gates) -> Table:
     return _table(results, ("comparison", "Models compared"), columns, rows, (*_NOTES, *gates.notes(shown)))
 
 
+# Over 40 lines: the cells of one row, as shown and then in full.
 def _compared(
     results: StudyResults, gates: Gates, comparison: ComparisonSet, model: ComparedModel, target: Target
 ) -> dict[str, Value]:

@@ -41,6 +41,7 @@ def _icc_text(value: float) -> str:
     return "none" if math.isinf(value) else "0 (does not hold)" if value == 0.0 else format_fixed(value, 3)
 
 
+# Over 40 lines: the columns of the table, and cells whose number depends on the ICCs tried.
 def _tabulate_levels(study: Study, found: Sequence[LevelLeftOut], prior: str) -> Table:
     iccs = [at.icc for at in found[0].at] if found else []
     columns = [
@@ -141,6 +142,7 @@ def _tabulate_confounders(study: Study, found: Sequence[ConfounderLeftOut], prio
     return make_table(study, "omitted_confounder", "An unmeasured confounder", columns, rows, note)
 
 
+# Over 40 lines: the columns of the table and their cells, each number as shown and in full.
 def _tabulate_tests(study: Study, found: Sequence[TestsLeftOut], prior: str) -> Table:
     columns = [
         text_column("cell", "Cell"),

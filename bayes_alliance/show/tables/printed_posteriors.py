@@ -174,6 +174,7 @@ def _posterior_row(study: Study, one: CellPosterior) -> dict[str, Value]:
     return row
 
 
+# Over 40 lines: the columns of the table and their cells, each number as shown and in full.
 def tabulate_reverse_bayes(study: Study, claims: Sequence[PrintedClaim]) -> Table:
     """List what it takes to overturn each printed claim."""
     columns = [

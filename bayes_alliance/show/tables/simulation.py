@@ -102,6 +102,7 @@ _CALIBRATIONS = (
 )
 
 
+# Over 40 lines: the cells of two tables that are made in one pass over the results.
 def tabulate_calibrations(setting: Setting, results: Sequence[CalibrationResult]) -> list[Table]:
     """Build two tables: one line a calibration, and one a ranked quantity."""
     summary: list[dict[str, Value]] = [
@@ -193,6 +194,7 @@ def count_reasons(failures: Sequence[str]) -> dict[str, int]:
     return {reason: failures.count(reason) for reason in dict.fromkeys(failures)}
 
 
+# Over 40 lines: the columns of the table, and a note of several sentences.
 def tabulate_performance(
     setting: Setting,
     conditions: Sequence[Condition],

@@ -190,6 +190,7 @@ def tabulate_shared(results: StressResults) -> Table:
     )
 
 
+# Over 40 lines: the columns of the table and their cells, one a line.
 def tabulate_joint(results: StressResults) -> Table:
     """List each outcome's effect in the joint model and the probability that it is the largest."""
     columns = (
@@ -242,6 +243,7 @@ def tabulate_joint(results: StressResults) -> Table:
     )
 
 
+# Over 40 lines: the columns of the table and their cells, each number as shown and in full.
 def tabulate_conditioning(results: StressResults) -> Table:
     """List the subgroup difference that a shared course gives without any effect, by its strength."""
     columns = (
