@@ -27,8 +27,6 @@ class ExplainedVariation:
 
     Parameters
     ----------
-    same_rows : bool
-        Whether the reference's own rows are as many as the model's, so that both percentages agree.
     intercept, slope : float
         Between-fit percentage (a) against the reference on the same rows; NaN without a reference variance.
     as_printed_intercept, as_printed_slope : float
@@ -39,8 +37,6 @@ class ExplainedVariation:
     """
 
     model_id: str
-    reference_id: str
-    same_rows: bool
     intercept: float
     slope: float
     as_printed_intercept: float
@@ -103,8 +99,6 @@ def explain(
     shares = (None, None) if posterior is None else within_shares(design, posterior, time=time)
     return ExplainedVariation(
         model_id=fit.model_id,
-        reference_id=reference_own.model_id,
-        same_rows=reference_own.rows.n_rows == fit.rows.n_rows,
         intercept=explained_percent(reference_same.intercept_variance, fit.intercept_variance),
         slope=explained_percent(reference_same.slope_variance, fit.slope_variance),
         as_printed_intercept=explained_percent(reference_own.intercept_variance, fit.intercept_variance),

@@ -331,17 +331,10 @@ def _doubts(part: Judgement) -> tuple[float, float, float]:
     return doubt / (1.0 - SURE), doubt / (1.0 - LIKELY), (1.0 - found.matters) * slack / 0.5
 
 
-def joint_probability(judgements: Sequence[Judgement]) -> tuple[float, float]:
-    """Bound the probability that all parts hold: Bonferroni's lower bound and the least sure part's upper bound."""
+def joint_probability(judgements: Sequence[Judgement]) -> float:
+    """Return the least probability that all parts hold, by Bonferroni; NaN without parts that have one."""
     held = [one.sure for one in judgements if one.relation != "not_significant"]
-    if not held:
-        return math.nan, math.nan
-    return max(0.0, 1.0 - sum(1.0 - p for p in held)), min(held)
-
-
-def step_between(first: Verdict, second: Verdict) -> int:
-    """Return how many steps lie between two verdicts; neither may be ``not applicable``."""
-    return abs(_STEP[first] - _STEP[second])
+    return max(0.0, 1.0 - sum(1.0 - p for p in held)) if held else math.nan
 
 
 def is_worse(first: Verdict, second: Verdict) -> bool:

@@ -82,8 +82,6 @@ class Fragility:
         The most that were taken away.
     n_patients : int
         Of the model.
-    confirmed : bool
-        Whether a refit without the set gives the other verdict.
     """
 
     verdict: Verdict
@@ -91,7 +89,6 @@ class Fragility:
     n_removed: int
     n_tried: int
     n_patients: int
-    confirmed: bool
 
 
 def leave_one_out(study: Study, part: Part, fitted: Fitted, *, seed: int, variant: PriorVariant) -> Influence:
@@ -189,12 +186,12 @@ def fewest_to_change(
                 break
             becomes = _judge(study, part, rest).verdict
             if _is_past(becomes, edge, worse):
-                return found(becomes=becomes, n_removed=tried + 1, n_tried=tried + 1, confirmed=True)
+                return found(becomes=becomes, n_removed=tried + 1, n_tried=tried + 1)
             view = _view(
                 study, part, dataclasses.replace(rest, fit=rest.fit.thin(SEARCH_DRAWS)), fitted.stats
             )
         tried += 1
-    return found(becomes=whole, n_removed=0, n_tried=tried, confirmed=False)
+    return found(becomes=whole, n_removed=0, n_tried=tried)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,14 +141,11 @@ class Ledger:
     ----------
     claims : tuple of Claim
         In the order of the text.
-    reasons : tuple of (str, float, str)
-        Kind of quantity, default smallest difference, and why.
     digest : str
         SHA-256 of the file.
     """
 
     claims: tuple[Claim, ...]
-    reasons: tuple[tuple[str, float, str], ...]
     digest: str
 
     def claim(self, claim_id: str) -> Claim:

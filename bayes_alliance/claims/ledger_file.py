@@ -77,25 +77,25 @@ def load_claims(study: Study, choices: Multiverse) -> Ledger:
     if problems:
         raise InputError(str(path), problems)
     top = TableReader(table, FILE, problems)
-    reasons = _reasons(top)
-    defaults = {name: value for name, value, _ in reasons}
+    defaults = _defaults(top)
     claims = tuple(_claim(study, reader, defaults) for reader in top.tables("claims"))
     top.finish()
     problems += _check(study, choices, claims)
     if problems:
         raise InputError(str(path), problems)
-    return Ledger(claims=claims, reasons=reasons, digest=hashlib.sha256(raw).hexdigest())
+    return Ledger(claims=claims, digest=hashlib.sha256(raw).hexdigest())
 
 
-def _reasons(top: TableReader) -> tuple[tuple[str, float, str], ...]:
-    """Read ``[smallest.<quantity>]``: the smallest size that matters of what study.toml has none for, and why."""
-    found = []
+def _defaults(top: TableReader) -> dict[str, float]:
+    """Read ``[smallest.<quantity>]``: the smallest size that matters of what study.toml has none for."""
+    found = {}
     for name, reader in top.named_subtables("smallest"):
         if name not in DEFAULTS:
             reader.complain("unknown quantity", got=repr(name[:40]), allowed=", ".join(DEFAULTS))
-        found.append((name, reader.number("value", above=0.0), reader.text("why")))
+        found[name] = reader.number("value", above=0.0)
+        reader.text("why")  # for who reads the file; it has to be there
         reader.finish()
-    return tuple(found)
+    return found
 
 
 def _claim(study: Study, reader: TableReader, defaults: Mapping[str, float]) -> Claim:

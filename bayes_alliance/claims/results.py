@@ -93,10 +93,9 @@ class ClaimResult:
     ----------
     verdict : Verdict
         Of the parts that can be judged, together.
-    sure, sure_at_most : float
-        How sure that all parts (or any) hold: the bounds of Bonferroni and of the least (most) sure part. They are the
-        same for a single part; for reports, whose parts are reproduced or not, the least tail probability. NaN where
-        not applicable.
+    sure : float
+        How sure at least that all parts (or any) hold: Bonferroni's bound, or the surest part; for reports, whose
+        parts are reproduced or not, the least tail probability. NaN where not applicable.
     parts : tuple of PartResult
         In the order of the claim.
     reason : str
@@ -110,7 +109,6 @@ class ClaimResult:
     sure: float
     parts: tuple[PartResult, ...]
     reason: str = ""
-    sure_at_most: float = math.nan
 
     @property
     def n_tested(self) -> int:
@@ -126,18 +124,14 @@ class ClaimResult:
         )
 
 
-def _joint_sureness(claim: Claim, judged: Sequence[Judgement]) -> tuple[float, float]:
-    """Bound the probability that the parts hold as the claim needs them."""
+def _joint_sureness(claim: Claim, judged: Sequence[Judgement]) -> float:
+    """Return the least probability that the parts hold as the claim needs them."""
     if not judged:
-        return math.nan, math.nan
+        return math.nan
     if claim.combine == "any":
-        best = max(one.sure for one in judged)
-        return best, min(1.0, sum(one.sure for one in judged))
-    lower, upper = joint_probability(judged)
-    if math.isnan(lower):
-        least = min(one.sure for one in judged)
-        return least, least
-    return lower, upper
+        return max(one.sure for one in judged)
+    lower = joint_probability(judged)
+    return min(one.sure for one in judged) if math.isnan(lower) else lower
 
 
 def combine(claim: Claim, parts: Sequence[PartResult], *, source: Source, origin: str) -> ClaimResult:
@@ -145,14 +139,12 @@ def combine(claim: Claim, parts: Sequence[PartResult], *, source: Source, origin
     judged = [part.judgement for part in parts if part.judgement is not None]
     verdict = combine_judgements(claim.combine, judged)
     reasons = dict.fromkeys(part.reason for part in parts if part.judgement is None)
-    lower, upper = _joint_sureness(claim, judged)
     return ClaimResult(
         claim_id=claim.id,
         source=source,
         origin=origin,
         verdict=verdict,
-        sure=lower,
-        sure_at_most=upper,
+        sure=_joint_sureness(claim, judged),
         parts=tuple(parts),
         reason=(claim.untestable or "; ".join(reasons)) if verdict is Verdict.NOT_APPLICABLE else "",
     )

@@ -32,7 +32,7 @@ from bayes_alliance.data.row_checks import (
 from bayes_alliance.data.row_warnings import warn_of_columns, warn_of_models
 from bayes_alliance.data.text_table import Findings, TextTable
 from bayes_alliance.data.typed_columns import TypedTable, as_category, type_columns
-from bayes_alliance.errors import InputError, Problem, RowsDifferError
+from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions, Source, Study
 
 Where = Sequence[tuple[str, float]]
@@ -110,7 +110,7 @@ class FrozenRows:
     Parameters
     ----------
     rows : pandas.DataFrame, shape (n_rows, n_names)
-        Sorted by patient and time; not to be changed (:func:`check_frozen` would see it).
+        Sorted by patient and time; not to be changed: ``digest`` is of these.
     names : tuple of str
         Columns: patient, time, then the others asked for.
     n_rows, n_patients : int
@@ -268,14 +268,6 @@ def freeze_rows(
         source=data.source,
         set_aside=tuple(steps),
     )
-
-
-def check_frozen(frozen: FrozenRows) -> None:
-    """Raise RowsDifferError if frozen rows were changed since they were frozen."""
-    if digest_rows(frozen.rows, frozen.names) != frozen.digest:
-        raise RowsDifferError(
-            f"the {frozen.n_rows} frozen rows were changed after freezing; freeze them again"
-        )
 
 
 def digest_rows(rows: pd.DataFrame, names: Iterable[str]) -> str:

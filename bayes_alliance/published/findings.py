@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from bayes_alliance.study.records import Cell
 
 
 class AuditVerdict(StrEnum):
@@ -59,3 +62,23 @@ def span(low: float, high: float, digits: int = 3) -> str:
     """Return a range as text; a single number where both ends print alike."""
     first, second = (f"{value:.{digits}g}" for value in (low, high))
     return first if first == second else f"{first} to {second}"
+
+
+def finding_of_cells(
+    check: str,
+    cells: Sequence[Cell],
+    verdict: AuditVerdict,
+    reasoning: str,
+    numbers: tuple[tuple[str, str], ...],
+    alternatives: tuple[str, ...],
+) -> Finding:
+    """Make the finding of a check of some cells of rows that the publication prints."""
+    return Finding(
+        check=check,
+        where=" and ".join(dict.fromkeys(f"{cell.table}: {cell.row}" for cell in cells)),
+        printed=" | ".join(f"{cell.quantity.replace('_', ' ')} {cell.printed}" for cell in cells),
+        verdict=verdict,
+        reasoning=reasoning,
+        numbers=numbers,
+        alternatives=alternatives,
+    )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from scipy import special
 
 from bayes_alliance.published.aic import count_added, count_columns
-from bayes_alliance.published.findings import AuditVerdict, Finding, span
+from bayes_alliance.published.findings import AuditVerdict, Finding, finding_of_cells, span
 from bayes_alliance.published.patient_counts import all_patients, mean_assessments
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.printed_cell import Interval
@@ -98,7 +98,7 @@ def _check_model(study: Study, model: Model, cells: dict[str, Cell]) -> Iterator
         first, second = minus_2ll(study, {both[0].quantity: both[0]}), minus_2ll(study, {cell.quantity: cell})
         if first and second:
             good = first[0].meets(second[0])
-            yield _finding(
+            yield finding_of_cells(
                 "log likelihood against −2LL",
                 [both[0], cell],
                 AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
@@ -140,7 +140,7 @@ def _check_parameters(
     numbers = (("parameters, (AIC − (−2LL))/2", span(*ends)), *(("counted as", text) for text in fits))
     check = "AIC against −2LL"
     if fits:
-        return _finding(
+        return finding_of_cells(
             check, cells, AuditVerdict.CONSISTENT, "a number of parameters explains both", numbers, ()
         )
     said = ", ".join(f"{q} ({who})" for q, who in known.items())
@@ -149,9 +149,9 @@ def _check_parameters(
             f"they differ by {span(float(counted[0]), float(counted[-1]))} parameters; the formula has {said}"
         )
         others = ("another covariance structure or other fixed effects than the formula's", _SLIP)
-        return _finding(check, cells, AuditVerdict.CANNOT_TELL, reasoning, numbers, others)
+        return finding_of_cells(check, cells, AuditVerdict.CANNOT_TELL, reasoning, numbers, others)
     reasoning = "no whole number of parameters lies between −2LL and AIC"
-    return _finding(
+    return finding_of_cells(
         check, cells, AuditVerdict.INCONSISTENT, reasoning, numbers, (_SLIP, "of two different models")
     )
 
@@ -187,17 +187,17 @@ def _check_observations(
         reasoning = "the number of patients is not stated, so any number of observations is possible"
         plausible = any(n[1] >= 2.0 for n in ns.values())
         verdict = AuditVerdict.CANNOT_TELL if plausible else AuditVerdict.INCONSISTENT
-        return _finding(check, cells, verdict, reasoning, numbers, ())
+        return finding_of_cells(check, cells, verdict, reasoning, numbers, ())
     most = patients * (2.0 * rows if rows else _MOST_ROWS * 10.0)
     least = patients / 2.0
     good = [n for n in ns.values() if n[1] >= least and n[0] <= most]
     if good:
         counted = "patients" if any(n[0] <= patients <= n[1] for n in good) else "patients or rows"
-        return _finding(
+        return finding_of_cells(
             check, cells, AuditVerdict.CONSISTENT, f"a number of {counted} explains both", numbers, ()
         )
     reasoning = f"no number of parameters leaves between {least:.0f} and {most:.0f} observations"
-    return _finding(
+    return finding_of_cells(
         check, cells, AuditVerdict.INCONSISTENT, reasoning, numbers, (_SLIP, "of two different models")
     )
 
@@ -216,18 +216,18 @@ def _check_nested(
     numbers = [("likelihood ratio", f"{span(low, high)} on {added}")]
     if study.publication.criterion == "reml":
         reasoning = "restricted likelihoods of models with different fixed effects cannot be compared"
-        yield _finding(
+        yield finding_of_cells(
             "−2LL of nested models", cells, AuditVerdict.CANNOT_TELL, reasoning, tuple(numbers), ()
         )
         return
     if high < 0.0:
         reasoning = "the larger model cannot fit worse on the same rows"
         others = ("the two rest on different rows", "restricted likelihood", "a slip")
-        yield _finding(
+        yield finding_of_cells(
             "−2LL of nested models", cells, AuditVerdict.INCONSISTENT, reasoning, tuple(numbers), others
         )
         return
-    yield _finding(
+    yield finding_of_cells(
         "−2LL of nested models",
         cells,
         AuditVerdict.CONSISTENT,
@@ -260,12 +260,14 @@ def _check_ratio_test(
         if meets and not same:
             reasoning += ", on other degrees of freedom than the formulas add"
         others = () if verdict is AuditVerdict.CONSISTENT else ("random effects were added too", _SLIP)
-        yield _finding("likelihood-ratio test", [printed, *cells], verdict, reasoning, numbers, others)
+        yield finding_of_cells(
+            "likelihood-ratio test", [printed, *cells], verdict, reasoning, numbers, others
+        )
         for p in printed.parsed.p:
             ps = float(special.chdtrc(df, high)), float(special.chdtrc(df, max(low, 0.0)))
             said = p.interval.ends
             good = ps[0] <= said[1] + 1e-12 and ps[1] >= said[0] - 1e-12
-            yield _finding(
+            yield finding_of_cells(
                 "p of the likelihood-ratio test",
                 [printed],
                 AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT,
@@ -273,22 +275,3 @@ def _check_ratio_test(
                 (),
                 () if good else ("a test of a variance at its boundary, with half of the p value", _SLIP),
             )
-
-
-def _finding(
-    check: str,
-    cells: list[Cell],
-    verdict: AuditVerdict,
-    reasoning: str,
-    numbers: tuple[tuple[str, str], ...],
-    alternatives: tuple[str, ...],
-) -> Finding:
-    return Finding(
-        check=check,
-        where=" and ".join(dict.fromkeys(f"{cell.table}: {cell.row}" for cell in cells)),
-        printed=" | ".join(f"{cell.quantity.replace('_', ' ')} {cell.printed}" for cell in cells),
-        verdict=verdict,
-        reasoning=reasoning,
-        numbers=numbers,
-        alternatives=alternatives,
-    )

@@ -1,11 +1,10 @@
 r"""What a claim is worth when it is one of several that were tested.
 
 Two readings of "several", for ``m`` tests that the publication names or that the study file states. *Error rates*:
-the p value times ``m`` (Bonferroni), valid however the tests hang together, and
-:math:`1 - (1 - p)^m` (Šidák) for independent ones. *Probabilities*: the prior probability of no effect in each test
-is :math:`\pi_0 = q^{1/m}`, so that all of them together are null with probability ``q``, whatever ``m`` (Westfall,
-Johnson & Utts 1997, doi:10.1093/biomet/84.2.419); with the Bayes factor B against no effect, the posterior
-probability of an effect is :math:`(1 - \pi_0)B/((1 - \pi_0)B + \pi_0)`.
+the p value times ``m`` (Bonferroni), valid however the tests hang together. *Probabilities*: the prior probability of
+no effect in each test is :math:`\pi_0 = q^{1/m}`, so that all of them together are null with probability ``q``,
+whatever ``m`` (Westfall, Johnson & Utts 1997, doi:10.1093/biomet/84.2.419); with the Bayes factor B against no
+effect, the posterior probability of an effect is :math:`(1 - \pi_0)B/((1 - \pi_0)B + \pi_0)`.
 """
 
 from __future__ import annotations
@@ -18,17 +17,6 @@ ALL_NULL = 0.5
 def bonferroni(p: float, tests: int) -> float:
     """Return the p value adjusted for any dependence of the tests."""
     return min(1.0, tests * p)
-
-
-def sidak(p: float, tests: int) -> float:
-    """Return the p value adjusted for independent tests.
-
-    Examples
-    --------
-    >>> round(sidak(0.05, 10), 3)
-    0.401
-    """
-    return -math.expm1(tests * math.log1p(-p)) if p < 1.0 else 1.0
 
 
 def null_probability(tests: int, all_null: float = ALL_NULL) -> float:

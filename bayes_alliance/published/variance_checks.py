@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bayes_alliance.published.findings import AuditVerdict, Finding, span
+from bayes_alliance.published.findings import AuditVerdict, Finding, finding_of_cells, span
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Cell, Model, Study
 
@@ -238,7 +238,9 @@ def _check_icc(model: Model, parts: Components) -> Iterator[Finding]:
     )
     others = ("the ICC of a model without predictors or without slopes", _SLIP)
     if not good and slopes:
-        yield _as(AuditVerdict.CANNOT_TELL, "ICC against variances", cells, reasoning, numbers, others)
+        yield finding_of_cells(
+            "ICC against variances", cells, AuditVerdict.CANNOT_TELL, reasoning, numbers, others
+        )
     else:
         yield _finding("ICC against variances", cells, good, reasoning, numbers, others)
 
@@ -285,23 +287,4 @@ def _finding(
 ) -> Finding:
     verdict = AuditVerdict.CONSISTENT if good else AuditVerdict.INCONSISTENT
     said = reasoning if good or "another" in reasoning or "must" in reasoning else f"not so: {reasoning}"
-    return _as(verdict, check, cells, said, numbers, () if good else alternatives)
-
-
-def _as(
-    verdict: AuditVerdict,
-    check: str,
-    cells: tuple[Cell, ...],
-    reasoning: str,
-    numbers: tuple[tuple[str, str], ...],
-    alternatives: tuple[str, ...],
-) -> Finding:
-    return Finding(
-        check=check,
-        where=" and ".join(dict.fromkeys(f"{cell.table}: {cell.row}" for cell in cells)),
-        printed=" | ".join(f"{cell.quantity} {cell.printed}" for cell in cells),
-        verdict=verdict,
-        reasoning=reasoning,
-        numbers=numbers,
-        alternatives=alternatives,
-    )
+    return finding_of_cells(check, cells, verdict, said, numbers, () if good else alternatives)

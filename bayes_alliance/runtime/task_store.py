@@ -88,11 +88,6 @@ class Finished:
     seconds: float
     results: Mapping[str, Path | Columns]
 
-    @property
-    def n_done(self) -> int:
-        """Tasks with a result, those found in the store included."""
-        return len(self.keys) - len(self.failures)
-
     def columns(self, key: str) -> dict[str, Any]:
         """Return the columns of one task that has a result, as NumPy arrays or lists."""
         found = self.results[key]

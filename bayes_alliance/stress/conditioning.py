@@ -82,8 +82,6 @@ class Conditioning:
     outcome: str
     estimand: str
     label: str
-    course: Course
-    other: Course
     share: float
     points: tuple[ConditioningPoint, ...]
     draws: tuple[StressDraws, ...]
@@ -137,9 +135,7 @@ def condition_on_outcome(
         for residual in residuals
         for strength in strengths
     )
-    return [
-        _conditioning(study, prepared, estimand, course, other, design.share, points) for estimand in wanted
-    ]
+    return [_conditioning(study, prepared, estimand, design.share, points) for estimand in wanted]
 
 
 def _skip(prepared: Prepared, reason: str) -> StressSkipped:
@@ -252,8 +248,6 @@ def _conditioning(
     study: Study,
     prepared: Prepared,
     estimand: Estimand,
-    course: Course,
-    other: Course,
     share: float,
     points: tuple[ConditioningPoint, ...],
 ) -> Conditioning:
@@ -284,8 +278,6 @@ def _conditioning(
         outcome=prepared.model.outcome,
         estimand=estimand.name,
         label=estimand.label,
-        course=course,
-        other=other,
         share=share,
         points=turned,
         draws=draws,

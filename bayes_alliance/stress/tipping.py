@@ -16,8 +16,8 @@ therefore moves every draw by
 
 and at :math:`\delta = 0`, averaged over the imputations, the completed data give back the posterior of the observed
 ones. So the draws of the unchanged posterior are moved by a vector of their own, and a whole map of deltas costs two
-weighted least squares a draw. The covariance keeps its posterior under missing at random; :func:`refit_imputed`
-imputes and refits everything, and a test holds the two together.
+weighted least squares a draw. The covariance keeps its posterior under missing at random; a test imputes
+and refits everything and holds the two together.
 """
 
 from __future__ import annotations
@@ -30,12 +30,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_alliance.inference.collapsed import CollapsedSettings, fit_collapsed
 from bayes_alliance.inference.conditional import beta_prior, condition
 from bayes_alliance.inference.design import Design, build_design
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.likelihood import relative_factor, weigh
-from bayes_alliance.inference.patient_effects import draw_effects
 from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.stress.prepare import Prepared
 from bayes_alliance.stress.records import StressDraws, VerdictRule, interval_verdict
@@ -202,14 +200,11 @@ class VerdictMap:
     verdicts : tuple of tuple of str
         ``verdicts[i][j]`` for the first subgroup's ``deltas[i]`` and the second's ``deltas[j]``; with a single
         subgroup every row has one entry.
-    at_zero : str
-        The verdict when nothing is informative.
     """
 
     analysis: DeltaAnalysis
     deltas: tuple[float, ...]
     verdicts: tuple[tuple[str, ...], ...]
-    at_zero: str
 
 
 def map_verdicts(
@@ -229,12 +224,7 @@ def map_verdicts(
         tuple(verdict(analysis.at([d for d in (one, other) if d is not None]).points) for other in second)
         for one in deltas
     )
-    return VerdictMap(
-        analysis=analysis,
-        deltas=tuple(deltas),
-        verdicts=rows,
-        at_zero=verdict(analysis.at([0.0] * len(analysis.groups)).points),
-    )
+    return VerdictMap(analysis=analysis, deltas=tuple(deltas), verdicts=rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,61 +303,3 @@ def _tip(
     return TippingPoint(
         analysis=analysis, direction=direction, delta=float("inf"), limit=limit, before=before, after=""
     )
-
-
-def refit_imputed(
-    prepared: Prepared, deltas: Sequence[float], *, imputations: int, seed: int, draws: int = 400
-) -> list[StressDraws]:
-    """Impute, move and refit everything, the covariance included: what the closed form is held against.
-
-    Parameters
-    ----------
-    deltas : sequence of float
-        One a subgroup, in points over the horizon.
-    imputations : int
-        Completed data sets, each from its own draw of the parameters; their posteriors are pooled (Zhou & Reiter
-        2010, doi:10.1198/tast.2010.09109).
-    draws : int
-        Of each refit, a multiple of four.
-
-    Returns
-    -------
-    list of StressDraws
-        One an estimand; draws of one imputation stand in one chain.
-    """
-    completed = complete_rows(prepared)
-    design, rng = completed.design, np.random.default_rng(seed)
-    beta, sd, correlation, sigma = prepared.posterior.flat()
-    chosen = rng.choice(len(sigma), size=imputations, replace=False)
-    factor = relative_factor(sd[chosen], correlation[chosen], sigma[chosen])
-    own = prepared.design
-    stats = summarise(own.y, own.x, own.z, own.patient_index)
-    effects = draw_effects(stats, beta[chosen], factor, sigma[chosen], rng)
-    moved = np.asarray(deltas, dtype=float) @ completed.ramp
-    fits = []
-    for number, draw in enumerate(chosen):
-        mean = design.x @ beta[draw] + np.sum(design.z * effects[number][design.patient_index], axis=1)
-        values = mean + sigma[draw] * rng.standard_normal(design.n_rows) + moved
-        y = np.where(completed.imputed, values, design.y)
-        filled = dataclasses.replace(design, y=y)
-        fits.append(
-            fit_collapsed(
-                filled,
-                prepared.rows,
-                prepared.priors,
-                seed=int(rng.integers(2**31)),
-                settings=CollapsedSettings(draws=draws),
-            )
-        )
-    said = ", ".join(f"{group} {delta:+g}" for group, delta in zip(prepared.groups, deltas, strict=True))
-    return [
-        prepared.record(
-            estimand,
-            np.stack([fit.combine(estimand.weights).reshape(-1) for fit in fits]),
-            test="delta",
-            variant=f"{said}, refitted",
-            changed="as in the closed form, but imputed and refitted",
-            effective=float(imputations),
-        )
-        for estimand in prepared.estimands
-    ]

@@ -63,7 +63,7 @@ def test_both_percentages_are_read_off_the_right_fits() -> None:
         posterior=None,
         time="time",
     )
-    assert (found.model_id, found.reference_id, found.same_rows) == ("group", "growth", False)
+    assert found.model_id == "group"
     assert found.intercept == pytest.approx(0.0)
     assert found.slope == pytest.approx(-125.0)
     assert found.as_printed_intercept == pytest.approx(75.0)
@@ -82,7 +82,6 @@ def test_a_true_predictor_explains_and_noise_does_not() -> None:
     )
     assert found.slope > 60.0
     assert abs(found.intercept) < 20.0
-    assert found.same_rows
     assert (found.slope, found.intercept) == (found.as_printed_slope, found.as_printed_intercept)
 
 

@@ -36,7 +36,7 @@ def test_the_mixture_has_the_probabilities_of_all_draws_together(relation: str) 
     """Averaged over cohorts, signs set right, they are those of the cohorts' draws thrown together."""
     part = Part(id="p", label="p", quantity="effect", relation=relation, smallest=0.3)  # type: ignore[arg-type]
     claim = Claim(id="c", place="", says="", published="", parts=(part,))
-    ledger = Ledger(claims=(claim,), reasons=(), digest="")
+    ledger = Ledger(claims=(claim,), digest="")
     draws = draws_of(np.random.default_rng(1))
     cohorts = [(str(i), [judged(claim, own, str(i))]) for i, own in enumerate(draws)]
     (mixed,) = mix_claims(ledger, cohorts)
@@ -54,4 +54,4 @@ def test_the_mixture_has_the_probabilities_of_all_draws_together(relation: str) 
 
 def test_without_cohorts_there_is_no_mixture() -> None:
     """Nothing is judged."""
-    assert mix_claims(Ledger(claims=(), reasons=(), digest=""), []) == ()
+    assert mix_claims(Ledger(claims=(), digest=""), []) == ()

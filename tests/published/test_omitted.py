@@ -16,7 +16,6 @@ from bayes_alliance.published.multiplicity import (
     effect_probability,
     most_tests,
     null_probability,
-    sidak,
 )
 from bayes_alliance.published.omitted_confounder import (
     confound,
@@ -202,7 +201,6 @@ def test_tipping_confounder_matches_the_closed_form() -> None:
 def test_multiplicity() -> None:
     """Adjusted p values and probabilities follow their formulas, and are turned round exactly."""
     assert bonferroni(0.02, 10) == pytest.approx(0.2)
-    assert sidak(0.02, 10) == pytest.approx(1 - 0.98**10)
     assert null_probability(10) ** 10 == pytest.approx(0.5)
     overturn = most_tests(math.log(200.0))
     assert effect_probability(math.log(200.0), round(overturn * 1000)) < 0.95

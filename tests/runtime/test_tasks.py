@@ -67,7 +67,7 @@ def test_the_same_bytes_wherever_tasks_run(
     """Processes and Dask store the files of a serial run, byte for byte, and give its table."""
     done = run_tasks(parallel_tasks.draw, draw_tasks(), workers=workers, store=tmp_path, record="r")
     assert contents(tmp_path) == contents(straight)
-    assert done.n_done == 6 and not done.failures
+    assert len(done.results) == 6 and not done.failures
     serial = run_tasks(parallel_tasks.draw, draw_tasks()).table()
     assert done.table().equals(serial)
     assert list(serial["seed"]) == [seed for seed in range(6) for _ in range(5)]
@@ -87,7 +87,7 @@ def test_a_failed_task_is_returned_counted_and_shown(place: str, workers: Worker
         unit="studies",
     )
     assert [(f.key, f.reason) for f in done.failures] == [("t1", "ValueError: seed 1 is bad")]
-    assert done.n_done == 2 and sorted(contents(tmp_path)) == ["t0.parquet", "t2.parquet"]
+    assert len(done.results) == 2 and sorted(contents(tmp_path)) == ["t0.parquet", "t2.parquet"]
     assert lines[-1].startswith("[30/30] studies: ") and lines[-1].endswith("; 10 FAILED")
     assert "a second; about 0 s left" in lines[-1]
     assert format_failures(done.failures) == ["1 failed: ValueError: seed 1 is bad (t1)"]

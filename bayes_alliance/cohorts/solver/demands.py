@@ -142,12 +142,10 @@ class Evaluator:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.fits: dict[str, BlockFit] = {}
-        self.count = 0
 
     def __call__(self, y: Array) -> State:
         """Return values, intervals and derivatives at some scores."""
         problem = self.problem
-        self.count += 1
         derivatives: dict[str, Sensitivity] = {}
         for name, model in problem.models.items():
             self.fits[name] = fit_scores(model.blocks, y[model.rows], near=self.fits.get(name))

@@ -35,8 +35,8 @@ class Approach:
 
     Parameters
     ----------
-    start, y : ndarray, shape (n,)
-        Where they came from, and where they are.
+    y : ndarray, shape (n,)
+        Where they are.
     aims : ndarray, shape (n_demands,)
         Where within its interval each number is aimed at.
     loss : float
@@ -47,7 +47,6 @@ class Approach:
         With the last fits.
     """
 
-    start: Array
     y: Array
     aims: Array
     loss: float
@@ -69,13 +68,12 @@ def approach(problem: Problem, start: Array, places: Array | None) -> Approach:
     """
     evaluate = Evaluator(problem)
     best, aims = _move_freely(problem, evaluate, np.clip(start, problem.lower, problem.upper), places)
-    return Approach(start=start, y=best.y, aims=aims, loss=best.loss, is_met=best.is_met, evaluate=evaluate)
+    return Approach(y=best.y, aims=aims, loss=best.loss, is_met=best.is_met, evaluate=evaluate)
 
 
 def stay(problem: Problem, y: Array) -> Approach:
     """Scores that have nowhere to go before the grid: what is asked holds already."""
     return Approach(
-        start=y,
         y=np.clip(y, problem.lower, problem.upper),
         aims=np.full(problem.n_demands, np.nan),
         loss=0.0,

@@ -30,16 +30,10 @@ class Solution:
         On the grid.
     missed : tuple of str
         What is asked and not met, with the value reached.
-    n_moved : int
-        Scores that are no longer the rounded start.
-    rounds : int
-        Evaluations spent.
     """
 
     y: Array
     missed: tuple[str, ...]
-    n_moved: int
-    rounds: int
 
 
 def solve_scores(problem: Problem, start: Array, rng: np.random.Generator, places: Array | None) -> Solution:
@@ -90,5 +84,4 @@ def put_on_grid(problem: Problem, free: Approach, rng: np.random.Generator) -> S
         f"{state.label[i]} is {state.value[i]:.4g}, asked {state.low[i]:.4g} to {state.high[i]:.4g}"
         for i in miss
     )
-    moved = int(np.sum(np.abs(y - to_grid(problem, free.start)) > 1e-9))
-    return Solution(y=y, missed=missed, n_moved=moved, rounds=evaluate.count)
+    return Solution(y=y, missed=missed)
