@@ -54,7 +54,14 @@ def models_folder() -> Path:
 
 
 def list_studies() -> list[str]:
-    """List the ids of the studies that ship with the package."""
+    """List the ids of the studies that ship with the package.
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> "folmo2020" in ba.list_studies()
+    True
+    """
     return sorted(path.parent.name for path in models_folder().glob("*/study.toml"))
 
 
@@ -74,6 +81,12 @@ def load_study(study: str | Path) -> Study:
     ------
     InputError
         With every problem of the study's files.
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> [model.id for model in ba.load_study("medication").models][:2]
+    ['unconditional', 'growth']
     """
     path = _find(study)
     problems: list[Problem] = []

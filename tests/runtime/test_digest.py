@@ -20,7 +20,9 @@ STORES = {
     "numbers": ("bayes_alliance.run.judge_model", "bayes_alliance.run.score_model"),
     "runs": ("bayes_alliance.cli.main",),
     "multiverse and sources of claims": ("bayes_alliance.claims.tasks",),
+    "patients left out": ("bayes_alliance.claims.leave_out_tasks",),
     "simulated studies": ("bayes_alliance.simulation.calibration",),
+    "trials of designs": ("bayes_alliance.simulation.trials",),
     "cohorts": ("bayes_alliance.cohorts.ensemble",),
 }
 # What the hand-kept lists of version 0.1.0 left out, and what must not count.
@@ -31,7 +33,14 @@ ON_PATH = {
         "inference.likelihood",
         "assess.verdicts",
     ),
+    "patients left out": (
+        "data.derived_variables",
+        "inference.leave_out",
+        "inference.psis",
+        "assess.verdicts",
+    ),
     "simulated studies": ("inference.ml", "inference.likelihood"),
+    "trials of designs": ("inference.ml", "inference.collapsed", "inference.priors"),
     "numbers": ("inference.likelihood", "data.derived_variables", "assess.loo"),
     "posteriors": ("inference.likelihood", "study.formula", "inference.priors"),
     "cohorts": ("cohorts.solver.kernel", "inference.ml"),
@@ -47,7 +56,9 @@ OFF_PATH = {
     "numbers": ("show.labels", "show.plots.style", "dev.benchmark.results", "stress.run", "claims.run"),
     "runs": ("dev.benchmark.results", "dev.cohort_truth", "dev.doc_pages"),
     "multiverse and sources of claims": ("show.plots.style", "dev.benchmark.results"),
+    "patients left out": ("show.plots.style", "dev.benchmark.results", "claims.multiverse"),
     "simulated studies": ("show.plots.style", "dev.benchmark.results"),
+    "trials of designs": ("show.plots.style", "dev.benchmark.results", "claims.run"),
     "cohorts": ("show.plots.style", "dev.benchmark.results", "claims.run"),
 }
 
