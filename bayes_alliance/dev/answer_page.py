@@ -34,7 +34,10 @@ def answer_table(facts: Mapping[str, Any]) -> str:
     facts : mapping
         Of :func:`answer_facts`.
     """
-    lines = ["| main finding | from print, neutral prior | sceptical prior | verdict |", "|---|---|---|---|"]
+    lines = [
+        "| main finding | printed numbers, neutral prior | printed numbers, sceptical prior | verdict |",
+        "|---|---|---|---|",
+    ]
     for finding in list_findings(facts):
         _, _, tested = finding.basis.partition(", ")
         verdict = f"{finding.verdict} ({tested})" if tested else finding.verdict

@@ -174,13 +174,12 @@ def _check_same_coefficient(study: Study, effects: list[PrintedEffect]) -> Itera
     for effect in effects:
         sign = _orientation(effect)
         same[(effect.model.id, tuple(sorted((n, sign * w) for n, w in effect.weights if w)))].append(effect)
-    for (model, _), group in same.items():
-        coefficient = group[0].cell.coefficient
+    for group in same.values():
         for first, second in pairwise(group):
             fault = _disagreement(study, first, second)
             yield Finding(
                 check="one coefficient printed twice",
-                where=f"{model}: {coefficient}",
+                where=" and ".join(dict.fromkeys(f"{e.cell.table}: {e.cell.row}" for e in (first, second))),
                 printed=f"{first.cell.printed} | {second.cell.printed}",
                 verdict=AuditVerdict.INCONSISTENT if fault else AuditVerdict.CONSISTENT,
                 reasoning=fault or "digits and marking agree",

@@ -64,6 +64,16 @@ def span(low: float, high: float, digits: int = 3) -> str:
     return first if first == second else f"{first} to {second}"
 
 
+_QUANTITIES = {"aicc": "AICc", "minus_2ll": "\N{MINUS SIGN}2LL", "chi2": "chi-square"}
+_CAPITALS = ("aic", "bic", "icc", "sd", "se")
+
+
+def _say_quantity(quantity: str) -> str:
+    return _QUANTITIES.get(
+        quantity, quantity.upper() if quantity in _CAPITALS else quantity.replace("_", " ")
+    )
+
+
 def finding_of_cells(
     check: str,
     cells: Sequence[Cell],
@@ -76,7 +86,7 @@ def finding_of_cells(
     return Finding(
         check=check,
         where=" and ".join(dict.fromkeys(f"{cell.table}: {cell.row}" for cell in cells)),
-        printed=" | ".join(f"{cell.quantity.replace('_', ' ')} {cell.printed}" for cell in cells),
+        printed=" | ".join(f"{_say_quantity(cell.quantity)} {cell.printed}" for cell in cells),
         verdict=verdict,
         reasoning=reasoning,
         numbers=numbers,

@@ -10,6 +10,8 @@ Text uses the plain hyphen as minus; :func:`use_minus_sign` turns it into U+2212
 
 from __future__ import annotations
 
+import re
+
 from bayes_alliance.study.records import Cell, Study
 
 
@@ -126,3 +128,25 @@ def label_comparison(study: Study, name: str, outcome: str) -> str:
     rest = name.removeprefix(outcome).replace("_", " ").strip()
     label = study.variable(outcome).label
     return f"{label}, {rest}" if rest and rest != outcome else label
+
+
+def label_place(study: Study, where: str) -> str:
+    """Return in words where a finding of the audit stands: tables as tables, outcomes by their labels.
+
+    Parameters
+    ----------
+    study : Study
+        Whose audit it is.
+    where : str
+        Of the finding.
+    """
+    tables = {cell.table for cell in study.cells}
+    places = [f"Table {place}" if place.split(": ")[0] in tables else place for place in where.split(" and ")]
+    said = " and ".join(places)
+    labels = {variable.name: variable.label for variable in study.variables}
+    return re.sub(r"(?<=: )(\w+)(?=:| at )", lambda found: labels.get(found[1], found[1]), said)
+
+
+def capitalise(text: str) -> str:
+    """Return a text with a capital at its start, but for symbols of one letter such as *p*."""
+    return text if text[1:2] == " " else f"{text[:1].upper()}{text[1:]}"

@@ -27,7 +27,12 @@ from bayes_alliance.study.load_study import load_study, models_folder
 # about 144,500 rows, as the residual degrees of freedom 144,505 + 11 say.
 FOUND = {
     "lindqvist2020": {("interval of a component", "2: Correlation")},
-    "okeefe2013": {("one coefficient printed twice", "groups: group[as_nmi]")},
+    "okeefe2013": {
+        (
+            "one coefficient printed twice",
+            "3: AS MI coding, intercept: AS NMI and 3: AS NMI coding, intercept: AS MI",
+        )
+    },
     "espel_huynh2024": set(),
     "bates2015": set(),
     "shea2023": set(),

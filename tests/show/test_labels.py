@@ -124,3 +124,27 @@ def test_a_small_number_is_never_zero_with_stars(value: float, error: float, sho
 def test_what_cancels_is_shown_as_zero() -> None:
     """A mean of 1e-17 with a band of points is 0, not nine decimals and not scientific."""
     assert format_banded(Banded(value=1e-17, low=-1.68, high=1.68)) == "0 [-1.68; 1.68]"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("II: Paranoid PD", "Table II: Paranoid PD"),
+        ("III: GAF: Age and III: GAF: Sex", "Table III: GAF: Age and Table III: GAF: Sex"),
+        ("text, Results: gaf at admission", "text, Results: Global Assessment of Functioning at admission"),
+        (
+            "text, Results: gaf: change by age",
+            "text, Results: Global Assessment of Functioning: change by age",
+        ),
+        ("text: patients and their age", "text: patients and their age"),
+    ],
+)
+def test_places_of_an_audit_are_said_in_words(where: str, said: str) -> None:
+    """Tables are called tables, and a column of the data file that a text begins with is called by its label."""
+    assert labels.label_place(load_study("folmo2020"), where) == said
+
+
+def test_symbols_keep_their_small_letter() -> None:
+    """A sentence gets its capital, a p value does not."""
+    assert labels.capitalise("test of two groups") == "Test of two groups"
+    assert labels.capitalise("p against test statistic") == "p against test statistic"

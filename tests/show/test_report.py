@@ -24,7 +24,7 @@ from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.show.report import Report, build_report, render_report, write_report
 from bayes_alliance.show.report.cautions import list_cautions
 from bayes_alliance.show.report.checklist import fill_checklist
-from bayes_alliance.show.report.companions import ROOMS, read_companions
+from bayes_alliance.show.report.companions import ROOMS, read_companions, view_claims
 from bayes_alliance.show.report.first_screen import describe_checks
 from bayes_alliance.show.report.methods import tabulate_priors
 from bayes_alliance.show.report.prior_implications import tabulate_implications
@@ -300,6 +300,28 @@ def test_results_of_other_commands_are_shown_where_they_lie(results: StudyResult
     assert "Not overturned by: single patients" in page
     assert next(item for item in found.checklist if item.number == 1).status == "filled"
     assert all(companion.missing for companion in read_companions(tmp_path / "nowhere", results.study))
+
+
+def test_a_claim_shows_the_verdict_of_each_source_and_where_a_change_starts() -> None:
+    """The mixture stands beside printed numbers; a start with another verdict than the one above is said to be so."""
+    facts = claims_json("")
+    (claim,) = facts["claims"]
+    (plain,) = view_claims(facts)
+    assert (plain.mixture, plain.start) == ("", "")
+    mixture = claim["printed"] | {"verdict": "likely"}
+    other, same = (claim | {"mixture": mixture, "base": base} for base in ("likely", "supported"))
+    shown = [*view_claims(facts | {"claims": [other]}), *view_claims(facts | {"claims": [same]})]
+    assert [one.mixture for one in shown] == ["likely", "likely"]
+    assert [one.start for one in shown] == [
+        "From likely on one synthetic cohort (the verdict above, supported, is from printed numbers)",
+        "From supported on one synthetic cohort",
+    ]
+    assert [part[0] for part in shown[0].parts] == [
+        "printed numbers",
+        "printed numbers, sceptical prior",
+        "mixture of synthetic cohorts",
+        "synthetic one",
+    ]
 
 
 def test_claims_of_other_rows_and_files_that_cannot_be_read_are_said(

@@ -14,6 +14,7 @@ from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.claims_json import FILE
 from bayes_alliance.show.id_names import Names, name_ids, spell_ids
+from bayes_alliance.show.labels import capitalise, label_place
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers
@@ -108,7 +109,7 @@ def build_report(
         answers=answers,
         prior_names=tuple(dict.fromkeys(one.prior for one in posteriors)),
         default_prior=results.prior or (study.priors[0].name if study.priors else ""),
-        audit=None if audit is None else _view_audit(audit),
+        audit=None if audit is None else _view_audit(audit, study),
         figures=tuple(view for view in views if first.figure is None or view.name != first.figure.name),
         tables=tuple(_tables(results, names)),
         cautions=_spell((*list_cautions(results), *_companion_cautions(companions)), names),
@@ -171,7 +172,7 @@ def build_first_report(
         horizon=f"{study.horizon:g} {study.time_unit}",
         printed=tuple(_printed(study, audit)),
         companions=companions,
-        audit=None if audit is None else _view_audit(audit),
+        audit=None if audit is None else _view_audit(audit, study),
         tables=tuple(view_table(table, names=name_ids(study)) for table in _printed_tables(study, printed)),
         cautions=tuple(_companion_cautions(companions)),
         command=command,
@@ -232,11 +233,11 @@ def _printed(study: Study, audit: Audit | None) -> list[str]:
     ]
 
 
-def _view_audit(audit: Audit) -> AuditView:
+def _view_audit(audit: Audit, study: Study) -> AuditView:
     findings = tuple(
         (
             finding.verdict.value,
-            f"{finding.check}: {finding.where}",
+            f"{capitalise(finding.check)}: {label_place(study, finding.where)}",
             finding.printed,
             finding.reasoning,
             "; ".join(

@@ -316,10 +316,10 @@ def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
         verdict=verdict,
         basis=basis,
         printed=str(claim["printed"]["verdict"]),
+        mixture=str(claim["mixture"]["verdict"]) if claim.get("mixture") else "",
         synthetic=synthetic,
         real=str(real["verdict"]) if real else "",
-        base=str(claim.get("base") or ""),
-        base_of=base_of,
+        start=_say_start(claim, base_of, verdict, basis) if claim["first_change"] else "",
         first_change=spell_ids(str(claim["first_change"] or ""), {}),
         changes=tuple(spell_ids(f"{change['says']}: {change['verdict']}", {}) for change in claim["changes"]),
         multiverse=support,
@@ -328,15 +328,28 @@ def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
     )
 
 
+def _say_start(claim: Mapping[str, Any], base_of: str, verdict: str, basis: str) -> str:
+    """Say on which rows changes were tried, and that their verdict is not the one that stands where it is another."""
+    base = str(claim.get("base") or "")
+    if not base:
+        return ""
+    start = f"From {base} on {base_of}"
+    if base == verdict or not basis:
+        return start
+    source = basis.partition(",")[0].replace("mixture", "the mixture")
+    return f"{start} (the verdict above, {verdict}, is from {source})"
+
+
 def _claim_parts(claim: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the parts of a claim with the source that each was judged from."""
-    judged = {"printed": claim["printed"]}
+    judged = {"printed numbers": claim["printed"]}
     judged |= {
-        f"printed, {name.replace('_', ' ')} prior": one for name, one in claim["printed_under"].items()
+        f"printed numbers, {name.replace('_', ' ')} prior": one
+        for name, one in claim["printed_under"].items()
     }
-    judged |= {"mixture": claim.get("mixture")}
+    judged |= {"mixture of synthetic cohorts": claim.get("mixture")}
     judged |= {
-        f"synthetic, {name.replace('_', ' ')}": one
+        f"synthetic {name.replace('_', ' ')}": one
         for name, one in itertools.islice(claim["synthetic"]["cohorts"].items(), 1)
     }
     judged |= {"real data": claim["real"]}

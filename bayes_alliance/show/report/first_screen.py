@@ -116,7 +116,8 @@ def _describe_rows(facts: Mapping[str, Any], claim: Mapping[str, Any] | None) ->
         return ""
     kind = "one synthetic cohort" if rows["source"] == "synthetic" else str(rows["source"])
     verdict = claim.get("base", "") if claim is not None else ""
-    return f"Tried on {kind} ({rows['origin']})" + (f", where the verdict is {verdict}." if verdict else ".")
+    origin = str(rows["origin"]).replace("cohort cohort_", "cohort ")
+    return f"Tried on {kind} ({origin})" + (f", where the verdict is {verdict}." if verdict else ".")
 
 
 def describe_audit(audit: Audit | None) -> str:

@@ -112,10 +112,11 @@ class ClaimView:
         Whether it is a main finding.
     verdict, basis : str
         The verdict that stands, and the source it is from.
-    printed, synthetic, real : str
-        Verdict from the printed numbers alone, over the synthetic cohorts, and from real data (empty without).
-    base, base_of : str
-        The verdict that changes start from, and of which rows it is.
+    printed, mixture, synthetic, real : str
+        Verdict from the printed numbers alone, from the mixture of synthetic cohorts (empty without), over the single
+        cohorts, and from real data (empty without).
+    start : str
+        The verdict that changes start from and of which rows it is, set against the one that stands.
     first_change : str
         The first assumption that would change the verdict, and into what.
     changes : tuple of str
@@ -134,10 +135,10 @@ class ClaimView:
     verdict: str
     basis: str
     printed: str
+    mixture: str
     synthetic: str
     real: str
-    base: str
-    base_of: str
+    start: str
     first_change: str
     changes: tuple[str, ...]
     multiverse: str

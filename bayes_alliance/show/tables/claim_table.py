@@ -14,7 +14,7 @@ from bayes_alliance.show.tables.record import Column, Table, Value, build_table
 from bayes_alliance.study.records import Source
 
 SOURCES_NOTE = (
-    "Printed: from printed numbers alone. Synthetic: cohorts built to print the published tables, so agreement on what "
+    "Printed numbers: from these alone. Synthetic: cohorts built to print the published tables, so agreement on what "
     "was matched is by construction; they are no evidence about the patients. The sources are never pooled."
 )
 

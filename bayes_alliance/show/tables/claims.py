@@ -73,7 +73,7 @@ def tabulate_claims(run: ClaimsRun) -> Table:
         text_column("says", "What it says"),
         text_column("place", "Place"),
         text_column("published", "Published"),
-        text_column("printed", "Verdict: printed"),
+        text_column("printed", "Verdict: printed numbers"),
         text_column("synthetic", "Verdict: synthetic cohorts"),
         *((text_column("real", "Verdict: real data"),) if run.real else ()),
         shown_column("sure_shown", "How sure (rows at hand)"),
