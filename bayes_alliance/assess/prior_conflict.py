@@ -45,6 +45,11 @@ class PriorConflict:
     prior_sd: float
     patients: float
 
+    @property
+    def conflict(self) -> bool:
+        """Whether the likelihood lies in the prior's tail."""
+        return self.p < CONFLICT_P
+
 
 def conflict_of(
     *, estimate: float, se: float, prior_mean: float, prior_sd: float, n_patients: int

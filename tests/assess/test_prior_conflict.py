@@ -16,12 +16,14 @@ def test_p_and_patients_in_closed_form() -> None:
     found = conflict_of(estimate=3.0, se=0.6, prior_mean=0.0, prior_sd=0.8, n_patients=100)
     assert found.p == pytest.approx(2.0 * stats.norm.sf(3.0))
     assert found.patients == pytest.approx(56.25)
+    assert not found.conflict
+    assert conflict_of(estimate=4.0, se=0.6, prior_mean=0.0, prior_sd=0.8, n_patients=100).conflict
 
 
 def test_a_flat_prior_conflicts_with_nothing() -> None:
     """An infinite SD: p is 1, and it weighs nothing."""
     found = conflict_of(estimate=1e6, se=1.0, prior_mean=0.0, prior_sd=math.inf, n_patients=10)
-    assert (found.p, found.patients) == (1.0, 0.0)
+    assert (found.p, found.patients, found.conflict) == (1.0, 0.0, False)
 
 
 def test_more_conflict_gives_a_smaller_p() -> None:
