@@ -26,6 +26,7 @@ from bayes_alliance.study.records import ReadOptions
 _PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 
 
+# Over 40 lines: what becomes of each class of R, then the steps from bytes to a table.
 def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
     """Read one data frame; factors give their labels, labelled columns their codes with the labels beside them.
 
