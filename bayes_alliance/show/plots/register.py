@@ -87,7 +87,7 @@ def plot_agreement(entries: Sequence[RegisterEntry]) -> Figure:
         )
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("SDs of the print-only posterior from its mean")
+        axes.set_xlabel("SDs from the print-only mean")
         figure.suptitle("Print alone and mixture against the data", x=0.01, ha="left", fontsize=9.0)
         add_note(figure, _NOTE)
     return figure
