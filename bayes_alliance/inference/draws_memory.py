@@ -10,9 +10,12 @@ from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.pymc.sample import SamplerSettings
 from bayes_alliance.runtime.memory import memory_limit
 
-# Arrays of the size of the draws that stand beside each other while these are made and judged. The engine collapsed was
-# measured: four million draws of eight numbers took 5.1 GiB; it draws twice as many as it returns.
-_COPIES = {"collapsed": 20, "pymc": 6, "bambi": 6}
+# Arrays of the size of the draws that stand beside each other while these are made and judged, as peaks of memory tell.
+# collapsed: four million draws of eight numbers took 5.1 GiB; it draws twice as many as it returns. NUTS: a draw of six
+# numbers took 1.5 KB (medication, growth), one of twelve 4.8 KB (folmo2020, outcome by age). Sampled effects of patients
+# are kept and handed on, but not judged one by one; their factor is a guess.
+_COPIES = {"collapsed": 20, "pymc": 50, "bambi": 50}
+_COPIES_OF_EFFECTS = 6
 _BYTES = 8
 
 
@@ -29,17 +32,18 @@ def check_draws_memory(
     InputError
         With what they would take and what there is.
     """
-    values = len(design.x_names) + len(design.z_names) + 2
+    values, effects = len(design.x_names) + len(design.z_names) + 2, 0
     if engine == "collapsed":
         draws, words = collapsed.draws, f"{collapsed.draws} draws"
     else:
         draws, words = sampler.draws * sampler.chains, f"{sampler.chains} chains of {sampler.draws} draws"
         if engine == "bambi" or not sampler.marginal:
-            values += len(design.z_names) * design.n_patients
-    needed, limit = float(_COPIES[engine] * _BYTES) * draws * values, memory_limit()
+            effects = len(design.z_names) * design.n_patients
+    copies = _COPIES[engine] * values + _COPIES_OF_EFFECTS * effects
+    needed, limit = float(_BYTES) * draws * copies, memory_limit()
     if needed > limit:
         problem = Problem(
-            what=f"{words} of {values} numbers need about {_gibibytes(needed)} of memory",
+            what=f"{words} of {values + effects} numbers need about {_gibibytes(needed)} of memory",
             allowed=f"at most {_gibibytes(limit)}, which this process may take",
             fix="fewer draws or chains (--draws, --chains)",
         )

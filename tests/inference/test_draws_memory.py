@@ -40,9 +40,9 @@ def design(n_patients: int = 100) -> Design:
     ("engine", "sampler", "n_bytes"),
     [
         ("collapsed", SamplerSettings(), 20 * 8 * 5 * 1_000_000),
-        ("pymc", SamplerSettings(draws=1000, chains=1000), 6 * 8 * 5 * 1_000_000),
-        ("pymc", SamplerSettings(draws=1000, chains=10, marginal=False), 6 * 8 * 105 * 10_000),
-        ("bambi", SamplerSettings(draws=1000, chains=10), 6 * 8 * 105 * 10_000),
+        ("pymc", SamplerSettings(draws=1000, chains=1000), 50 * 8 * 5 * 1_000_000),
+        ("pymc", SamplerSettings(draws=1000, chains=10, marginal=False), 8 * (50 * 5 + 6 * 100) * 10_000),
+        ("bambi", SamplerSettings(draws=1000, chains=10), 8 * (50 * 5 + 6 * 100) * 10_000),
     ],
 )
 def test_what_draws_take_is_held_to_the_limit(
