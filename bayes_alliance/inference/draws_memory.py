@@ -10,10 +10,10 @@ from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.pymc.sample import SamplerSettings
 from bayes_alliance.runtime.memory import memory_limit
 
-# Arrays of the size of the draws that stand beside each other while these are made and judged, as peaks of memory tell.
+# Arrays of the size of the draws that stand beside each other while these are made and judged, as peaks tell.
 # collapsed: four million draws of eight numbers took 5.1 GiB; it draws twice as many as it returns. NUTS: a draw of six
-# numbers took 1.5 KB (medication, growth), one of twelve 4.8 KB (folmo2020, outcome by age). Sampled effects of patients
-# are kept and handed on, but not judged one by one; their factor is a guess.
+# numbers took 1.5 KB (medication, growth), one of twelve 4.8 KB (folmo2020, outcome by age). Sampled effects
+# of patients are kept and handed on, but not judged one by one; their factor is a guess.
 _COPIES = {"collapsed": 20, "pymc": 50, "bambi": 50}
 _COPIES_OF_EFFECTS = 6
 _BYTES = 8
