@@ -5,17 +5,19 @@ Fits every printed model by maximum likelihood, and none by Bayes, so that it an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bayes_alliance.claims.choices_file import load_choices
 from bayes_alliance.claims.ledger import Ledger
 from bayes_alliance.claims.ledger_file import load_claims
+from bayes_alliance.data.headers import nearest_header
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.patient_counts import all_patients
 from bayes_alliance.run.printed_again import PrintedAgain, print_again
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Source, Study
 
 # An estimate of the data further from the printed one than this many printed SEs is of other data or another model.
@@ -171,7 +173,9 @@ def check_fit(study: Study, data: StudyData, again: Sequence[PrintedAgain]) -> N
                 fix="correct the count, or the file",
             )
         )
-    skipped = {one.cell.model: one for one in again if one.reason and one.part == "estimate"}
+    lacking = list(_lacking(study, data, {one.cell.model for one in again}))
+    problems += lacking
+    skipped = {one.cell.model: one for one in again if one.reason and one.part == "estimate" and not lacking}
     problems += [
         Problem(
             what=f"the data cannot carry model {one.cell.model!r} of this cell: {one.reason}",
@@ -192,6 +196,22 @@ def check_fit(study: Study, data: StudyData, again: Sequence[PrintedAgain]) -> N
     ]
     if problems:
         raise InputError(f"study {study.id}", problems)
+
+
+def _lacking(study: Study, data: StudyData, models: Collection[str]) -> Iterator[Problem]:
+    """Name each column that printed models need and the data file does not have."""
+    needed = {
+        name for model in study.models if model.id in models for name in parse_formula(model.formula).names
+    }
+    for variable in study.variables:
+        if variable.name in needed & set(data.absent):
+            yield Problem(
+                what=f"there is no column {variable.column!r}, which printed models need as {variable.name!r}",
+                where=f"{study.data.file or data.origin}, line 1",
+                got=", ".join(data.unused_columns) or "no other column",
+                fix=nearest_header(variable.column, data.unused_columns)
+                or "correct the header, or the study file",
+            )
 
 
 def _foreign(again: Sequence[PrintedAgain]) -> Iterator[PrintedAgain]:

@@ -396,6 +396,19 @@ def test_check_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "20 of 21" in said and "cells.csv, line 7: residual 655.9 printed, 654.9" in said
 
 
+def test_check_names_the_column_that_the_data_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One message for the file, not one for each cell of each model."""
+    folder = shutil.copytree(models_folder() / "hothorn2014", tmp_path / "study")
+    text = (folder / "BtheB.csv").read_text(encoding="utf-8")
+    (folder / "BtheB.csv").write_text(text.replace("treatment", "treatmnt", 1), encoding="utf-8")
+    assert main(["register", str(folder), "--check", "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "1 problem" in said
+    assert "BtheB.csv, line 1: there is no column 'treatment'" in said and "did you mean 'treatmnt'?" in said
+
+
 def test_a_sceptic_of_level_and_slope_is_misled_by_print_alone() -> None:
     """What docs/register.md tells of unemployment: 93 % by print, 74 % by the data, at the end of print's band."""
     study = load_study("unemployment")
