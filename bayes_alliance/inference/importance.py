@@ -182,7 +182,7 @@ def sample_importance(
     proposal: Mixture | None = None,
     adapt_count: int = 1000,
     rounds: int = 8,
-    enough: float = 0.7,
+    enough: float = 0.8,
 ) -> ImportanceSample:
     """Adapt a proposal to a target and draw from it.
 

@@ -135,6 +135,9 @@ def _add_two(stats: Statistics, stacked: Array, factor: Array, logdet: Array, pa
 
     Draws run along the last axis, so that each step passes over memory as it lies; blocks stay in the cache.
     """
+    if len(factor) == 1:
+        _add_one_value(stats, stacked, factor, logdet, pairs)
+        return
     gamma, size = _relative_covariance(factor)
     weights = np.column_stack([gamma, size]).T
     minors, doubled = _minors(stats), weights * _TWICE
@@ -147,6 +150,15 @@ def _add_two(stats: Statistics, stacked: Array, factor: Array, logdet: Array, pa
         sums = (stacked.T @ inverse).reshape(4, len(pairs), -1)
         sums *= weights[:, None, block]
         pairs[:, block] += sums.sum(axis=0)
+
+
+def _add_one_value(stats: Statistics, stacked: Array, factor: Array, logdet: Array, pairs: Array) -> None:
+    """Do the same at one value, as a search asks, in the order of sums that seeds of cohorts rest on."""
+    gamma, size = _relative_covariance(factor)
+    determinant = _determinant_two(gamma, size, stats.zz[:, 0, 0], stats.zz[:, 0, 1], stats.zz[:, 1, 1])
+    logdet += np.log(determinant) @ stats.counts
+    sums = ((1.0 / determinant) @ stacked).reshape(1, 4, -1)
+    pairs += (np.column_stack([gamma, size])[:, None] @ sums)[:, 0].T
 
 
 def _add_many(stats: Statistics, factor: Array, logdet: Array, pairs: Array) -> None:

@@ -395,11 +395,22 @@ def test_cohorts_differ_in_what_was_not_printed(folmo, cohorts):
 
 @pytest.mark.slow
 def test_a_seed_gives_its_cohort(folmo, cohorts):
-    """The rows that ship are built again from their seed: nothing else enters."""
-    facts = cohorts[0].facts
+    """The rows that ship are built again from their seed: nothing else enters.
+
+    Who has what, and when, is the same everywhere. The search for scores ends elsewhere where a processor rounds sums
+    otherwise; then the scores meet as much of what is printed.
+    """
+    facts, shipped = cohorts[0].facts, cohorts[0].frame
     places = Places(seed=facts["ensemble_seed"], index=facts["index"])
     again = build_cohort(folmo, load_cohort_plan(folmo), facts["seed"], places).frame
-    pd.testing.assert_frame_equal(again, cohorts[0].frame)
+    pd.testing.assert_frame_equal(again.notna(), shipped.notna())
+    differing = [name for name in shipped if not again[name].equals(shipped[name])]
+    scores = {"goals", "bonds", "tasks", "gaf", "wsas", "bsi", "end_gaf", "end_wsas", "end_bsi"}
+    assert set(differing) <= scores | {f"wai{number}" for number in range(1, 13)}
+    if differing:
+        card = score_cohort(folmo, as_data(folmo, again), load_cohort_plan(folmo))
+        met = [card.count(from_cell=True), card.count(from_cell=False)]
+        assert met == [tuple(facts["cells"]), tuple(facts["text"])]
 
 
 def test_a_degenerate_covariance_is_asked_away(medication):
