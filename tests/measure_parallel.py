@@ -11,8 +11,8 @@ import sys
 import time
 
 from bayes_alliance.cohorts.study_rows import shipped_cohorts
+from bayes_alliance.runtime.resumable_tasks import run_tasks
 from bayes_alliance.runtime.task_store import Workers
-from bayes_alliance.runtime.tasks import run_tasks
 from bayes_alliance.simulation.calibration import Calibration, calibrate_batch, calibration_tasks
 from bayes_alliance.simulation.population import Sampling
 from bayes_alliance.simulation.setting import choose_model, prepare

@@ -15,8 +15,8 @@ import pytest
 import bayes_alliance
 from bayes_alliance.data.readers import read_table
 from bayes_alliance.errors import MissingPackageError, require_package
+from bayes_alliance.runtime.resumable_tasks import run_tasks
 from bayes_alliance.runtime.task_store import Workers
-from bayes_alliance.runtime.tasks import run_tasks
 from bayes_alliance.study.records import ReadOptions
 from tests.parallel_tasks import draw_and_mark
 

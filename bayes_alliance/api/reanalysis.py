@@ -160,7 +160,7 @@ def _head(results: StudyResults) -> list[str]:
 
 def _differences(results: StudyResults) -> list[tuple[str, str]]:
     """Name and number of every slope difference, over the horizon."""
-    from bayes_alliance.show.numbers import format_summary
+    from bayes_alliance.show.format_numbers import format_summary
     from bayes_alliance.show.tables.shared_columns import format_effect
 
     horizon = results.study.horizon

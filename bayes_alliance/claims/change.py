@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
-from bayes_alliance.assess.verdicts import Judgement, Verdict, combine_judgements, judge, probabilities
+from bayes_alliance.assess.verdict_rules import Judgement, combine_judgements, judge, probabilities
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.ledger import Ledger, Part
 from bayes_alliance.claims.multiverse_results import SpecificationVerdict
 from bayes_alliance.claims.results import ClaimResult

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.assess.verdicts import judge, probabilities
+from bayes_alliance.assess.verdict_rules import judge, probabilities
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.patient_claims import CannotTell, draw_patients

@@ -20,7 +20,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.assess.verdicts import Judgement, Verdict, is_worse, judge, probabilities
+from bayes_alliance.assess.verdict_rules import Judgement, judge, probabilities
+from bayes_alliance.assess.verdict_words import Verdict, is_worse
 from bayes_alliance.claims.from_posterior import Fitted, fit_planned, model_quantity
 from bayes_alliance.claims.ledger import Part
 from bayes_alliance.claims.patient_claims import CannotTell

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator
 from bayes_alliance.claims.leave_out import Influence, fewest_to_change, leave_one_out
@@ -18,9 +18,9 @@ from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.claims.settings import ClaimsSettings, Keeping, name_rows
 from bayes_alliance.claims.tasks import Columns, Rows, load_rows
 from bayes_alliance.runtime.progress import Reporter
+from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Finished, Task, Workers
-from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Study
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bayes_alliance.assess.verdicts import Combine, Relation
+from bayes_alliance.assess.verdict_rules import Combine, Relation
 from bayes_alliance.study.printed_text import PrintedText
 
 Quantity = Literal["effect", "spread", "explained", "largest", "share", "mean", "change"]
@@ -36,7 +36,7 @@ class Part:
         or the difference of two groups in SDs. *change*: mean change of an outcome from the first assessment to the
         end.
     relation : {"above", "below", "same", "exceeds", "not_significant"}
-        As in :mod:`bayes_alliance.assess.verdicts`.
+        As in :mod:`bayes_alliance.assess.verdict_rules`.
     model : str
         Id of a model of the study.
     estimand : str

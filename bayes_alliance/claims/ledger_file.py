@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from bayes_alliance.assess.verdicts import Combine, Relation
+from bayes_alliance.assess.verdict_rules import Combine, Relation
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.ledger import MODEL_QUANTITIES, Claim, Ledger, Part, Quantity, Which
 from bayes_alliance.errors import InputError, Problem

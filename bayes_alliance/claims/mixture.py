@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bayes_alliance.assess.mixture import pool_moments
-from bayes_alliance.assess.verdicts import Judgement, Probabilities, judge
+from bayes_alliance.assess.verdict_rules import Judgement, Probabilities, judge
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.results import ClaimResult, PartResult, combine
 from bayes_alliance.study.records import Source

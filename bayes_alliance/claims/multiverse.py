@@ -29,8 +29,8 @@ from bayes_alliance.claims.prior_suite import PriorVariant
 from bayes_alliance.claims.tasks import Rows, Specification, judge_under, restore
 from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.runtime.progress import Reporter
+from bayes_alliance.runtime.resumable_tasks import run_tasks
 from bayes_alliance.runtime.task_store import Task, Workers
-from bayes_alliance.runtime.tasks import run_tasks
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.records import Derived, Study
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bayes_alliance.assess.verdicts import Verdict, combine_judgements
+from bayes_alliance.assess.verdict_rules import combine_judgements
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.results import PartResult
 from bayes_alliance.runtime.task_store import Failure

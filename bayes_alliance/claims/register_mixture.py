@@ -31,9 +31,9 @@ from bayes_alliance.cohorts.scores_given_fit import draw_scores
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.inference.fits import Array, Weights
 from bayes_alliance.runtime.progress import Reporter
+from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Columns, Task
-from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Source, Study
 
 # Data sets of a study, and posterior draws of each.

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bayes_alliance.assess.verdicts import Judgement, Verdict, combine_judgements, joint_probability
+from bayes_alliance.assess.verdict_rules import Judgement, combine_judgements, joint_probability
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.ledger import Claim
 from bayes_alliance.study.records import Source
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.assess.verdicts import ORDER, Verdict
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.claims.challenges import is_scale, own_challenges
 from bayes_alliance.claims.change import Challenge, Change, find_changes
 from bayes_alliance.claims.choices import Multiverse
@@ -37,8 +37,8 @@ from bayes_alliance.claims.tasks import Rows, Specification, combine_parts, judg
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
 from bayes_alliance.runtime.progress import Reporter
+from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.task_store import Task, Workers
-from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Cell, Source, Study
 
 _PRIORS_A_TASK = 3  # they share what is read and planned

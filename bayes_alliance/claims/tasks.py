@@ -1,4 +1,4 @@
-"""Claims judged by the dozen: tasks for :mod:`bayes_alliance.runtime.tasks`, and results as flat columns and back.
+"""Claims judged by the dozen: tasks for :mod:`~bayes_alliance.runtime.resumable_tasks`, and results as flat columns.
 
 One pure function judges some claims on one set of rows under one coding, prior and covariance; cohorts, the prior
 suite and the multiverse are lists of such tasks.
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from bayes_alliance.assess.verdicts import Judgement, Probabilities, Relation, Verdict
+from bayes_alliance.assess.verdict_rules import Judgement, Probabilities, Relation
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator, Planned
 from bayes_alliance.claims.ledger import Claim, Ledger

@@ -187,6 +187,7 @@ def format_claims(run: ClaimsRun, width: int) -> str:
     str
         No line is longer than ``width``.
     """
+    from bayes_alliance.assess.verdict_words import Verdict
     from bayes_alliance.show.tables.claim_table import say_change, say_synthetic, say_verdict
     from bayes_alliance.show.tables.printed_posteriors import format_probability
     from bayes_alliance.study.records import Source
@@ -214,7 +215,7 @@ def format_claims(run: ClaimsRun, width: int) -> str:
         lines.append(_row(cells, widths))
     lines.append(rule)
     if run.multiverse is not None:
-        untested = sum(v.verdict.value == "not applicable" for v in run.multiverse.verdicts)
+        untested = sum(v.verdict is Verdict.NOT_APPLICABLE for v in run.multiverse.verdicts)
         lines.append(
             f"Multiverse: {run.multiverse.n_fits} fits, {len(run.multiverse.verdicts) - untested} specifications of "
             f"claims judged, {untested} could not be."

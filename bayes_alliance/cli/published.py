@@ -74,9 +74,9 @@ def _load(name: str) -> Study:
 
 
 def _audit(options: argparse.Namespace) -> int:
+    from bayes_alliance.published.aic_forensics import forensics
     from bayes_alliance.published.audit import audit_study
     from bayes_alliance.published.findings import AuditVerdict
-    from bayes_alliance.published.forensics import forensics
     from bayes_alliance.show.tables.audit import tabulate_audit, tabulate_audit_counts, tabulate_forensics
 
     check_json(options)

@@ -40,7 +40,7 @@ from bayes_alliance.cohorts.store import (
 from bayes_alliance.cohorts.typicality import measure_cohort
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.errors import InputError, Problem
-from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.runtime.code_digest import code_digest
 from bayes_alliance.runtime.pool import prepare_worker, stop_pool
 from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.study.records import Source, Study

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_alliance.data.codes import MISSING, canonical_code, clean_text
-from bayes_alliance.data.numbers import is_number, number_text
+from bayes_alliance.data.parse_numbers import is_number, number_text
 from bayes_alliance.data.text_table import Findings, TextTable, with_notes
 from bayes_alliance.study.records import ReadOptions, Study, Variable
 

@@ -16,7 +16,7 @@ import pandas as pd
 from bayes_alliance.data.codes import canonical_identifiers, clean_text
 from bayes_alliance.data.header_words import LATE_WORDS, NUMBER_WORDS, PATIENT_WORDS, TIME_WORDS, UNITS
 from bayes_alliance.data.headers import list_headers, nearest_header, propose_wide, wide_options
-from bayes_alliance.data.numbers import cell_or_none, decimal_mark, read_numbers
+from bayes_alliance.data.parse_numbers import cell_or_none, decimal_mark, read_numbers
 from bayes_alliance.data.stray_rows import MAX_HEADER_ROWS, complain_of_header_rows
 from bayes_alliance.data.text_table import Findings, TextTable
 from bayes_alliance.errors import InputError, Problem

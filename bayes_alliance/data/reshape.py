@@ -15,7 +15,7 @@ import pandas as pd
 
 from bayes_alliance.data.codes import MISSING, clean_text
 from bayes_alliance.data.declared_codes import blank_missing, recode_cells
-from bayes_alliance.data.numbers import number_text
+from bayes_alliance.data.parse_numbers import number_text
 from bayes_alliance.data.text_table import Findings, TextTable, with_notes
 from bayes_alliance.data.time_column import count_time_from, time_from_dates, time_header
 from bayes_alliance.study.records import ReadOptions, Study

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayes_alliance.data.codes import clean_text
-from bayes_alliance.data.numbers import cell_or_none, decimal_mark, read_numbers
+from bayes_alliance.data.parse_numbers import cell_or_none, decimal_mark, read_numbers
 from bayes_alliance.data.text_table import Findings, TextTable
 
 MAX_HEADER_ROWS = 3

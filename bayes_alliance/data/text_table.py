@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_alliance.data.cell_text import cell_text
 from bayes_alliance.data.codes import clean_text
+from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.errors import InputError, Problem
 
 MAX_BYTES = 100_000_000

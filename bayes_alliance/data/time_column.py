@@ -14,7 +14,7 @@ import numpy as np
 from bayes_alliance.data.codes import canonical_identifiers
 from bayes_alliance.data.dates import DAYS, MONTHLY, SERIALS, WEEKS, YEARS, Dates, elapsed, read_dates
 from bayes_alliance.data.headers import list_headers, nearest_header
-from bayes_alliance.data.numbers import decimal_mark, number_text, read_numbers
+from bayes_alliance.data.parse_numbers import decimal_mark, number_text, read_numbers
 from bayes_alliance.data.text_table import Findings, TextTable, complain_of_cells, with_notes
 from bayes_alliance.study.records import ReadOptions, Study
 

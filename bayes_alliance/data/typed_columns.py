@@ -21,7 +21,7 @@ from bayes_alliance.data.codes import (
     names_missing,
 )
 from bayes_alliance.data.labelled_time import times_of_labels
-from bayes_alliance.data.numbers import cell_or_none, decimal_mark, looks_like_thousands, read_numbers
+from bayes_alliance.data.parse_numbers import cell_or_none, decimal_mark, looks_like_thousands, read_numbers
 from bayes_alliance.data.stray_rows import complain_of_header_rows, find_summary_rows
 from bayes_alliance.data.text_table import Findings, TextTable, complain_of_cells
 from bayes_alliance.data.wai import HIGHEST, LOWEST, N_ITEMS

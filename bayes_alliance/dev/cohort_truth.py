@@ -33,8 +33,8 @@ from bayes_alliance.inference.priors import CoefficientPriors, coefficient_prior
 from bayes_alliance.inference.statistics import summarise
 from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.published.printed_effects import effect_weights
+from bayes_alliance.runtime.resumable_tasks import run_tasks
 from bayes_alliance.runtime.task_store import Failure, Task, Workers
-from bayes_alliance.runtime.tasks import run_tasks
 
 QUANTILES = (0.025, 0.5, 0.975)
 SIZES = (10, 20, 40)  # of ensembles
@@ -130,7 +130,7 @@ def check_truth(
     count : int
         Cohorts for each study.
     workers, store, report
-        As for :func:`bayes_alliance.runtime.tasks.run_tasks`: what lies in the store is not done again.
+        As for :func:`bayes_alliance.runtime.resumable_tasks.run_tasks`: what lies in the store is not done again.
 
     Returns
     -------

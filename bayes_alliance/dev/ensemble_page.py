@@ -9,7 +9,7 @@ from bayes_alliance.cohorts.estimates import spread_estimates
 from bayes_alliance.cohorts.store import StoredCohort, load_ensemble
 from bayes_alliance.cohorts.typicality import check_ensemble
 from bayes_alliance.run.results import Spread
-from bayes_alliance.show.numbers import format_fixed
+from bayes_alliance.show.format_numbers import format_fixed
 from bayes_alliance.show.tables.cohorts import tabulate_ensemble_checks
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Study

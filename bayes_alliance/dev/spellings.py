@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bayes_alliance.study.cell_reading import read_cell
-from bayes_alliance.study.cell_wording import describe_cell
+from bayes_alliance.study.cell_in_words import describe_cell
+from bayes_alliance.study.parse_cell import read_cell
 from bayes_alliance.study.printed_cell import PrintedError
 from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from bayes_alliance.assess.verdicts import ORDER, Verdict, interval_probabilities, judge
+from bayes_alliance.assess.verdict_rules import interval_probabilities, judge
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.study.records import Study
 
 # Printed SEs of differences in slope of Tasks, 0.01 and 0.02 points a month, over 36 months.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
-from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.runtime.code_digest import code_digest
 
 
 def engine_versions() -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayes_alliance.assess.verdicts import SURE, Probabilities, Verdict, judge
+from bayes_alliance.assess.verdict_rules import SURE, Probabilities, judge
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.published.aic import count_columns
 from bayes_alliance.published.cell_posterior import (
     NormalMixture,

@@ -25,7 +25,7 @@ from bayes_alliance.published.findings import AuditVerdict, Finding, span
 from bayes_alliance.published.printed_effects import effect_weights, fewest_df
 from bayes_alliance.published.printed_rows import PrintedRow, printed_rows
 from bayes_alliance.published.stars import p_range, two_sided
-from bayes_alliance.study.cell_wording import describe_cell
+from bayes_alliance.study.cell_in_words import describe_cell
 from bayes_alliance.study.records import Cell, Study
 
 TESTS = ("t", "z", "F", "chi-square")

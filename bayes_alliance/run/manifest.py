@@ -19,7 +19,7 @@ from bayes_alliance.assess.checks import Check, failed_gates, unchecked_gates
 from bayes_alliance.run.check_tally import CheckTally, tally_checks
 from bayes_alliance.run.results import ModelRun, StudyResults
 from bayes_alliance.run.settings import RunSettings
-from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.runtime.code_digest import code_digest
 from bayes_alliance.runtime.files import write_whole
 from bayes_alliance.study.records import Study
 

@@ -30,7 +30,7 @@ from bayes_alliance.assess.summaries import Quantity, Summary
 from bayes_alliance.inference.fits import Effect, MixedFit, RowsUsed
 from bayes_alliance.inference.ml import LikelihoodRatio
 from bayes_alliance.run.results import ModelNumbers, PredictiveResult, ScoredModel
-from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.runtime.code_digest import code_digest
 from bayes_alliance.runtime.files import write_whole
 from bayes_alliance.study.records import Source
 

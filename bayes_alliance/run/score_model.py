@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.checks import check_posterior, check_scores
-from bayes_alliance.assess.leave_structured_out import refit_units
 from bayes_alliance.assess.loo import TARGETS, Score, Target, refit_patients, score_model
+from bayes_alliance.assess.loo_structured import refit_units
 from bayes_alliance.assess.posterior_predictive import (
     OutcomeScale,
     check_predictions,

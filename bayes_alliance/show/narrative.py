@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bayes_alliance.assess.verdicts import ORDER, Verdict
-from bayes_alliance.show.numbers import format_interval, format_p, use_minus_sign
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
+from bayes_alliance.show.format_numbers import format_interval, format_p, use_minus_sign
 
 Facts = Mapping[str, Any]
 NOT_TESTABLE = "\N{EM DASH}"

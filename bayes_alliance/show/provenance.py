@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.disclosure import SIGNIFICANT_DIGITS
-from bayes_alliance.show.numbers import INTERVAL_NAME
+from bayes_alliance.show.format_numbers import INTERVAL_NAME
 from bayes_alliance.stress.run import StressResults
 from bayes_alliance.study.records import Source, Study
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from bayes_alliance.assess.explained_variation import shares_at
 from bayes_alliance.assess.summaries import variance_draws
 from bayes_alliance.assess.uniformity import EcdfBand, central_coverage, ecdf_band, holm
-from bayes_alliance.assess.verdicts import judge, probabilities
+from bayes_alliance.assess.verdict_rules import judge, probabilities
 from bayes_alliance.errors import AllianceError, FitError
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.engines import Engine, engine_covariance
@@ -30,9 +30,9 @@ from bayes_alliance.inference.fits import Array, PosteriorFit, Weights, weight_v
 from bayes_alliance.inference.likelihood import log_density, relative_factor
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.statistics import Statistics, summarise
+from bayes_alliance.runtime.resumable_tasks import split_units
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Task
-from bayes_alliance.runtime.tasks import split_units
 from bayes_alliance.simulation.approaches import draw_posterior
 from bayes_alliance.simulation.population import (
     CovariatePool,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_alliance.assess.verdicts import ORDER, Relation, interval_probabilities, judge
+from bayes_alliance.assess.verdict_rules import Relation, interval_probabilities, judge
+from bayes_alliance.assess.verdict_words import ORDER
 from bayes_alliance.inference.fits import Array
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Performance:
     type_s, type_m : Measure
         NaN where the truth is zero or no interval excludes zero.
     verdicts : mapping of str to Measure
-        Share of each verdict of :mod:`bayes_alliance.assess.verdicts`, by the name of the verdict, on the claim
+        Share of each verdict of :mod:`bayes_alliance.assess.verdict_rules`, by the name of the verdict, on the claim
         that the effect has the direction of the true values looked at. The posterior is taken as Normal, with the
         estimate as mean and the SD that the 95 % interval implies, so that ML and Bayes are judged alike.
     """

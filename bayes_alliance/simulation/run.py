@@ -13,10 +13,9 @@ from bayes_alliance.errors import AllianceError, InputError, Problem, no_such
 from bayes_alliance.inference.priors import CoefficientPriors, check_prior
 from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.runtime.files import alone_in
-from bayes_alliance.runtime.record_digest import digest
+from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Failure, Finished, Function, Task
-from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.simulation.approaches import Approach
 from bayes_alliance.simulation.calibration import (
     Calibration,
@@ -28,6 +27,7 @@ from bayes_alliance.simulation.calibration import (
 from bayes_alliance.simulation.ensemble_comparison import compare_on_cohorts
 from bayes_alliance.simulation.performance import measure_performance
 from bayes_alliance.simulation.population import Sampling, check_sampling
+from bayes_alliance.simulation.recipe_digest import digest
 from bayes_alliance.simulation.records import SbcRun, SimulationSettings, TrialsRun
 from bayes_alliance.simulation.setting import (
     Setting,

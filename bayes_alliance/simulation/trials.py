@@ -12,9 +12,9 @@ import numpy as np
 from bayes_alliance.errors import AllianceError
 from bayes_alliance.inference.fits import Weights, weight_vector
 from bayes_alliance.inference.statistics import summarise
+from bayes_alliance.runtime.resumable_tasks import split_units
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Task
-from bayes_alliance.runtime.tasks import split_units
 from bayes_alliance.simulation.approaches import Approach, answer
 from bayes_alliance.simulation.population import (
     CovariatePool,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_alliance.assess.verdicts import ORDER
+from bayes_alliance.assess.verdict_words import ORDER
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bayes_alliance.assess.verdicts import Relation, judge, probabilities
+from bayes_alliance.assess.verdict_rules import Relation, judge, probabilities
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError, InputError, Problem, no_such
 from bayes_alliance.inference.fits import Array
@@ -150,7 +150,7 @@ def run_stress(
     ----------
     rule : callable, optional
         From the study and an unchanged posterior to the verdict rule for maps and tipping points; by default the
-        rules of :mod:`bayes_alliance.assess.verdicts` in the direction of the posterior mean (:func:`direction_rule`).
+        rules of :mod:`~bayes_alliance.assess.verdict_rules` in the direction of the posterior mean.
     report : callable
         Gets a line at each step.
 

@@ -3,7 +3,7 @@
 A cell is a row of parts: numbers, brackets, labelled numbers (``SE = 0.01``, ``t(143) = -3.0``, ``p < .001``,
 ``95% CI [-0.05, -0.01]``), stars, daggers and letters. :func:`scan_cell` finds the parts with a decimal point or
 with a decimal comma; what a number in brackets means is decided by
-:mod:`bayes_alliance.printed_reading` from the kind of cell and the legend of its table. Standard library only.
+:mod:`bayes_alliance.study.parse_cell` from the kind of cell and the legend of its table. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Literal
 
-from bayes_alliance.study import cell_words as words
+from bayes_alliance.study import cell_patterns as words
 from bayes_alliance.study.number_text import GLUE, Style, number_pattern, read_number
 from bayes_alliance.study.printed_cell import (
     MAX_STARS,

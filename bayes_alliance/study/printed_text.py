@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bayes_alliance.study.cell_reading import read_cell
+from bayes_alliance.study.parse_cell import read_cell
 from bayes_alliance.study.printed_cell import PrintedCell, PrintedError
 from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 

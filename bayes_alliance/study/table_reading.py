@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from bayes_alliance.study.cell_reading import read_cell
 from bayes_alliance.study.number_text import STYLES, plain_text
+from bayes_alliance.study.parse_cell import read_cell
 from bayes_alliance.study.printed_cell import PrintedError, UndecidedError
 from bayes_alliance.study.table_legend import TableLegend
 

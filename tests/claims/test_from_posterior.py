@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.choices_file import load_choices
 from bayes_alliance.claims.from_posterior import (

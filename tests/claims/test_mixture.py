@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayes_alliance.assess.verdicts import judge, probabilities
+from bayes_alliance.assess.verdict_rules import judge, probabilities
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.mixture import mix_claims
 from bayes_alliance.claims.results import ClaimResult, PartResult, combine

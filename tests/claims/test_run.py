@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.change import FAMILIES, Challenge, find_changes, from_draws
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator, model_quantity
@@ -346,7 +346,7 @@ def test_a_run_that_was_stopped_gives_the_same_table_after_resuming(toy: Toy, tm
         if len(list(tmp_path.glob("*.parquet"))) >= 2:
             raise Stop
 
-    import bayes_alliance.runtime.tasks as parallel
+    import bayes_alliance.runtime.resumable_tasks as parallel
 
     before = parallel._REPORT_SECONDS
     parallel._REPORT_SECONDS = 0.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.cli.main import main
 from tests.claims_study import CLAIMS, toy_frame, write_toy
 from tests.legible import saved_figures_checked

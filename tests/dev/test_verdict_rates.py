@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bayes_alliance.assess.verdicts import ORDER, Verdict, probabilities
-from bayes_alliance.assess.verdicts import judge as judged
+from bayes_alliance.assess.verdict_rules import judge as judged
+from bayes_alliance.assess.verdict_rules import probabilities
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.dev.verdict_rates import FLAT, shrinkage, tabulate_verdict_rates, verdict_rates
 from bayes_alliance.study.load_study import load_study
 

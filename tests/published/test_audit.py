@@ -17,10 +17,10 @@ from bayes_alliance.dev.published_recovery import count_agreement, recover
 from bayes_alliance.inference.collapsed import fit_collapsed
 from bayes_alliance.inference.ml import compare_shares
 from bayes_alliance.published.aic import aic_changes
+from bayes_alliance.published.aic_forensics import forensics
 from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.count_checks import _check_denominators, largest_total, possible_counts
 from bayes_alliance.published.findings import AuditVerdict, Finding
-from bayes_alliance.published.forensics import forensics
 from bayes_alliance.published.group_checks import _mean_p, _student_p, _welch_p, fisher_p
 from bayes_alliance.published.interaction import subgroup_contrasts
 from bayes_alliance.published.printed_effects import printed_effects

@@ -18,7 +18,7 @@ from bayes_alliance.published.constraints import (
     t_range,
 )
 from bayes_alliance.published.stars import PBounds
-from bayes_alliance.study.cell_reading import read_cell
+from bayes_alliance.study.parse_cell import read_cell
 from bayes_alliance.study.table_legend import TableLegend
 
 WIDE = (10.0, math.inf)

@@ -13,7 +13,7 @@ from bayes_alliance.dev.invented import invent_table
 from bayes_alliance.published.audit import audit_study
 from bayes_alliance.published.findings import AuditVerdict, Finding
 from bayes_alliance.published.printed_effects import printed_effects
-from bayes_alliance.study.cell_wording import describe_cell
+from bayes_alliance.study.cell_in_words import describe_cell
 from bayes_alliance.study.publication import Fact
 from bayes_alliance.study.records import Cell, Study
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bayes_alliance.assess.leave_structured_out import refit_units
 from bayes_alliance.assess.loo import score_model
+from bayes_alliance.assess.loo_structured import refit_units
 from bayes_alliance.assess.posterior_predictive import simulate_replicates
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.from_posterior import Evaluator

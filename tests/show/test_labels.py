@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from bayes_alliance.published.cell_posterior import Banded
 from bayes_alliance.show import labels, numbers
 from bayes_alliance.show.tables.printed_posteriors import format_banded
-from bayes_alliance.study.cell_reading import read_cell
 from bayes_alliance.study.load_study import load_study
+from bayes_alliance.study.parse_cell import read_cell
 from bayes_alliance.study.records import Study
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bayes_alliance.assess.verdicts import ORDER, Verdict
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
     decide,

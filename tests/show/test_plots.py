@@ -25,7 +25,7 @@ from bayes_alliance.inference.fits import weight_vector
 from bayes_alliance.published.cell_posterior import cell_posteriors
 from bayes_alliance.run.results import EnsembleFacts, Spread, StudyResults
 from bayes_alliance.runtime.pool import Pool
-from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.plots import style
 from bayes_alliance.show.plots.bayes_factors import tabulate_bayes_factors
 from bayes_alliance.show.plots.chains import plot_chains, rank_shares, tabulate_chains

@@ -14,8 +14,7 @@ from scipy import special, stats
 
 from bayes_alliance.assess.uniformity import central_coverage, ecdf_band, holm
 from bayes_alliance.errors import FitError, InputError
-from bayes_alliance.runtime.record_digest import digest
-from bayes_alliance.runtime.tasks import run_tasks
+from bayes_alliance.runtime.resumable_tasks import run_tasks
 from bayes_alliance.simulation.approaches import Approach
 from bayes_alliance.simulation.calibration import (
     LOG_LIKELIHOOD,
@@ -27,6 +26,7 @@ from bayes_alliance.simulation.calibration import (
 )
 from bayes_alliance.simulation.performance import measure_performance, share_measure
 from bayes_alliance.simulation.population import CovariatePool, Sampling, choose_patients, take_rows
+from bayes_alliance.simulation.recipe_digest import digest
 from bayes_alliance.simulation.setting import (
     Setting,
     Variations,

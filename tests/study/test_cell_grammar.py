@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_alliance.dev.spellings import REFUSED, SPELLINGS
-from bayes_alliance.study.cell_reading import read_cell, read_p
+from bayes_alliance.study.cell_in_words import describe_cell
 from bayes_alliance.study.cell_rules import RULES
-from bayes_alliance.study.cell_wording import describe_cell
 from bayes_alliance.study.number_text import parse_number, plain_text
+from bayes_alliance.study.parse_cell import read_cell, read_p
 from bayes_alliance.study.printed_cell import PrintedError, PrintedNumber, UndecidedError
 from bayes_alliance.study.table_legend import NO_LEGEND, TableLegend
 from bayes_alliance.study.table_reading import follow_heading, settle_decimal

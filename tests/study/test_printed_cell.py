@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes_alliance.study.cell_reading import read_cell, read_p
 from bayes_alliance.study.number_text import parse_number
+from bayes_alliance.study.parse_cell import read_cell, read_p
 from bayes_alliance.study.printed_cell import PrintedError
 from bayes_alliance.study.printed_text import read_or_fault
 

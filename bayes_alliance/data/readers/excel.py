@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.data.cell_text import cell_text
 from bayes_alliance.data.readers.excel_sheet import SheetFacts, column_letters, read_sheet_facts
+from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.data.text_table import TextTable, table_from_cells
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions

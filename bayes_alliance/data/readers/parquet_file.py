@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.data.cell_text import cell_text
 from bayes_alliance.data.readers.parser_process import answer
+from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.data.text_table import MAX_BYTES, MAX_CELLS
 from bayes_alliance.errors import InputError, Problem
 

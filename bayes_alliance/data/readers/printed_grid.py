@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bayes_alliance.data.cell_text import cell_text
+from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.errors import InputError, Problem
 
 Grid = list[list[str]]

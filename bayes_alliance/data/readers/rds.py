@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from bayes_alliance.data.cell_text import cell_text
+from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.data.text_table import MAX_BYTES, MAX_CELLS, TextTable, table_from_frame
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions

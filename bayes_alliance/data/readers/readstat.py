@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.data.cell_text import cell_text
 from bayes_alliance.data.readers.parser_process import answer
+from bayes_alliance.data.sheet_cell_text import cell_text
 
 KINDS = ("sav", "dta")
 _PERIOD = re.compile(r"%-?t([mwqhy])", re.ASCII)

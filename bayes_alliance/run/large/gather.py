@@ -29,8 +29,8 @@ from bayes_alliance.run.large.sums import (
     merge_patients,
     merge_patterns,
 )
+from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.task_store import Task, Workers
-from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from bayes_alliance.study.records import Model, Study
 
 _DEPENDENT = 1e-10

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.format_numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.behind_trajectories import FITTED
 from bayes_alliance.show.plots.style import PlotRow
 from bayes_alliance.study.records import TrajectoryFigure

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.format_numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.prior_posterior import _floats, shown_differences
 from bayes_alliance.show.plots.style import (
     COLOURS,

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.numbers import format_fixed
+from bayes_alliance.show.format_numbers import format_fixed
 from bayes_alliance.show.plots.style import BLACK, COLOURS, GREY, MARKERS, SMALL_PT, PlotRow, say_value
 from bayes_alliance.show.plots.trajectory_context import cohort_lines, printed_line, raw_means, row_times
 from bayes_alliance.show.plots.trajectory_rows import trajectory_rows

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.challenges import option_labels
 from bayes_alliance.claims.multiverse_results import MultiverseCell
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import Spread, StudyResults
-from bayes_alliance.show.numbers import format_fixed, format_number, use_minus_sign
+from bayes_alliance.show.format_numbers import format_fixed, format_number, use_minus_sign
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLUE,

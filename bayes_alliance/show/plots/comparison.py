@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import ComparisonSet, StudyResults
+from bayes_alliance.show.format_numbers import format_fixed
 from bayes_alliance.show.labels import label_comparison
-from bayes_alliance.show.numbers import format_fixed
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLUE,

@@ -13,7 +13,7 @@ from scipy import stats
 
 from bayes_alliance.assess.explained_variation import share_draws
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.format_numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLACK,

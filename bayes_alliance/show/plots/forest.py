@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.format_numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.forest_lines import ForestLine, tabulate_line
 from bayes_alliance.show.plots.line_layout import write_across
 from bayes_alliance.show.plots.style import (

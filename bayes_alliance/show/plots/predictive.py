@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from bayes_alliance.assess.uniformity import ecdf_difference, simultaneous_band
 from bayes_alliance.run.results import PredictiveResult, StudyResults
 from bayes_alliance.show.disclosure import ROWS_PER_STEP
+from bayes_alliance.show.format_numbers import format_p
 from bayes_alliance.show.labels import label_group
-from bayes_alliance.show.numbers import format_p
 from bayes_alliance.show.plots.style import (
     BLACK,
     COLOURS,

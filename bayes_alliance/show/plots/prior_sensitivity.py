@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bayes_alliance.published.cell_posterior import CellPosterior
-from bayes_alliance.show.numbers import format_number, use_minus_sign
+from bayes_alliance.show.format_numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLACK,

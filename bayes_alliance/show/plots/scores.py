@@ -17,7 +17,7 @@ from bayes_alliance.assess.loo import PARETO_K_THRESHOLD, Target
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.run.results import ComparisonSet, StudyResults
 from bayes_alliance.show.disclosure import SCORE_GROUP
-from bayes_alliance.show.numbers import format_fixed, use_minus_sign
+from bayes_alliance.show.format_numbers import format_fixed, use_minus_sign
 from bayes_alliance.show.plots.line_layout import lay_lines, name_lines
 from bayes_alliance.show.plots.style import (
     BLACK,

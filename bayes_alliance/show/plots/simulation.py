@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.show.plots.style import (
     BLUE,
     COLOURS,
@@ -31,9 +32,9 @@ from bayes_alliance.simulation.setting import Setting, scenario_labels
 from bayes_alliance.simulation.trials import Condition
 
 _COLUMNS, _PANEL_MM = 4, 33.0
-_CURVES = {
+_CURVES: dict[str, str] = {
     "excludes_zero": "Power: interval\nwithout zero",
-    "supported": "Verdict:\nsupported",
+    Verdict.SUPPORTED: f"Verdict:\n{Verdict.SUPPORTED.value}",
     "type_s": "Type S:\nwrong sign",
     "type_m": "Type M:\nexaggeration",
     "width": "Width of interval,\npoints",

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.show.plots.style import (
     BLACK,
     BLUE,
@@ -34,15 +35,15 @@ from bayes_alliance.stress.run import StressResults
 from bayes_alliance.stress.tipping import VerdictMap
 
 _LINE_MM, _PANEL_MM, _COLUMNS = 4.0, 48.0, 3
-_VERDICTS = {
+_VERDICTS: dict[str, str] = {
     BELOW: BLUE,
     NEITHER: LIGHT,
     ABOVE: VERMILLION,
-    "supported": BLUE,
-    "likely": SKY,
-    "undecided": LIGHT,
-    "too small to matter": GREEN,
-    "contradicted": VERMILLION,
+    Verdict.SUPPORTED: BLUE,
+    Verdict.LIKELY: SKY,
+    Verdict.UNDECIDED: LIGHT,
+    Verdict.TOO_SMALL: GREEN,
+    Verdict.CONTRADICTED: VERMILLION,
 }
 
 

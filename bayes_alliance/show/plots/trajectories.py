@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bayes_alliance.inference.fits import Array, MixedFit
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.numbers import format_fixed, use_minus_sign
+from bayes_alliance.show.format_numbers import format_fixed, use_minus_sign
 from bayes_alliance.show.plots.behind_trajectories import (
     FITTED,
     RAW,

@@ -17,7 +17,7 @@ from bayes_alliance.inference.priors import combination_prior, reference_values
 from bayes_alliance.published.cell_posterior import CellPosterior
 from bayes_alliance.published.reverse_bayes import Z95
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.numbers import (
+from bayes_alliance.show.format_numbers import (
     INTERVAL_NAME,
     format_fixed,
     format_number,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bayes_alliance.assess.checks import Check
 from bayes_alliance.run.remarks import model_remarks
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.report.record import Caution, Level
 from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
 

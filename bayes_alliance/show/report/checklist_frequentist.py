@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayes_alliance.run.results import ModelRun
-from bayes_alliance.show.numbers import format_fixed
+from bayes_alliance.show.format_numbers import format_fixed
 from bayes_alliance.show.report.checklist_known import Known, Said
 from bayes_alliance.study.records import Source
 

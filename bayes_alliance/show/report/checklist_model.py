@@ -9,7 +9,7 @@ import numpy as np
 
 from bayes_alliance.assess.checks import Check
 from bayes_alliance.run.results import ModelRun
-from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.report.checklist_known import Known, Said
 from bayes_alliance.show.report.record import Status
 from bayes_alliance.show.tables.predictive import MIN_ROWS_SHOWN

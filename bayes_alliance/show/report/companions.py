@@ -17,11 +17,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.assess.verdicts import ORDER
+from bayes_alliance.assess.verdict_words import ORDER
 from bayes_alliance.show.claims_json import FILE, read_claims_json
+from bayes_alliance.show.format_numbers import format_p
 from bayes_alliance.show.id_names import name_ids, spell_ids
 from bayes_alliance.show.narrative import decide, format_part, part_lines
-from bayes_alliance.show.numbers import format_p
 from bayes_alliance.show.report.record import ClaimView, Companion, FigureView, TableView
 from bayes_alliance.show.report.views import view_figure, view_table
 from bayes_alliance.show.tables.record import Column, Table, Value

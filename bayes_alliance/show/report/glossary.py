@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayes_alliance.assess.verdicts import LIKELY, SURE
+from bayes_alliance.assess.verdict_rules import LIKELY, SURE
 
 GLOSSARY: tuple[tuple[str, str, str], ...] = (
     (

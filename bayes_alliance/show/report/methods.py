@@ -15,8 +15,8 @@ from scipy import special
 from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS
 from bayes_alliance.run.manifest import packages_used
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.id_names import name_ids
-from bayes_alliance.show.numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.provenance import cite_study, describe_covariances, describe_provenance
 from bayes_alliance.show.report.prior_implications import tabulate_implications
 from bayes_alliance.show.report.r_code import r_call

@@ -11,8 +11,8 @@ from bayes_alliance.run.results import (
     ModelOverCohorts,
     StudyResults,
 )
+from bayes_alliance.show.format_numbers import format_fixed
 from bayes_alliance.show.labels import label_comparison
-from bayes_alliance.show.numbers import format_fixed
 from bayes_alliance.show.report.record import ComparisonView
 
 NO_WINNER = "no clear winner"

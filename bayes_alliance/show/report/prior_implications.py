@@ -8,7 +8,7 @@ from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS
 from bayes_alliance.claims.prior_implications import PriorImplication, suite_implications
 from bayes_alliance.inference.design import Design
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.tables.record import Table, Value, build_table, exact_columns, text_column
 from bayes_alliance.study.records import Study, Variable
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bayes_alliance.published.aic_forensics import Combination
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
-from bayes_alliance.published.forensics import Combination
 from bayes_alliance.show.provenance import STAMP, provenance
 from bayes_alliance.show.tables.record import Column, Table, Value, build_table, number_column, text_column
 from bayes_alliance.study.records import Study

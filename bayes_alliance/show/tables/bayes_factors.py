@@ -7,7 +7,7 @@ import math
 from bayes_alliance.assess.bayes_factors import BayesFactorCurve, BayesFactorPoint
 from bayes_alliance.assess.engine_agreement import Z_LIMIT, Agreement
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.numbers import format_fixed, format_number
+from bayes_alliance.show.format_numbers import format_fixed, format_number
 from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.change import Change
 from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.results import ClaimResult

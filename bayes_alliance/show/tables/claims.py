@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 
-from bayes_alliance.assess.verdicts import Verdict
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.change import FAMILY_LABELS
 from bayes_alliance.claims.leave_out_tasks import PatientsResult
 from bayes_alliance.claims.ml_beside_bayes import Approaches
 from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.disclosure import Content
-from bayes_alliance.show.numbers import INTERVAL_NAME, format_fixed, format_number, format_p
+from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.claim_parts import tabulate_parts
 from bayes_alliance.show.tables.claim_prior_weight import tabulate_prior_weight
 from bayes_alliance.show.tables.claim_table import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bayes_alliance.run.results import ComparisonOverCohorts, ModelOverCohorts
+from bayes_alliance.show.format_numbers import format_estimate_se, format_fixed
 from bayes_alliance.show.labels import label_comparison
-from bayes_alliance.show.numbers import format_estimate_se, format_fixed
 from bayes_alliance.show.tables.cohorts import LIMITS
 from bayes_alliance.show.tables.record import (
     Column,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bayes_alliance.run.results import Spread
-from bayes_alliance.show.numbers import format_fixed, format_number
+from bayes_alliance.show.format_numbers import format_fixed, format_number
 from bayes_alliance.show.tables.record import (
     Column,
     Table,

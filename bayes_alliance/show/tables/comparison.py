@@ -7,7 +7,7 @@ import math
 from bayes_alliance.assess.loo import Target
 from bayes_alliance.assess.loo_compare import ComparedModel, clear_winner
 from bayes_alliance.run.results import ComparisonSet, StudyResults
-from bayes_alliance.show.numbers import format_estimate_se, format_fixed
+from bayes_alliance.show.format_numbers import format_estimate_se, format_fixed
 from bayes_alliance.show.tables.checks import _MODEL, _table
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from bayes_alliance.assess.descriptives import Descriptive, GroupValue
 from bayes_alliance.assess.group_difference import difference_of_means, difference_of_shares
 from bayes_alliance.run.results import StudyResults
+from bayes_alliance.show.format_numbers import format_fixed, format_number, format_p, format_stars
 from bayes_alliance.show.labels import name_file
-from bayes_alliance.show.numbers import format_fixed, format_number, format_p, format_stars
 from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.printed_posteriors import format_probability
 from bayes_alliance.show.tables.record import (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.numbers import INTERVAL_NAME, format_interval, format_p, format_summary
+from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_interval, format_p, format_summary
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, ml_numbers, printed_lines
 from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.gates import collect_gates

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from bayes_alliance.assess.summaries import Quantity
 from bayes_alliance.inference.ml import LikelihoodRatio, score_aic
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import label_coefficient
-from bayes_alliance.show.numbers import (
+from bayes_alliance.show.format_numbers import (
     INTERVAL_NAME,
     count_decimals,
     format_fixed,
@@ -17,6 +16,7 @@ from bayes_alliance.show.numbers import (
     format_p,
     format_summary,
 )
+from bayes_alliance.show.labels import label_coefficient
 from bayes_alliance.show.provenance import describe_inference, origin_of
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bayes_alliance.published.left_out import ConfounderLeftOut, LeftOut, LevelLeftOut, TestsLeftOut
 from bayes_alliance.published.printed_effects import PrintedEffect
-from bayes_alliance.show.numbers import format_fixed
+from bayes_alliance.show.format_numbers import format_fixed
 from bayes_alliance.show.tables.audit import make_table
 from bayes_alliance.show.tables.printed_posteriors import format_probability
 from bayes_alliance.show.tables.record import (

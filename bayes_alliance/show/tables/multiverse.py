@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bayes_alliance.assess.verdicts import ORDER, Verdict
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.claims.challenges import option_labels
 from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.run import ClaimsRun

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bayes_alliance.assess.posterior_predictive import PredictiveStatistic
 from bayes_alliance.run.results import PredictiveResult, StudyResults
+from bayes_alliance.show.format_numbers import format_interval, format_number, format_p
 from bayes_alliance.show.labels import label_group
-from bayes_alliance.show.numbers import format_interval, format_number, format_p
 from bayes_alliance.show.tables.checks import _MODEL, _table
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bayes_alliance.inference.ml import score_aic
 from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.show.labels import name_file
-from bayes_alliance.show.numbers import (
+from bayes_alliance.show.format_numbers import (
     INTERVAL_NAME,
     format_estimate_se,
     format_fixed,
     format_p,
     format_summary,
 )
+from bayes_alliance.show.labels import name_file
 from bayes_alliance.show.provenance import describe_inference, origin_of
 from bayes_alliance.show.tables.gates import Footnotes, Gates
 from bayes_alliance.show.tables.record import (

@@ -9,7 +9,7 @@ from bayes_alliance.published.cell_posterior import Banded, CellPosterior
 from bayes_alliance.published.interaction import Contrast
 from bayes_alliance.published.printed_effects import PrintedEffect
 from bayes_alliance.run.printed_side import Printed, PrintedClaim
-from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.tables.audit import make_table
 from bayes_alliance.show.tables.record import (
     Table,

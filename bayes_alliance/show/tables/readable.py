@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from bayes_alliance.show.numbers import use_minus_sign
+from bayes_alliance.show.format_numbers import use_minus_sign
 from bayes_alliance.show.tables.record import Column, Table, Value, show_value
 
 

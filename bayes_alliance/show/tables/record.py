@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayes_alliance.show.disclosure import Content, round_significant
-from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.study.records import Source
 
 Value = str | float | int | bool | None

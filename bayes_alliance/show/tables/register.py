@@ -9,8 +9,8 @@ from bayes_alliance.claims.register_calibration import LEVELS, SOURCES, Agreemen
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.printed_again import PrintedAgain
 from bayes_alliance.show.disclosure import Content
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.labels import label_printed
-from bayes_alliance.show.numbers import format_number
 from bayes_alliance.show.tables.record import (
     Column,
     Table,

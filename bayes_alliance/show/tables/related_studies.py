@@ -10,7 +10,7 @@ from bayes_alliance.published.related_studies import (
     AcrossStudies,
     Replication,
 )
-from bayes_alliance.show.numbers import format_number
+from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.tables.audit import make_table
 from bayes_alliance.show.tables.printed_posteriors import (
     format_banded,

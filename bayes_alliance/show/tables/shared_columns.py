@@ -8,7 +8,7 @@ from bayes_alliance.assess.mixture import MixtureResult
 from bayes_alliance.assess.summaries import Quantity, Summary
 from bayes_alliance.inference.fits import Effect
 from bayes_alliance.run.results import Spread, StudyResults
-from bayes_alliance.show.numbers import (
+from bayes_alliance.show.format_numbers import (
     format_estimate_se,
     format_fixed,
     format_p,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bayes_alliance.assess.verdicts import ORDER
-from bayes_alliance.show.numbers import count_decimals, format_fixed, format_number, format_p
+from bayes_alliance.assess.verdict_words import ORDER
+from bayes_alliance.show.format_numbers import count_decimals, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.record import (
     Column,
     Table,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bayes_alliance.show.disclosure import Content
-from bayes_alliance.show.numbers import INTERVAL_NAME, format_number, format_p, format_summary
+from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_number, format_p, format_summary
 from bayes_alliance.show.provenance import describe_stress, stamp_provenance
 from bayes_alliance.show.tables.record import (
     Column,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bayes_alliance.run.results import AskedNumber, StudyResults, TextFact
-from bayes_alliance.show.numbers import INTERVAL_NAME, format_fixed, format_p, format_summary
+from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_fixed, format_p, format_summary
 from bayes_alliance.show.provenance import describe_inference, origin_of
 from bayes_alliance.show.tables.gates import Footnotes, Gates
 from bayes_alliance.show.tables.record import Column, Table, Value, build_table, exact_columns, text_column

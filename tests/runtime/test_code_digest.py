@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bayes_alliance
-from bayes_alliance.runtime.digest import code_digest, imported_modules
+from bayes_alliance.runtime.code_digest import code_digest, imported_modules
 
 PACKAGE = Path(bayes_alliance.__file__).parent
 # Each store, and the modules whose code makes what it keeps.
@@ -31,13 +31,13 @@ ON_PATH = {
         "data.derived_variables",
         "data.rows",
         "inference.likelihood",
-        "assess.verdicts",
+        "assess.verdict_rules",
     ),
     "patients left out": (
         "data.derived_variables",
         "inference.leave_out",
         "inference.psis",
-        "assess.verdicts",
+        "assess.verdict_rules",
     ),
     "simulated studies": ("inference.ml", "inference.likelihood"),
     "trials of designs": ("inference.ml", "inference.collapsed", "inference.priors"),
@@ -116,7 +116,7 @@ TASKS = """
 import sys
 from pathlib import Path
 from bayes_alliance.runtime.task_store import Task
-from bayes_alliance.runtime.tasks import run_tasks
+from bayes_alliance.runtime.resumable_tasks import run_tasks
 sys.path.insert(0, {folder!r})
 from task import double
 lines = []

@@ -18,9 +18,9 @@ import pytest
 
 from bayes_alliance.errors import AllianceError, InputError, MissingPackageError
 from bayes_alliance.runtime import task_runners
-from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.runtime.code_digest import code_digest
+from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.task_store import Task, Workers
-from bayes_alliance.runtime.tasks import format_failures, run_tasks
 from tests import parallel_tasks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +139,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from bayes_alliance.runtime.task_store import Task, Workers
-from bayes_alliance.runtime.tasks import run_tasks
+from bayes_alliance.runtime.resumable_tasks import run_tasks
 from tests import parallel_tasks
 store, marks, scheduler = sys.argv[1:]
 tasks = [Task(key=f"part-{seed}", arguments=(seed, 5, marks, 0.3)) for seed in range(6)]

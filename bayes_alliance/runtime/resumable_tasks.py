@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from bayes_alliance.runtime.digest import code_digest
+from bayes_alliance.runtime.code_digest import code_digest
 from bayes_alliance.runtime.files import clear_parts
 from bayes_alliance.runtime.progress import Reporter, report_step
 from bayes_alliance.runtime.task_runners import _choose

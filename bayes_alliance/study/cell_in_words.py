@@ -37,7 +37,7 @@ def describe_cell(cell: PrintedCell) -> str:
 
     Examples
     --------
-    >>> from bayes_alliance.study.cell_reading import read_cell
+    >>> from bayes_alliance.study.parse_cell import read_cell
     >>> describe_cell(read_cell("-0.03(0.01)*"))
     '-0.03, SE 0.01, 1 star'
     """

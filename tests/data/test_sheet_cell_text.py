@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayes_alliance.data.cell_text import cell_text
+from bayes_alliance.data.sheet_cell_text import cell_text
 
 
 @pytest.mark.parametrize(

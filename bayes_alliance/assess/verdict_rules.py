@@ -37,12 +37,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.inference.fits import Array
 
 Relation = Literal["above", "below", "same", "exceeds", "not_significant"]
@@ -50,27 +50,6 @@ Combine = Literal["all", "any"]
 SURE, LIKELY = 0.975, 0.90  # one-sided
 SAME_SURE, SAME_LIKELY = 0.95, 0.80  # two-sided
 REPORT_LIMITS = (0.1, 0.05, 0.01)
-
-
-class Verdict(StrEnum):
-    """What becomes of a claim, best first; ``not applicable`` stands outside of the order."""
-
-    SUPPORTED = "supported"
-    LIKELY = "likely"
-    UNDECIDED = "undecided"
-    TOO_SMALL = "too small to matter"
-    CONTRADICTED = "contradicted"
-    NOT_APPLICABLE = "not applicable"
-
-
-ORDER = (Verdict.SUPPORTED, Verdict.LIKELY, Verdict.UNDECIDED, Verdict.TOO_SMALL, Verdict.CONTRADICTED)
-_STEP = {
-    Verdict.SUPPORTED: 0,
-    Verdict.LIKELY: 1,
-    Verdict.UNDECIDED: 2,
-    Verdict.TOO_SMALL: 2,
-    Verdict.CONTRADICTED: 3,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,8 +314,3 @@ def joint_probability(judgements: Sequence[Judgement]) -> float:
     """Return the least probability that all parts hold, by Bonferroni; NaN without parts that have one."""
     held = [one.sure for one in judgements if one.relation != "not_significant"]
     return max(0.0, 1.0 - sum(1.0 - p for p in held)) if held else math.nan
-
-
-def is_worse(first: Verdict, second: Verdict) -> bool:
-    """Whether one verdict is a step or more below another; neither may be ``not applicable``."""
-    return _STEP[first] > _STEP[second]

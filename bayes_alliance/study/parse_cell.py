@@ -14,8 +14,8 @@ from functools import lru_cache
 
 from bayes_alliance.study.cell_draft import Draft
 from bayes_alliance.study.cell_grammar import Part, ScanError, scan_cell
+from bayes_alliance.study.cell_in_words import describe_cell, p_statement
 from bayes_alliance.study.cell_rules import RULES, QuantityRule
-from bayes_alliance.study.cell_wording import describe_cell, p_statement
 from bayes_alliance.study.number_text import STYLES, plain_text
 from bayes_alliance.study.printed_cell import (
     PrintedCell,

@@ -11,19 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_alliance.assess.verdicts import (
-    _STEP,
+from bayes_alliance.assess.verdict_rules import (
     Judgement,
     Probabilities,
     Relation,
-    Verdict,
     combine_judgements,
     interval_probabilities,
-    is_worse,
     joint_probability,
     judge,
     probabilities,
 )
+from bayes_alliance.assess.verdict_words import _STEP, Verdict, is_worse
 
 DELTA = 0.5
 STANDARD = stats.norm.ppf((np.arange(20_001) + 0.5) / 20_001)
