@@ -102,6 +102,19 @@ def test_the_path_holds_what_the_results_rest_on(store: str, copy: Path) -> None
     assert not [name for name in ON_PATH[store] if f"bayes_alliance.{name}" not in found]
 
 
+@pytest.mark.subprocess
+@pytest.mark.parametrize("store", list(STORES))
+def test_what_python_loads_is_on_the_path(store: str) -> None:
+    """Python's own record of the modules that an import loads, against the path that is read from the source."""
+    own = "(n for n in sys.modules if n.startswith('bayes_alliance.'))"
+    code = f"import sys, {', '.join(STORES[store])}; print(*{own})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(loaded) > len(STORES[store])
+    assert not set(loaded) - set(imported_modules(*STORES[store]))
+
+
 @pytest.mark.parametrize("store", list(OFF_PATH))
 def test_a_byte_off_the_path_keeps_what_is_stored(store: str, copy: Path) -> None:
     """Code that only shows, measures or judges something else invalidates nothing."""
