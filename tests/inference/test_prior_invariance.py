@@ -8,6 +8,7 @@ Codings of one model: another reference level, a coefficient for every cell, plu
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -221,11 +222,19 @@ SAMPLED = [("pymc", name) for name in CODINGS] + [
 ]
 
 
+@functools.cache
+def _reference(engine: str, formula: str) -> PosteriorFit:
+    """Sample the first coding of a model once; several other codings are held to it."""
+    first = next(one for one, _ in CODINGS.values() if one.formula == formula)
+    return _sampled(engine, first, 0, planted=False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "name"), SAMPLED)
 def test_the_posterior_is_the_same_by_sampling(engine: str, name: str) -> None:
     """The same by NUTS on the marginal likelihood, and by plain Bambi."""
-    fits = [_sampled(engine, coding, seed, planted=False) for seed, coding in enumerate(CODINGS[name])]
+    first, other = CODINGS[name]
+    fits = [_reference(engine, first.formula), _sampled(engine, other, 1, planted=False)]
     assert _shift(name, fits) < 3.5
 
 

@@ -242,8 +242,8 @@ def test_sampled_effects_agree_with_integrated_ones():
     priors = brms_priors(answer, design)
     exact = fit_collapsed(design, rows_used(design), priors, seed=2, settings=CollapsedSettings(draws=20_000))
     for how in (
-        SamplerSettings(draws=2000, marginal=False),
-        SamplerSettings(draws=1000, sampler="pymc", chains=2),
+        SamplerSettings(draws=1000, marginal=False),
+        SamplerSettings(draws=500, sampler="pymc", chains=2),
     ):
         sampled = fit_pymc(design, rows_used(design), priors, seed=1, settings=how)
         assert sampled.facts["sampler"] == how.sampler
