@@ -8,8 +8,9 @@ data's posterior lie in the print-only 95 % interval.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.ledger_file import load_claims
 from bayes_alliance.claims.prior_suite import prior_suite
 from bayes_alliance.claims.register_check import check_fit, check_parts
-from bayes_alliance.claims.register_mixture import Mixture, draw_mixture
+from bayes_alliance.claims.register_mixture import Effects, Mixture, draw_mixture
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.fits import Array
@@ -272,6 +273,7 @@ def blind_test(
     *,
     seed: int,
     store: Path | None = None,
+    jobs: int = 1,
     report: Reporter = lambda line: None,
 ) -> RegisterEntry:
     """Judge a study by print alone, then by its data, and hold the two against each other.
@@ -286,6 +288,8 @@ def blind_test(
         The number that all randomness comes from.
     store : Path, optional
         Folder that keeps the results of drawn data sets, so that an interrupted run goes on.
+    jobs : int
+        Worker processes for them; results do not depend on it.
     report : callable, optional
         Gets lines of progress.
 
@@ -301,7 +305,8 @@ def blind_test(
     check_parts(study, data.source)
     choices = load_choices(study)
     ledger = load_claims(study, choices)
-    blind = _from_print(study, ledger, seed, store, report)
+    mixture = functools.partial(draw_mixture, study, seed=seed, store=store, jobs=jobs, report=report)
+    blind = _from_print(study, ledger, seed, mixture)
     again = print_again(study, data)
     check_fit(study, data, again)
     variant = prior_suite(study)[0]
@@ -321,7 +326,7 @@ def blind_test(
     )
 
 
-def _from_print(study: Study, ledger: Ledger, seed: int, store: Path | None, report: Reporter) -> _FromPrint:
+def _from_print(study: Study, ledger: Ledger, seed: int, draw: Callable[[Effects], Mixture]) -> _FromPrint:
     prior = study.priors[0].name
     printed = PrintedEvaluator(study, seed=seed, prior=prior)
     drawn: dict[tuple[str, str], tuple[PrintedEffect, Array]] = {}
@@ -335,7 +340,7 @@ def _from_print(study: Study, ledger: Ledger, seed: int, store: Path | None, rep
         effects=tuple(drawn.values()),
         claims=printed.judge_ledger(ledger),
         audit=audit_study(study),
-        mixture=draw_mixture(study, asked, seed=seed, store=store, report=report),
+        mixture=draw(asked),
     )
 
 

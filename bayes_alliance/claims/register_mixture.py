@@ -33,7 +33,7 @@ from bayes_alliance.inference.fits import Array, Weights
 from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.seeds import derive_seed
-from bayes_alliance.runtime.task_store import Columns, Task
+from bayes_alliance.runtime.task_store import Columns, Task, Workers
 from bayes_alliance.study.records import Source, Study
 
 # Data sets of a study, and posterior draws of each.
@@ -77,6 +77,7 @@ def draw_mixture(
     seed: int,
     data_sets: int = DATA_SETS,
     store: Path | None = None,
+    jobs: int = 1,
     report: Reporter = lambda line: None,
 ) -> Mixture:
     """Draw data sets given print and judge a study by them.
@@ -93,6 +94,8 @@ def draw_mixture(
         How many.
     store : Path, optional
         Folder that keeps finished data sets' results for another run.
+    jobs : int
+        Worker processes; results do not depend on it.
     report : callable
         Gets lines of progress.
     """
@@ -105,7 +108,15 @@ def draw_mixture(
         for number in range(data_sets)
     ]
     record = f"{study.digest}; seed {seed}; draws {DRAWS}"
-    done = run_tasks(judge_draw, tasks, store=store, record=record, report=report, unit="drawn data sets")
+    done = run_tasks(
+        judge_draw,
+        tasks,
+        store=store,
+        record=record,
+        workers=Workers(jobs=jobs),
+        report=report,
+        unit="drawn data sets",
+    )
     results = (
         [found for key in done.keys if len((found := done.columns(key))["gap"])] if not done.failures else []
     )

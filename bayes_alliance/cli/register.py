@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from bayes_alliance.cli.options import (
+    add_jobs,
     add_json,
     add_out,
     add_quiet,
@@ -37,6 +38,7 @@ def add_commands(commands: Any) -> None:
         help="say only whether table, data and claims fit each other and what is missing; no Bayesian fit",
     )
     add_seed(register)
+    add_jobs(register)
     add_out(register, "none: nothing is written")
     add_quiet(register)
     add_json(register)
@@ -69,7 +71,7 @@ def _register(options: argparse.Namespace) -> int:
     check_json(options)
     folder = None if options.out is None else make_folder(options.out)
     report = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr))
-    entries = register(options.studies, seed=options.seed, folder=folder, report=report)
+    entries = register(options.studies, seed=options.seed, folder=folder, jobs=options.jobs, report=report)
     tables = tabulate_register(entries, options.seed)
     facts = {"source": "printed and real data", "tables": {table.id: table.as_json() for table in tables}}
     if give_json(options, facts):

@@ -671,13 +671,14 @@ def _(bench: Bench) -> None:
     assert bench.run(*words, "--engine", "none", "--quiet")[2] == ""
 
 
-@entry("register", "--seed", "--out", "--quiet", "--json", "--check", slow=True)
+@entry("register", "--seed", "--jobs", "--out", "--quiet", "--json", "--check", slow=True)
 def _(bench: Bench) -> None:
     """One registered study: a page and a table where they are asked for, another seed, other draws, JSON alone."""
-    words = ("register", "bates2015")
+    words = ("register", "bates2015", "--jobs", "1")
     before = set(Path().iterdir())
     found = bench.facts(*words)
-    assert bench.facts(*words, "--seed", "1") != found == bench.facts(*words, "--seed", "2020")
+    assert bench.facts(*words, "--seed", "1") != found == bench.facts("register", "bates2015", "--jobs", "2")
+    assert bench.reach("bayes_alliance.claims.register.blind_test", *words[:2], "--jobs", "7")["jobs"] == 7
     assert set(Path().iterdir()) == before
     out, err = bench.run(*words, "--quiet", "--out", "made", "--json", "r.json")[1:]
     assert out and not err and json.loads(Path("r.json").read_text()) == found
