@@ -221,6 +221,13 @@ def reanalyse(
     ------
     InputError
         If the study, the data or a setting is wrong.
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> results = ba.reanalyse("medication", engine="collapsed", models=["treatment"], draws=400)
+    >>> results.run("treatment").posterior.beta.shape
+    (4, 100, 4)
     """
     from bayes_alliance.show.disclosure import smallest_group
     from bayes_alliance.study.load_study import load_study
@@ -313,6 +320,12 @@ def bambi_model(
     ------
     InputError
         If the study, the model, the data or the prior set is wrong.
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> ba.bambi_model("medication", "treatment").formula.main
+    'pos ~ 1 + days + treat + days:treat + (1 + days | patient)'
     """
     from bayes_alliance.inference.pymc.bambi_model import build_bambi_model
 
@@ -343,6 +356,12 @@ def pymc_model(
     Returns
     -------
     pymc.Model
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> [variable.name for variable in ba.pymc_model("medication", "treatment").observed_RVs]
+    ['pos']
     """
     if not marginal:
         model = bambi_model(study, model_id, data, prior=prior, covariance=covariance, seed=seed)

@@ -17,6 +17,22 @@ def posterior_tree(fit: PosteriorFit) -> xr.DataTree:
     """Return a fit as a DataTree with groups ``posterior`` and, where a sampler ran, ``sample_stats``.
 
     Dimensions are ``chain``, ``draw``, ``coefficient`` and ``random_coefficient``, with names as coordinates.
+
+    Parameters
+    ----------
+    fit : PosteriorFit
+        Of any engine.
+
+    Returns
+    -------
+    xarray.DataTree
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> run = ba.reanalyse("medication", engine="collapsed", models=["growth"], draws=400).run("growth")
+    >>> dict(ba.posterior_tree(run.posterior)["posterior"].sizes)
+    {'chain': 4, 'draw': 100, 'coefficient': 2, 'random_coefficient': 2}
     """
     import xarray as xr
 

@@ -49,6 +49,13 @@ def audit_study(study: Study) -> Audit:
     Returns
     -------
     Audit
+
+    Examples
+    --------
+    >>> import bayes_alliance as ba
+    >>> audit = ba.audit_study(ba.load_study("bates2015"))
+    >>> {finding.verdict.value for finding in audit.findings}
+    {'consistent'}
     """
     effects = printed_effects(study)
     return Audit(

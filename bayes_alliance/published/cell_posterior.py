@@ -132,6 +132,17 @@ def cell_posteriors(
     list of CellPosterior
         Cells in the order of the tables, priors in that of the study file; cells whose digits and marking
         leave no pair, or do not bound it, are left out (:func:`printed_effects` lists them).
+
+    Examples
+    --------
+    Of Tasks, the slope deviation with poor outcome, printed as -0.03 (0.01)***:
+
+    >>> import bayes_alliance as ba
+    >>> found = ba.cell_posteriors(ba.load_study("folmo2020"), ["neutral"])
+    >>> asked = ("tasks_outcome", "months:poor_outcome")
+    >>> (one,) = (f for f in found if (f.effect.cell.model, f.effect.cell.coefficient) == asked)
+    >>> f"{one.median.value:.3f} ({one.median.low:.3f} to {one.median.high:.3f})"
+    '-0.030 (-0.035 to -0.024)'
     """
     found = []
     effects = printed_effects(study)
