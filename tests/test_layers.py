@@ -40,7 +40,7 @@ HEAVY = {
     "bambi": ("inference.pymc", "dev.benchmark"),
     "nutpie": ("inference.pymc", "stress"),
     "pytensor": ("inference.pymc", "stress"),
-    "numba": ("inference.pymc.likelihood", "cohorts.solver", "cohorts.draws"),
+    "numba": ("runtime.compiled",),
     "formulae": ("inference.design", "study.formula"),
     "matplotlib": ("show.plots", "dev", "published", "api"),
     "jinja2": ("show.report",),

@@ -7,7 +7,6 @@ draws.
 from __future__ import annotations
 
 import math
-import tomllib
 from typing import Any, get_args
 
 from bayes_alliance.cohorts.plan import (
@@ -26,6 +25,7 @@ from bayes_alliance.cohorts.plan import (
 )
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.load_study import read_toml
 from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Study
 from bayes_alliance.study.toml_reader import TableReader
@@ -70,13 +70,9 @@ def load_cohort_plan(study: Study) -> CohortPlan:
         )
         raise InputError(study.id, [problem])
     problems: list[Problem] = []
-    try:
-        table = tomllib.loads((study.folder / name).read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise InputError(name, [Problem(what=f"cannot be read ({error.strerror})")]) from error
-    except (ValueError, RecursionError) as error:
-        # ValueError and not only its children: an integer of thousands of digits raises it.
-        raise InputError(name, [Problem(what=f"not valid TOML ({error})")]) from error
+    _, table = read_toml(study.folder / name, problems)
+    if problems:
+        raise InputError(name, problems)
     plan = _plan(TableReader(table, name, problems))
     if not problems:
         problems += check_plan(plan, study, name)

@@ -21,7 +21,9 @@ import pandas as pd
 from bayes_alliance import __version__
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.cohorts.plan import CohortPlan
+from bayes_alliance.data.readers.parquet_file import read_batches
 from bayes_alliance.data.rows import StudyData, data_from_frame
+from bayes_alliance.data.text_table import MAX_BYTES
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import Source, Study
 
@@ -126,9 +128,14 @@ def read_cohort(path: Path) -> StoredCohort:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-        found = table.schema.metadata or {}
-        facts = json.loads(found[_KEY]) | json.loads(zlib.decompress(base64.b64decode(found[_PACKED])))
+        # Cohorts come with a study that somebody sent: a pipe is not waited for, a bomb not unpacked.
+        if not path.is_file():
+            raise OSError("no regular file")
+        with pq.ParquetFile(path) as file:
+            found = file.schema_arrow.metadata or {}
+            table = read_batches(file, path.name)
+        packed = zlib.decompressobj().decompress(base64.b64decode(found[_PACKED]), MAX_BYTES)
+        facts = json.loads(found[_KEY]) | json.loads(packed)
         frame = table.to_pandas()
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, RecursionError, zlib.error) as error:
         what = "no cohort of this package (not Parquet, or without its stamp)"

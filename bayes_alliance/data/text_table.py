@@ -22,6 +22,8 @@ MAX_BYTES = 100_000_000
 MAX_CELLS = 50_000_000
 MAX_LISTED = 50
 MAX_SHOWN = 40
+# The whole wording of a question may be a header.
+MAX_HEADER = 5_000
 # As many cells of a column are named one by one; more have one cause, which is said once.
 MAX_SINGLY = 3
 # A header that is a number or a date is probably a value.
@@ -306,7 +308,7 @@ def _check_lengths(
 def check_headers(
     header: list[str], rows: list[tuple[int, list[str]]], name: str, findings: Findings
 ) -> None:
-    """Complain of repeated and of empty headers."""
+    """Complain of repeated and of empty headers, and of endless ones."""
     first: dict[str, int] = {}
     for number, head in enumerate(header, start=1):
         if not head:
@@ -316,6 +318,13 @@ def check_headers(
                     where=name,
                     fix="give it a header, or delete the column",
                 )
+        elif len(head) > MAX_HEADER:
+            findings.add(
+                f"the header of column {number} has {len(head)} letters",
+                where=name,
+                allowed=f"at most {MAX_HEADER}",
+                fix="shorten it; if it is a cell, the file has no row of headers",
+            )
         elif head in first:
             findings.add(
                 f"columns {first[head]} and {number} have the same header",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from bayes_alliance.runtime.own_files import refuse_foreign
 
+# Of a file of results that is read back whole; the largest of the built-in study has 3 MB.
+MAX_READ = 50_000_000
 _PART = re.compile(r"\..+\.(\d+)\.part")
 
 
@@ -91,3 +93,20 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def read_bounded(path: Path, *, limit: int = MAX_READ) -> bytes:
+    """Return the bytes of a file that may be anything, as somebody else may have put it there.
+
+    Raises
+    ------
+    ValueError
+        If it is a device, a pipe or a folder, or larger than the limit.
+    OSError
+        If it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path.name} is no regular file")
+    if path.stat().st_size > limit:
+        raise ValueError(f"{path.name} has more than {limit} bytes")
+    return path.read_bytes()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -35,3 +38,34 @@ def _container() -> float:
     except OSError:
         return float("inf")
     return float(text) if text.isdecimal() else float("inf")
+
+
+@contextlib.contextmanager
+def bounded_memory(n_bytes: int) -> Iterator[None]:
+    """Let this process take no more than so many bytes besides what it has, where the system can do that.
+
+    Whatever asks for more during the block gets a MemoryError.
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    held = _held()
+    if math.isfinite(held):
+        limits = [held + n_bytes, *(old for old in (soft, hard) if old != resource.RLIM_INFINITY)]
+        resource.setrlimit(resource.RLIMIT_AS, (int(min(limits)), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _held() -> float:
+    """Return the address space of this process; infinite if unknown."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        return float(pages * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError, AttributeError):
+        return float("inf")

@@ -15,6 +15,7 @@ from bayes_alliance.claims.ledger import Claim, Ledger
 from bayes_alliance.claims.results import ClaimResult, Trace
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
 from bayes_alliance.run.manifest import json_ready
+from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.tables.claim_parts import say_predicate
 from bayes_alliance.show.tables.claim_table import say_change
 from bayes_alliance.study.records import Study
@@ -100,9 +101,9 @@ def read_claims_json(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(read_bounded(path))
         schema, claims = facts["schema"], facts["claims"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path.name} could not be read ({type(error).__name__}: {error})") from error
     if schema != SCHEMA or not isinstance(claims, list):
         raise ValueError(

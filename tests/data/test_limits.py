@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import resource
+import struct
 import subprocess
 import sys
 import time
@@ -14,9 +15,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import openpyxl
 import pytest
 
-from bayes_alliance.data.readers import read_table
+from bayes_alliance.data.readers import excel, printed_grid, rds, read_table
+from bayes_alliance.data.readers.excel_sheet import read_sheet_facts
+from bayes_alliance.data.readers.printed_grid import read_grids
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import ReadOptions
@@ -60,6 +64,81 @@ def test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have(
     path.write_bytes(pack(zeros))
     said = refuse(path)
     assert "at most" in said or "packed more than once" in said
+
+
+def test_objects_of_r_take_no_more_memory_than_they_may(tmp_path: Path) -> None:
+    """A list of nothing, 300,000 times: a kilobyte in the file, a hundred megabytes in memory."""
+    n = 300_000
+    head = b"X\n" + struct.pack(">iii", 3, 0x40300, 0x30500) + struct.pack(">i", 5) + b"UTF-8"
+    path = tmp_path / "nothing.rds"
+    path.write_bytes(gzip.compress(head + struct.pack(">ii", 19, n) + struct.pack(">i", 254) * n))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="MemoryError"):
+        patch.setattr(rds, "_MEMORY", 20_000_000)
+        read_table(path, ReadOptions())
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+def with_parts(path: Path, parts: dict[str, bytes]) -> Path:
+    """Write a workbook, some parts of which are others."""
+    book = openpyxl.Workbook()
+    book.active.append(["id", "month"])
+    book.save(path)
+    with zipfile.ZipFile(path) as old:
+        found = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, raw in (found | parts).items():
+            new.writestr(name, raw)
+    return path
+
+
+def test_words_of_a_workbook_unpack_to_no_more_than_they_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty words beside the sheets, whichever part they stand in; each takes openpyxl some microseconds."""
+    monkeypatch.setattr(excel, "MAX_BESIDE", 1_000_000)
+    words = b"<sst>" + b"<si><t/></si>" * 100_000 + b"</sst>"
+    for name in ("xl/sharedStrings.xml", "xl/worksheets/words.xml"):
+        with pytest.raises(InputError, match="besides its sheets"):
+            read_table(with_parts(tmp_path / "words.xlsx", {name: words}), ReadOptions())
+
+
+def test_formulas_are_looked_for_in_linear_time(tmp_path: Path) -> None:
+    """Cells in one another, which a pattern would try again and again."""
+    inner = '<c r="A1"><f>' * 20_000 + "</f></c>" * 20_000
+    name = "xl/worksheets/sheet1.xml"
+    path = with_parts(tmp_path / "f.xlsx", {name: f"<worksheet><row>{inner}</row></worksheet>".encode()})
+    started = time.process_time()
+    found = read_sheet_facts(path, name)
+    assert time.process_time() - started < 5.0
+    assert found.uncomputed
+
+
+def test_a_header_of_a_hundred_thousand_letters_is_refused(tmp_path: Path) -> None:
+    """Patterns that look for numbers in headers take the square of their length."""
+    path = tmp_path / "x.csv"
+    path.write_text("id,month," + "a1" * 50_000 + "\n1,2,3\n")
+    with pytest.raises(InputError, match="the header of column 3 has 100000 letters"):
+        read_table(path, ReadOptions())
+
+
+@pytest.mark.parametrize("name", ["cells.docx", "cells.xlsx", "cells.html"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "bomb"])
+def test_a_pasted_table_is_no_special_file(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe, a device, and an archive that unpacks to more than ten times what a file may have."""
+    monkeypatch.setattr(printed_grid, "MAX_BYTES", 100_000)
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for part in ("word/document.xml", "xl/workbook.xml"):
+                archive.writestr(part, bytes(2_000_000))
+    with pytest.raises(InputError, match=r"no regular file|no readable table|no table in it"):
+        read_grids(path)
 
 
 def test_a_parquet_dictionary_unpacks_to_no_more_than_a_data_file_may_have(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from pathlib import Path
 
 import pytest
 
+from bayes_alliance.show.report.companions import digest_companions, read_companions
 from bayes_alliance.show.report.page import _hash_script
 from bayes_alliance.show.report.views import view_figure
+from tests.small_study import small_study
 
 OPEN = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="400pt" height="300pt" '
@@ -31,6 +34,10 @@ EVIL = {
     "not closed": "<g>",
     "entity": "&xxe;",
     "declaration": "<!ENTITY x 'y'>",
+    # What XML takes for text and HTML for elements.
+    "instruction": "<?x ><form action='https://example.org'></form>?>",
+    "character data": "<desc><![CDATA[><form action='https://example.org'></form>]]></desc>",
+    "style in a description": "<desc><style><g/></style></desc>",
 }
 
 
@@ -41,6 +48,36 @@ def test_a_drawing_with_more_than_shapes_is_refused(inner: str, tmp_path: Path) 
     path.write_text(f"{OPEN}{inner}</svg>")
     with pytest.raises(ValueError, match=r"evil\.svg"):
         view_figure(path)
+
+
+def test_no_comment_enters_the_page(tmp_path: Path) -> None:
+    """HTML ends ``<!-->`` at once, where XML goes on: what follows would be elements of the page."""
+    path = tmp_path / "comment.svg"
+    path.write_text(f"{OPEN}<!--><form action='https://example.org'></form>--><g/></svg>")
+    assert "form" not in view_figure(path).svg
+
+
+@pytest.mark.parametrize("name", ["claims/claims.json", "stress/a.csv", "stress/a.svg", "simulate/x/a.csv"])
+@pytest.mark.parametrize("content", ["pipe", "nested", "long cell", "nothing"])
+def test_a_file_beside_a_run_that_cannot_be_read_is_a_remark(name: str, content: str, tmp_path: Path) -> None:
+    """A pipe is not waited for, and nothing that is damaged ends the run."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    if content == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text(
+            {"nested": "[" * 100_000, "long cell": f"provenance,a\nx,{'9' * 200_000}"}.get(content, "")
+        )
+    digest_companions(tmp_path)
+    found = read_companions(tmp_path, small_study())
+    assert [f"{path.name} " in remark for one in found for remark in one.remarks] == [True]
+
+
+def test_the_page_sends_nothing_anywhere() -> None:
+    """No form, and no address from which relative ones count."""
+    folder = Path(__file__).resolve().parents[2] / "bayes_alliance" / "show" / "report"
+    assert "form-action 'none'; base-uri 'none'" in (folder / "page.html.jinja").read_text()
 
 
 def test_a_plain_drawing_is_shown(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ nearest end.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+
+from bayes_alliance.runtime.compiled import compiled
 
 Floats = NDArray[np.float64]
 _SWEEPS = 400
@@ -82,7 +83,7 @@ def _sweep(
     return point
 
 
-@numba.njit(cache=True)
+@compiled
 def _interval(column: Floats, image: Floats, now: float, low: Floats, high: Floats) -> tuple[float, float]:
     """Range that the restrictions leave to one component."""
     least, most = -np.inf, np.inf

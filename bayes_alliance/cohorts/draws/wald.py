@@ -6,17 +6,17 @@ information :math:`\tfrac12 tr(V^{-1}V_kV^{-1}V_l)` at the estimates, which has 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from bayes_alliance.cohorts.solver.kernel import covariance_of, weigh_rows
 from bayes_alliance.cohorts.solver.sensitivity import BlockFit, Blocks, Sensitivity
+from bayes_alliance.runtime.compiled import compiled
 
 Floats = NDArray[np.float64]
 
 
-@numba.njit(cache=True)
+@compiled
 def expected_information(z: Floats, starts: NDArray[np.int64], inverse: Floats) -> Floats:
     r"""Return :math:`\tfrac12 tr(V^{-1}V_kV^{-1}V_l)` for the entries of G and the residual variance, shape (k, k)."""
     q = z.shape[1]

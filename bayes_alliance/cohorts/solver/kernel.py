@@ -9,26 +9,15 @@ one are ordinary points.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from bayes_alliance.inference.fits import Array
+from bayes_alliance.runtime.compiled import compiled
 
 PAIRS = {1: ((0, 0),), 2: ((0, 0), (0, 1), (1, 1))}
 Weighed = tuple[float, Array, Array, Array]
 Evaluated = tuple[float, Array, Array, Array, Array, Array, Array, Array, Array]
-
-
-def _compiled[F: Callable[..., Any]](function: F) -> F:
-    """Compile a function, kept on disk where the installation or the home of the user can be written to."""
-    try:
-        return cast(F, numba.njit(cache=True)(function))
-    except RuntimeError:
-        return cast(F, numba.njit(function))
 
 
 def covariance_of(variances: Array) -> Array:
@@ -72,11 +61,11 @@ def _invert_block(v: Array, inverse: Array) -> float:
     return log_determinant
 
 
-_invert = _compiled(_invert_block)
+_invert = compiled(_invert_block)
 
 
 # Over 40 lines: compiled by numba as one loop over patients.
-@_compiled
+@compiled
 def weigh_rows(x: Array, z: Array, starts: NDArray[np.int64], g: Array, residual: float) -> Weighed:
     r"""Weigh the fixed columns by the inverse covariance of their rows.
 
@@ -147,7 +136,7 @@ def weigh_rows(x: Array, z: Array, starts: NDArray[np.int64], g: Array, residual
 
 
 # Over 40 lines: compiled by numba as one loop over patients.
-@_compiled
+@compiled
 def evaluate_rows(
     x: Array, z: Array, starts: NDArray[np.int64], y: Array, g: Array, residual: float
 ) -> Evaluated:
@@ -270,7 +259,7 @@ def evaluate_rows(
     return deviance, beta, cov, weighted, u, by_x, projected, score, 0.5 * (hessian + hessian.T)
 
 
-@_compiled
+@compiled
 def spread_information(z: Array, starts: NDArray[np.int64], weighted: Array) -> Array:
     r"""Return :math:`X'V^{-1}V_kV^{-1}X` for every entry of G and the residual variance, shape (k, p, p)."""
     n, p = weighted.shape

@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from bayes_alliance.data.readers.excel_sheet import SheetFacts, column_letters, read_sheet_facts
 from bayes_alliance.data.sheet_cell_text import cell_text
@@ -15,12 +16,16 @@ from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.study.records import ReadOptions
 
 MAX_UNPACKED = 1_000_000_000
+# Of all parts but sheets of cells: words, formats, names. Openpyxl takes the time of a thousand letters for each.
+MAX_BESIDE = 100_000_000
 MAX_COLUMNS = 5_000
 MAX_ROWS = 2_000_000
 MAX_SHEET_CELLS = 20_000_000
 MIN_ZEROS = 3
 # How files of Office begin that are encrypted or older than 2007.
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_TYPES = "[Content_Types].xml"
+_SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 _ONLY_ZEROS = re.compile(r"0{2,20}")
 # What a spreadsheet shows where a formula could not be computed.
 _ERRORS = frozenset({"#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"})
@@ -156,7 +161,9 @@ def _check_unpacked(path: Path) -> None:
     """Refuse what is no zip archive, and one that would unpack to more than the memory should hold."""
     try:
         with zipfile.ZipFile(path) as archive:
+            sheets = _sheet_parts(archive)
             size = sum(item.file_size for item in archive.infolist())
+            beside = sum(item.file_size for item in archive.infolist() if item.filename not in sheets)
     except zipfile.BadZipFile as error:
         locked = path.open("rb").read(8) == _COMPOUND
         problem = Problem(
@@ -166,11 +173,28 @@ def _check_unpacked(path: Path) -> None:
             fix="open it in Excel and save it as .xlsx, without a password",
         )
         raise InputError(path.name, [problem]) from error
-    if size > MAX_UNPACKED:
-        allowed = f"at most {MAX_UNPACKED} bytes"
-        raise InputError(
-            path.name, [Problem(what="unpacks to too much", got=f"{size} bytes", allowed=allowed)]
-        )
+    for found, most, what in ((size, MAX_UNPACKED, "in all"), (beside, MAX_BESIDE, "besides its sheets")):
+        if found > most:
+            got, allowed = f"{found} bytes {what}", f"at most {most} bytes"
+            problem = Problem(
+                what="unpacks to too much", got=got, allowed=allowed, fix="save the sheet as CSV"
+            )
+            raise InputError(path.name, [problem])
+
+
+def _sheet_parts(archive: zipfile.ZipFile) -> set[str]:
+    """Name the parts that are sheets of cells and nothing else, by what the workbook says of itself."""
+    if _TYPES not in archive.namelist() or archive.getinfo(_TYPES).file_size > MAX_BESIDE:
+        return set()
+    kinds: dict[str, set[str]] = {}
+    try:
+        for element in ElementTree.fromstring(archive.read(_TYPES)):
+            kinds.setdefault(element.get("PartName", "").lstrip("/"), set()).add(
+                element.get("ContentType", "")
+            )
+    except ElementTree.ParseError:
+        return set()  # openpyxl refuses it next
+    return {part for part, kind in kinds.items() if kind == {_SHEET}}
 
 
 def _rows(sheet: Any, name: str) -> list[tuple[int, list[str]]]:

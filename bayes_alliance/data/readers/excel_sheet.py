@@ -1,25 +1,22 @@
 """What a worksheet's XML says that the values of its cells do not: merged areas and formulas never computed.
 
-Reads the XML in pieces, so that a large sheet takes no memory, and needs no library.
+Reads the XML as a stream, in time and memory that grow with its length alone, and needs no library.
 """
 
 from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree.ElementTree import XMLParser
 
 _PIECE = 1 << 20
-_LONGEST = 1 << 16
-_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
-# A cell of one formula: its place, and what stands between the formula and the end of the cell.
-_FORMULA = re.compile(
-    rb'<(?:\w+:)?c\s[^>]*?r="([A-Z]{1,3})(\d{1,7})"[^>]*?>\s*<(?:\w+:)?f[\s>/](?:(?!</(?:\w+:)?c>).){0,20000}?</(?:\w+:)?c>',
-    re.DOTALL,
-)
-_VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)</")
+_OVERLAP = 16
+_PLACE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+# A formula or a merged area, or two bytes a letter, which this does not see.
+_TELLING = re.compile(rb"[<:]f[\s>/]|mergeCell|\0")
 MAX_NOTED = 100_000
 
 
@@ -57,29 +54,84 @@ def read_sheet_facts(path: Path, member: str) -> SheetFacts:
     -------
     SheetFacts
     """
-    merged: list[tuple[int, int, int, int]] = []
-    uncomputed: list[tuple[int, int]] = []
-    zeros: dict[int, int] = {}
-    formulas: dict[int, int] = {}
-    for piece in _pieces(path, member):
-        for match in _MERGED.finditer(piece):
-            left, top, right, bottom = match.groups()
-            if len(merged) < MAX_NOTED:
-                merged.append((int(top), column_number(left), int(bottom), column_number(right)))
-        if b"<f" not in piece and b":f" not in piece:
-            continue
-        for match in _FORMULA.finditer(piece):
-            column, row = column_number(match[1]), int(match[2])
-            value = _VALUE.search(match[0])
-            formulas[column] = formulas.get(column, 0) + 1
-            nothing = value is None or (not value[1] and b't="str"' not in match[0][:200])
-            if nothing and len(uncomputed) < MAX_NOTED:
-                uncomputed.append((row, column))
-            zeros[column] = zeros.get(column, 0) + (value is not None and value[1] == b"0")
-    return SheetFacts(merged=tuple(merged), uncomputed=tuple(uncomputed), zeros=zeros, formulas=formulas)
+    reader = _Reader()
+    if _has_any(path, member):
+        parser = XMLParser(target=reader)
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            while block := file.read(_PIECE):
+                parser.feed(block)
+    return SheetFacts(
+        merged=tuple(reader.merged),
+        uncomputed=tuple(reader.uncomputed),
+        zeros=reader.zeros,
+        formulas=reader.formulas,
+    )
 
 
-def column_number(letters: bytes | str) -> int:
+class _Reader:
+    """Takes the elements of a sheet one by one and keeps nothing but its facts."""
+
+    def __init__(self) -> None:
+        self.merged: list[tuple[int, int, int, int]] = []
+        self.uncomputed: list[tuple[int, int]] = []
+        self.zeros: dict[int, int] = {}
+        self.formulas: dict[int, int] = {}
+        self._place: tuple[int, int] | None = None
+        self._is_text = False
+        self._has_formula = False
+        self._in_value = False
+        self._value: str | None = None
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Open a cell, its formula or its value; note a merged area."""
+        name = tag.rpartition("}")[2]
+        if name == "c":
+            self._place = _place(attributes.get("r", ""))
+            self._is_text = attributes.get("t") == "str"
+            self._has_formula, self._value = False, None
+        elif name == "f":
+            self._has_formula = True
+        elif name == "v":
+            self._in_value, self._value = True, ""
+        elif name == "mergeCell" and len(self.merged) < MAX_NOTED:
+            first, _, last = attributes.get("ref", "").partition(":")
+            corners = _place(first), _place(last)
+            if corners[0] is not None and corners[1] is not None:
+                self.merged.append((*corners[0], *corners[1]))
+
+    def data(self, text: str) -> None:
+        """Keep the beginning of a value, which tells whether it is empty or 0."""
+        if self._in_value and self._value is not None and len(self._value) < 2:
+            self._value += text[:2]
+
+    def end(self, tag: str) -> None:
+        """Close a value, or a cell with what is known of its formula."""
+        name = tag.rpartition("}")[2]
+        if name == "v":
+            self._in_value = False
+        elif name == "c":
+            if self._has_formula and self._place is not None:
+                self._note(*self._place)
+            self._place = None
+
+    def _note(self, row: int, column: int) -> None:
+        self.formulas[column] = self.formulas.get(column, 0) + 1
+        nothing = self._value is None or (not self._value and not self._is_text)
+        if nothing and len(self.uncomputed) < MAX_NOTED:
+            self.uncomputed.append((row, column))
+        self.zeros[column] = self.zeros.get(column, 0) + (self._value == "0")
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def _place(text: str) -> tuple[int, int] | None:
+    """Return row and column of a place such as ``AB12``."""
+    match = _PLACE.fullmatch(text)
+    return None if match is None else (int(match[2]), column_number(match[1]))
+
+
+def column_number(letters: str) -> int:
     """Return the number of a column from its letters.
 
     Examples
@@ -88,7 +140,7 @@ def column_number(letters: bytes | str) -> int:
     (1, 27)
     """
     number = 0
-    for letter in letters.decode() if isinstance(letters, bytes) else letters:
+    for letter in letters:
         number = 26 * number + ord(letter) - 64
     return number
 
@@ -108,15 +160,12 @@ def column_letters(number: int) -> str:
     return letters
 
 
-def _pieces(path: Path, member: str) -> Iterator[bytes]:
-    """Return the XML in pieces that end between two cells."""
+def _has_any(path: Path, member: str) -> bool:
+    """Whether a sheet has a formula or a merged area at all: most have none, and a search for one is quick."""
     with zipfile.ZipFile(path) as archive, archive.open(member) as file:
         rest = b""
         while block := file.read(_PIECE):
-            rest += block
-            end = rest.rfind(b"<c ") if len(rest) < _LONGEST + _PIECE else len(rest)
-            end = max(end, rest.rfind(b"<mergeCell "))
-            if end > 0:
-                yield rest[:end]
-                rest = rest[end:]
-        yield rest
+            if _TELLING.search(rest + block):
+                return True
+            rest = block[-_OVERLAP:]
+    return False

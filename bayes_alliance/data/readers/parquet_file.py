@@ -44,16 +44,32 @@ def parse_file(path: Path) -> dict[str, Any]:
         if cells > MAX_CELLS:
             problem = Problem(what="too large", got=f"{cells} cells", allowed=f"at most {MAX_CELLS}")
             raise InputError(path.name, [problem])
-        table = _read_bounded(file, path.name)
+        table = read_batches(file, path.name)
     # Column by column: pandas would turn a column of whole numbers with gaps into floats of fewer digits.
     columns = [[cell_text(cell) for cell in column.to_pylist()] for column in table.columns]
     return {"header": list(table.column_names), "columns": columns}
 
 
-def _read_bounded(file: Any, name: str) -> Any:
+def read_batches(file: Any, name: str) -> Any:
     """Read in batches, and stop where what they unpack to is more than any study's data.
 
     A dictionary of one long text is a few bytes in the file and as many texts as there are rows in memory.
+
+    Parameters
+    ----------
+    file : pyarrow.parquet.ParquetFile
+        Open.
+    name : str
+        For the message.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    InputError
+        If it is too large.
     """
     import pyarrow as pa
 

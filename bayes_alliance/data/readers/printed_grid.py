@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.runtime.files import read_bounded
 
 Grid = list[list[str]]
 MAX_BYTES = 20_000_000
@@ -42,12 +43,12 @@ def read_grids(path: Path) -> list[Grid]:
         If it cannot be read or holds no table.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_bounded(path, limit=MAX_BYTES)
     except OSError as error:
         raise InputError(path.name, [Problem(what=f"cannot be read ({error.strerror})")]) from None
-    if len(raw) > MAX_BYTES:
-        problem = Problem(what="the file is too large", got=f"{len(raw)} bytes", allowed=f"{MAX_BYTES} bytes")
-        raise InputError(path.name, [problem])
+    except ValueError as error:
+        problem = Problem(what=str(error), allowed=f"a file of at most {MAX_BYTES} bytes")
+        raise InputError(path.name, [problem]) from None
     ending = path.suffix.lower()
     try:
         if ending == ".docx":
@@ -56,9 +57,10 @@ def read_grids(path: Path) -> list[Grid]:
             grids = _excel(raw)
         else:
             grids = text_grids(_decode(raw), html=ending in (".html", ".htm"))
-    except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError) as error:
+    except Exception as error:  # what a library raises on a damaged file is not bounded; it is reported
         problem = Problem(
-            what=f"no readable table in it ({error})", allowed="docx, xlsx, html, csv, tsv or txt"
+            what=f"no readable table in it ({str(error)[:200] or type(error).__name__})",
+            allowed="docx, xlsx, html, csv, tsv or txt",
         )
         raise InputError(path.name, [problem]) from None
     grids = [grid for grid in (_trimmed(grid) for grid in grids) if len(grid) > 1]
@@ -170,6 +172,9 @@ def _raise(text: str) -> str:
 def _excel(raw: bytes) -> list[Grid]:
     import openpyxl
 
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        if sum(item.file_size for item in archive.infolist()) > 10 * MAX_BYTES:
+            raise ValueError("the workbook is too large")
     book = openpyxl.load_workbook(io.BytesIO(raw), read_only=False, data_only=True)
     return [
         [[_shown(cell.value, cell.number_format) for cell in row] for row in sheet.iter_rows()]

@@ -21,8 +21,11 @@ import numpy as np
 from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.data.text_table import MAX_BYTES, MAX_CELLS, TextTable, table_from_frame
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.runtime.memory import bounded_memory
 from bayes_alliance.study.records import ReadOptions
 
+# Some six million objects, such as texts of cells, which take the library a minute and a half.
+_MEMORY = 2 * 2**30
 _PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 
 
@@ -62,7 +65,8 @@ def read_rds_table(path: Path, options: ReadOptions) -> TextTable:
         "integer64": _long_integers,
     }
     raw = _unpack(path)
-    with warnings.catch_warnings(record=True) as caught:
+    # An object of R takes four bytes in the file or more, and several hundred in memory.
+    with warnings.catch_warnings(record=True) as caught, bounded_memory(_MEMORY):
         warnings.simplefilter("always")
         parsed = rdata.parser.parse_data(raw, extension=".rds", altrep_constructor_dict=_sequences(path.name))
         found: Any = rdata.conversion.convert(

@@ -14,7 +14,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType
@@ -22,6 +21,7 @@ from pytensor.graph import Apply, Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
 from bayes_alliance.inference.fits import Array
+from bayes_alliance.runtime.compiled import compiled
 
 
 # Over 40 lines: compiled by numba; the likelihood and its gradient share intermediate results.
@@ -143,7 +143,7 @@ def _weigh(
     return np.asarray(value), by_beta, by_sd, np.asarray(by_rho), np.asarray(by_noise)
 
 
-_called_from_python = numba.njit(cache=True)(_weigh)
+_called_from_python = compiled(_weigh)
 
 
 class MarginalLikelihood(Op):  # type: ignore[misc]  # PyTensor has no types

@@ -10,9 +10,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @functools.cache
@@ -21,6 +24,21 @@ def _private_folder() -> str:
     folder = tempfile.mkdtemp(prefix="bayes-alliance-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def find_cache() -> None:
+    """Let PyTensor keep what it compiles in a folder of this process where the home cannot be written to.
+
+    It looks for a place when it is imported, and ends there where it finds none.
+    """
+    flags = os.environ.get("PYTENSOR_FLAGS", "")
+    if "compiledir" in flags or "pytensor" in sys.modules:
+        return
+    place = Path("~/.pytensor").expanduser()
+    nearest = next((folder for folder in (place, *place.parents) if folder.exists()), place)
+    if not os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
+        own = f"base_compiledir={_private_folder()}"
+        os.environ["PYTENSOR_FLAGS"] = f"{flags},{own}" if flags else own
 
 
 def keep_sources_private() -> None:

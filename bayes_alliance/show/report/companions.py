@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import io
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.assess.verdict_words import ORDER
+from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.claims_json import FILE, read_claims_json
 from bayes_alliance.show.format_numbers import format_p
 from bayes_alliance.show.id_names import name_ids, spell_ids
@@ -90,11 +92,12 @@ def digest_companions(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of other commands that the report shows, by path below the run's folder."""
     places = [folder / room.folder for room in ROOMS]
     paths = [path for place in places for path in (*_files(place), place / FILE)]
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-        if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in paths if path.is_file()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Companion:
@@ -111,7 +114,7 @@ def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Comp
             else:
                 table = _read_table(path)
                 tables += [view_table(table, prefix=room.key, names=names)] if table.rows else []
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             remarks.append(f"{path.relative_to(folder).as_posix()} could not be read ({error}).")
     _, claims, said = read_claims(place / FILE, data_digest)
     missing = ""
@@ -187,7 +190,7 @@ class _TablePage(HTMLParser):
 
 def _from_html(path: Path) -> Table:
     page = _TablePage()
-    page.feed(path.read_text(encoding="utf-8"))
+    page.feed(read_bounded(path).decode("utf-8"))
     if not page.rows or any(len(row) != len(page.rows[0]) for row in page.rows):
         raise ValueError("no table of this package")
     columns = tuple(
@@ -209,8 +212,11 @@ def _from_html(path: Path) -> Table:
 
 
 def _from_csv(path: Path) -> Table:
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(stream))
+    text = io.StringIO(read_bounded(path).decode("utf-8"), newline="")
+    try:
+        rows = list(csv.reader(text))
+    except csv.Error as error:
+        raise ValueError("no table of this package") from error
     if not rows or not rows[0] or rows[0][0] != "provenance" or any(len(r) != len(rows[0]) for r in rows):
         raise ValueError("no table of this package")
     header = rows[0][1:]

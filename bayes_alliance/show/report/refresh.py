@@ -64,7 +64,7 @@ def _update_manifest(folder: Path, page: Path) -> None:
     try:
         manifest = json.loads(path.read_bytes())
         manifest["files"][PAGE] = hashlib.sha256(page.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return  # a page of printed numbers alone has no manifest
     manifest["companions"] = digest_companions(folder)
     write_manifest(manifest, path)

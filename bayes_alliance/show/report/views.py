@@ -9,6 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.id_names import Names, spell_table
 from bayes_alliance.show.report.record import FigureView, TableView
 from bayes_alliance.show.tables.html import html_fragment
@@ -16,6 +17,8 @@ from bayes_alliance.show.tables.record import Table
 
 _PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+# A page ends some comments earlier than XML does, so none is taken over.
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _OPENING = re.compile(r"<svg\b[^>]*>")
 _VIEW_BOX = re.compile(r'\bviewBox="([^"]*)"')
 _SAID = re.compile(r"<dc:(title|description|source)>(.*?)</dc:(?:title|description|source)>", re.DOTALL)
@@ -53,6 +56,8 @@ _ELEMENTS = frozenset(
         *("filter", "feGaussianBlur", "feOffset", "feComposite", "feColorMatrix", "pattern", "mask"),
     )
 )
+# What is in these, a page reads by other rules than XML does.
+_TEXT_ONLY = frozenset(("style", "title", "desc"))
 _SIZE = re.compile(r"^[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)$")
 
 
@@ -81,9 +86,9 @@ def view_figure(path: Path) -> FigureView:
     ValueError
         If it was not.
     """
-    text = path.read_text(encoding="utf-8")
+    text = read_bounded(path).decode("utf-8")
     found = {name: unescape(value) for name, value in _SAID.findall(text)}
-    body = _METADATA.sub("", _PROLOGUE.sub("", text))
+    body = _METADATA.sub("", _COMMENT.sub("", _PROLOGUE.sub("", text)))
     check_drawing(path.name, body)
     opening = _OPENING.search(body)
     box = _VIEW_BOX.search(opening[0]) if opening else None
@@ -107,7 +112,7 @@ def view_figure(path: Path) -> FigureView:
 
 
 def check_drawing(name: str, text: str) -> None:
-    """Refuse an SVG that holds anything but shapes, styles and text.
+    """Refuse an SVG that holds anything but shapes, styles and text, or that HTML would read otherwise than XML.
 
     Parameters
     ----------
@@ -121,8 +126,8 @@ def check_drawing(name: str, text: str) -> None:
     ValueError
         If it is no well-formed XML, or has an element, attribute or reference that a drawing of matplotlib has not.
     """
-    if "<!" in text.replace("<!--", "").replace("<![CDATA[", ""):
-        raise ValueError(f"{name} has a declaration")
+    if "<!" in text or "<?" in text:
+        raise ValueError(f"{name} has a declaration, a comment or an instruction")
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -131,6 +136,8 @@ def check_drawing(name: str, text: str) -> None:
         tag = str(element.tag).removeprefix(_SVG)
         if tag not in _ELEMENTS:
             raise ValueError(f"{name} has an element {tag[:40]!r}")
+        if tag in _TEXT_ONLY and len(element):
+            raise ValueError(f"{name} has an element in {tag!r}, which holds text only")
         for key, value in element.attrib.items():
             plain = value.replace(" ", "").lower()
             outside = (
