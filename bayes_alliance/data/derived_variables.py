@@ -242,6 +242,21 @@ def _within(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
     return rows[derived.of[0]] - _patient_mean(study, derived, rows)
 
 
+def _first(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
+    # As "last", "first" skips what is missing.
+    return rows.groupby(study.patient)[derived.of[0]].transform("first")
+
+
+def _change(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
+    values = rows[derived.of[0]]
+    earlier = values.notna().groupby(rows[study.patient]).cumsum()
+    return (values - _first(study, derived, rows)).where(earlier > 1)
+
+
+def _lag(study: Study, derived: Derived, rows: pd.DataFrame) -> pd.Series:
+    return rows.groupby(study.patient)[derived.of[0]].shift(1)
+
+
 _RULES: dict[str, _RuleFunction] = {
     "below": _below,
     "at_least": _at_least,
@@ -256,4 +271,7 @@ _RULES: dict[str, _RuleFunction] = {
     "knot": _knot,
     "patient_mean": _patient_mean,
     "within": _within,
+    "first": _first,
+    "change": _change,
+    "lag": _lag,
 }

@@ -18,4 +18,7 @@ Rule = Literal[
     "knot",
     "patient_mean",
     "within",
+    "first",
+    "change",
+    "lag",
 ]

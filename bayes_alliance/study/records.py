@@ -95,10 +95,10 @@ class Derived:
         ``value`` (in the unit of time); used only where the file has no such column.
     knot : how far ``of[0]`` is beyond ``value``, else 0: a change of slope there.
     patient_mean, within : the patient's mean of ``of[0]``, and what an assessment deviates from it.
+    first, change, lag : the patient's earliest value of ``of[0]``, how far a later one is from it, the one before.
     log, sqrt, square : natural logarithm (of values above 0), square root (of 0 or more), square of ``of[0]``.
 
-    A rule may use variables of the file and derived variables declared before it. ``categories`` of a
-    binary result name 0 and 1.
+    A rule may use variables declared before it, derived ones too. ``categories`` of a binary result name 0 and 1.
     """
 
     name: str

@@ -53,6 +53,9 @@ _RULES: Mapping[str, tuple[int | None, int | None, bool]] = {
     "knot": (1, 0, True),
     "patient_mean": (1, 0, False),
     "within": (1, 0, False),
+    "first": (1, 0, False),
+    "change": (1, 0, False),
+    "lag": (1, 0, False),
 }
 _KIND_OF_RESULT = {
     "below": "binary",
@@ -65,6 +68,7 @@ _KIND_OF_RESULT = {
     "knot": "numeric",
     "patient_mean": "numeric",
     "within": "numeric",
+    "change": "numeric",
 }
 _KIND_OF_INPUT = {"versions": "category", "cross": "binary"}
 

@@ -80,6 +80,16 @@ def test_transformations_are_what_their_names_say() -> None:
     np.testing.assert_allclose(rows["square"], [1.0, 2401.0, np.nan])
 
 
+def test_first_change_and_lag_keep_to_the_patient() -> None:
+    """A baseline skips what is missing, has no change itself, and the assessment before is never another patient's."""
+    derived = [build_derived(rule, rule, ("gaf",)) for rule in ("first", "change", "lag")]
+    rows = pd.DataFrame({"patient": list("aaabb"), "gaf": [np.nan, 50.0, 57.0, 40.0, 38.0]})
+    found, _ = derive_variables(build_study(derived=derived), rows)
+    np.testing.assert_allclose(found["first"], [50, 50, 50, 40, 40])
+    np.testing.assert_allclose(found["change"], [np.nan, np.nan, 7, np.nan, -2])
+    np.testing.assert_allclose(found["lag"], [np.nan, np.nan, 50, np.nan, 40])
+
+
 @pytest.mark.parametrize(
     ("rule", "values", "message"),
     [
