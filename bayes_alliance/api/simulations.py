@@ -98,7 +98,7 @@ def simulate_sbc(
     >>> run.results[0].n_studies
     4
     """
-    from bayes_alliance.simulation.run import simulate_sbc as simulate
+    from bayes_alliance.simulation.sbc import simulate_sbc as simulate
 
     found = find_study(study)
     settings = _simulation(studies, model, priors, seed, jobs, store, report, deal=deal)

@@ -198,7 +198,7 @@ def _sbc(asked: Simulation) -> int:
     from bayes_alliance.show.plots.save import save_figure
     from bayes_alliance.show.plots.simulation import plot_ranks, tabulate_ranks
     from bayes_alliance.show.tables.simulation import stamp, tabulate_calibrations
-    from bayes_alliance.simulation.run import simulate_sbc
+    from bayes_alliance.simulation.sbc import simulate_sbc
 
     options = asked.options
     run = simulate_sbc(

@@ -28,7 +28,8 @@ from bayes_alliance.show.plots.style import (
 from bayes_alliance.show.tables.simulation import stamp
 from bayes_alliance.simulation.calibration import ALPHA, CalibrationResult
 from bayes_alliance.simulation.records import SimulationSettings
-from bayes_alliance.simulation.run import calibrate_prior, prepare_setting
+from bayes_alliance.simulation.run import prepare_setting
+from bayes_alliance.simulation.sbc import calibrate_prior
 from bayes_alliance.simulation.setting import Setting
 from bayes_alliance.study.records import Study
 

@@ -150,7 +150,7 @@ def calibrate_study(calibration: Calibration, study: int) -> list[dict[str, Any]
         none = {"quantity": "", "truth": nan, "transform": nan, "mean": nan, "sd": nan, "verdict": ""}
         return [common | none | {"failure": f"{type(error).__name__}: {error}"}]
     common["note"] = str(posterior.facts.get("handed_over", ""))
-    verdicts = _verdicts(calibration, posterior)
+    verdicts = posterior_verdicts(posterior, calibration.estimands, calibration.smallest)
     return [common | {"verdict": verdicts.get(row["quantity"], "")} | row for row in ranked]
 
 
@@ -181,6 +181,13 @@ def rank_truth(
         draws |= functions(beta, sd)
         at = functions(truth.beta[None], truth.sd[None])
         values |= {name: float(value[0]) for name, value in at.items()}
+    return rank_values(draws, values, rng)
+
+
+def rank_values(
+    draws: Mapping[str, Array], values: Mapping[str, float], rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Rank true values among draws, a row for each quantity."""
     rows = []
     for name, of in draws.items():
         flat, value = of.reshape(-1), values[name]
@@ -228,23 +235,33 @@ def _functions(calibration: Calibration, design: Design) -> Functions:
     def found(beta: Array, sd: Array) -> dict[str, Array]:
         shares = shares_at(design, beta, sd, time=calibration.time) if calibration.time else {}
         values = {f"explained {name}": share for name, share in shares.items()}
-        for name, smallest in calibration.smallest.items():
-            effect = beta @ weight_vector(design.x_names, calibration.estimands[name])
-            values |= {
-                f"{name} above zero": (effect > 0.0).astype(float),
-                f"{name} above what matters": (effect > smallest).astype(float),
-                f"{name} below what matters": (np.abs(effect) < smallest).astype(float),
-            }
-        return values
+        return values | events(beta, design.x_names, calibration.estimands, calibration.smallest)
 
     return found
 
 
-def _verdicts(calibration: Calibration, posterior: PosteriorFit) -> dict[str, str]:
+def events(
+    beta: Array, x_names: Sequence[str], estimands: Mapping[str, Weights], smallest: Mapping[str, float]
+) -> dict[str, Array]:
+    """Return the events that verdicts rest on, 1 or 0, of coefficients, shape (n, p)."""
+    found: dict[str, Array] = {}
+    for name, least in smallest.items():
+        effect = beta @ weight_vector(x_names, estimands[name])
+        found |= {
+            f"{name} above zero": (effect > 0.0).astype(float),
+            f"{name} above what matters": (effect > least).astype(float),
+            f"{name} below what matters": (np.abs(effect) < least).astype(float),
+        }
+    return found
+
+
+def posterior_verdicts(
+    posterior: PosteriorFit, estimands: Mapping[str, Weights], smallest_by_name: Mapping[str, float]
+) -> dict[str, str]:
     """Return the verdict on the claim that an estimand is above zero, by estimand."""
     found = {}
-    for name, smallest in calibration.smallest.items():
-        draws = posterior.combine(calibration.estimands[name]).ravel()
+    for name, smallest in smallest_by_name.items():
+        draws = posterior.combine(estimands[name]).ravel()
         found[name] = judge("above", probabilities(draws, "above", smallest=smallest)).verdict.value
     return found
 

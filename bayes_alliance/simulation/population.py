@@ -148,7 +148,7 @@ def _design(planned: PlannedModel, rows: pd.DataFrame, visits: int | None) -> De
         raise InputError("option --marked", [Problem(what="no patient of the design has a value of it")])
     try:
         design = build_design(planned.design.formula, rows)
-        fault = variance_fault(design)
+        fault = "" if planned.design.structured is not None else variance_fault(design)
     except ValueError as error:
         fault = str(error)
     if not fault:

@@ -1,4 +1,4 @@
-"""Calibration, design analysis and comparison of approaches: each in one call, as resumable tasks."""
+"""Design analysis and comparison of approaches: each in one call, as resumable tasks."""
 
 from __future__ import annotations
 
@@ -10,25 +10,17 @@ import pandas as pd
 from bayes_alliance.cohorts.study_rows import load_data, shipped_cohorts
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import AllianceError, InputError, Problem, no_such
-from bayes_alliance.inference.priors import CoefficientPriors, check_prior
+from bayes_alliance.inference.priors import check_prior
 from bayes_alliance.inference.versions import engine_versions
 from bayes_alliance.runtime.files import alone_in
 from bayes_alliance.runtime.resumable_tasks import format_failures, run_tasks
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Failure, Finished, Function, Task
 from bayes_alliance.simulation.approaches import Approach
-from bayes_alliance.simulation.calibration import (
-    Calibration,
-    CalibrationResult,
-    calibrate_batch,
-    calibration_tasks,
-    judge_calibration,
-)
 from bayes_alliance.simulation.ensemble_comparison import compare_on_cohorts
 from bayes_alliance.simulation.performance import measure_performance
-from bayes_alliance.simulation.population import Sampling, check_sampling
 from bayes_alliance.simulation.recipe_digest import digest
-from bayes_alliance.simulation.records import SbcRun, SimulationSettings, TrialsRun
+from bayes_alliance.simulation.records import SimulationSettings, TrialsRun
 from bayes_alliance.simulation.setting import (
     Setting,
     Variations,
@@ -43,114 +35,8 @@ from bayes_alliance.simulation.truth import SCENARIOS, Scenario
 from bayes_alliance.study.records import Study
 
 # So that a task takes about a second, and an interrupted run loses no more than that of each process.
-_BATCH = {"collapsed": 20, "pymc": 2, "bambi": 1}
-SBC_ENGINES = ("collapsed", "pymc", "bambi")
+BATCH = {"collapsed": 20, "pymc": 2, "bambi": 1}
 COMPARED_ENGINES = ("collapsed", "pymc")
-
-
-def simulate_sbc(
-    study: Study,
-    settings: SimulationSettings,
-    *,
-    data: StudyData | None = None,
-    engine: str = "collapsed",
-    n_patients: int | None = None,
-) -> SbcRun:
-    """Calibrate an engine: draw parameters from the prior and data from them, fit, rank the truth among the draws.
-
-    After Talts et al. (2018, arXiv:1804.06788).
-
-    Parameters
-    ----------
-    study : Study
-        Whose model, design and priors.
-    settings : SimulationSettings
-        How many studies, and where.
-    data : StudyData, optional
-        Rows whose design is taken; what the study ships with if omitted.
-    engine : {"collapsed", "pymc", "bambi"}
-        Which is calibrated.
-    n_patients : int, optional
-        Patients of each simulated study, drawn from the design's; as many as there are if omitted.
-
-    Returns
-    -------
-    SbcRun
-
-    Raises
-    ------
-    InputError
-        If the study lacks the model or a prior set, or there are too few patients.
-    """
-    if engine not in SBC_ENGINES:
-        raise InputError("engine", [no_such("engine", engine, SBC_ENGINES)])
-    names = choose_priors(study, settings.priors)
-    setting = prepare_setting(study, settings, data)
-    sampling = Sampling(n_patients=n_patients)
-    problems = check_sampling(setting.pool, sampling)
-    if problems:
-        raise InputError("number of patients", problems)
-    results = [
-        calibrate_prior(setting, settings, setting.priors(name), engine=engine, sampling=sampling)
-        for name in names
-    ]
-    return SbcRun(setting=setting, results=tuple(results))
-
-
-def calibrate_prior(
-    setting: Setting,
-    settings: SimulationSettings,
-    priors: CoefficientPriors,
-    *,
-    engine: str = "collapsed",
-    sampling: Sampling | None = None,
-    functions: bool = True,
-) -> CalibrationResult:
-    """Calibrate an engine under one prior, which need not be a set of the study.
-
-    Parameters
-    ----------
-    setting : Setting
-        Whose design.
-    settings : SimulationSettings
-        How many studies, and where.
-    priors : CoefficientPriors
-        What parameters are drawn from, and what the engine is told.
-    engine : {"collapsed", "pymc", "bambi"}
-        Which is calibrated.
-    sampling : Sampling, optional
-        How many of the design's patients; all of them if omitted.
-    functions : bool
-        Whether explained shares and what verdicts rest on are ranked besides the parameters.
-
-    Returns
-    -------
-    CalibrationResult
-    """
-    calibration = Calibration(
-        pool=setting.pool,
-        sampling=sampling or Sampling(),
-        engine=engine,  # type: ignore[arg-type]
-        drawn=priors,
-        fitted=priors,
-        estimands=setting.estimands,
-        seed=settings.seed,
-        time=setting.study.time if functions else "",
-        smallest=setting.smallest if functions else {},
-    )
-    tasks = calibration_tasks(calibration, studies=settings.studies, batch=_BATCH[engine], key="sbc")
-    settings.report(f"engine {engine}, prior set {priors.name}")
-    key = f"{setting.model.id}-{engine}-{priors.name}"
-    done = _run(settings, calibrate_batch, tasks, key, digest(calibration, engine_versions()))
-    sizes = {task.key: task.size for task in tasks}
-    failed = [(failure.reason, sizes[failure.key]) for failure in done.failures]
-    return judge_calibration(
-        done.table(),
-        engine=engine,
-        prior=priors.name,
-        failed_tasks=failed,
-        smallest=calibration.smallest,
-    )
 
 
 def simulate_power(
@@ -167,7 +53,7 @@ def simulate_power(
     Parameters
     ----------
     study, settings, data
-        As of :func:`simulate_sbc`.
+        As of :func:`bayes_alliance.simulation.sbc.simulate_sbc`.
     engine : {"collapsed", "pymc", "none"}
         Of the posterior beside ML and REML.
     variations : Variations, optional
@@ -221,7 +107,7 @@ def simulate_comparison(
     Parameters
     ----------
     study, settings, data, n_patients
-        As of :func:`simulate_sbc`; without data the study's cohorts are compared too.
+        As of :func:`bayes_alliance.simulation.sbc.simulate_sbc`; without data the study's cohorts are compared too.
     engines : sequence of {"collapsed", "pymc"}
         Of the posteriors.
     scenarios : sequence of str
@@ -302,13 +188,20 @@ def choose_priors(study: Study, names: Sequence[str]) -> list[str]:
 
 
 def prepare_setting(
-    study: Study, settings: SimulationSettings, data: StudyData | None = None, *, mark: str = ""
+    study: Study,
+    settings: SimulationSettings,
+    data: StudyData | None = None,
+    *,
+    mark: str = "",
+    structured: bool = False,
 ) -> Setting:
     """Set up the model that is asked for on its rows, by default those that the study ships with."""
     model = choose_model(study, settings.model)
     rows = load_data(study, seed=settings.seed) if data is None else data
     dealt = derive_seed(settings.seed, "deal") if settings.deal else None
-    setting = prepare(study, rows, model, mark=mark, estimand=settings.estimand, dealt=dealt)
+    setting = prepare(
+        study, rows, model, mark=mark, estimand=settings.estimand, dealt=dealt, structured=structured
+    )
     settings.report(
         f"{study.id}, {model.id}: design of {setting.pool.n_patients} patients, {len(setting.pool.x)} rows on "
         f"{rows.source.value}, {rows.origin}"
@@ -326,7 +219,7 @@ def _approaches(setting: Setting, engines: Sequence[str], priors: Sequence[str])
     return [*frequentist, *bayes]
 
 
-def _run(
+def run_stored(
     settings: SimulationSettings, function: Function, tasks: Sequence[Task], key: str, record: str
 ) -> Finished:
     """Run tasks into a store, alone in it."""
@@ -361,10 +254,10 @@ def run_trials(
     for condition in conditions:
         settings.report(f"condition {condition.name}")
         tasks = trial_tasks(
-            condition, approaches, setting.estimands, studies=settings.studies, batch=_BATCH.get(engine, 20)
+            condition, approaches, setting.estimands, studies=settings.studies, batch=BATCH.get(engine, 20)
         )
         record = digest(condition, approaches, setting.estimands, engine_versions())
-        done = _run(settings, try_batch, tasks, setting.model.id, record)
+        done = run_stored(settings, try_batch, tasks, setting.model.id, record)
         sizes = {task.key: task.size for task in tasks}
         failures += done.failures
         lost += sum(sizes[failure.key] for failure in done.failures)

@@ -124,6 +124,7 @@ def prepare(
     mark: str = "",
     estimand: str = "",
     dealt: int | None = None,
+    structured: bool = False,
 ) -> Setting:
     """Set up the simulations of one model.
 
@@ -135,6 +136,8 @@ def prepare(
         The primary one; by default the first difference of slopes, or the first of all.
     dealt : int, optional
         As of :func:`bayes_alliance.simulation.population.build_pool`.
+    structured : bool
+        Whether the model may have several levels or correlated residuals.
 
     Raises
     ------
@@ -142,8 +145,8 @@ def prepare(
         If the data cannot carry the model, or it lacks the estimand.
     """
     formula = parse_formula(model.formula)
-    if formula.is_structured:
-        what = "simulations take one grouping factor with independent residuals"
+    if formula.is_structured and not structured:
+        what = "simulations of power and of approaches take one grouping factor with independent residuals"
         raise InputError(f"model {model.id}", [Problem(what=what, got=formula.text)])
     planned = plan_model(data, model, formula.names)
     if not isinstance(planned, PlannedModel):

@@ -67,15 +67,16 @@ def draw_truth(priors: CoefficientPriors, covariance: Covariance, rng: np.random
     """
     q = len(priors.sd_scale)
     beta = priors.mean + priors.root @ rng.standard_normal(priors.root.shape[1])
-    sd = priors.sd_scale * _draw_scale(priors, q, rng)
-    sigma = float(priors.sigma_scale * _draw_scale(priors, 1, rng)[0])
+    sd = priors.sd_scale * draw_scale(priors, q, rng)
+    sigma = float(priors.sigma_scale * draw_scale(priors, 1, rng)[0])
     share = rng.beta(priors.lkj_eta, priors.lkj_eta)
     return Truth(
         beta=beta, sd=sd, correlation=2.0 * share - 1.0 if covariance == "UN" and q == 2 else 0.0, sigma=sigma
     )
 
 
-def _draw_scale(priors: CoefficientPriors, size: int, rng: np.random.Generator) -> Array:
+def draw_scale(priors: CoefficientPriors, size: int, rng: np.random.Generator) -> Array:
+    """Draw SDs in units of their scales."""
     if priors.scale_family == "half_t":
         return np.abs(rng.standard_t(priors.scale_df, size))
     if priors.scale_family == "exponential":

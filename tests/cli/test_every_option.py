@@ -212,7 +212,7 @@ ARRIVES: dict[str, tuple[str, tuple[object, ...]]] = {
     "claims": ("bayes_alliance.claims.run.run_claims", ("claims", "toy", "--out", "out", "--stress", "none")),
     "stress": ("bayes_alliance.stress.run.run_stress", ("stress", "toy", "--out", "out")),
     "simulate sbc": (
-        "bayes_alliance.simulation.run.simulate_sbc", ("simulate", "sbc", "toy", "--out", "out")
+        "bayes_alliance.simulation.sbc.simulate_sbc", ("simulate", "sbc", "toy", "--out", "out")
     ),
     "simulate power": (
         "bayes_alliance.simulation.run.simulate_power", ("simulate", "power", "toy", "--out", "out")

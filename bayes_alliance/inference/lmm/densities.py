@@ -21,7 +21,10 @@ from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.fits import Array, PosteriorFit
 from bayes_alliance.inference.lmm.design import StructuredDesign
 from bayes_alliance.inference.lmm.fit_design import structured_of
+from bayes_alliance.inference.lmm.likelihood import weigh_patterns
+from bayes_alliance.inference.lmm.model import LmmModel
 from bayes_alliance.inference.lmm.patterns import Index
+from bayes_alliance.inference.lmm.structure import Parameters
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -37,8 +40,10 @@ class Draws:
     residual_sd: Array
 
     @classmethod
-    def of(cls, fit: PosteriorFit) -> Draws:
-        """Take them out of a fit."""
+    def of(cls, fit: PosteriorFit | Draws) -> Draws:
+        """Take them out of a fit, unless they are draws already."""
+        if isinstance(fit, Draws):
+            return fit
         flat = {
             name: values.reshape(fit.n_draws, *values.shape[2:])
             for name, values in fit.covariance_draws.items()
@@ -77,7 +82,7 @@ def patient_densities(fit: PosteriorFit, design: Design) -> Array:
     return out
 
 
-def cluster_densities(fit: PosteriorFit, design: Design, clusters: Index) -> Array:
+def cluster_densities(fit: PosteriorFit | Draws, design: Design, clusters: Index) -> Array:
     """Log density of each cluster, shape (s, n_clusters).
 
     Parameters
@@ -99,7 +104,7 @@ def cluster_densities(fit: PosteriorFit, design: Design, clusters: Index) -> Arr
     return out
 
 
-def joint_densities(fit: PosteriorFit, design: Design) -> Array:
+def joint_densities(fit: PosteriorFit | Draws, design: Design) -> Array:
     """Log densities of independent units, which sum to the log likelihood: clusters, or patients without any."""
     about = structured_of(design)
     starts = np.flatnonzero(np.diff(about.rows.patient, prepend=-1))
@@ -140,8 +145,27 @@ def visit_predictions(fit: PosteriorFit, design: Design) -> tuple[Array, Array]:
     return residual, variance
 
 
+def log_likelihoods(fit: PosteriorFit | Draws, model: LmmModel) -> Array:
+    """Log likelihood of each draw, random effects integrated out, shape (s,); from sums over patients."""
+    draws, stats = Draws.of(fit), model.stats
+    first = draws.residual_sd[:, :1]
+    parameters = Parameters(
+        patient=model.patient_basis @ _root(draws.patient_cov) / first[..., None],
+        cluster=model.cluster_basis @ _root(draws.cluster_cov) / first[..., None],
+        u=draws.residual,
+        log_ratio=np.log(draws.residual_sd / first),
+    )
+    logdet, quadratic = weigh_patterns(stats, parameters)
+    gamma = (draws.beta - stats.beta_ols) @ stats.basis.T
+    v = np.concatenate([-gamma, np.ones((len(gamma), 1))], axis=1)
+    variance = first[:, 0] ** 2
+    squares = np.einsum("sa,sab,sb->s", v, quadratic, v) / variance
+    result: Array = -0.5 * (logdet + stats.n_rows * (_LOG_2PI + np.log(variance)) + squares)
+    return result
+
+
 def simulate_rows(
-    fit: PosteriorFit, design: Design, chosen: NDArray[np.int64], rng: np.random.Generator
+    fit: PosteriorFit | Draws, design: Design, chosen: NDArray[np.int64], rng: np.random.Generator
 ) -> Array:
     """Draw outcomes of new clusters and new patients at the same visits, shape (len(chosen), n_rows)."""
     about = structured_of(design)
