@@ -11,12 +11,17 @@ from pathlib import Path
 from bayes_alliance.dev.benchmark.programs import PROGRAMS, find_program
 from bayes_alliance.dev.benchmark.report import write_report
 from bayes_alliance.dev.benchmark.results import LIMIT_S, SIZES, BenchmarkPlan, run_benchmark
+from bayes_alliance.dev.benchmark.structures import run_structures, write_structures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the programs asked for and report all that was measured."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
+    if options.structures:
+        lines = run_structures(options.folder / "structures", _say)
+        write_structures(lines, options.figures / "benchmark_structures.md", "scripts/bench --structures")
+        return 0
     plan = BenchmarkPlan(
         sizes=options.sizes,
         programs=tuple(find_program(name) for name in options.only),
@@ -58,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         default=LIMIT_S,
         metavar="S",
         help="seconds for one process (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--structures",
+        action="store_true",
+        help="only several levels and repeated measures, beside lme4 and nlme",
     )
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     parser.add_argument("--folder", type=Path, default=Path("results/bench"), help="where results are kept")
