@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_alliance.api.structured import StructuredFit, fit_structured
+from bayes_alliance.api.structured import (
+    KENWARD_ROGER,
+    SATTERTHWAITE,
+    StructuredFit,
+    check_df,
+    fit_structured,
+)
 from bayes_alliance.assess.loo import Score, Target, refit_patients, score_model
 from bayes_alliance.assess.loo_compare import compare_models
 from bayes_alliance.data.rows import data_from_frame
 from bayes_alliance.errors import FitError, InputError, Problem
 from bayes_alliance.inference.arviz_tree import posterior_tree
 from bayes_alliance.inference.collapsed import CollapsedSettings
+from bayes_alliance.inference.fits import Effect, Weights
+from bayes_alliance.inference.lmm.kenward_roger import KenwardRoger, adjust_design
+from bayes_alliance.inference.ml import estimate_effect
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.run.frame_study import Priors, study_from_frame
 from bayes_alliance.run.outcome_kind import check_outcome
@@ -60,6 +69,23 @@ class ModelFit(ModelRun):
     def coefficient_priors(self) -> CoefficientPriors:
         """The same, as the mean and covariance of the coefficients."""
         return coefficient_priors(self.study, self.design, self.study.priors[0].name)
+
+    def effect(self, combination: Weights, method: str = "REML", df: str = SATTERTHWAITE) -> Effect:
+        """Estimate a linear combination of coefficients; see :meth:`StructuredFit.effect`.
+
+        Raises
+        ------
+        InputError
+            For other degrees of freedom, or those of Kenward and Roger under ML.
+        """
+        check_df(df, method)
+        if df in KENWARD_ROGER:
+            return self.kenward_roger(df).effect(combination)
+        return estimate_effect(self.ml if method == "ML" else self.reml, combination)
+
+    def kenward_roger(self, df: str = "kenward-roger") -> KenwardRoger:
+        """Adjust the covariance of the fixed effects under REML; see :meth:`StructuredFit.effect`."""
+        return adjust_design(self.design, KENWARD_ROGER[df])
 
     def to_frame(self) -> pd.DataFrame:
         """Return every quantity as a data frame: ML and REML with test, posterior with 95 % equal-tailed interval."""

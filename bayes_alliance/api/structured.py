@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_alliance.errors import FitError, InputError, Problem
+from bayes_alliance.errors import FitError, InputError, Problem, no_such
 from bayes_alliance.inference.fits import Array, Effect, RowsUsed, Weights
+from bayes_alliance.inference.lmm.kenward_roger import Information, KenwardRoger, adjust
 from bayes_alliance.inference.lmm.ml import LmmFit, fit_lmm
-from bayes_alliance.inference.lmm.model import build_model
+from bayes_alliance.inference.lmm.model import LmmModel, build_model
 from bayes_alliance.inference.lmm.posterior import LmmPosterior, fit_lmm_posterior, make_lmm_target
 from bayes_alliance.inference.lmm.structure import RandomShape
 from bayes_alliance.inference.ml import estimate_effect
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DRAWS = 4000
+SATTERTHWAITE = "satterthwaite"
+KENWARD_ROGER: dict[str, Information] = {"kenward-roger": "observed", "kenward-roger-expected": "expected"}
 _UNUSABLE = (
     "no posterior: Pareto k of importance sampling is {k:.2f}, above 0.7, so its draws cannot be used; "
     "ML and REML stand"
@@ -54,6 +57,8 @@ class StructuredFit:
         The same for the coefficients.
     notes : tuple of str
         What was left out, singular fits, Pareto k.
+    model : LmmModel
+        Sums over patients that the fits rest on.
     """
 
     formula: str
@@ -68,9 +73,10 @@ class StructuredFit:
     priors: PriorScales
     coefficient_priors: CoefficientPriors
     notes: tuple[str, ...]
+    model: LmmModel
 
-    def effect(self, combination: Weights, method: str = "REML") -> Effect:
-        """Estimate a linear combination of coefficients, with Satterthwaite's degrees of freedom.
+    def effect(self, combination: Weights, method: str = "REML", df: str = SATTERTHWAITE) -> Effect:
+        """Estimate a linear combination of coefficients and test it against zero.
 
         Parameters
         ----------
@@ -78,18 +84,42 @@ class StructuredFit:
             Names of coefficients and their weights.
         method : {"ML", "REML"}
             Criterion of the fit.
+        df : {"satterthwaite", "kenward-roger", "kenward-roger-expected"}
+            Degrees of freedom; those of Kenward & Roger (1997, doi:10.2307/2533558) are for REML only and adjust the
+            standard error too, by the observed information, as SAS and mmrm, or the expected one, as pbkrtest.
+
+        Raises
+        ------
+        InputError
+            For other degrees of freedom, or those of Kenward and Roger under ML.
         """
+        check_df(df, method)
+        if df in KENWARD_ROGER:
+            return self.kenward_roger(df).effect(combination)
         return estimate_effect(self.ml if method == "ML" else self.reml, combination)
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return coefficients and variance parameters: ML and REML with test, posterior with 95 % interval."""
+    def kenward_roger(self, df: str = "kenward-roger") -> KenwardRoger:
+        """Adjust the covariance of the fixed effects under REML; see :meth:`effect`."""
+        kept: dict[str, KenwardRoger] = self.__dict__.setdefault("_adjusted", {})  # worked out once
+        if df not in kept:
+            kept[df] = adjust(self.model, self.reml, KENWARD_ROGER[df])
+        return kept[df]
+
+    def to_frame(self, df: str = SATTERTHWAITE) -> pd.DataFrame:
+        """Return coefficients and variance parameters: ML and REML with test, posterior with 95 % interval.
+
+        Parameters
+        ----------
+        df : {"satterthwaite", "kenward-roger", "kenward-roger-expected"}
+            Of the tests under REML; those under ML have Satterthwaite's.
+        """
         import pandas as pd
 
         table = {}
         for k, name in enumerate(self.ml.x_names):
             row: dict[str, object] = {"kind": "coefficient"}
-            for key, fit in (("ml", self.ml), ("reml", self.reml)):
-                found = estimate_effect(fit, [(name, 1.0)])
+            for key, method, own in (("ml", "ML", SATTERTHWAITE), ("reml", "REML", df)):
+                found = self.effect([(name, 1.0)], method, own)
                 row |= {
                     key: found.estimate,
                     f"{key}_se": found.se,
@@ -160,6 +190,17 @@ class StructuredFit:
         return [f"{self.formula}{residual}: {counts}; {engine}", fits, *self.notes]
 
 
+def check_df(df: str, method: str) -> None:
+    """Raise InputError for degrees of freedom that a fit does not have."""
+    if df not in (SATTERTHWAITE, *KENWARD_ROGER):
+        raise InputError("df", [no_such("kind of degrees of freedom", df, (SATTERTHWAITE, *KENWARD_ROGER))])
+    if df in KENWARD_ROGER and method != "REML":
+        problem = Problem(
+            what="the adjustment of Kenward and Roger is one of REML fits", got=method, allowed="REML"
+        )
+        raise InputError("df", [problem])
+
+
 def _random_parameters(
     level: str, shape: RandomShape, ml: Array, reml: Array, draws: Array | None
 ) -> dict[str, tuple[float, float, Array | None]]:
@@ -193,6 +234,16 @@ def _summary(draws: Array | None) -> dict[str, object]:
     }
 
 
+def _check_engine(engine: str) -> None:
+    if engine not in ("collapsed", "none"):
+        problem = Problem(
+            what="this engine does not fit nested levels, correlated residuals or more than two random effects yet",
+            got=engine,
+            allowed="collapsed, none",
+        )
+        raise InputError("engine", [problem])
+
+
 def fit_structured(found: StructuredRows, *, engine: str, draws: int | None, seed: int) -> StructuredFit:
     """Fit a model that was read from a frame.
 
@@ -214,13 +265,7 @@ def fit_structured(found: StructuredRows, *, engine: str, draws: int | None, see
     FitError
         If the rows cannot tell the variance parameters apart.
     """
-    if engine not in ("collapsed", "none"):
-        problem = Problem(
-            what="this engine does not fit nested levels, correlated residuals or more than two random effects yet",
-            got=engine,
-            allowed="collapsed, none",
-        )
-        raise InputError("engine", [problem])
+    _check_engine(engine)
     model = build_model(found.rows, found.structure, found.design.x_names)
     ml, reml = fit_lmm(model, method="ML"), fit_lmm(model, method="REML")
     priors = coefficient_priors(found.study, found.design, found.study.priors[0].name)
@@ -252,4 +297,5 @@ def fit_structured(found: StructuredRows, *, engine: str, draws: int | None, see
         priors=found.study.priors[0].for_outcome(found.design.formula.response),
         coefficient_priors=priors,
         notes=tuple(notes),
+        model=model,
     )

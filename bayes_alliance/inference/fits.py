@@ -50,7 +50,7 @@ class Effect:
     estimate, se : float
         In the outcome's unit per unit of the predictor.
     df : float
-        Satterthwaite degrees of freedom; NaN where they do not exist.
+        Degrees of freedom (Satterthwaite, or Kenward and Roger); NaN where they do not exist.
     p : float
         Two-sided p value of t on ``df``; NaN where ``df`` is.
     """

@@ -28,11 +28,13 @@ sources <- list(
   pixel       = list("nlme", "Pixel", c("Dog", "Side", "day", "pixel"))
 )
 
-for (name in names(sources)) {
-  src <- sources[[name]]
+load_set <- function(set, package) {
   box <- new.env()
-  data(list = src[[2]], package = src[[1]], envir = box)
-  d <- as.data.frame(box[[src[[2]]]])[src[[3]]]
+  data(list = set, package = package, envir = box)
+  as.data.frame(box[[set]])
+}
+
+write_set <- function(name, d) {
   # Without this a value stored as binary noise around a short decimal would
   # change when it goes through text.
   text <- as.data.frame(lapply(d, function(x) {
@@ -50,4 +52,28 @@ for (name in names(sources)) {
     if (!same) stop(name, ": column ", v, " changed on the way through the file")
   }
   message(sprintf("%-12s %5d rows %7d bytes", name, nrow(d), file.size(path)))
+}
+
+# Without arguments all data sets of R's packages but fev, else those named; with the path of fev_data.rda of the package
+# mmrm only that.
+given <- commandArgs(TRUE)
+if (length(given) && grepl("[.]rda$", given[1])) {
+  load(given[1])
+  d <- as.data.frame(fev_data)[c("USUBJID", "AVISIT", "ARMCD", "RACE", "SEX", "FEV1")]
+  d <- d[!is.na(d$FEV1), ]
+  names(d) <- c("id", "visit", "arm", "race", "sex", "fev1")
+  write_set("fev", d)
+} else {
+  for (name in setdiff(if (length(given)) given else names(sources), "btheb")) {
+    src <- sources[[name]]
+    write_set(name, load_set(src[[2]], src[[1]])[src[[3]]])
+  }
+  if (!length(given) || "btheb" %in% given) {
+    d <- load_set("BtheB", "HSAUR3")
+    d$subject <- seq_len(nrow(d))
+    d <- do.call(rbind, lapply(1:4, function(k) data.frame(subject = d$subject, drug = d$drug, length = d$length,
+      treatment = d$treatment, bdi_pre = d$bdi.pre, visit = k, month = c(2, 3, 5, 8)[k],
+      bdi = d[[paste0("bdi.", c("2m", "3m", "5m", "8m")[k])]])))
+    write_set("btheb", d[!is.na(d$bdi), ])
+  }
 }

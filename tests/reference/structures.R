@@ -5,18 +5,7 @@ suppressMessages({ library(lme4); library(lmerTest); library(nlme); library(json
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1]))
 
-read <- function(name) {
-  d <- read.csv(file.path(here, "data", paste0(name, ".csv")), stringsAsFactors = FALSE)
-  if (name == "bodyweight") { d$visit <- match(d$Time, sort(unique(d$Time))); d$Diet <- factor(d$Diet, levels = 1:3) }
-  if (name == "orthodont") { d$visit <- (d$age - 6) / 2; d$Sex <- factor(d$Sex) }
-  if (name == "oxboys") { d$age2 <- d$age^2; d$age3 <- d$age^3; d$visit <- ave(d$age, d$Subject, FUN = seq_along) }
-  if (name == "machines") { d$A <- +(d$Machine == "A"); d$B <- +(d$Machine == "B"); d$C <- +(d$Machine == "C") }
-  if (name == "oats") { d$Variety <- factor(d$Variety); d$victory <- +(d$Variety == "Victory"); d$plot <- paste(d$Block, d$Variety) }
-  if (name == "ovary") { d$s <- sin(2 * pi * d$Time); d$c <- cos(2 * pi * d$Time); d$visit <- ave(d$Time, d$Mare, FUN = seq_along) }
-  if (name == "pixel") d$day2 <- d$day^2
-  if (name == "sleepstudy") d$late <- pmax(d$Days - 5, 0)
-  d
-}
+source(file.path(here, "read.R"))
 
 control <- lmerControl(optimizer = "nlminbwrap", calc.derivs = FALSE, check.conv.singular = "ignore",
   optCtrl = list(eval.max = 1e5, iter.max = 1e5, rel.tol = 1e-14, x.tol = 1e-12, abs.tol = 0))
@@ -83,11 +72,37 @@ jobs <- list(
   quote(by_nlme("orthodont", "distance ~ age*Sex", "cs", m, corCompSymm(form = ~ 1 | Subject), ours = "distance ~ age*Sex | Subject")),
   quote(by_nlme("sleepstudy", "Reaction ~ Days", "cs * var(Days)", m, corCompSymm(form = ~ 1 | Subject), varIdent(form = ~ 1 | Days), ours = "Reaction ~ Days | Subject")),
   quote(by_nlme("orthodont", "distance ~ age*Sex", "toep(visit)", m, corARMA(form = ~ visit | Subject, p = 3, q = 0), ours = "distance ~ age*Sex | Subject")),
-
   quote(by_nlme("orthodont", "distance ~ age*Sex", "un(visit)", m, corSymm(form = ~ visit | Subject), varIdent(form = ~ 1 | visit), ours = "distance ~ age*Sex | Subject")),
   quote(by_nlme("bodyweight", "weight ~ Time*Diet", "un(visit)", m, corSymm(form = ~ visit | Rat), varIdent(form = ~ 1 | visit), ours = "weight ~ Time*Diet | Rat", keep = "visit <= 3")),
   quote(by_nlme("orthodont", "distance ~ age*Sex", "var(Sex)", m, NULL, varIdent(form = ~ 1 | Sex), random = ~ age | Subject, ours = "distance ~ age*Sex + (age | Subject)")),
-  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), random = ~ Time | Rat, ours = "weight ~ Time*Diet + (Time | Rat)"))
+  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), random = ~ Time | Rat, ours = "weight ~ Time*Diet + (Time | Rat)")),
+  quote(by_lmer("milk", "protein ~ t + t2 + (t + t2 | Cow)", m)),
+  quote(by_lmer("oxboys", "height ~ age + age2 + (age + age2 || Subject)", m)),
+  quote(by_lmer("milk", "protein ~ t*Diet + (t || Cow)", m)),
+  quote(by_lmer("oxboys", "height ~ age + (0 + age | Subject)", m)),
+  quote(by_lmer("bodyweight", "weight ~ Time*Diet + (0 + Time | Rat)", m)),
+  quote(by_lmer("oxide", "Thickness ~ late + (0 + late | Lot) + (1 | wafer)", m)),
+  quote(by_lmer("pastes", "strength ~ some + (0 + some | batch) + (1 | sample)", m)),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "ar1(Time)", m, corAR1(form = ~ Time | Cow), ours = "protein ~ Time*Diet | Cow")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "ar1(Time)", m, corAR1(form = ~ Time | Cow), random = ~ 1 | Cow, ours = "protein ~ Time*Diet + (1 | Cow)")),
+  quote(by_nlme("sleepstudy", "Reaction ~ Days", "ar1(Days)", m, corAR1(form = ~ Days | Subject), random = ~ 1 | Subject, ours = "Reaction ~ Days + (1 | Subject)")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "ar1(Time) * var(Diet)", m, corAR1(form = ~ Time | Cow), varIdent(form = ~ 1 | Diet), ours = "protein ~ Time*Diet | Cow")),
+  quote(by_nlme("sleepstudy", "Reaction ~ Days", "ar1(Days) * var(Days)", m, corAR1(form = ~ Days | Subject), varIdent(form = ~ 1 | Days), ours = "Reaction ~ Days | Subject")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "car1(Time)", m, corCAR1(0.5, form = ~ Time | Cow), ours = "protein ~ Time*Diet | Cow")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "car1(month)", m, corCAR1(0.5, form = ~ month | subject), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("ovary", "follicles ~ s + c", "car1(Time)", m, corCAR1(0.01, form = ~ Time | Mare), random = ~ 1 | Mare, ours = "follicles ~ s + c + (1 | Mare)")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "cs", m, corCompSymm(form = ~ 1 | Cow), ours = "protein ~ Time*Diet | Cow")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "cs", m, corCompSymm(form = ~ 1 | subject), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "cs * var(visit)", m, corCompSymm(form = ~ 1 | subject), varIdent(form = ~ 1 | visit), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "cs * var(Sex)", m, corCompSymm(form = ~ 1 | Subject), varIdent(form = ~ 1 | Sex), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "toep(visit)", m, corARMA(form = ~ visit | subject, p = 3, q = 0), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("sleepstudy", "Reaction ~ Days", "toep(Days)", m, corARMA(form = ~ Days | Subject, p = 4, q = 0), ours = "Reaction ~ Days | Subject", keep = "Days <= 4")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "un(visit)", m, corSymm(form = ~ visit | subject), varIdent(form = ~ 1 | visit), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("sleepstudy", "Reaction ~ Days", "un(Days)", m, corSymm(form = ~ visit | Subject), varIdent(form = ~ 1 | Days), ours = "Reaction ~ Days | Subject", keep = "Days <= 4")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), random = ~ Time | Cow, ours = "protein ~ Time*Diet + (Time | Cow)")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "var(Sex)", m, NULL, varIdent(form = ~ 1 | Sex), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "var(visit)", m, NULL, varIdent(form = ~ 1 | visit), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), ours = "protein ~ Time*Diet | Cow"))
 )
 
 fits <- list()
