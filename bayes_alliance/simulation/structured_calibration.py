@@ -26,7 +26,7 @@ from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.runtime.resumable_tasks import split_units
 from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.runtime.task_store import Task
-from bayes_alliance.simulation.approaches import COLLAPSED, simulated_rows
+from bayes_alliance.simulation.approaches import COLLAPSED
 from bayes_alliance.simulation.calibration import (
     LOG_LIKELIHOOD,
     RANKED_DRAWS,
@@ -34,6 +34,7 @@ from bayes_alliance.simulation.calibration import (
     posterior_verdicts,
     rank_values,
 )
+from bayes_alliance.simulation.population import simulated_rows
 from bayes_alliance.simulation.truth import draw_scale
 
 _COLUMNS = ("study", "quantity", "truth", "transform", "mean", "sd", "verdict", "failure", "note")
