@@ -28,7 +28,7 @@ from bayes_alliance.inference.statistics import Statistics, summarise
 from bayes_alliance.run.plan import PlannedModel, SkippedModel, plan_model
 from bayes_alliance.run.posterior_store import design_digest
 from bayes_alliance.runtime.seeds import derive_seed
-from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.formula import is_rate, parse_formula
 from bayes_alliance.study.records import Source, Study
 
 DRAWS = 4000
@@ -323,8 +323,8 @@ def effect_draws(study: Study, weights: Sequence[tuple[str, float]], fit: Poster
     """
     if absent := [name for name, _ in weights if name not in fit.x_names]:
         raise CannotTell(f"{fit.model_id}: no row has what {', '.join(map(repr, absent))} stands for")
-    slope = any(study.time in name.split(":") for name, _ in weights)
-    draws: Array = fit.combine(weights).ravel() * (study.horizon if slope else 1.0)
+    unit = study.horizon if is_rate(weights, study.time) else 1.0
+    draws: Array = fit.combine(weights).ravel() * unit
     return draws
 
 

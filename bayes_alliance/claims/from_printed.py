@@ -24,7 +24,7 @@ from bayes_alliance.published.cell_posterior import NormalMixture, log_normal, p
 from bayes_alliance.published.interaction import Contrast, subgroup_contrasts
 from bayes_alliance.published.printed_effects import BORROWED_FACTOR, PrintedEffect, printed_effects
 from bayes_alliance.runtime.seeds import derive_seed
-from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.formula import is_rate, parse_formula
 from bayes_alliance.study.records import Source, Study
 
 DRAWS = 20_000
@@ -146,8 +146,7 @@ class PrintedEvaluator:
     ) -> tuple[Array, str, str]:
         """Draw an effect in points, over the horizon if it is a slope."""
         wanted = {name: weight for name, weight in weights if weight}
-        slope = any(self.study.time in name.split(":") for name in wanted)
-        points = self.study.horizon if slope else 1.0
+        points = self.study.horizon if is_rate(weights, self.study.time) else 1.0
         if (found := self.find_effect(model_id, weights)) is not None:
             effect, factor = found
             return factor * points * self.draw_cell(effect, rng), effect.cell.printed, effect.borrowed

@@ -17,6 +17,7 @@ from bayes_alliance.assess.verdict_rules import Combine, Relation
 from bayes_alliance.claims.choices import Multiverse
 from bayes_alliance.claims.ledger import MODEL_QUANTITIES, Claim, Ledger, Part, Quantity, Which
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.study.coefficient_labels import label_coefficient
 from bayes_alliance.study.formula import FormulaError, parse_formula
 from bayes_alliance.study.load_study import read_toml
 from bayes_alliance.study.printed_text import PrintedText
@@ -276,9 +277,10 @@ def _label(study: Study, part: Part, model: Model | None) -> str:
         variable = study.every_variable.get(part.variable)
         return variable.label if variable is not None else part.id
     names = {estimand.name: estimand.label for estimand in model.estimands}
+    named = names.get(part.estimand) or (label_coefficient(study, part.estimand) if part.estimand else "")
     what = {
-        "effect": names.get(part.estimand, part.estimand),
-        "largest": f"{names.get(part.estimand, part.estimand)}, the largest",
+        "effect": named,
+        "largest": f"{named}, the largest",
         "spread": f"SD between patients, {part.which}",
         "explained": f"{part.which} variance explained",
     }[part.quantity]

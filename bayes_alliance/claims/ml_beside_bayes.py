@@ -26,6 +26,7 @@ from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.psis import PARETO_K_LIMIT
 from bayes_alliance.published.printed_effects import effect_weights
 from bayes_alliance.runtime.seeds import derive_seed
+from bayes_alliance.study.formula import is_rate
 from bayes_alliance.study.records import Cell, Study
 
 Reason = Literal["", "boundary", "df", "shrinkage", "prior", "priors of SDs", "variances not known"]
@@ -118,8 +119,7 @@ def compare_approaches(study: Study, evaluator: Evaluator) -> tuple[list[Approac
 
 def _compare(study: Study, evaluator: Evaluator, cell: Cell, fitted: Fitted, ml: MixedFit) -> Approaches:
     weights = effect_weights(study.model(cell.model), cell.coefficient)
-    slope = any(study.time in name.split(":") for name, _ in weights)
-    unit = study.horizon if slope else 1.0
+    unit = study.horizon if is_rate(weights, study.time) else 1.0
     drawn = effect_draws(study, weights, fitted.fit) / unit
     effect = estimate_effect(ml, weights)
     lower, upper = (float(v) for v in np.quantile(drawn, [0.025, 0.975]))

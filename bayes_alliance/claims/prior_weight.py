@@ -24,6 +24,7 @@ from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import Array, MixedFit, weight_vector
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed
 from bayes_alliance.published.patient_counts import all_patients
+from bayes_alliance.study.formula import is_rate
 from bayes_alliance.study.records import Source, Study
 
 
@@ -115,8 +116,7 @@ def _is_effect(part: Part) -> bool:
 
 
 def _unit(study: Study, part: Part) -> float:
-    slope = any(study.time in name.split(":") for name, weight in part.weights if weight)
-    return study.horizon if slope else 1.0
+    return study.horizon if is_rate(part.weights, study.time) else 1.0
 
 
 def _vector(planned: Planned, weights: Sequence[tuple[str, float]]) -> Array:

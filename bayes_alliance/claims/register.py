@@ -210,7 +210,8 @@ class VerdictAgreement:
             sides = f"{self.printed.sure:.3f} by print, {self.real.sure:.3f} by data"
             found.append(f"sureness lies on two sides of a limit: {sides}")
         if self.mixture is not None and self.mixture_judges and not self.mixture_agrees:
-            found.append(f"{self.mixture.sure:.3f} by mixture, {self.real.sure:.3f} by data{self._unprinted}")
+            sides = f"{self.mixture.sure:.3f} by mixture, {self.real.sure:.3f} by data"
+            found.append(f"sureness lies on two sides of a limit: {sides}{self._unprinted}")
         return "; ".join(found)
 
     @property

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bayes_alliance.inference.ml import Method
 from bayes_alliance.published.printed_rows import printed_rows
+from bayes_alliance.study.covariance_terms import INDEPENDENT
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.formula_parser import Formula
 from bayes_alliance.study.records import Model, Study
@@ -58,25 +59,31 @@ def printed_fits(study: Study) -> tuple[tuple[PrintedFit, ...], str]:
     study : Study
         With cells.
     """
-    found, reasons = [], []
+    found: list[PrintedFit] = []
+    reasons: dict[str, list[str]] = {}
     for model in study.models:
         if any(cell.model == model.id and cell.coefficient for cell in study.cells):
             fit = _printed_fit(study, model)
             if isinstance(fit, PrintedFit):
                 found.append(fit)
             else:
-                reasons.append(f"{model.id}: {fit}")
+                reasons.setdefault(fit, []).append(model.label)
     found.sort(key=lambda fit: len(fit.estimate) + fit.effects.size)
     outcomes = {fit.formula.response for fit in found}
     if len(outcomes) > 1:
         return (), "more than one outcome"
-    return tuple(found), "" if found else "; ".join(dict.fromkeys(reasons)) or "no printed estimate"
+    said = [f"{reason} ({'; '.join(labels)})" for reason, labels in reasons.items()]
+    return tuple(found), "" if found else "; ".join(said) or "no printed estimate"
 
 
 def _printed_fit(study: Study, model: Model) -> PrintedFit | str:
     formula = parse_formula(model.formula)
+    if len(formula.groups) > 1:
+        return "levels above the patient are not drawn"
+    if formula.residual != INDEPENDENT:
+        return "dependent or unequal residuals are not drawn"
     if formula.is_structured:
-        return "levels above the patient or correlated residuals, which the draws do not have"
+        return "random effects other than intercept and slope of time are not drawn"
     if formula.random not in ((), (study.time,)):
         return "another random effect than intercept and slope of time"
     if model.where:

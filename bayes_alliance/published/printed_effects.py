@@ -19,7 +19,7 @@ from bayes_alliance.published.printed_rows import PrintedRow, printed_rows
 from bayes_alliance.published.rounding_region import Region, build_region
 from bayes_alliance.published.standardised import row_key, standardised_constraints
 from bayes_alliance.published.stars import PBounds, TBounds, bound_t, read_cell, read_p, star_rule
-from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.formula import is_rate, parse_formula
 from bayes_alliance.study.printed_cell import PrintedCell
 from bayes_alliance.study.records import Cell, Model, Study
 
@@ -184,9 +184,8 @@ def effect_weights(model: Model, coefficient: str) -> tuple[tuple[str, float], .
 
 
 def _role(study: Study, weights: tuple[tuple[str, float], ...]) -> Role:
-    slope = any(study.time in name.split(":") for name, _ in weights)
     growth = any(name in ("Intercept", study.time) for name, _ in weights)
-    if slope:
+    if is_rate(weights, study.time):
         return "slope" if growth else "slope_deviation"
     return "level" if growth else "level_deviation"
 

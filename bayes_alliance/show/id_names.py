@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bayes_alliance.show.labels import label_coefficient, label_comparison
+from bayes_alliance.show.labels import label_comparison
 from bayes_alliance.show.tables.record import Table, Value
+from bayes_alliance.study.coefficient_labels import label_coefficient
 from bayes_alliance.study.records import Study
 
 Names = Mapping[str, str]

@@ -18,6 +18,7 @@ from bayes_alliance.show.format_numbers import format_interval, format_p, use_mi
 Facts = Mapping[str, Any]
 NOT_TESTABLE = "\N{EM DASH}"
 _NOT_PRINTED = "not printed"
+_NOTHING, _KEPT = "nothing that was tried", "Not overturned by: "
 _MAX_FIRST = 6  # changes named for one finding; the rest stand in its card
 
 
@@ -259,9 +260,9 @@ def overturn_lines(claim: Facts) -> tuple[str, ...]:
     tried = dict.fromkeys([*(str(change["family"]) for change in claim["changes"]), *claim["kept"]])
     harmless = [family for family in tried if family not in firsts]
     if not lines:
-        lines = ["nothing that was tried"]
+        lines = [_NOTHING]
     if harmless:
-        lines.append(f"Not overturned by: {', '.join(harmless)}")
+        lines.append(f"{_KEPT}{', '.join(harmless)}")
     return tuple(use_minus_sign(line) for line in lines)
 
 
@@ -281,7 +282,7 @@ def describe_finding(claim: Facts, horizon: str) -> str:
         return f"The claim {_quote(says)} could not be tested."
     source = claim["real"] or (claim["printed"] if basis.startswith("printed") else claim.get("mixture"))
     numbers = "; ".join(_apa(part) for part in (source or {"parts": ()})["parts"] if format_part(part))
-    over = f" (posterior medians over {horizon}: {numbers})" if numbers else ""
+    over = f" (posterior medians, changes over {horizon}: {numbers})" if numbers else ""
     return f"The claim {_quote(says)} was judged {verdict} on the basis of {basis}{over}."
 
 
@@ -324,10 +325,12 @@ def _overturn_sentence(facts: Facts) -> list[str]:
     lines = overturn_lines(claim) if claim is not None else ()
     if claim is None or not lines:
         return []
-    departures = "; ".join(lines)
-    return [
-        f"The verdict on {_quote(claim['says'])} under single departures from the main analysis: {departures}."
-    ]
+    tried = "".join(line.removeprefix(_KEPT) for line in lines if line.startswith(_KEPT))
+    changed = [line for line in lines if not line.startswith(_KEPT) and line != _NOTHING]
+    if not changed:
+        return [f"No single change of the main analysis overturned {_quote(claim['says'])} (tried: {tried})."]
+    rest = f" Not overturned by: {tried}." if tried else ""
+    return [f"Single changes that overturned {_quote(claim['says'])}: {'; '.join(changed)}.{rest}"]
 
 
 def _quote(text: object) -> str:
@@ -358,7 +361,8 @@ def summary_lines(facts: Facts, *, audit: str = "") -> list[str]:
     claim = first_affirmed(facts)
     changes = overturn_lines(claim) if claim is not None else ()
     if claim is not None and changes:
-        lines.append(f"What would overturn {_quote(claim['says'])}: " + "; ".join(changes))
+        said = "; ".join(changes).replace(f"; {_KEPT}", f". {_KEPT}")
+        lines.append(f"What would overturn {_quote(claim['says'])}: {said}")
     if audit:
         lines.append(audit)
     return lines

@@ -7,7 +7,7 @@ several random slopes and residual terms that of :mod:`bayes_alliance.study.stru
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -35,6 +35,7 @@ __all__ = [
     "check_names",
     "complete_formula",
     "fewest_columns",
+    "is_rate",
     "parse_formula",
 ]
 
@@ -141,3 +142,26 @@ def complete_formula(text: str, residual: str, patient: str) -> str:
 def check_names(formula: Formula, known: Collection[str]) -> list[str]:
     """List the names of a formula that are not declared."""
     return sorted(formula.names - set(known))
+
+
+def is_rate(weights: Sequence[tuple[str, float]], time: str) -> bool:
+    """Return whether a combination of coefficients is one of slopes, per unit of time.
+
+    A level at a later time, such as ``arm`` plus twelve times ``months:arm``, is not.
+
+    Parameters
+    ----------
+    weights : sequence of (str, float)
+        Coefficient and weight; a weight of 0 does not count.
+    time : str
+        Variable of time.
+
+    Examples
+    --------
+    >>> is_rate([("months", 1.0), ("months:arm", 1.0)], "months")
+    True
+    >>> is_rate([("arm", 1.0), ("months:arm", 12.0)], "months")
+    False
+    """
+    named = [name for name, weight in weights if weight]
+    return bool(named) and all(time in name.split(":") for name in named)

@@ -108,6 +108,17 @@ def test_slopes_are_judged_over_the_horizon(toy: Toy) -> None:
     assert np.allclose(evaluator.draw(start, start.parts[0])[0], fit.combine([("poor", 1.0)]).ravel())
 
 
+def test_a_level_at_a_later_time_is_in_points_of_that_time(toy: Toy) -> None:
+    """Poor minus good after 36 months is level plus 36 months of slope: -1.5 points, not 36 times as much."""
+    evaluator = evaluate(toy)
+    fit = evaluator.fit("outcome").fit
+    level = effect_draws(toy[0], (("poor", 1.0),), fit)
+    change = effect_draws(toy[0], (("months:poor", 1.0),), fit)
+    later = effect_draws(toy[0], (("poor", 1.0), ("months:poor", 36.0)), fit)
+    assert np.allclose(later, level + change)
+    assert -2.5 < later.mean() < -0.5
+
+
 def test_results_come_back_from_their_columns(toy: Toy) -> None:
     """What workers send is what was judged, untestable parts included."""
     evaluator = evaluate(toy)

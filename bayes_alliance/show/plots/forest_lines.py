@@ -11,8 +11,9 @@ from scipy import special
 from bayes_alliance.assess.summaries import Quantity
 from bayes_alliance.inference.fits import Effect, Weights
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.labels import label_coefficient
 from bayes_alliance.show.plots.style import PlotRow
+from bayes_alliance.study.coefficient_labels import label_coefficient
+from bayes_alliance.study.formula import is_rate
 from bayes_alliance.study.records import Cell, Estimand, Model
 
 _Z = 1.959963984540054
@@ -116,7 +117,7 @@ def _cell_weights(model: Model, cell: Cell) -> Weights:
 def _is_slope(results: StudyResults, model: Model, cell: Cell) -> bool:
     if cell.quantity != "estimate":
         return False
-    return all(results.study.time in name.split(":") for name, _ in _cell_weights(model, cell))
+    return is_rate(_cell_weights(model, cell), results.study.time)
 
 
 def printed_lines(results: StudyResults, outcome: str) -> list[ForestLine]:

@@ -25,6 +25,7 @@ from bayes_alliance.show.format_numbers import (
     format_summary,
     use_minus_sign,
 )
+from bayes_alliance.show.labels import unit_of
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, printed_lines
 from bayes_alliance.show.report.record import PriorLine, ReportAnswer
 from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
@@ -105,7 +106,7 @@ def _sentence(results: StudyResults, line: ForestLine) -> str:
     se = "" if math.isnan(ml.se) else f" (SE {_scaled(ml.se, ml.se, study.horizon)}, p {_compare(ml.p)})"
     parts.append(
         f"On the {_kind_of_data(results)} of this run maximum likelihood gives "
-        f"{_scaled(ml.estimate, ml.se, study.horizon)} points {over}{se}."
+        f"{_scaled(ml.estimate, ml.se, study.horizon)} {unit_of(study, line.model.outcome)} {over}{se}."
     )
     if quantity.bayes is not None:
         parts.append(_bayes_sentence(results, line, quantity))
@@ -132,8 +133,9 @@ def _bayes_sentence(results: StudyResults, line: ForestLine, quantity: Quantity)
     if math.isnan(smallest) or draws is None:
         return f"{text}."
     sided = draws < -smallest if bayes.p_negative >= 0.5 else draws > smallest
+    unit = unit_of(results.study, line.model.outcome)
     return (
-        f"{text}, and beyond the smallest difference that the study file says matters ({smallest:g} points) with "
+        f"{text}, and beyond the smallest difference that the study file says matters ({smallest:g} {unit}) with "
         f"probability {format_p(float(np.mean(sided)))}."
     )
 
@@ -144,7 +146,7 @@ def _printed_over(study: Study, line: ForestLine) -> str:
     if cell.value is None:
         return ""
     points = format_number(study.horizon * line.factor * float(cell.value.value))
-    return f", that is {points} points over {study.horizon:g} {study.time_unit}"
+    return f", that is {points} {unit_of(study, line.model.outcome)} over {study.horizon:g} {study.time_unit}"
 
 
 def _scaled(value: float, error: float, factor: float) -> str:

@@ -14,7 +14,7 @@ from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.claims_json import FILE
 from bayes_alliance.show.id_names import Names, name_ids, spell_ids
-from bayes_alliance.show.labels import capitalise, label_place
+from bayes_alliance.show.labels import capitalise, label_place, units_of
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers
@@ -100,6 +100,7 @@ def build_report(
         provenance=describe_provenance(results, printed=bool(study.cells)),
         pending="",
         horizon=f"{study.horizon:g} {study.time_unit}",
+        unit=units_of(study),
         asked=tuple(_asked(results)),
         printed=tuple(_printed(study, audit)),
         comparisons=compare_leads(results),
@@ -170,6 +171,7 @@ def build_first_report(
         provenance=describe_printed(study) if not rows else _describe_sources(study, rows),
         pending=pending,
         horizon=f"{study.horizon:g} {study.time_unit}",
+        unit=units_of(study),
         printed=tuple(_printed(study, audit)),
         companions=companions,
         audit=None if audit is None else _view_audit(audit, study),

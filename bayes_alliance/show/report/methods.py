@@ -17,6 +17,7 @@ from bayes_alliance.run.manifest import packages_used
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_number
 from bayes_alliance.show.id_names import name_ids
+from bayes_alliance.show.labels import units_of
 from bayes_alliance.show.provenance import cite_study, describe_covariances, describe_provenance
 from bayes_alliance.show.report.prior_implications import tabulate_implications
 from bayes_alliance.show.report.r_code import r_call
@@ -199,9 +200,9 @@ def tabulate_priors(results: StudyResults) -> Table:
     sets = sorted(study.priors, key=lambda prior: prior.name != results.prior)
     rows = [row for prior in sets for row in _prior_rows(study, prior)]
     notes = (
-        f"Slopes, effects on slopes and SDs of slopes: points over {study.horizon:g} {study.time_unit}. Effects: for "
-        "the difference that the study file gives each predictor (contrast). LKJ: on the correlation of intercept and "
-        "slope.",
+        f"Slopes, effects on slopes and SDs of slopes: {units_of(study)} over {study.horizon:g} {study.time_unit}. "
+        "Effects: for the difference that the study file gives each predictor (contrast). LKJ: on the correlation of "
+        "intercept and slope.",
         f"Used in this run: '{results.prior or 'none'}'.",
     )
     return build_table(

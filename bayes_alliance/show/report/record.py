@@ -290,6 +290,7 @@ class Report:
     provenance: str
     pending: str = ""
     horizon: str
+    unit: str = "points"
     first: FirstScreen
     asked: tuple[str, ...] = ()
     printed: tuple[str, ...]

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_interval, format_p, format_summary
+from bayes_alliance.show.labels import units_of
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, ml_numbers, printed_lines
 from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.gates import collect_gates
@@ -68,7 +69,8 @@ def tabulate_effects(results: StudyResults, lines: Sequence[ForestLine]) -> Tabl
     declared = study.publication.smallest_difference
     sizes = ", ".join(f"{study.variable(name).label} {size:g}" for name, size in declared)
     notes = [
-        f"Effects are in points over {span}. b: maximum likelihood, CI by t on Satterthwaite degrees of freedom. "
+        f"Effects are in {units_of(study)} over {span}. b: maximum likelihood, CI by t on Satterthwaite degrees of "
+        "freedom. "
         f"Posterior: median with {INTERVAL_NAME} (CrI), prior set \N{LEFT SINGLE QUOTATION MARK}{results.prior}"
         "\N{RIGHT SINGLE QUOTATION MARK}. P(direction): probability of the more probable sign.",
         *gates.notes(line.model.id for line in lines),

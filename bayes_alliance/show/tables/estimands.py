@@ -16,7 +16,7 @@ from bayes_alliance.show.format_numbers import (
     format_p,
     format_summary,
 )
-from bayes_alliance.show.labels import label_coefficient
+from bayes_alliance.show.labels import units_of
 from bayes_alliance.show.provenance import describe_inference, origin_of
 from bayes_alliance.show.tables.gates import Gates, name_model
 from bayes_alliance.show.tables.record import (
@@ -40,6 +40,7 @@ from bayes_alliance.show.tables.shared_columns import (
     summary_columns,
     summary_values,
 )
+from bayes_alliance.study.coefficient_labels import label_coefficient
 
 VARIANCE_KINDS = ("sd", "correlation", "sigma", "icc")
 _HEAD = (
@@ -87,7 +88,7 @@ def tabulate_estimands(results: StudyResults, gates: Gates) -> Table:
         if quantity.kind not in VARIANCE_KINDS
     ]
     notes = (
-        f"Slopes are per unit of time ({study.time_unit}) in points of the outcome, levels in points; the "
+        f"In {units_of(study)}, slopes per unit of time ({study.time_unit}); the "
         f"last columns give slopes times {study.horizon:g}, that is the change over {over}.",
         *describe_inference(results),
         SHIFT_NOTE,
@@ -147,7 +148,8 @@ def tabulate_variances(results: StudyResults, gates: Gates) -> Table:
     notes = (
         "UN: unstructured (correlated intercept and slope); VC: independent; ID: a random intercept only; by formula: "
         "several levels, several random slopes or correlated residuals, as the model's formula states them. "
-        f"SDs in points, that of slopes per unit of time ({results.study.time_unit}). ML, REML: points only.",
+        f"SDs in {units_of(results.study)}, that of slopes per unit of time ({results.study.time_unit}). ML and REML: "
+        "estimates without intervals.",
         "Singular: a variance is zero or a correlation +-1 at the maximum, so point estimates mislead and "
         "the posterior is the better summary.",
         f"Bayes: posterior median [{INTERVAL_NAME}], prior set '{results.prior}', engine {results.engine}.",

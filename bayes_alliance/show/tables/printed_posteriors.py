@@ -10,6 +10,7 @@ from bayes_alliance.published.interaction import Contrast
 from bayes_alliance.published.printed_effects import PrintedEffect
 from bayes_alliance.run.printed_side import Printed, PrintedClaim
 from bayes_alliance.show.format_numbers import format_number
+from bayes_alliance.show.labels import unit_of
 from bayes_alliance.show.tables.audit import make_table
 from bayes_alliance.show.tables.record import (
     Table,
@@ -38,7 +39,7 @@ def unit_text(study: Study, effect: PrintedEffect) -> str:
     variables = [study.every_variable[name] for name in names]
     contrast = " ".join(f", for {v.contrast:g} {v.unit}".rstrip() for v in variables if v.contrast != 1.0)
     over = f" over {study.horizon:g} {study.time_unit}" if effect.role.startswith("slope") else ""
-    return f"points{over}{contrast}"
+    return f"{unit_of(study, effect.model.outcome)}{over}{contrast}"
 
 
 def format_banded(banded: Banded, show: Callable[[float], str] = format_number) -> str:

@@ -60,7 +60,7 @@ def tabulate_studies(entries: Sequence[RegisterEntry], seed: int) -> Table:
         text_column("design", "Design"),
         number_column("patients", "N"),
         number_column("rows", "Rows"),
-        text_column("licence", "Data"),
+        text_column("licence", "Licence of the data"),
         text_column("inconsistent", "Audit: inconsistent of all checks"),
         text_column("again", "Numbers printed again by ML or REML"),
         text_column("within", "Estimands agreeing"),
