@@ -130,11 +130,12 @@ def _remove_patients(
         unit="parts with patients left out",
     )
     remarks += format_failures(done.failures)
-    structured = [m.id for m in study.models if parse_formula(m.formula).is_structured]
-    if structured and any(part.model in structured for _, part in ledger.parts):
+    asked = {part.model for _, part in ledger.parts}
+    structured = [m.label for m in study.models if m.id in asked and parse_formula(m.formula).is_structured]
+    if structured:
         remarks.append(
-            "no patient is left out of claims on models with several levels or correlated residuals: "
-            f"{', '.join(structured)}"
+            "Patients are not left out of models with several levels or correlated residuals: "
+            f"{'; '.join(structured)}"
         )
     return tuple(_patients_results(done))
 

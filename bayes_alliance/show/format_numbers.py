@@ -67,6 +67,17 @@ def _scientific(value: float, decimals: int) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def format_count(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    Examples
+    --------
+    >>> format_count(1, "check"), format_count(2, "check")
+    ('1 check', '2 checks')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def format_number(value: float, error: float = math.nan) -> str:
     """Format a number by the rounding rule.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayes_alliance.assess.verdict_words import ORDER, Verdict
-from bayes_alliance.show.format_numbers import format_interval, format_p, use_minus_sign
+from bayes_alliance.show.format_numbers import format_count, format_interval, format_p, use_minus_sign
 
 Facts = Mapping[str, Any]
 NOT_TESTABLE = "\N{EM DASH}"
@@ -220,7 +220,7 @@ def lead_sentence(facts: Facts) -> str:
     named = [f"{counts[name]} {name}" for name in VERDICT_NAMES if counts[name]]
     if len(evidence) < len(mains):
         named.append(f"{len(mains) - len(evidence)} testable on synthetic cohorts only")
-    said = f"Of {len(mains)} main findings: {', '.join(named)}."
+    said = f"Of {format_count(len(mains), 'main finding')}: {', '.join(named)}."
     in_part = sum(source.endswith(" parts") for _, source in evidence)
     if in_part:
         said += f" The printed numbers test only some parts of {in_part} of them."

@@ -98,7 +98,8 @@ def plot_overview(run: ClaimsRun) -> Figure:
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[0.5 * len(columns), 1.6])
         for y, row in enumerate(rows):
             _draw_verdicts(left, row, columns, y)
-            _draw_shares(right, row, y)
+            if run.multiverse or run.synthetic:
+                _draw_shares(right, row, y)
         labels = [textwrap.shorten(str(row["says"]), 62, placeholder=" ...") for row in rows]
         left.set_yticks(range(len(rows)), labels)
         left.set_ylim(len(rows) - 0.5, -0.7)
@@ -111,6 +112,8 @@ def plot_overview(run: ClaimsRun) -> Figure:
             axes.tick_params(axis="y", length=0.0)
             axes.spines["left"].set_visible(False)
         left.spines["bottom"].set_visible(False)
+        if not (run.multiverse or run.synthetic):
+            right.set_axis_off()  # nothing has a share
         _legend(figure)
         add_note(figure, note)
     return figure
@@ -174,10 +177,10 @@ def _legend(figure: Figure) -> None:
 def _overview_note(run: ClaimsRun) -> str:
     cohorts = f" Synthetic: most frequent verdict over {len(run.synthetic)} cohorts." if run.synthetic else ""
     fits = f" Multiverse: {run.multiverse.n_fits} fits on the rows at hand." if run.multiverse else ""
+    thin = " Thin bars: share of cohorts, for claims outside of the multiverse." if run.synthetic else ""
     return (
         f"Printed: {cite_study(run.study)} alone.{cohorts}{fits} Hollow: only some parts of the claim could be "
-        "tested. Thin bars: share of cohorts, for claims outside of the multiverse. Rows at hand: "
-        f"{_rows_at_hand(run)}. Random seed {run.settings.seed}."
+        f"tested.{thin} Rows at hand: {_rows_at_hand(run)}. Random seed {run.settings.seed}."
     )
 
 

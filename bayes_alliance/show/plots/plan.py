@@ -185,7 +185,10 @@ def _trajectories(results: StudyResults) -> Iterator[PlannedFigure]:
 
 def _forests(results: StudyResults) -> Iterator[PlannedFigure]:
     printed = [line for outcome in results.study.outcomes for line in printed_lines(results, outcome)]
-    yield from _paged(results, "forest_printed", printed, "Printed slopes beside ML and Bayes", headed=False)
+    named = [(line.model.outcome, line.label) for line in printed]
+    # Under the names of their models where their own do not tell them apart.
+    headed = len(set(named)) < len(named)
+    yield from _paged(results, "forest_printed", printed, "Printed slopes beside ML and Bayes", headed=headed)
     for outcome in results.study.outcomes:
         name, lines = f"forest_{name_file(outcome)}", forest_lines(results, outcome)
         yield from _paged(results, name, lines, "Slopes and their differences", headed=True)

@@ -14,7 +14,8 @@ from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.claims_json import FILE
 from bayes_alliance.show.id_names import Names, name_ids, spell_ids
-from bayes_alliance.show.labels import capitalise, label_place, units_of
+from bayes_alliance.show.labels import capitalise, label_place, unit_of, units_of
+from bayes_alliance.show.numbers import format_count
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers
@@ -215,12 +216,15 @@ def _asked(results: StudyResults) -> list[str]:
     kinds = ", ".join(dict.fromkeys(model.family for model in study.models))
     said = [
         f"Every model of {cite_study(study)} was fitted by maximum likelihood and by Bayes to the same rows.",
-        f"{len(study.models)} models ({kinds}) of {outcomes}, over {study.horizon:g} {study.time_unit}.",
+        f"{format_count(len(study.models), 'model')} ({kinds}) of {outcomes}, "
+        f"over {study.horizon:g} {study.time_unit}.",
     ]
     declared = study.publication.smallest_difference
     if declared:
-        limits = ", ".join(f"{study.variable(name).label} {value:g}" for name, value in declared)
-        said.append(f"Smallest differences that matter, declared before any fit (points): {limits}.")
+        limits = "; ".join(
+            f"{study.variable(name).label} {value:g} {unit_of(study, name)}" for name, value in declared
+        )
+        said.append(f"Smallest differences that matter, declared before any fit: {limits}.")
     return said
 
 
@@ -231,7 +235,7 @@ def _printed(study: Study, audit: Audit | None) -> list[str]:
     counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in AuditVerdict)
     return [
         f"{len(study.cells)} cells of tables {tables} and {len(study.facts)} numbers of the text, as printed.",
-        f"{len(audit.findings)} checks of these numbers against each other: {counts}.",
+        f"{format_count(len(audit.findings), 'check')} of these numbers against each other: {counts}.",
     ]
 
 

@@ -6,6 +6,7 @@ from bayes_alliance.assess.checks import Check
 from bayes_alliance.run.remarks import model_remarks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.format_numbers import format_number
+from bayes_alliance.show.labels import label_comparison
 from bayes_alliance.show.report.record import Caution, Level
 from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
 
@@ -76,7 +77,7 @@ def _comparisons(results: StudyResults) -> list[Caution]:
     return [
         Caution(
             level="remark",
-            where=f"comparison {comparison.name}: {model.model_id}",
+            where=f"comparison of {_compared(results, comparison.name, model.model_id)}",
             what=f"{target.replace('_', ' ')}: {remark}",
             advice="",
         )
@@ -85,6 +86,12 @@ def _comparisons(results: StudyResults) -> list[Caution]:
         for target, remark in model.remark.items()
         if remark
     ]
+
+
+def _compared(results: StudyResults, name: str, model_id: str) -> str:
+    """Return a set of compared models and one of them, in words."""
+    model = results.study.model(model_id)
+    return f"{label_comparison(results.study, name, model.outcome)}: {model.label}"
 
 
 def _bayes_factors(results: StudyResults) -> list[Caution]:

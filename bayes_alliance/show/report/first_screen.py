@@ -22,6 +22,7 @@ from bayes_alliance.show.narrative import (
     summary_lines,
     tally_claims,
 )
+from bayes_alliance.show.numbers import format_count
 from bayes_alliance.show.report.record import FigureView, FirstScreen, ReportAnswer
 
 # Effects shown where a study has no main findings.
@@ -125,7 +126,7 @@ def describe_audit(audit: Audit | None) -> str:
     if audit is None:
         return ""
     counts = [(len(audit.of(verdict)), verdict) for verdict in AuditVerdict]
-    return f"Audit of the printed numbers: {len(audit.findings)} checks, " + ", ".join(
+    return f"Audit of the printed numbers: {format_count(len(audit.findings), 'check')}, " + ", ".join(
         f"{count} {verdict.value}" for count, verdict in counts
     )
 
@@ -135,7 +136,9 @@ def describe_checks(results: StudyResults | None) -> str:
     if results is None:
         return ""
     skipped = sum(not model.comparison for model in results.skipped)
-    said = f"{len(results.runs)} models fitted" + (f", {skipped} could not be" if skipped else "")
+    said = f"{format_count(len(results.runs), 'model')} fitted" + (
+        f", {skipped} could not be" if skipped else ""
+    )
     failed = dict.fromkeys(check.model_id for check in failed_gates(results.checks))
     where = ", ".join(results.study.model(model).label for model in failed)
     return f"{said}: {describe_tally(tally_checks(results), where=where)}"

@@ -15,7 +15,7 @@ from scipy import special
 from bayes_alliance.assess.prior_predictive import PRIOR_DRAWS
 from bayes_alliance.run.manifest import packages_used
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_number
+from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_count, format_number
 from bayes_alliance.show.id_names import name_ids
 from bayes_alliance.show.labels import units_of
 from bayes_alliance.show.provenance import cite_study, describe_covariances, describe_provenance
@@ -85,7 +85,8 @@ def _paragraphs(results: StudyResults) -> list[str]:
     patients = {run.rows.n_patients for run in results.runs}
     rows = {run.rows.n_rows for run in results.runs}
     said = [
-        f"{len(results.runs)} linear mixed models of {len(study.outcomes)} outcomes were fitted to "
+        f"{format_count(len(results.runs), 'linear mixed model')} of {format_count(len(study.outcomes), 'outcome')} "
+        f"{'was' if len(results.runs) == 1 else 'were'} fitted to "
         f"{_span(patients)} patients with {_span(rows)} assessments ({results.source.value}: {results.origin}); "
         f"time is counted in {study.time_unit}, and changes are given over {study.horizon:g} {study.time_unit}. "
         "The rows of each model were frozen once and served every inference.",

@@ -62,9 +62,9 @@ def say_predicate(part: Part) -> str:
         return f"differs by less than {part.smallest:g}{unit}{about}"
     if part.relation == "exceeds":
         return f"more than {part.value:g}{unit}"
-    margin = f" ({part.smallest:g}{unit} matter)" if part.smallest else ""
     if part.relation == "not_significant":
-        return f"not significantly different from {part.value:g}{margin}"
+        return f"not significantly different from {part.value:g}"
+    margin = f" ({part.smallest:g}{unit} matter)" if part.smallest else ""
     if part.quantity == "largest":
         return f"further {part.relation} zero than the others{margin}"
     return f"{part.relation} {part.value:g}{margin}"
