@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 def add_commands(commands: Any) -> None:
     """Add ``studies`` and ``models`` to the commands of the parser."""
     studies = commands.add_parser("studies", help="list the studies that ship with the package")
+    studies.add_argument(
+        "--verdicts",
+        action="store_true",
+        help="also judge each study's claims from its printed numbers alone, under its default prior (seconds)",
+    )
     add_json(studies)
     studies.set_defaults(run=_studies)
     models = commands.add_parser(
@@ -32,10 +37,35 @@ def _studies(options: argparse.Namespace) -> int:
 
     check_json(options)
     studies = [load_study(name) for name in list_studies()]
-    if not give_json(options, [_describe(study) for study in studies]):
+    verdicts = {study.id: _verdicts(study) if options.verdicts else {} for study in studies}
+    listed = [
+        _describe(study) | ({"verdicts_by_print": verdicts[study.id]} if options.verdicts else {})
+        for study in studies
+    ]
+    if not give_json(options, listed):
         for study in studies:
-            print(f"{study.id:<16} {study.title} ({'; '.join(_facts(study))})")
+            tally = ", ".join(f"{count} {verdict}" for verdict, count in verdicts[study.id].items())
+            facts = [*_facts(study), *([f"claims by print alone: {tally}"] if tally else [])]
+            print(f"{study.id:<16} {study.title} ({'; '.join(facts)})")
     return 0
+
+
+def _verdicts(study: Study) -> dict[str, int]:
+    """Count the verdicts on a study's claims by its printed numbers alone; empty without claims or priors."""
+    from collections import Counter
+
+    from bayes_alliance.assess.verdicts import Verdict
+    from bayes_alliance.claims.choices_file import load_choices
+    from bayes_alliance.claims.from_printed import PrintedEvaluator
+    from bayes_alliance.claims.ledger_file import load_claims
+    from bayes_alliance.runtime.seeds import DEFAULT_SEED
+
+    if not study.priors or not (study.folder / "claims.toml").exists():
+        return {}
+    ledger = load_claims(study, load_choices(study))
+    judged = PrintedEvaluator(study, seed=DEFAULT_SEED, prior=study.priors[0].name).judge_ledger(ledger)
+    counts = Counter(one.verdict for one in judged)
+    return {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
 
 
 def _describe(study: Study) -> dict[str, Any]:
@@ -56,8 +86,10 @@ def _describe(study: Study) -> dict[str, Any]:
 
 def _facts(study: Study) -> list[str]:
     """Return what the list says of a study, in words: models, default input, design, N and cells as printed, data."""
+    from bayes_alliance.show.numbers import format_count
+
     known = _describe(study)
-    facts = [f"{known['models']} models", f"default input: {known['source']}"]
+    facts = [format_count(known["models"], "model"), f"default input: {known['source']}"]
     facts += [str(known["design"])] if known["design"] else []
     facts += [f"N {known['patients_printed']} printed"] if known["patients_printed"] else []
     facts += [f"{known['cells']} printed cells"] if known["cells"] else ["no printed cells"]

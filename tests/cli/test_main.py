@@ -109,7 +109,7 @@ def test_version_is_that_of_the_package() -> None:
 
 
 def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every study, in words and as JSON: default input, design, N and cells as printed, licence of the data."""
+    """Every study, in words and as JSON: input, design, N and cells as printed, licence, verdicts where asked for."""
     code, out, _ = _run(capsys, "studies")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == [
@@ -134,7 +134,9 @@ def test_studies_lists_what_ships(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(
         part in trial for part in ("randomised trial, 2 arms", "N 97 printed", "58 printed cells", "GPL-2")
     )
-    listed = json.loads(_run(capsys, "studies", "--json")[1])
+    listed = json.loads(_run(capsys, "studies", "--verdicts", "--json")[1])
+    verdicts = {s["id"]: s["verdicts_by_print"] for s in listed}
+    assert verdicts["hothorn2014"] == {"supported": 4, "likely": 2} and verdicts["medication"] == {}
     sources = {s["id"]: s["source"] for s in listed}
     assert (sources["folmo2020"], sources["medication"]) == ("synthetic", "real data")
     assert sources["kokkeler2020"] == "printed"

@@ -124,6 +124,7 @@ def build_report(
     )
 
 
+# Over 40 lines: one keyword a field of the page, most of them what a run has not made yet.
 def build_first_report(
     study: Study,
     folder: Path,
