@@ -54,7 +54,7 @@ def _verdicts(study: Study) -> dict[str, int]:
     """Count the verdicts on a study's claims by its printed numbers alone; empty without claims or priors."""
     from collections import Counter
 
-    from bayes_alliance.assess.verdicts import Verdict
+    from bayes_alliance.assess.verdict_words import Verdict
     from bayes_alliance.claims.choices_file import load_choices
     from bayes_alliance.claims.from_printed import PrintedEvaluator
     from bayes_alliance.claims.ledger_file import load_claims
@@ -86,7 +86,7 @@ def _describe(study: Study) -> dict[str, Any]:
 
 def _facts(study: Study) -> list[str]:
     """Return what the list says of a study, in words: models, default input, design, N and cells as printed, data."""
-    from bayes_alliance.show.numbers import format_count
+    from bayes_alliance.show.format_numbers import format_count
 
     known = _describe(study)
     facts = [format_count(known["models"], "model"), f"default input: {known['source']}"]

@@ -13,9 +13,9 @@ from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.claims_json import FILE
+from bayes_alliance.show.format_numbers import format_count
 from bayes_alliance.show.id_names import Names, name_ids, spell_ids
 from bayes_alliance.show.labels import capitalise, label_place, unit_of, units_of
-from bayes_alliance.show.numbers import format_count
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers

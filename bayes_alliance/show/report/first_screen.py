@@ -11,6 +11,7 @@ from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.check_tally import tally_checks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.check_words import describe_tally
+from bayes_alliance.show.format_numbers import format_count
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
     count_cohorts,
@@ -22,7 +23,6 @@ from bayes_alliance.show.narrative import (
     summary_lines,
     tally_claims,
 )
-from bayes_alliance.show.numbers import format_count
 from bayes_alliance.show.report.record import FigureView, FirstScreen, ReportAnswer
 
 # Effects shown where a study has no main findings.
