@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_alliance.published.cell_posterior import Banded
-from bayes_alliance.show import labels, numbers
+from bayes_alliance.show import format_numbers, labels
 from bayes_alliance.show.tables.printed_posteriors import format_banded
+from bayes_alliance.study.coefficient_labels import label_coefficient
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.parse_cell import read_cell
 from bayes_alliance.study.records import Study
@@ -27,20 +28,20 @@ def study() -> Study:
 )
 def test_the_error_shows_two_digits(se: float, shown: str) -> None:
     """An SE below 100 has two significant digits, also where rounding carries into the next decade."""
-    assert numbers.format_fixed(se, numbers.count_decimals(se)) == shown
+    assert format_numbers.format_fixed(se, format_numbers.count_decimals(se)) == shown
 
 
 @given(st.floats(1e-4, 99.0), st.floats(-1e3, 1e3))
 def test_rounding_is_finer_than_half_of_a_tenth_of_the_error(se: float, estimate: float) -> None:
     """What is shown differs from the estimate by at most a twentieth of its SE."""
-    shown = float(numbers.format_number(estimate, se))
+    shown = float(format_numbers.format_number(estimate, se))
     assert abs(shown - estimate) <= 0.0501 * se
 
 
 @given(st.floats(-50.0, 50.0), st.floats(1e-3, 50.0), st.sampled_from(["", "*", "**", "***"]))
 def test_a_formatted_estimate_reads_as_a_printed_cell(estimate: float, se: float, stars: str) -> None:
     """What we print, the reader of printed cells understands: same decimals on both, same stars."""
-    cell = read_cell(numbers.format_estimate_se(estimate, se, stars))
+    cell = read_cell(format_numbers.format_estimate_se(estimate, se, stars))
     assert cell.value is not None and cell.spread is not None
     assert cell.stars == len(stars)
     assert cell.value.decimals == cell.spread.decimals
@@ -49,13 +50,13 @@ def test_a_formatted_estimate_reads_as_a_printed_cell(estimate: float, se: float
 
 def test_stars_begin_below_their_limits() -> None:
     """A p value at a limit does not get that limit's star; NaN gets none."""
-    shown = [numbers.format_stars(p) for p in (0.05, 0.0499, 0.01, 0.0099, 0.001, 0.00099, math.nan)]
+    shown = [format_numbers.format_stars(p) for p in (0.05, 0.0499, 0.01, 0.0099, 0.001, 0.00099, math.nan)]
     assert shown == ["", "*", "*", "**", "**", "***", ""]
 
 
 def test_probabilities_are_never_shown_as_certain() -> None:
     """0 and 1 from a finite number of draws are shown as bounds."""
-    assert [numbers.format_p(p) for p in (0.0, 1.0, 0.5, math.nan)] == [
+    assert [format_numbers.format_p(p) for p in (0.0, 1.0, 0.5, math.nan)] == [
         "<0.001",
         ">0.999",
         "0.500",
@@ -65,14 +66,14 @@ def test_probabilities_are_never_shown_as_certain() -> None:
 
 def test_zero_has_no_sign() -> None:
     """A negative number that rounds to zero loses its minus."""
-    assert numbers.format_fixed(-0.004, 2) == "0.00"
-    assert numbers.format_fixed(-0.006, 2) == "-0.01"
+    assert format_numbers.format_fixed(-0.004, 2) == "0.00"
+    assert format_numbers.format_fixed(-0.006, 2) == "-0.01"
 
 
 def test_the_minus_sign_replaces_only_a_sign() -> None:
     """Hyphens within words, ranges and dates stay."""
-    assert numbers.use_minus_sign("-0.03(0.01)* [-2, -1]") == "−0.03(0.01)* [−2, −1]"
-    assert numbers.use_minus_sign("BSI-18, 0-9") == "BSI-18, 0-9"
+    assert format_numbers.use_minus_sign("-0.03(0.01)* [-2, -1]") == "−0.03(0.01)* [−2, −1]"
+    assert format_numbers.use_minus_sign("BSI-18, 0-9") == "BSI-18, 0-9"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_the_minus_sign_replaces_only_a_sign() -> None:
 )
 def test_coefficients_have_names(study: Study, name: str, label: str) -> None:
     """Variables are named by their labels, categories in brackets, products with time as slopes."""
-    assert labels.label_coefficient(study, name) == label
+    assert label_coefficient(study, name) == label
 
 
 def test_subgroups_are_named_by_their_category(study: Study) -> None:
@@ -118,7 +119,7 @@ def test_file_names_stay_in_their_folder(text: str) -> None:
 )
 def test_a_small_number_is_never_zero_with_stars(value: float, error: float, shown: str) -> None:
     """Beyond eight decimals it is in scientific form, estimate and standard error to the same place."""
-    assert numbers.format_estimate_se(value, error, "***") == shown
+    assert format_numbers.format_estimate_se(value, error, "***") == shown
 
 
 def test_what_cancels_is_shown_as_zero() -> None:
