@@ -29,7 +29,7 @@ from bayes_alliance.inference.priors import coefficient_priors
 from bayes_alliance.run.structured_frame import StructuredRows, read_formula, read_structured
 
 THERAPISTS, PATIENTS, VISITS, LEAVING = 20, 500, 6, 0.08
-ROUNDS, FITS = 3, 5
+ROUNDS, FITS = 2, 2
 SEED = 2020
 NESTED = "tasks ~ months*poor_outcome + (months | patient) + (1 | therapist)"
 REPEATED = "score ~ visit*treated"

@@ -225,24 +225,36 @@ def _backwards(
     first, second = upper_pairs(width)
     packed = by_sums[:, first, second] * np.where(first == second, 1.0, 2.0)
     by_factor = np.zeros((stats.structure.patient.size,) * 2)
-    n_patient, n_cluster, n_correlation, n_ratio = stats.structure.sizes
+    n_patient, _, n_correlation, n_ratio = stats.structure.sizes
     by_residual = np.zeros(n_correlation + n_ratio)
     for stack, inverse in zip(stats.stacks, inverses, strict=True):
         by_v = _pattern_adjoint(stack, inverse[0], packed)
         if n_patient:
             half = stack.z @ parameters.patient[0]
             by_factor += 2.0 * np.einsum("gaq,gab,gbr->qr", stack.z, by_v, half, optimize=True)
-        for k in range(n_correlation + n_ratio):
-            shifted = theta.astype(complex)
-            shifted[n_patient + n_cluster + k] += 1j * _STEP
-            moved = stats.structure.split(shifted[None])
-            ratio = np.exp(moved.log_ratio[:, stack.group])[0]
-            correlation = stats.structure.residual.correlation(moved.u, stack.position)[0]
-            changed = (correlation * ratio[:, :, None] * ratio[:, None, :]).imag / _STEP
-            by_residual[k] += np.sum(by_v * changed)
+        by_residual += _residual_gradient(stats, stack, by_v, theta)
     patient = by_factor[stats.structure.patient.mask]
     cluster = by_cluster[stats.structure.cluster.mask] if r else np.empty(0)
     return np.concatenate([patient, cluster, by_residual])
+
+
+def _residual_gradient(stats: PatternStatistics, stack: Stack, by_v: Array, theta: Array) -> Array:
+    """Sum of ``by_v`` times the derivatives of a stack's residual covariance, by a complex step, several at a time."""
+    structure = stats.structure
+    n_patient, n_cluster, *rest = structure.sizes
+    count = sum(rest)
+    out = np.empty(count)
+    step = max(1, _CHUNK // by_v.size)
+    for start in range(0, count, step):
+        some = np.arange(start, min(start + step, count))
+        shifted = np.tile(theta.astype(complex), (len(some), 1))
+        shifted[np.arange(len(some)), n_patient + n_cluster + some] += 1j * _STEP
+        moved = structure.split(shifted)
+        ratio = np.exp(moved.log_ratio)[:, stack.group]
+        correlation = structure.residual.correlation(moved.u, stack.position)
+        changed = (correlation * ratio[..., :, None] * ratio[..., None, :]).imag / _STEP
+        out[some] = np.einsum("kgab,gab->k", changed, by_v)
+    return out
 
 
 def _cluster_adjoint(
