@@ -34,6 +34,8 @@ from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.claims.sensitivity import PartSensitivity, scale_powers
 from bayes_alliance.claims.settings import ClaimsSettings, Keeping, name_rows
 from bayes_alliance.claims.tasks import Rows, Specification, combine_parts, judge_under, load_rows, restore
+from bayes_alliance.cohorts.store import read_cohort
+from bayes_alliance.cohorts.typicality import ensemble_remarks
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import FitError
 from bayes_alliance.runtime.progress import Reporter
@@ -82,7 +84,7 @@ class ClaimsRun:
     left : tuple of (Cell, str)
         Cells that could not be compared.
     remarks : tuple of str
-        What failed, if anything did.
+        In what the cohorts are not ordinary, and what failed, if anything did.
     """
 
     study: Study
@@ -162,7 +164,7 @@ def run_claims(
     data = load_rows(study, rows)
     choices = withhold_codings(study, data, choices, ledger, combined=settings.depth == "full")
     suite = prior_suite(study) if settings.depth != "verdicts" else prior_suite(study)[:1]
-    remarks: list[str] = []
+    remarks = ensemble_remarks(study, [read_cohort(path).facts for path in cohorts.values()])
     report("claims from printed numbers")
     (_, printed), *printed_under = judge_printed(study, ledger, settings.seed)
     keeping = Keeping(

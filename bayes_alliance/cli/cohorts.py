@@ -111,6 +111,7 @@ def _tables(study: Study, cohorts: list[StoredCohort], checks: Sequence[Mapping[
 
 
 def _cohort(options: argparse.Namespace) -> int:
+    from bayes_alliance.cohorts.conflicts import say_conflicts
     from bayes_alliance.cohorts.ensemble import build_ensemble, check_printed
     from bayes_alliance.cohorts.store import DESIGN_STAMP, read_cohort
     from bayes_alliance.cohorts.typicality import check_ensemble
@@ -143,6 +144,8 @@ def _cohort(options: argparse.Namespace) -> int:
     )
     if not give_json(options, summary):
         _print_cohorts(facts)
+        for line in say_conflicts(study):
+            print(line)
         _print_checks(checks)
         if design is not None:
             print(f"stamped: {DESIGN_STAMP} ({design.origin})")
@@ -152,11 +155,11 @@ def _cohort(options: argparse.Namespace) -> int:
 
 
 def _print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    from bayes_alliance.cohorts.typicality import say_failed
     from bayes_alliance.show.tables.cohorts import LIMITS
 
-    for check in checks:
-        if not check["passed"]:
-            print(f"CHECK FAILED: {check['what']}: {check['value']:.3g} {check['where']}".rstrip())
+    for line in say_failed(checks):
+        print(f"CHECK FAILED: {line}")
     print(LIMITS)
 
 

@@ -198,6 +198,7 @@ def _run(
 ) -> tuple[StudyResults, list[Path]]:
     """Fit, judge and write; return the results, as far as they may be shown, and the files."""
     from bayes_alliance.cohorts.study_rows import ensemble_facts
+    from bayes_alliance.cohorts.typicality import say_failed
     from bayes_alliance.run.pipeline import run_study
     from bayes_alliance.runtime.pool import Pool
     from bayes_alliance.show.privacy import mask_small_cells
@@ -214,10 +215,8 @@ def _run(
             workers=workers,
             ensemble=None if options.data is not None else ensemble_facts(study),
         )
-        for check in results.ensemble.failed:
-            report(
-                f"warning: synthetic cohorts: {check['what']}: {check['value']:.3g} {check['where']}".rstrip()
-            )
+        for line in say_failed(results.ensemble.checks):
+            report(f"warning: {line}")
         report("writing tables, figures and the report")
         results = mask_small_cells(results, options.min_cell)
         written = write_run(

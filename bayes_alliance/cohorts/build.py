@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from bayes_alliance.cohorts.conflicts import possible_targets
 from bayes_alliance.cohorts.consistent_patients import settle_patients
 from bayes_alliance.cohorts.draws.conditional import draw_given_print
 from bayes_alliance.cohorts.draws.growth import Covariances
@@ -31,7 +32,6 @@ from bayes_alliance.cohorts.solver.demands import Problem
 from bayes_alliance.cohorts.solver.design import choose_design
 from bayes_alliance.cohorts.solver.free_moves import choose_start, stay
 from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid, solve_scores
-from bayes_alliance.cohorts.solver.targets import list_targets
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.study.records import Study
 
@@ -128,7 +128,7 @@ def _draw_once(
     study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, *, last: bool
 ) -> BuiltCohort:
     """Draw one design, all scores given print, and put each outcome on its grid."""
-    targets = list_targets(study)
+    targets = possible_targets(study)
     design = choose_design(study, plan, targets, rng)
     within = [target for target in targets if target.kind != "less_estimate"]
     orders = [target for target in targets if target.kind == "less_estimate"]
@@ -176,7 +176,7 @@ def _search_once(
     study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, places: Places, *, last: bool
 ) -> BuiltCohort:
     """Solve every outcome of one design, the hardest first; stop at a miss unless it is the last design."""
-    targets = list_targets(study)
+    targets = possible_targets(study)
     design = choose_design(study, plan, targets, rng)
     roster, plan = design.roster, design.plan
     scores = draw_scores(study, plan, roster, rng)

@@ -21,6 +21,7 @@ import numpy as np
 
 from bayes_alliance.cohorts.build import BuiltCohort, build_cohort
 from bayes_alliance.cohorts.comparisons import score_comparisons
+from bayes_alliance.cohorts.conflicts import say_conflicts
 from bayes_alliance.cohorts.estimates import brief, estimate_cohort
 from bayes_alliance.cohorts.given_design import check_design, hide_patients
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
@@ -209,9 +210,14 @@ def build_one(study: Study, path: Path, seed: int, index: int, design: StudyData
         "measures": _brief_all(measure_cohort(study, plan, data, lines)),
         "traits": [asdict(trait) for trait in traits],
         "implausible": [trait.name for trait in traits if not trait.plausible],
-        "assumptions": [*assumptions(study, plan, data), *_say_method(built)]
-        if plan
-        else [f"visit times and predictors are those of {_need(design).origin}: {DESIGN_STAMP}"],
+        "assumptions": [
+            *say_conflicts(study),
+            *(
+                [*assumptions(study, plan, data), *_say_method(built)]
+                if plan
+                else [f"visit times and predictors are those of {_need(design).origin}: {DESIGN_STAMP}"]
+            ),
+        ],
         "estimates": estimate_cohort(study, data, own_seed=built.seed),
         "comparisons": score_comparisons(study, data, own_seed=built.seed),
         "prior": study.priors[0].name,

@@ -21,13 +21,14 @@ from scipy import optimize, special
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.cohorts.build import BuiltCohort
+from bayes_alliance.cohorts.conflicts import possible_targets
 from bayes_alliance.cohorts.given_design import check_design, printed_outcomes
 from bayes_alliance.cohorts.places import Places
 from bayes_alliance.cohorts.solver.demands import Problem, build_models
 from bayes_alliance.cohorts.solver.free_moves import Approach, approach, choose_start
 from bayes_alliance.cohorts.solver.sensitivity import Blocks, effect_functional, lay_out, weigh_design
 from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid
-from bayes_alliance.cohorts.solver.targets import Target, list_targets
+from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.fits import Array, weight_vector
 from bayes_alliance.run.plan import PlannedModel, plan_model
@@ -78,7 +79,7 @@ def rebuild_cohort(study: Study, data: StudyData, seed: int, places: Places) -> 
     """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({v.column: data.rows[v.name] for v in study.variables if v.name in data.rows})
-    targets = list_targets(study)
+    targets = possible_targets(study)
     outcomes = printed_outcomes(study)
     check_design(study)
     solutions: list[tuple[str, Solution]] = []

@@ -15,6 +15,7 @@ from scipy import special
 
 from bayes_alliance.assess.descriptives import Descriptive, describe_patients
 from bayes_alliance.assess.explained_variation import explained_percent
+from bayes_alliance.cohorts.conflicts import find_conflicts
 from bayes_alliance.cohorts.plan import CohortPlan, EndPlan
 from bayes_alliance.cohorts.solver.sensitivity import fit_scores, lay_out
 from bayes_alliance.cohorts.solver.targets import Target, list_targets
@@ -117,9 +118,12 @@ def score_cohort(study: Study, data: StudyData, plan: CohortPlan | None = None) 
 
 
 def _reasons(study: Study) -> dict[str, str]:
-    """Return what the audit says of places whose numbers cannot stand as stated."""
+    """Return why numbers of some places cannot stand as stated: the smallest sets that conflict, and the audit's."""
     found = [f for f in audit_study(study).findings if f.verdict is AuditVerdict.INCONSISTENT]
-    return {finding.where: finding.reasoning for finding in found}
+    sets = find_conflicts(study)
+    return {finding.where: finding.reasoning for finding in found} | {
+        target.place: conflict.says for conflict in sets for target in conflict.targets
+    }
 
 
 def _with_reason(line: Line, reasons: Mapping[str, str]) -> Line:

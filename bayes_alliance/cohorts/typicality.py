@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
+from bayes_alliance.cohorts.conflicts import say_conflicts
 from bayes_alliance.cohorts.consistent_patients import excess_of
 from bayes_alliance.cohorts.draws.study_prior import covariance_prior, has_priors
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
@@ -73,6 +74,7 @@ CHECKS = (
     EnsembleCheck(name="gain", what="mean elpd gained by an unprinted model (half of the AIC)", low=-99, high=4),
     EnsembleCheck(name="edge", what="share of p < 0.05 statements with p above 0.03", low=0, high=0.3),
     EnsembleCheck(name="icc", what="ICC of an outcome, as a quantile of its prior", low=0.005, high=0.995),
+    EnsembleCheck(name="corr", what="correlation of level and slope, quantile of its prior", low=0.005, high=0.995),
     EnsembleCheck(name="few", what="SD of those without an end score over that of others", low=0.4, high=1.8),
     EnsembleCheck(name="tilt", what="mean z of assessments, with against without a predictor", low=-2, high=2),
     EnsembleCheck(name="impossible", what="patients whose baseline values contradict each other", low=0, high=0),
@@ -247,10 +249,10 @@ def _judge(
         where = min(values, key=lambda what: float(values[what].min()))
         worst = min(1.0, n * float(values[where].min()))
         return CheckResult(check=check, value=worst, where=where, values=_flat(mine))
-    if check.name == "icc":
+    if check.name in ("icc", "corr"):
         if plan is None or not has_priors(study, plan):
             return CheckResult(check=check, value=0.5, where="no prior")
-        mine = _as_quantiles(mine, study, plan)
+        mine = _as_quantiles(check.name, mine, study, plan)
     if check.name in ("gain", "tilt"):
         mine = {what: [float(np.mean(values))] for what, values in mine.items()}
     centre = (check.low + check.high) / 2.0
@@ -266,9 +268,9 @@ def _flat(mine: Mapping[str, Sequence[float]]) -> tuple[float, ...]:
 
 
 def _as_quantiles(
-    mine: Mapping[str, Sequence[float]], study: Study, plan: CohortPlan
+    kind: str, mine: Mapping[str, Sequence[float]], study: Study, plan: CohortPlan
 ) -> dict[str, Sequence[float]]:
-    """Quantiles of ICCs under the prior of the covariances."""
+    """Quantiles of ICCs, or of correlations of level and slope, under the prior of the covariances."""
     outcomes = [name for block in plan.blocks for name in block.outcomes]
     prior = covariance_prior(study, plan, outcomes)
     rng = np.random.default_rng(_PRIOR_SEED)
@@ -276,11 +278,32 @@ def _as_quantiles(
     found: dict[str, Sequence[float]] = {}
     for what, values in mine.items():
         k = outcomes.index(what)
-        between = np.array([d.effects[2 * k, 2 * k] for d in drawn])
-        within = np.array([d.residuals[k, k] for d in drawn])
-        icc = np.sort(between / (between + within))
-        found[what] = [stats.percentileofscore(icc, value) / 100.0 for value in values]
+        between = np.array([d.effects[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] for d in drawn])
+        if kind == "icc":
+            within = np.array([d.residuals[k, k] for d in drawn])
+            law = between[:, 0, 0] / (between[:, 0, 0] + within)
+        else:
+            law = between[:, 0, 1] / np.sqrt(between[:, 0, 0] * between[:, 1, 1])
+        found[what] = [stats.percentileofscore(law, value) / 100.0 for value in values]
     return found
+
+
+def correlations_of(study: Study, traits: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the fitted correlation of level and slope of each outcome's growth model, as a measure.
+
+    Parameters
+    ----------
+    study : Study
+        Of the cohort.
+    traits : sequence of mapping
+        Of the cohort, as stored.
+    """
+    names = {
+        f"{model.id}: correlation of intercept and slope": model.outcome
+        for model in study.models
+        if model.family == "growth" and model.id == f"{model.outcome}_growth"
+    }
+    return {f"corr:{names[t['name']]}": float(t["value"]) for t in traits if t["name"] in names}
 
 
 def check_ensemble(study: Study, facts: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
@@ -297,7 +320,11 @@ def check_ensemble(study: Study, facts: Sequence[Mapping[str, Any]]) -> tuple[di
     -------
     tuple of dict
     """
-    measures = [fact["measures"] for fact in facts if fact.get("measures")]
+    measures = [
+        {**fact["measures"], **correlations_of(study, fact["traits"])}
+        for fact in facts
+        if fact.get("measures")
+    ]
     if not measures or len(measures) < len(facts):
         return ()
     plan = load_cohort_plan(study) if study.data.cohort else None
@@ -309,7 +336,38 @@ def check_ensemble(study: Study, facts: Sequence[Mapping[str, Any]]) -> tuple[di
             "high": result.check.high,
             "value": float(result.value),
             "where": result.where,
+            "values": result.values,
             "passed": result.passed,
         }
         for result in judge_ensemble(study, plan, measures)
     )
+
+
+def ensemble_remarks(study: Study, facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each check that an ensemble fails and each set of numbers that it was built without.
+
+    Parameters
+    ----------
+    study : Study
+        Of the cohorts.
+    facts : sequence of mapping
+        Of each cohort; fewer than two are no ensemble.
+    """
+    conflicts = say_conflicts(study) if facts else []
+    return [*conflicts, *say_failed(check_ensemble(study, facts))] if len(facts) > 1 else conflicts
+
+
+def say_failed(checks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each check of an ensemble that fails.
+
+    Parameters
+    ----------
+    checks : sequence of mapping
+        As a run keeps them.
+    """
+    return [
+        f"synthetic cohorts are not ordinary in {check['what']}: {check['value']:.3g} {check['where']}".rstrip()
+        + f" (ordinary: {check['low']:g} to {check['high']:g})"
+        for check in checks
+        if not check["passed"]
+    ]

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import pandas as pd
 
 from bayes_alliance.cohorts.study_rows import load_data, shipped_cohorts
+from bayes_alliance.cohorts.typicality import ensemble_remarks
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import AllianceError, InputError, Problem, no_such
 from bayes_alliance.inference.priors import check_prior
@@ -136,12 +137,15 @@ def simulate_comparison(
     approaches = _approaches(setting, engines, names)
     slowest = "pymc" if "pymc" in engines else "collapsed"
     table, n_failed, remarks = run_trials(setting, settings, conditions, approaches, engine=slowest)
-    cohorts = [] if data is not None else [stored.data(study) for stored in shipped_cohorts(study)]
+    cohorts = [] if data is not None else list(shipped_cohorts(study))
     compared = (
-        compare_on_cohorts(study, setting.model, cohorts, approaches, seed=settings.seed)
+        compare_on_cohorts(
+            study, setting.model, [one.data(study) for one in cohorts], approaches, seed=settings.seed
+        )
         if len(cohorts) > 1
         else []
     )
+    said = ensemble_remarks(study, [one.facts for one in cohorts])
     return TrialsRun(
         kind="comparison",
         setting=setting,
@@ -150,7 +154,7 @@ def simulate_comparison(
         skipped={by_name[name].label: reason for name, reason in skipped.items()},
         cohorts=tuple(compared),
         n_failed=n_failed,
-        remarks=remarks,
+        remarks=(*said, *remarks),
     )
 
 

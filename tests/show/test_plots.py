@@ -36,6 +36,7 @@ from bayes_alliance.show.plots.cohorts import (
     tabulate_spread_plot,
 )
 from bayes_alliance.show.plots.comparison import tabulate_comparison_plot
+from bayes_alliance.show.plots.ensemble_checks import plot_ensemble_checks, tabulate_ensemble_checks_plot
 from bayes_alliance.show.plots.explained_variation import plot_variation, tabulate_variation
 from bayes_alliance.show.plots.forest import split_pages
 from bayes_alliance.show.plots.forest_lines import find_factor, forest_lines, printed_lines, tabulate_forest
@@ -592,6 +593,38 @@ def test_spread_and_scorecard_show_the_cohorts_as_they_are(results: StudyResults
     assert any("SYNTHETIC DATA" in text.get_text() for text in figure.findobj(Text))
 
 
+CHECKED = [
+    {
+        "name": name, "what": what, "low": low, "high": high, "values": values, "value": values[-1], "where": "",
+        "passed": passed,
+    }
+    for name, what, low, high, values, passed in (
+        ("missed", "possible statements of the publication that a cohort misses", 0, 0, (0.0, 2.0), False),
+        ("lr", "smallest p of effects that nobody printed, after Bonferroni", 0.001, 1, (1.0, 0.001), True),
+        ("gain", "mean elpd gained by an unprinted model (half of the AIC)", -99, 4, (-2.0, 4.0), True),
+        ("tilt", "mean z of assessments, with against without a predictor", -2, 2, (0.0, -1.0, 3.0), False),
+    )
+]  # fmt: skip
+
+
+def test_checks_of_an_ensemble_stand_between_their_limits() -> None:
+    """Limits are at -1 and 1, p values on a logarithmic scale; what is beyond is drawn at the edge and orange."""
+    rows = tabulate_ensemble_checks_plot(CHECKED)
+    positions = {
+        name: [row["position"] for row in rows if row["check"] == name] for name in ("lr", "gain", "tilt")
+    }
+    assert positions["lr"] == pytest.approx([1.0, -1.0])
+    assert positions["gain"] == pytest.approx([-0.5, 1.0])
+    assert positions["tilt"] == pytest.approx([0.0, -0.5, 1.5])
+    assert [abs(row["position"]) > 3.0 for row in rows if row["check"] == "missed"] == [False, True]
+    figure = plot_ensemble_checks(CHECKED)
+    said = [text.get_text() for text in figure.findobj(Text)]
+    assert "2.0 FAILED" in said or "2 FAILED" in said
+    ticks = [line for line in figure.axes[0].lines if line.get_marker() == "|"]
+    assert [line.get_color() == style.VERMILLION for line in ticks] == [True, False, False, True]
+    assert max(line.get_xdata().max() for line in ticks) == 3.0
+
+
 def all_figures(results: StudyResults) -> list[tuple[str, Figure, list[PlotRow]]]:
     """Every figure of a run, cohorts and chains included, with its numbers, in the style of now."""
     spread = tuple(
@@ -612,6 +645,7 @@ def all_figures(results: StudyResults) -> list[tuple[str, Figure, list[PlotRow]]
         ("cohort_spread", plot_spread(whole), tabulate_spread_plot(whole)),
         ("scorecard", plot_scorecard([{"lines": lines}]), tabulate_scorecard_plot([{"lines": lines}])),
         ("chains", plot_chains(results, chains), tabulate_chains(results, chains)),
+        ("ensemble_checks", plot_ensemble_checks(CHECKED), tabulate_ensemble_checks_plot(CHECKED)),
     ]
 
 

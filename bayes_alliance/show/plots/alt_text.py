@@ -228,3 +228,14 @@ def describe_scorecard(rows: Sequence[PlotRow]) -> str:
         mine = [row for row in rows if row["kind"] == kind]
         parts.append(f"{kind}: {sum(bool(row['met']) for row in mine)} of {len(mine)} printed again.")
     return " ".join(parts)
+
+
+def describe_ensemble_checks(rows: Sequence[PlotRow]) -> str:
+    """Return the value farthest out of each check, and which fail."""
+    parts = ["Ticks: values of synthetic cohorts between the limits of what is ordinary, one line a check."]
+    for what in _names(rows, "what"):
+        one = next(row for row in rows if row["what"] == what)
+        parts.append(
+            f"{what}: farthest out {_number(one, 'farthest_out')}, {'passed' if one['passed'] else 'FAILED'}."
+        )
+    return use_minus_sign(" ".join(parts))

@@ -17,6 +17,7 @@ from bayes_alliance.show.plots.alt_text import (
     describe_bayes_factors,
     describe_chains,
     describe_comparison,
+    describe_ensemble_checks,
     describe_forest,
     describe_learning,
     describe_means,
@@ -39,6 +40,7 @@ from bayes_alliance.show.plots.cohorts import (
     tabulate_spread_plot,
 )
 from bayes_alliance.show.plots.comparison import plot_comparison, tabulate_comparison_plot
+from bayes_alliance.show.plots.ensemble_checks import plot_ensemble_checks, tabulate_ensemble_checks_plot
 from bayes_alliance.show.plots.explained_variation import plot_variation, tabulate_variation
 from bayes_alliance.show.plots.forest import plot_forest, split_pages
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, printed_lines, tabulate_forest
@@ -349,4 +351,15 @@ def _cohorts(results: StudyResults) -> Iterator[PlannedFigure]:
             stamp="column printed: printed; others: synthetic",
             title="Printed numbers and the same numbers from synthetic cohorts",
             alt=describe_scorecard(rows),
+        )
+    checks = results.ensemble.checks
+    if checks:
+        rows = tabulate_ensemble_checks_plot(checks)
+        yield PlannedFigure(
+            name="ensemble_checks",
+            rows=rows,
+            draw=partial(plot_ensemble_checks, checks),
+            stamp="synthetic",
+            title="Whether the synthetic cohorts are ordinary in what was not printed",
+            alt=describe_ensemble_checks(rows),
         )

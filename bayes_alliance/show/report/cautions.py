@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bayes_alliance.assess.checks import Check
+from bayes_alliance.cohorts.conflicts import say_conflicts
 from bayes_alliance.run.remarks import model_remarks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.format_numbers import format_number
@@ -39,7 +40,18 @@ def _from_check(check: Check) -> list[Caution]:
 
 
 def _ensemble(results: StudyResults) -> list[Caution]:
-    """Name the checks that the ensemble of synthetic cohorts fails in what was not printed."""
+    """Name what printed numbers the synthetic cohorts are built without, and the checks that they fail."""
+    return [
+        *(
+            Caution(level="remark", where="printed numbers", what=says, advice="see the audit")
+            for says in say_conflicts(results.study)
+        ),
+        *_failed(results),
+    ]
+
+
+def _failed(results: StudyResults) -> list[Caution]:
+    """Name the checks that the ensemble fails in what was not printed."""
     return [
         Caution(
             level="remark",
