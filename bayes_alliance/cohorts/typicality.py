@@ -74,7 +74,7 @@ CHECKS = (
     EnsembleCheck(name="gain", what="mean elpd gained by an unprinted model (half of the AIC)", low=-99, high=4),
     EnsembleCheck(name="edge", what="share of p < 0.05 statements with p above 0.03", low=0, high=0.3),
     EnsembleCheck(name="icc", what="ICC of an outcome, as a quantile of its prior", low=0.005, high=0.995),
-    EnsembleCheck(name="corr", what="correlation of level and slope, quantile of its prior", low=0.005, high=0.995),
+    EnsembleCheck(name="corr", what="correlation of level and slope of a growth model", low=-0.8, high=0.8),
     EnsembleCheck(name="few", what="SD of those without an end score over that of others", low=0.4, high=1.8),
     EnsembleCheck(name="tilt", what="mean z of assessments, with against without a predictor", low=-2, high=2),
     EnsembleCheck(name="impossible", what="patients whose baseline values contradict each other", low=0, high=0),
@@ -249,10 +249,10 @@ def _judge(
         where = min(values, key=lambda what: float(values[what].min()))
         worst = min(1.0, n * float(values[where].min()))
         return CheckResult(check=check, value=worst, where=where, values=_flat(mine))
-    if check.name in ("icc", "corr"):
+    if check.name == "icc":
         if plan is None or not has_priors(study, plan):
             return CheckResult(check=check, value=0.5, where="no prior")
-        mine = _as_quantiles(check.name, mine, study, plan)
+        mine = _as_quantiles(mine, study, plan)
     if check.name in ("gain", "tilt"):
         mine = {what: [float(np.mean(values))] for what, values in mine.items()}
     centre = (check.low + check.high) / 2.0
@@ -268,9 +268,9 @@ def _flat(mine: Mapping[str, Sequence[float]]) -> tuple[float, ...]:
 
 
 def _as_quantiles(
-    kind: str, mine: Mapping[str, Sequence[float]], study: Study, plan: CohortPlan
+    mine: Mapping[str, Sequence[float]], study: Study, plan: CohortPlan
 ) -> dict[str, Sequence[float]]:
-    """Quantiles of ICCs, or of correlations of level and slope, under the prior of the covariances."""
+    """Quantiles of ICCs under the prior of the covariances."""
     outcomes = [name for block in plan.blocks for name in block.outcomes]
     prior = covariance_prior(study, plan, outcomes)
     rng = np.random.default_rng(_PRIOR_SEED)
@@ -278,13 +278,10 @@ def _as_quantiles(
     found: dict[str, Sequence[float]] = {}
     for what, values in mine.items():
         k = outcomes.index(what)
-        between = np.array([d.effects[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] for d in drawn])
-        if kind == "icc":
-            within = np.array([d.residuals[k, k] for d in drawn])
-            law = between[:, 0, 0] / (between[:, 0, 0] + within)
-        else:
-            law = between[:, 0, 1] / np.sqrt(between[:, 0, 0] * between[:, 1, 1])
-        found[what] = [stats.percentileofscore(law, value) / 100.0 for value in values]
+        between = np.array([d.effects[2 * k, 2 * k] for d in drawn])
+        within = np.array([d.residuals[k, k] for d in drawn])
+        icc = np.sort(between / (between + within))
+        found[what] = [stats.percentileofscore(icc, value) / 100.0 for value in values]
     return found
 
 

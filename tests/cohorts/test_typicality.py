@@ -13,12 +13,19 @@ import pytest
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.cohorts.plan import CohortPlan
 from bayes_alliance.cohorts.store import StoredCohort, load_ensemble
-from bayes_alliance.cohorts.typicality import CHECKS, CheckResult, judge_ensemble, measure_cohort
+from bayes_alliance.cohorts.typicality import (
+    CHECKS,
+    CheckResult,
+    correlations_of,
+    ensemble_remarks,
+    judge_ensemble,
+    measure_cohort,
+)
 from bayes_alliance.show.tables.cohorts import tabulate_ensemble_checks
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Study
 
-FAULTS = ("missed", "lr", "edge", "icc", "few", "tilt", "impossible")
+FAULTS = ("missed", "lr", "edge", "icc", "corr", "few", "tilt", "impossible")
 # Printed SEs of 0.01 can hardly be had with predictors dealt at random, so some tilt is left, and said.
 LEFT = ("tilt",)
 
@@ -46,7 +53,10 @@ def old(study: Study, plan: CohortPlan) -> dict[str, CheckResult]:
 
 @pytest.fixture(scope="module")
 def new(study: Study, plan: CohortPlan, cohorts: list[StoredCohort]) -> dict[str, CheckResult]:
-    return judged(study, plan, [cohort.facts["measures"] for cohort in cohorts])
+    measures = [
+        {**cohort.facts["measures"], **correlations_of(study, cohort.facts["traits"])} for cohort in cohorts
+    ]
+    return judged(study, plan, measures)
 
 
 def judged(study: Study, plan: CohortPlan, measures: list[dict[str, float]]) -> dict[str, CheckResult]:
@@ -106,6 +116,16 @@ def test_a_failed_check_is_shown(study: Study, old: dict[str, CheckResult]) -> N
     assert len(table.rows) == len(CHECKS)
     assert table.column("verdict").count("FAILED") == len(FAULTS)
     assert "Tasks: outcome subgroup by age" in table.column("where")
+
+
+def test_whatever_is_made_from_the_cohorts_says_which_checks_fail(
+    study: Study, cohorts: list[StoredCohort]
+) -> None:
+    """Claims and comparisons have one remark for each check that fails; one cohort is no ensemble."""
+    facts = [cohort.facts for cohort in cohorts]
+    (said,) = ensemble_remarks(study, facts)
+    assert "not ordinary" in said and "assessments" in said and "paranoid_pd" in said
+    assert ensemble_remarks(study, facts[:1]) == []
 
 
 def test_every_printed_number_that_can_stand_is_met(cohorts: list[StoredCohort]) -> None:

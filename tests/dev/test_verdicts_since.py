@@ -46,3 +46,4 @@ def test_verdicts_from_the_mixture_are_todays() -> None:
     assert {one.claim_id: one.verdict.value for one in run.mixture} == {
         r["claim"]: r["mixture"] for r in ROWS
     }
+    assert any("not ordinary" in remark for remark in run.remarks)

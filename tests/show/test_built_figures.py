@@ -12,8 +12,10 @@ import pytest
 import bayes_alliance as ba
 from bayes_alliance.api import Reanalysis
 from bayes_alliance.cohorts.store import load_ensemble
+from bayes_alliance.cohorts.typicality import check_ensemble
 from bayes_alliance.published.cell_posterior import cell_posteriors
 from bayes_alliance.show.plots.cohorts import tabulate_scorecard_plot
+from bayes_alliance.show.plots.ensemble_checks import tabulate_ensemble_checks_plot
 from bayes_alliance.show.plots.plan import plan_figures
 from bayes_alliance.show.plots.prior_sensitivity import tabulate_prior_sensitivity
 
@@ -102,3 +104,7 @@ def test_stored_figures_of_print_and_cohorts_are_current() -> None:
     assert [r["met"] for r in found] == ["true" if r["met"] else "false" for r in lines]
     positions = [np.nan if r["position"] is None else r["position"] for r in lines]
     np.testing.assert_allclose(column(found, "position"), np.array(positions, dtype=float), rtol=1e-6)
+    values = tabulate_ensemble_checks_plot(check_ensemble(study, facts))
+    found = stored("ensemble_checks")
+    assert [r["check"] for r in found] == [r["check"] for r in values]
+    np.testing.assert_allclose(column(found, "value"), [r["value"] for r in values], rtol=1e-6)
