@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bayes_alliance.cohorts.solver.targets import Target, list_targets
-from bayes_alliance.published.printed_effects import fewest_df
+from bayes_alliance.published.constraints import degrees_of_freedom
+from bayes_alliance.published.printed_effects import fewest_df, printed_effects
 from bayes_alliance.published.stars import PBounds, bound_t
 from bayes_alliance.study.records import Study
 
@@ -73,11 +74,12 @@ def find_conflicts(study: Study) -> tuple[Conflict, ...]:
     tuple of Conflict
         One after another: each without the targets of those before it.
     """
+    laws = _Laws(study=study, fewest_df=_printed_df(study))
     found = []
     for group in _groups(study, list_targets(study)):
         left = list(group)
-        while not _can_stand(study, left):
-            smallest = _smallest(study, left)
+        while not laws.allow(left):
+            smallest = _smallest(laws, left)
             found.append(Conflict(targets=smallest))
             left = [target for target in left if target not in smallest]
     return tuple(found)
@@ -94,13 +96,13 @@ def say_conflicts(study: Study) -> list[str]:
     return [f"{conflict.says}; cohorts are built without them" for conflict in find_conflicts(study)]
 
 
-def _smallest(study: Study, targets: Sequence[Target]) -> tuple[Target, ...]:
+def _smallest(laws: _Laws, targets: Sequence[Target]) -> tuple[Target, ...]:
     """Return the first of the smallest subsets that cannot stand."""
     return next(
         some
         for size in range(1, len(targets) + 1)
         for some in itertools.combinations(targets, size)
-        if not _can_stand(study, some)
+        if not laws.allow(some)
     )
 
 
@@ -134,8 +136,27 @@ def _numbers_of(study: Study, target: Target) -> Iterator[object]:
     yield target.model, target.kind, target.which, target.weights, target.other
 
 
-def _can_stand(study: Study, targets: Sequence[Target]) -> bool:
-    """Whether some values of the numbers obey all laws inside all intervals."""
+def _printed_df(study: Study) -> dict[Effect, float]:
+    """Fewest degrees of freedom of effects whose row prints some."""
+    return {
+        (effect.model.id, effect.weights): degrees_of_freedom(effect.parsed, (effect.df_low, math.inf))[0]
+        for effect in printed_effects(study)
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Laws:
+    """What binds the numbers of a study, and the fewest degrees of freedom of each printed effect."""
+
+    study: Study
+    fewest_df: Mapping[Effect, float]
+
+    def allow(self, targets: Sequence[Target]) -> bool:
+        """Whether some values of the numbers obey all laws inside all intervals."""
+        return _can_stand(self, targets)
+
+
+def _can_stand(laws: _Laws, targets: Sequence[Target]) -> bool:
     effects: dict[Effect, list[Target]] = {}
     plain: dict[tuple[str, str, int, str], list[Target]] = {}
     for target in targets:
@@ -144,7 +165,7 @@ def _can_stand(study: Study, targets: Sequence[Target]) -> bool:
         elif target.kind not in _ORDER:
             plain.setdefault((target.model, target.kind, target.which, target.other), []).append(target)
     numbers = {key: _meet(some) for key, some in plain.items()}
-    sizes = {effect: _sizes(study, effect, some) for effect, some in effects.items()}
+    sizes = {effect: _sizes(laws, effect, some) for effect, some in effects.items()}
     if any(one.is_empty for one in numbers.values()) or any(
         one.is_empty for pair in sizes.values() for one in pair
     ):
@@ -153,7 +174,7 @@ def _can_stand(study: Study, targets: Sequence[Target]) -> bool:
     return (
         all(_obeys_order(order, sizes) for order in orders)
         and _likelihoods_stand(numbers)
-        and _shares_stand(study, numbers)
+        and _shares_stand(laws.study, numbers)
     )
 
 
@@ -163,7 +184,7 @@ def _meet(targets: Sequence[Target]) -> _Range:
     )
 
 
-def _sizes(study: Study, effect: Effect, targets: Sequence[Target]) -> tuple[_Range, _Range]:
+def _sizes(laws: _Laws, effect: Effect, targets: Sequence[Target]) -> tuple[_Range, _Range]:
     """Sizes of estimate and test statistic that the targets of one effect leave."""
     estimate = _meet([t for t in targets if t.kind in ("estimate", "sign")])
     se = _meet([t for t in targets if t.kind == "se"])
@@ -174,8 +195,9 @@ def _sizes(study: Study, effect: Effect, targets: Sequence[Target]) -> tuple[_Ra
     least = max(estimate.low, -estimate.high, 0.0)
     most = max(abs(estimate.low), abs(estimate.high))
     smallest_se = max(se.low, 0.0)
-    # Degrees of freedom are not printed: the widest bounds that any of them give.
-    asked = bound_t(PBounds(low=max(p.low, 0.0), high=min(p.high, 1.0)), fewest_df(study, effect[1]))
+    # Where degrees of freedom are not printed: the widest bounds that any of them give.
+    fewest = laws.fewest_df.get(effect) or fewest_df(laws.study, effect[1])
+    asked = bound_t(PBounds(low=max(p.low, 0.0), high=min(p.high, 1.0)), fewest)
     by_digits = _Range(least / se.high, most / smallest_se if smallest_se > 0.0 else math.inf)
     t = _Range(max(by_digits.low, asked.low), min(by_digits.high, asked.high))
     # A test bounds the estimate, too, where the SE is printed.
