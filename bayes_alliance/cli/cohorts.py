@@ -111,7 +111,6 @@ def _tables(study: Study, cohorts: list[StoredCohort], checks: Sequence[Mapping[
 
 
 def _cohort(options: argparse.Namespace) -> int:
-    from bayes_alliance.cohorts.conflicts import say_conflicts
     from bayes_alliance.cohorts.ensemble import build_ensemble, check_printed
     from bayes_alliance.cohorts.store import DESIGN_STAMP, read_cohort
     from bayes_alliance.cohorts.typicality import check_ensemble
@@ -144,9 +143,7 @@ def _cohort(options: argparse.Namespace) -> int:
     )
     if not give_json(options, summary):
         _print_cohorts(facts)
-        for line in say_conflicts(study):
-            print(line)
-        _print_checks(checks)
+        _print_checks(study, checks)
         if design is not None:
             print(f"stamped: {DESIGN_STAMP} ({design.origin})")
         print(f"{study.id}: {len(paths)} synthetic cohorts, scorecard and spread in {folder}")
@@ -154,10 +151,13 @@ def _cohort(options: argparse.Namespace) -> int:
     return EXIT_CHECK_FAILED if unexplained or any(fact["implausible"] for fact in facts) else 0
 
 
-def _print_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+def _print_checks(study: Study, checks: Sequence[Mapping[str, Any]]) -> None:
+    from bayes_alliance.cohorts.conflicts import say_conflicts
     from bayes_alliance.cohorts.typicality import say_failed
     from bayes_alliance.show.tables.cohorts import LIMITS
 
+    for line in say_conflicts(study):
+        print(line)
     for line in say_failed(checks):
         print(f"CHECK FAILED: {line}")
     print(LIMITS)

@@ -58,7 +58,8 @@ class _Range:
 
     @property
     def is_empty(self) -> bool:
-        return self.low > self.high + _SLACK * max(1.0, abs(self.low))
+        slack = _SLACK * max(1.0, abs(self.low)) if math.isfinite(self.low) else 0.0
+        return self.low > self.high + slack
 
 
 def find_conflicts(study: Study) -> tuple[Conflict, ...]:
@@ -189,7 +190,7 @@ def _sizes(laws: _Laws, effect: Effect, targets: Sequence[Target]) -> tuple[_Ran
     estimate = _meet([t for t in targets if t.kind in ("estimate", "sign")])
     se = _meet([t for t in targets if t.kind == "se"])
     p = _meet([t for t in targets if t.kind == "p"])
-    empty = _Range(math.inf, -math.inf)
+    empty = _Range(1.0, 0.0)
     if estimate.is_empty or se.is_empty or p.is_empty or se.high <= 0.0:
         return empty, empty
     least = max(estimate.low, -estimate.high, 0.0)
@@ -209,7 +210,7 @@ def _obeys_order(order: Target, sizes: dict[Effect, tuple[_Range, _Range]]) -> b
     which = int(order.kind == "less_t")
     mine = sizes.get((order.model, order.weights), free)[which]
     other = sizes.get((order.other, order.other_weights), free)[which]
-    return mine.low <= other.high + order.high + _SLACK * max(1.0, abs(mine.low))
+    return not _Range(mine.low, other.high + order.high).is_empty
 
 
 def _likelihoods_stand(numbers: dict[tuple[str, str, int, str], _Range]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_alliance.cohorts.comparisons import compare_over_cohorts
+from bayes_alliance.cohorts.conflicts import say_conflicts
 from bayes_alliance.cohorts.estimates import mix_estimates, spread_estimates
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.cohorts.store import StoredCohort, list_cohorts, load_ensemble
@@ -126,14 +127,16 @@ def ensemble_facts(study: Study) -> EnsembleFacts:
     EnsembleFacts
     """
     cohorts = [] if study.data.file else list(shipped_cohorts(study))
+    conflicts = tuple(say_conflicts(study))
     if len(cohorts) < 2:
-        return EnsembleFacts()
+        return EnsembleFacts(conflicts=conflicts)
     return EnsembleFacts(
         spread=tuple(spread_estimates(study, cohorts)),
         mixture=tuple(mix_estimates(study, cohorts)),
         scorecards=tuple({"lines": cohort.facts["lines"]} for cohort in cohorts),
         checks=check_ensemble(study, [cohort.facts for cohort in cohorts]),
         comparisons=compare_over_cohorts(study, cohorts),
+        conflicts=conflicts,
         coefficients=tuple(_coefficients(study, cohort) for cohort in cohorts),
     )
 

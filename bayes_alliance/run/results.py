@@ -229,9 +229,12 @@ class EnsembleFacts:
         Of each cohort the ``lines`` of its scorecard: what it prints beside what the publication printed.
     checks : tuple of mapping
         Whether the cohorts look like draws from their model in what was not printed: of each check its ``name``,
-        ``what``, limits ``low`` and ``high``, the ``value`` farthest out, ``where`` it is, and ``passed``.
+        ``what``, limits ``low`` and ``high``, all ``values``, the ``value`` farthest out, ``where`` it is, and
+        ``passed``.
     comparisons : tuple of ComparisonOverCohorts
         Models compared on every cohort.
+    conflicts : tuple of str
+        Sets of printed numbers that no data can meet, in words: the cohorts are built without them.
     coefficients : tuple of mapping
         Of each cohort the posterior means of the coefficients of the models that the study's figures show.
     """
@@ -241,6 +244,7 @@ class EnsembleFacts:
     scorecards: tuple[Mapping[str, Any], ...] = ()
     checks: tuple[Mapping[str, Any], ...] = ()
     comparisons: tuple[ComparisonOverCohorts, ...] = ()
+    conflicts: tuple[str, ...] = ()
     coefficients: tuple[Mapping[str, Mapping[str, float]], ...] = ()
 
     @property

@@ -92,7 +92,7 @@ def test_the_scorecard_says_why_such_a_number_is_missed(study: Study) -> None:
         study,
         models=tuple(m for m in study.models if m.id in kept),
         cells=tuple(c for c in study.cells if c.model in kept),
-        facts=(),
+        facts=tuple(f for f in study.facts if not f.model),
     )
     data = next(load_ensemble(study, study.folder / study.data.ensemble)).data(study)
     wrong = print_instead(small, "Linear slope", "-0.02 (0.03)***")

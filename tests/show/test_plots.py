@@ -619,7 +619,7 @@ def test_checks_of_an_ensemble_stand_between_their_limits() -> None:
     assert [abs(row["position"]) > 3.0 for row in rows if row["check"] == "missed"] == [False, True]
     figure = plot_ensemble_checks(CHECKED)
     said = [text.get_text() for text in figure.findobj(Text)]
-    assert "2.0 FAILED" in said or "2 FAILED" in said
+    assert "2.00 FAILED" in said and "4.00" in said
     ticks = [line for line in figure.axes[0].lines if line.get_marker() == "|"]
     assert [line.get_color() == style.VERMILLION for line in ticks] == [True, False, False, True]
     assert max(line.get_xdata().max() for line in ticks) == 3.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bayes_alliance.assess.checks import Check
-from bayes_alliance.cohorts.conflicts import say_conflicts
 from bayes_alliance.run.remarks import model_remarks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.format_numbers import format_number
@@ -44,7 +43,7 @@ def _ensemble(results: StudyResults) -> list[Caution]:
     return [
         *(
             Caution(level="remark", where="printed numbers", what=says, advice="see the audit")
-            for says in say_conflicts(results.study)
+            for says in results.ensemble.conflicts
         ),
         *_failed(results),
     ]
