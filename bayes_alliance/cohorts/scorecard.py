@@ -120,10 +120,8 @@ def score_cohort(study: Study, data: StudyData, plan: CohortPlan | None = None) 
 def _reasons(study: Study) -> dict[str, str]:
     """Return why numbers of some places cannot stand as stated: the smallest sets that conflict, and the audit's."""
     found = [f for f in audit_study(study).findings if f.verdict is AuditVerdict.INCONSISTENT]
-    sets = find_conflicts(study)
-    return {finding.where: finding.reasoning for finding in found} | {
-        target.place: conflict.says for conflict in sets for target in conflict.targets
-    }
+    sets = {target.place: conflict.says for conflict in find_conflicts(study) for target in conflict.targets}
+    return sets | {finding.where: finding.reasoning for finding in found if finding.where not in sets}
 
 
 def _with_reason(line: Line, reasons: Mapping[str, str]) -> Line:
