@@ -61,6 +61,7 @@ TESTED = {
         "data/test_limits.py::test_objects_of_r_take_no_more_memory_than_they_may",
         "data/test_limits.py::test_words_of_a_workbook_unpack_to_no_more_than_they_may",
         "cohorts/test_store.py::test_a_cohort_unpacks_to_no_more_than_a_data_file_may_have",
+        "run/test_large_patients.py::test_an_identifier_of_a_megabyte_is_refused_before_it_is_in_every_row",
     ),
     "M2 a cell of 131,000 digits": (
         "data/test_limits.py::test_a_cell_of_a_hundred_thousand_digits_is_read_in_linear_time",
@@ -72,6 +73,7 @@ TESTED = {
         "data/test_limits.py::test_a_study_reads_no_file_outside_its_folder",
         "data/test_limits.py::test_a_pasted_table_is_no_special_file",
         "cohorts/test_store.py::test_a_pipe_is_no_cohort",
+        "run/test_large_patients.py::test_a_pipe_is_no_part",
         "show/test_views.py::test_a_file_beside_a_run_that_cannot_be_read_is_a_remark",
     ),
     "M4 no cache can be written": (
@@ -81,6 +83,7 @@ TESTED = {
     ),
     "M5 memory": (
         "inference/test_draws_memory.py::test_a_command_tells_before_its_first_fit",
+        "inference/test_draws_memory.py::test_what_bambi_is_told_to_need_is_what_it_took",
         "cli/test_hard_ends.py::test_out_of_memory_is_a_message",
     ),
     "M6 script in a drawing": (
@@ -90,6 +93,7 @@ TESTED = {
     ),
     "M7 one row a patient": ("test_attacks.py::test_one_row_a_patient_carries_no_model",),
     "M8 one patient under two spellings": (
+        "data/test_codes.py::test_no_character_that_shows_nothing_makes_another_patient",
         "run/test_large_patients.py::test_patients_of_two_parts_have_one_spelling",
     ),
     "M9 a missing code blanks identifiers": (
@@ -106,6 +110,7 @@ TESTED = {
     ),
     "M12 endless study files": (
         "data/test_limits.py::test_a_study_file_is_read_or_refused_in_seconds",
+        "data/test_limits.py::test_a_printed_cell_of_a_hundred_thousand_letters_is_refused",
         "data/test_limits.py::test_a_message_of_any_number_of_problems_is_short",
     ),
     "M13 a mistyped --date": ("test_attacks.py::test_a_date_column_that_is_not_there_is_refused",),

@@ -34,7 +34,11 @@ _LABELS_OF_MISSING = re.compile(
     r"weiß nicht|manquant|sans réponse|ne sait pas)\b",
     re.IGNORECASE,
 )
-_INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f]")
+# Characters that show nothing: controls but blanks, formats, fillers, variation selectors, tags.
+_INVISIBLE = re.compile(
+    "[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x84\\x86-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
 _BLANKS = re.compile(r"[\s\u00a0\u2007\u202f]+")
 _POINT = re.compile(r"([+-]?)(0|[1-9]\d{0,14})\.(\d{0,17}?)0*", re.ASCII)
 _COMMA = re.compile(r"([+-]?)(0|[1-9]\d{0,14}),(\d{0,17}?)0*", re.ASCII)
@@ -53,7 +57,7 @@ def clean_text(text: object) -> str:
     """
     plain = str(text)
     if plain.isascii():
-        return plain.strip("\0 \t\r\n\f\v")
+        return (plain if plain.isprintable() else _INVISIBLE.sub("", plain)).strip(" \t\r\n\f\v")
     return _BLANKS.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFC", plain))).strip()
 
 

@@ -12,10 +12,11 @@ from bayes_alliance.runtime.memory import memory_limit
 
 # Arrays of the size of the draws that stand beside each other while these are made and judged, as peaks tell.
 # collapsed: four million draws of eight numbers took 5.1 GiB; it draws twice as many as it returns. NUTS: a draw of six
-# numbers took 1.5 KB (medication, growth), one of twelve 4.8 KB (folmo2020, outcome by age). Sampled effects
-# of patients are kept and handed on, but not judged one by one; their factor is a guess.
-_COPIES = {"collapsed": 20, "pymc": 50, "bambi": 50}
-_COPIES_OF_EFFECTS = 6
+# numbers took 1.5 KB (medication, growth), one of twelve 4.8 KB (folmo2020, outcome by age). bambi: a draw of six
+# numbers and 128 effects of patients took 4.8 KB (medication, growth; 48,000 and 100,000 draws against 2,000), one of
+# eight and 310 effects 10.7 KB (folmo2020, tasks_outcome).
+_COPIES = {"collapsed": 20, "pymc": 50, "bambi": 16}
+_COPIES_OF_EFFECTS = 4
 _BYTES = 8
 
 

@@ -27,6 +27,11 @@ CELL_COLUMNS = (
 )
 
 
+# Reading a cell takes the square of its length; no table prints one of more than a few dozen letters.
+MAX_PRINTED = 500
+TOO_LONG = "a cell of too many letters"
+
+
 def read_cells(raw: bytes, problems: list[Problem]) -> tuple[Cell, ...]:
     """Read the content of a cell file; what is wrong goes to ``problems``, by line."""
     if not raw:
@@ -63,5 +68,9 @@ def _cell(row: list[str], line: int, problems: list[Problem]) -> Cell | None:
     if values["quantity"] not in get_args(Quantity):
         got, allowed = repr(values["quantity"][:40]), ", ".join(get_args(Quantity))
         problems.append(Problem(what="unknown quantity", where=where, got=got, allowed=allowed))
+        return None
+    if len(values["printed"]) > MAX_PRINTED:
+        got, allowed = repr(values["printed"][:60]), f"at most {MAX_PRINTED}"
+        problems.append(Problem(what=TOO_LONG, where=where, got=got, allowed=allowed))
         return None
     return Cell(**values, line=line)  # type: ignore[arg-type]

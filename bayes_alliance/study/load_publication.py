@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import get_args
 
 from bayes_alliance.errors import Problem
+from bayes_alliance.study.load_cells import MAX_PRINTED, TOO_LONG
 from bayes_alliance.study.load_related import check_related, read_related
 from bayes_alliance.study.printed_cell import Rounding
 from bayes_alliance.study.printed_text import read_or_fault
@@ -111,6 +112,7 @@ def _fact(header: tuple[str, ...], row: list[str], line: int, problems: list[Pro
     for column, sound, what, allowed in (
         ("quantity", values["quantity"] in _QUANTITIES, "unknown quantity", ", ".join(_QUANTITIES)),
         ("derived", derived is not None, "not a sum of counts", "ids of counts joined by + and -"),
+        ("printed", len(values["printed"]) <= MAX_PRINTED, TOO_LONG, f"at most {MAX_PRINTED}"),
         ("sign", values["sign"] in _SIGNS, "not a sign", "+, - or empty"),
         ("at_least", at_least is not None or not values["at_least"], "not a bound on p", _P),
     ):

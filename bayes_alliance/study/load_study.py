@@ -44,6 +44,8 @@ from bayes_alliance.study.validate import check_study
 MAX_BYTES = 2_000_000
 MAX_LINE = 20_000
 MAX_TABLES = 3_000
+# Squares of the dots of each line, added up: some seconds of parsing if all are in keys.
+MAX_DOTS = 500_000_000
 
 
 def models_folder() -> Path:
@@ -166,10 +168,13 @@ def _read_bytes(path: Path, problems: list[Problem]) -> bytes:
 
 def _parse_toml(raw: bytes, path: Path, problems: list[Problem]) -> dict[str, Any]:
     # Parsing takes the square of the length of a dotted key, and checking that of the number of tables.
-    longest = max(map(len, raw.splitlines()), default=0)
+    lines = raw.splitlines()
+    longest = max(map(len, lines), default=0)
     tables = raw.count(b"[[")
-    if longest > MAX_LINE or tables > MAX_TABLES:
+    dotted = sum(line.count(b".") ** 2 for line in lines) > MAX_DOTS
+    if longest > MAX_LINE or tables > MAX_TABLES or dotted:
         found = f"a line of {longest} bytes" if longest > MAX_LINE else f"{tables} tables"
+        found = "lines of thousands of dots" if dotted else found
         allowed = f"lines of at most {MAX_LINE} bytes, {MAX_TABLES} tables"
         problems.append(Problem(what="too large a study", where=path.name, got=found, allowed=allowed))
         return {}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bayes_alliance.errors import Problem, did_you_mean
+from bayes_alliance.errors import MAX_LISTED, Problem, did_you_mean
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -210,8 +210,10 @@ class TableReader:
         """Complain of every key that nothing asked for."""
         for key in self.table:
             if key not in self.known:
-                options = ", ".join(sorted(self.known))
-                self.complain("unknown key", key, allowed=options, fix=did_you_mean(key, self.known))
+                # Of more problems than are shown, none needs a suggestion.
+                shown = len(self.problems) < MAX_LISTED
+                options, fix = ", ".join(sorted(self.known)), did_you_mean(key, self.known) if shown else ""
+                self.complain("unknown key", key, allowed=options, fix=fix)
 
     def _in_range(self, key: str, value: float, above: float) -> float:
         if not (math.isfinite(value) and value > above):

@@ -22,6 +22,8 @@ from bayes_alliance.data.readers import excel, printed_grid, rds, read_table
 from bayes_alliance.data.readers.excel_sheet import read_sheet_facts
 from bayes_alliance.data.readers.printed_grid import read_grids
 from bayes_alliance.errors import InputError, Problem
+from bayes_alliance.study.load_cells import CELL_COLUMNS
+from bayes_alliance.study.load_publication import FACT_COLUMNS
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import ReadOptions
 from tests.corpus_study import STUDY, join, sound_rows, write_study
@@ -216,11 +218,13 @@ def test_a_study_reads_no_file_outside_its_folder(name: str, target: str, tmp_pa
     "text",
     [
         STUDY + "\n" + ".".join(["a"] * 900_000) + " = 1\n",
+        STUDY + "\n" + "\n".join(f"k{i}" + ".a" * 9_000 + " = 1" for i in range(100)) + "\n",
+        STUDY + "".join(f"\n[a{i}.b.c]" for i in range(100_000)),
         STUDY + '\n[[models]]\nid = "m"\n' * 100_000,
         STUDY.replace("36", "1" * 5_000, 1),
         STUDY + "\nx = " + "[" * 100_000,
     ],
-    ids=["dotted keys", "models", "digits", "nesting"],
+    ids=["dotted keys", "many dotted keys", "tables", "models", "digits", "nesting"],
 )
 def test_a_study_file_is_read_or_refused_in_seconds(text: str, tmp_path: Path) -> None:
     """Up to two megabytes; and the message is short."""
@@ -232,6 +236,23 @@ def test_a_study_file_is_read_or_refused_in_seconds(text: str, tmp_path: Path) -
         load_study(folder)
     assert time.perf_counter() - started < 20.0
     assert len(str(caught.value)) < 250_000
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "facts.csv"])
+def test_a_printed_cell_of_a_hundred_thousand_letters_is_refused(name: str, tmp_path: Path) -> None:
+    """Reading it would take the square of its length."""
+    folder = write_study(tmp_path / "study")
+    cell = "1 " * 50_000
+    if name == "cells.csv":
+        text = f"{','.join(CELL_COLUMNS)}\nI,months,Score,{cell},estimate,growth,months,,,\n"
+    else:
+        row = ",".join(
+            {"id": "a", "printed": cell, "quantity": "count"}.get(head, "") for head in FACT_COLUMNS
+        )
+        text = f"{','.join(FACT_COLUMNS)}\n{row}\n"
+    (folder / name).write_text(text)
+    with pytest.raises(InputError, match="a cell of too many letters; found: '1 1 1"):
+        load_study(folder)
 
 
 def test_a_message_of_any_number_of_problems_is_short() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,27 @@ def test_what_a_worker_finds_wrong_is_the_users_to_correct(
     with pytest.raises(InputError) as caught:
         reduce_parts(tmp_path / "again", frame_of())
     assert caught.value.exit_code == 2 and len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "part"])
+def test_a_pipe_is_no_part(beside: bool, tmp_path: Path) -> None:
+    """It is not waited for, alone or beside sound parts."""
+    os.mkfifo(tmp_path / "z.parquet")
+    if beside:
+        frame_of().to_parquet(tmp_path / "a.parquet")
+    study = small_study()
+    with pytest.raises(InputError, match="a device, a pipe or a folder"):
+        reduce_file(study, study.model("paranoid"), tmp_path if beside else tmp_path / "z.parquet")
+
+
+def test_an_identifier_of_a_megabyte_is_refused_before_it_is_in_every_row(tmp_path: Path) -> None:
+    """It stands once in the file's dictionary: a few kilobytes that would unpack to gigabytes."""
+    frame = frame_of()
+    column = pa.DictionaryArray.from_arrays(
+        pa.array([0] * len(frame), pa.int32()), pa.array(["x" * 1_000_000])
+    )
+    table = pa.Table.from_pandas(frame, preserve_index=False).set_column(0, "patient", column)
+    pq.write_table(table, tmp_path / "long.parquet", store_schema=False)
+    study = small_study()
+    with pytest.raises(InputError, match="a text of 1000000 bytes"):
+        reduce_file(study, study.model("paranoid"), tmp_path / "long.parquet")

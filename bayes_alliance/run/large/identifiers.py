@@ -20,6 +20,7 @@ from bayes_alliance.errors import InputError, Problem
 
 Spelling = Literal["numbers", "text", "text of numbers"]
 _ROWS = 250_000
+MAX_TEXT = 1_000
 _LEADING_ZERO = re.compile(r"0\d+", re.ASCII)
 
 
@@ -72,9 +73,30 @@ def _two_spellings(header: str) -> Problem:
 def _distinct(path: Path, header: str) -> Any:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, read_dictionary=[header]) as file:
         for batch in file.iter_batches(_ROWS, columns=[header]):
+            check_lengths(batch.column(0), header, path)
             yield [clean_text(word) for word in batch.column(0).unique().to_pylist() if word is not None]
+
+
+def check_lengths(column: Any, header: str, path: Path) -> None:
+    """Refuse texts that no identifier and no category has: one of a megabyte would be that in every row.
+
+    Raises
+    ------
+    InputError
+        If there is one.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    words = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if not pa.types.is_string(words.type) and not pa.types.is_large_string(words.type):
+        return
+    longest = pc.max(pc.binary_length(words)).as_py() or 0
+    if longest > MAX_TEXT:
+        what, allowed = f"a text of {longest} bytes", f"identifiers and categories of at most {MAX_TEXT}"
+        raise InputError(path.name, [Problem(what=what, where=f"column {header!r}", allowed=allowed)])
 
 
 def read_identifiers(column: Any, spelling: Spelling) -> tuple[NDArray[Any], NDArray[np.bool_]]:

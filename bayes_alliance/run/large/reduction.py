@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.fits import Array
-from bayes_alliance.run.large.identifiers import read_identifiers
+from bayes_alliance.run.large.identifiers import check_lengths, read_identifiers
 from bayes_alliance.run.large.keys import (
     Keys,
     collect_keys,
@@ -124,9 +124,14 @@ def read_batches(source: LargeSource, piece: Piece) -> Any:
     """Return the columns of a piece, some rows at a time."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(piece.path) as file:
-        headers = list(dict.fromkeys(column.header for column in source.columns))
-        yield from file.iter_batches(BATCH_ROWS, row_groups=list(piece.groups), columns=headers)
+    headers = list(dict.fromkeys(column.header for column in source.columns))
+    texts = [c.header for c in source.columns if c.kind == "category" or c.name == source.patient]
+    # Texts stay in the dictionary of the file until it is known how long they are.
+    with pq.ParquetFile(piece.path, read_dictionary=texts) as file:
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=list(piece.groups), columns=headers):
+            for header in texts:
+                check_lengths(batch.column(header), header, piece.path)
+            yield batch
 
 
 def _complete(

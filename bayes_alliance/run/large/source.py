@@ -188,6 +188,8 @@ def _metadata(path: Path, source: LargeSource) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if path.exists() and not path.is_file():
+        raise InputError(path.name, [Problem(what="it is a device, a pipe or a folder", where=path.name)])
     try:
         with pq.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
