@@ -64,13 +64,15 @@ def _new_cells(options: argparse.Namespace) -> int:
 
 
 def _grid(source: str, number: int) -> list[list[str]]:
-    from bayes_alliance.data.readers.printed_grid import read_grids, text_grids
+    from bayes_alliance.data.readers.printed_grid import pasted_grids, read_grids
     from bayes_alliance.errors import InputError, Problem
 
-    grids = text_grids(sys.stdin.read()) if source == "-" else read_grids(Path(source))
+    grids = pasted_grids(sys.stdin.read()) if source == "-" else read_grids(Path(source))
     if not 1 <= number <= len(grids):
         allowed = f"1 to {len(grids)}" if grids else "a text with a table"
         raise InputError("new-cells", [Problem(what="no such table", got=str(number), allowed=allowed)])
+    if len(grids) > 1:
+        print(f"table {number} of the {len(grids)} in the file; --number takes another")
     return grids[number - 1]
 
 

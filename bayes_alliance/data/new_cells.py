@@ -9,11 +9,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from bayes_alliance.data.pasted_columns import (
+    Ask,
+    Column,
+    columns_of,
+    quantity_of_cell,
+    row_quantity,
+    split_headings,
+)
 from bayes_alliance.data.readers.printed_grid import Grid
-from bayes_alliance.study.cell_rules import RULES
 from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_cells import CELL_COLUMNS
 from bayes_alliance.study.printed_text import read_or_fault
@@ -21,38 +28,6 @@ from bayes_alliance.study.records import Model, Study
 from bayes_alliance.study.table_legend import TableLegend
 from bayes_alliance.study.table_reading import follow_heading, settle_decimal
 
-# Question, and the answers that are possible; an empty answer leaves it open.
-Ask = Callable[[str, Sequence[str]], str]
-_HEADINGS: tuple[tuple[str, str], ...] = (
-    (
-        "ci",
-        r"^(?:\d\d\s?%\s?)?(?:c\.?i\.?|cri|confidence interval)(?:\s?\d\d\s?%?)?$|^95\s?% (?:confidence|credible)",
-    ),
-    ("se", r"^\(?(?:s\.?e\.?m?|std\.? err\w*\.?|standard error)\)?$"),
-    ("df", r"^d\.?f\.?$|degrees of freedom"),
-    ("t", r"^t(?:[- ](?:value|ratio|statistic))?$"),
-    ("z", r"^z(?:[- ](?:value|statistic))?$"),
-    ("f", r"^f(?:[- ]value)?$"),
-    ("chi2", r"^(?:χ2|χ²|chi[- ]?square\w*|lrt?)$"),
-    ("p", r"^p(?:[- ]?values?)?$|^sig\.?$"),
-    ("estimate", r"^(?:b|β?b|coef\w*\.?|estimates?|est\.?|parameter estimates?|effect|mean difference|γ)\b"),
-    ("beta", r"^(?:β|beta|std\.? beta)\b"),
-    ("cohen_d", r"^(?:d|cohen'?s d|effect size d)$"),
-)
-_ROWS: tuple[tuple[str, str], ...] = (
-    ("minus_2ll", r"[-−–]\s?2\s?(?:\*\s?)?(?:ll|log)|[-−–]2rll"),
-    ("deviance", r"^deviance"),
-    ("log_likelihood", r"^log[- ]?likelihood"),
-    ("aicc", r"\baicc\b"),
-    ("aic", r"\baic\b|akaike"),
-    ("bic", r"\bbic\b|bayesian information|schwarz"),
-    ("icc", r"\bicc\b|intraclass"),
-    ("r2", r"^(?:marginal |conditional |pseudo[- ])?r(?:2|²)"),
-    ("residual", r"\bresidual\b|σ(?:2|²)|sigma"),
-    ("correlation", r"\bcorr\w*\b|ρ"),
-    ("covariance", r"\bcov\w*\b|τ01|τ₀₁"),
-    ("variance", r"\bvar(?:iance)?\b|τ(?:00|11|2|²)|τ₀₀|τ₁₁|random"),
-)
 _TIME = {
     "time",
     "slope",
@@ -147,76 +122,103 @@ def cells_of_grid(
     ask : callable, optional
         Asked where a row or a column cannot be tied; without one, the cell says so in its note.
     """
-    heads, body = _headings(grid)
-    chosen = _model(study, model, ask)
-    legend = TableLegend()
-    quantities = [_quantity(head, ask) for head in heads[1:]]
+    heads, body = split_headings(grid)
+    columns = columns_of(heads, ask)
+    rows = _labelled(body)
+    of_column = _models(study, model, columns, ask)
+    repeated = {row.key for row in rows if sum(other.key == row.key for other in rows) > 1}
+    sections = {
+        name: _named(study, name) or _asked(study, f"the rows below {name!r}", ask)
+        for name in dict.fromkeys(row.section for row in rows if row.key in repeated)
+    }
+    ties: dict[str, dict[tuple[str, str], str]] = {}
     found: list[NewCell] = []
-    labelled: list[tuple[str, str, list[str]]] = []
-    section = ""
+    for row in rows:
+        for column in columns:
+            text = column.text(row.cells)
+            if not text:
+                continue
+            # Labels that come again are those of another model, which the section tells, or nothing does.
+            chosen = sections[row.section] if row.key in repeated else of_column[column.block]
+            if chosen is not None and chosen.id not in ties:
+                ties[chosen.id] = _tie_rows(study, chosen, [other.key for other in rows], ask)
+            tied = ties[chosen.id].get(row.key, "") if chosen is not None else ""
+            found.append(_cell(study, chosen, table, row, column, text, tied))
+    return _checked(found, study.publication.legend(table))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row of a pasted table with numbers in it."""
+
+    label: str
+    section: str
+    quantity: str
+    cells: list[str]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.label, self.quantity
+
+
+def _labelled(body: Grid) -> list[_Row]:
+    """Rows with the section that they stand in; one for two measures, "A / B", is two rows."""
+    found, section = [], ""
     for row in body:
-        if any(row[1:]):
-            labelled.append((row[0], _row_quantity(row[0], section), row[1:]))
-        else:
+        if not any(row[1:]):
             section = row[0]
-    ties = _tie_rows(study, chosen, [(label, of_row) for label, of_row, _ in labelled], ask) if chosen else {}
-    for label, of_row, cells in labelled:
-        tied = ties.get((label, of_row), "")
-        for head, quantity, text in zip(heads[1:], quantities, cells, strict=False):
-            if text:
-                found.append(
-                    _cell(study, chosen, table, label, head, text, of_row or quantity, quantity, tied)
-                )
-    return _checked(found, legend)
+            continue
+        labels = row[0].split(" / ")
+        parts = [cell.split(" / ") for cell in row[1:]]
+        if len(labels) == 1 or any(len(part) != len(labels) for part in parts if part != [""]):
+            labels, parts = [row[0]], [[cell] for cell in row[1:]]
+        for k, label in enumerate(labels):
+            cells = [row[0], *(part[k] if k < len(part) else "" for part in parts)]
+            found.append(
+                _Row(label=label, section=section, quantity=row_quantity(label, section), cells=cells)
+            )
+    return found
 
 
-def _headings(grid: Grid) -> tuple[list[str], Grid]:
-    """Join the rows of headings, which hold no digits but those of a level, into one."""
-    heads = 0
-    while heads < len(grid) - 1 and not any(_is_number(cell) for cell in grid[heads][1:]):
-        if heads and len([c for c in grid[heads] if c]) <= 1:
-            break
-        heads += 1
-    heads = max(heads, 1)
-    width = len(grid[0])
-    joined = [" ".join(dict.fromkeys(filter(None, (row[k] for row in grid[:heads])))) for k in range(width)]
-    return joined, grid[heads:]
-
-
-def _is_number(text: str) -> bool:
-    return bool(re.search(r"\d", re.sub(r"\d\d\s?%\s?C\.?I\.?|Model \d+|Time \d+|\bT\d\b", "", text)))
-
-
-def _quantity(head: str, ask: Ask | None) -> str:
-    """Quantity of a column by its heading; empty where it cannot be told."""
-    plain = re.sub(r"\s*[(\[].*?[)\]]\s*$", "", head).strip().lower()
-    for name, pattern in _HEADINGS:
-        if re.search(pattern, plain):
-            return name
-    last = plain.split(" ")[-1] if plain else ""
-    for name, pattern in _HEADINGS:
-        if last and re.search(pattern, last):
-            return name
-    return ask(f"What does the column {head!r} hold?", tuple(RULES)) if ask and head else ""
-
-
-def _row_quantity(label: str, section: str) -> str:
-    plain = label.lower()
-    for name, pattern in _ROWS:
-        if re.search(pattern, plain):
-            return name
-    if re.search(r"random|variance comp", section.lower()):
-        return "variance"
-    return ""
-
-
-def _model(study: Study, wanted: str, ask: Ask | None) -> Model | None:
-    models = {model.id: model for model in study.models}
+def _models(study: Study, wanted: str, columns: list[Column], ask: Ask | None) -> dict[int, Model | None]:
+    """Tell which model every block of columns reports; a model that two blocks seem to report is neither's."""
+    blocks = {block: [c.head for c in columns if c.block == block] for block in {c.block for c in columns}}
+    if len(blocks) <= 1:
+        chosen = next((m for m in study.models if m.id == wanted or len(study.models) == 1), None)
+        return dict.fromkeys(blocks, chosen or _asked(study, "the table", ask))
+    named = {block: _named(study, " ".join(heads)) for block, heads in blocks.items()}
+    ids = [model.id for model in named.values() if model is not None]
+    named = {block: m if m is not None and ids.count(m.id) == 1 else None for block, m in named.items()}
     if wanted:
-        return models.get(wanted)
-    if len(models) == 1:
-        return next(iter(models.values()))
-    return models.get(ask("Which model does the table report?", tuple(models))) if ask else None
+        return {block: m if m is not None and m.id == wanted else None for block, m in named.items()}
+    return {
+        block: m or _asked(study, f"the columns {', '.join(blocks[block])!r}", ask)
+        for block, m in sorted(named.items())
+    }
+
+
+def _asked(study: Study, what: str, ask: Ask | None) -> Model | None:
+    models = {model.id: model for model in study.models}
+    return models.get(ask(f"Which model do {what} report?", tuple(models))) if ask else None
+
+
+def _named(study: Study, text: str) -> Model | None:
+    """Model that a heading names whole, by its id or label; of several, that with the longest name, if one is."""
+    words = _tokens(text)
+    lengths = {
+        model.id: max(
+            (len(name) for name in (_tokens(model.id), _tokens(model.label)) if name and name <= words),
+            default=0,
+        )
+        for model in study.models
+    }
+    longest = max(lengths.values(), default=0)
+    best = [model for model in study.models if lengths[model.id] == longest]
+    return best[0] if longest and len(best) == 1 else None
+
+
+def _tokens(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text.lower()))
 
 
 def _words(text: str) -> set[str]:
@@ -232,12 +234,15 @@ def _tie_rows(
     """
     ties = {row: _tie(study, model, *row, ask) for row in dict.fromkeys(rows)}
     options = coefficients_of(study, model)
+    open_ones = []
     for (label, quantity), tied in list(ties.items()):
-        rivals = [other for other, name in ties.items() if name == tied and other[1] == quantity]
-        if not tied or len(rivals) < 2 or _foreign(study, tied, label) == 0:
-            continue
-        if _foreign(study, tied, label) > min(_foreign(study, tied, other) for other, _ in rivals):
-            ties[label, quantity] = ask(f"Which coefficient is {label!r}?", tuple(options)) if ask else ""
+        rivals = [other for other, name in ties.items() if tied and name == tied and other[1] == quantity]
+        least = min((_foreign(study, tied, other) for other, _ in rivals), default=0)
+        plainest = [other for other, _ in rivals if _foreign(study, tied, other) == least]
+        if len(rivals) > 1 and plainest != [label]:
+            open_ones.append((label, quantity))
+    for label, quantity in open_ones:
+        ties[label, quantity] = ask(f"Which coefficient is {label!r}?", tuple(options)) if ask else ""
     return ties
 
 
@@ -260,6 +265,10 @@ def _tie(study: Study, model: Model, label: str, quantity: str, ask: Ask | None)
         return ""
     else:
         options = coefficients_of(study, model)
+    component = re.search(r"τ(00|11|₀₀|₁₁)", label)
+    if component and quantity == "variance":
+        at = 0 if component[1] in ("00", "₀₀") else 1
+        return random[at] if at < len(random) else ""
     parts = [part for part in re.split(r"\s*(?:[×*:]|\bx\b|\bX\b|\bby\b)\s*", label) if part.strip()]
     fits = [name for name in options if _fits(study, name, parts)]
     if len(fits) > 1:
@@ -296,7 +305,9 @@ def _names(study: Study, column: str, part: str) -> bool:
         return bool(words & _INTERCEPT)
     name = column.split("[")[0]
     if name == study.time:
-        return bool(words & (_TIME | _words(name)))
+        others = [v for v in study.every_variable if v != name]
+        named = set().union(*(_words(v.replace("_", " ")) for v in others))
+        return bool(words & (_TIME - named | _words(name)))
     variable = study.every_variable[name]
     level = column.partition("[")[2].rstrip("]")
     own = _words(name.replace("_", " ")) | _words(variable.label)
@@ -309,33 +320,38 @@ def _names(study: Study, column: str, part: str) -> bool:
 
 
 def _cell(
-    study: Study,
-    model: Model | None,
-    table: str,
-    label: str,
-    head: str,
-    text: str,
-    quantity: str,
-    of_column: str,
-    tied: str,
+    study: Study, model: Model | None, table: str, row: _Row, column: Column, text: str, tied: str
 ) -> NewCell:
-    """Make one cell; what could not be tied stands in its note."""
+    """Make a cell; what could not be tied stands in its note."""
+    quantity = quantity_of_cell(row.quantity, column.quantity)
+    label, text = _without_group(study, row.label, text, quantity)
     found = NewCell(
-        table=table, row=label, column=head or "value", printed=text, quantity=quantity or "estimate"
+        table=table, row=label, column=column.head or "value", printed=text, quantity=quantity or "estimate"
     )
-    if quantity in _OF_RANDOM and of_column in _BESIDE:
-        note = f"{of_column} of {quantity}, {label}: write it into the cell of the {quantity}"
-        return replace(found, quantity=of_column, note=note)
+    if row.quantity in _OF_RANDOM and column.quantity in _BESIDE:
+        note = f"{column.quantity} of {row.quantity}, {label}: write it into the cell of the {row.quantity}"
+        return replace(found, quantity=column.quantity, note=note)
     if model is None:
         return replace(found, note="which model reports it?")
     if not quantity:
-        return replace(found, note=f"what does the column {head!r} hold?")
+        return replace(found, note=f"what does the column {column.head!r} hold?")
     if not tied and quantity in _NEEDS_COEFFICIENT:
         return replace(found, note=f"which coefficient is {label!r}?")
-    return replace(found, model=model.id, coefficient=tied)
+    return replace(
+        found, model=model.id, coefficient="" if quantity in ("correlation", "covariance") else tied
+    )
 
 
-_OF_RANDOM = ("variance", "sd", "covariance", "correlation", "residual", "icc")
+def _without_group(study: Study, label: str, text: str, quantity: str) -> tuple[str, str]:
+    """Move the patients' name from behind a variance, as in "147.2 id", to the label of its row."""
+    name = re.search(r"^\S+\s+([^\W\d]\w*)$", text) if quantity in ("variance", "sd", "icc") else None
+    own = {study.patient, study.every_variable[study.patient].label}
+    if name is None or name[1].lower() not in {each.lower() for each in own}:
+        return label, text
+    return f"{label} {name[1]}", text[: name.start(1)].strip()
+
+
+_OF_RANDOM = ("variance", "sd", "covariance", "correlation", "residual", "residual_sd", "icc")
 _BESIDE = ("se", "ci", "p", "t", "z", "df")
 _NEEDS_COEFFICIENT = {"estimate", "beta", "cohen_d", "se", "ci", "t", "z", "df", "p", "f", "variance", "sd"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from bayes_alliance.cli.main import main
 from bayes_alliance.data.new_cells import NewCell, cells_of_grid, coefficients_of, template_cells
-from bayes_alliance.data.readers.printed_grid import read_grids, text_grids
+from bayes_alliance.data.readers.printed_grid import pasted_grids, read_grids, text_grids
 from bayes_alliance.errors import InputError
 from bayes_alliance.study.load_cells import CELL_COLUMNS
 from bayes_alliance.study.load_study import load_study
@@ -174,6 +174,113 @@ def test_cells_that_cannot_be_read_say_why() -> None:
     grid = [["", "Estimate"], ["Weeks", "1.234"], ["IPDT", "-3.120"]]
     cells = cells_of_grid(load_study("lindqvist2020"), grid, table="2")
     assert all("decimal comma" in cell.note for cell in cells)
+
+
+def test_models_side_by_side_are_not_one() -> None:
+    """Columns under a heading that names a model are its own; where no heading names one, each cell asks."""
+    study = load_study("espel_huynh2024")
+    spans = ["", "Model 1", "", "", "Model 2", "", ""]
+    heads = ["Predictors", "Estimates", "CI", "p", "Estimates", "CI", "p"]
+    body = [
+        ["Weeks", "-1.45", "-1.46 to -1.43", "<.001", "-1.36", "-1.38 to -1.34", "<.001"],
+        ["Random Effects", *[""] * 6],
+        ["σ²", "6.1", "", "", "5.9", "", ""],
+        ["τ00 patient", "7.1 patient", "", "", "6.9 patient", "", ""],
+        ["Marginal R² / Conditional R²", "0.01 / 0.72", "", "", "0.02 / 0.73", "", ""],
+    ]
+    cells = cells_of_grid(study, [spans, heads, *body], table="5")
+    assert not [cell for cell in cells if cell.note]
+    of = {(c.printed, c.quantity): (c.model, c.coefficient) for c in cells}
+    assert of["-1.45", "estimate"] == ("model_1", "weeks")
+    assert of["-1.38 to -1.34", "ci"] == ("model_2", "weeks")
+    assert of["6.9", "variance"] == ("model_2", "Intercept")
+    assert of["0.02", "r2"] == of["0.73", "r2"] == ("model_2", "")
+    unnamed = cells_of_grid(study, [heads, *body], table="5", model="model_1")
+    assert {(cell.model, cell.note) for cell in unnamed} == {("", "which model reports it?")}
+
+
+def test_limits_in_two_columns_are_one_interval() -> None:
+    """Lower and upper limits in columns of their own are read as one interval, at the level of their headings."""
+    study = load_study("lindqvist2020")
+    for low, high in (("l-95% CI", "u-95% CI"), ("2.5 %", "97.5 %"), ("Lower 95% CI", "Upper 95% CI")):
+        grid = [["Term", "Estimate", "Est.Error", low, high], ["Weeks", "-0.73", "0.14", "-1.01", "-0.46"]]
+        cells = cells_of_grid(study, grid, table="9")
+        assert [(c.quantity, c.printed, c.note) for c in cells][2] == ("ci", "-1.01 to -0.46", "")
+    groups = cells_of_grid(study, [["", "Low", "High"], ["Weeks", "-0.73", "0.14"]], table="9")
+    assert [cell.printed for cell in groups] == ["-0.73", "0.14"]
+
+
+def test_labels_that_fit_as_well_are_both_asked() -> None:
+    """Two parts of one model that differ by a sign in brackets alone, and standard deviations, are not mixed up."""
+    study = load_study("lindqvist2020")
+    grid = [
+        ["Term", "Estimate"],
+        ["Intercept (μ)", "15.62"],
+        ["Intercept (σ)", "3.26"],
+        ["IPDT", "-0.32"],
+        ["Random effects (standard deviations)", ""],
+        ["Intercept", "2.76"],
+    ]
+    cells = {(cell.row, cell.printed): cell for cell in cells_of_grid(study, grid, table="2")}
+    assert all(
+        "which coefficient" in cells[f"Intercept ({s})", n].note for s, n in (("μ", "15.62"), ("σ", "3.26"))
+    )
+    assert (cells["Intercept", "2.76"].quantity, cells["Intercept", "2.76"].note) == ("sd", "")
+    beta = cells_of_grid(study, [["", "β"], ["IPDT", "-0.32"]], table="2")
+    assert beta[0].note == "what does the column 'β' hold?"
+
+
+def test_summary_of_r() -> None:
+    """Fixed effects, variances, standard deviations and the criterion of a summary of lmerTest are told apart."""
+    text = """## REML criterion at convergence: 1234.5
+##
+## Random effects:
+##  Groups  Name        Variance Std.Dev. Corr
+##  patient (Intercept) 7.61     2.759
+##          weeks       0.25     0.500    0.07
+##  Residual            6.10     2.470
+## Number of obs: 180, groups:  patient, 18
+##
+## Fixed effects:
+##             Estimate Std. Error      df t value Pr(>|t|)
+## (Intercept)   15.620      0.540  17.000  28.926  < 2e-16 ***
+## weeks         -0.730      0.140  17.000  -5.214 3.26e-05 ***
+## ---
+"""
+    study = load_study("lindqvist2020")
+    cells = cells_of_grid(study, pasted_grids(text)[0], table="9")
+    assert not [cell for cell in cells if cell.note]
+    found = {(cell.printed, cell.quantity, cell.coefficient) for cell in cells}
+    assert len(cells) == 10 + 7 + 1
+    assert found >= {
+        ("-0.730", "estimate", "weeks"),
+        ("<2e-16", "p", "Intercept"),
+        ("0.25", "variance", "weeks"),
+        ("2.759", "sd", "Intercept"),
+        ("2.470", "residual_sd", ""),
+        ("0.07", "correlation", ""),
+        ("1234.5", "minus_2ll", ""),
+    }
+
+
+def test_cells_over_several_columns_or_rows_shift_nothing(tmp_path: Path) -> None:
+    """What stands behind a merged cell of Word or HTML keeps its column; stacked tables are two."""
+    document = docx.Document()
+    table = document.add_table(rows=2, cols=4)
+    table.cell(0, 1).merge(table.cell(0, 2)).text = "Estimate"
+    for k, text in ((0, ""), (3, "p")):
+        table.cell(0, k).text = text
+    for k, text in enumerate(("IPDT", "-0.32", "", ".67")):
+        table.cell(1, k).text = text
+    document.save(str(tmp_path / "t.docx"))
+    assert read_grids(tmp_path / "t.docx")[0] == [["", "Estimate", "p"], ["IPDT", "-0.32", ".67"]]
+    page = "<table><tr><td rowspan=2>a</td><td>b</td></tr><tr><td>1</td></tr></table>"
+    assert text_grids(page)[0] == [["a", "b"], ["", "1"]]
+    stacked = "Term\tEstimate\nWeeks\t-0.73\nMales\t\nTerm\tEstimate\nWeeks\t-0.29"
+    assert pasted_grids(stacked) == [
+        [["Term", "Estimate"], ["Weeks", "-0.73"]],
+        [["Males", ""], ["Term", "Estimate"], ["Weeks", "-0.29"]],
+    ]
 
 
 def test_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

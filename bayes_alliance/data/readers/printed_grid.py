@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bayes_alliance.data.readers.r_printout import r_grid
 from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.runtime.files import read_bounded
@@ -63,20 +64,32 @@ def read_grids(path: Path) -> list[Grid]:
             allowed="docx, xlsx, html, csv, tsv or txt",
         )
         raise InputError(path.name, [problem]) from None
-    grids = [grid for grid in (_trimmed(grid) for grid in grids) if len(grid) > 1]
+    grids = _tables(grids)
     if not grids:
         raise InputError(path.name, [Problem(what="no table in it", allowed="a table of two rows or more")])
     return grids
 
 
+def pasted_grids(text: str) -> list[Grid]:
+    """Read the tables of the clipboard's text."""
+    return _tables(text_grids(text))
+
+
+def _tables(grids: list[Grid]) -> list[Grid]:
+    return [grid for one in grids for grid in _apart(_trimmed(one)) if len(grid) > 1]
+
+
 def text_grids(text: str, *, html: bool = False) -> list[Grid]:
-    """Read the tables of a text: HTML, tab-separated, CSV, columns set apart by spaces, or lines of a PDF."""
+    """Read the tables of a text: HTML, tabs, CSV, columns set apart by spaces, lines of a PDF, a summary of R."""
     if html or re.search(r"<t(?:able|r|d)\b", text[:20_000], re.IGNORECASE):
         parser = _Tables()
         parser.feed(text)
         parser.close()
         return parser.grids
     lines = [line.rstrip() for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+    printout = r_grid(lines)
+    if printout:
+        return [printout]
     if any("\t" in line for line in lines):
         return [[[cell.strip() for cell in line.split("\t")] for line in lines]]
     bars = [line for line in lines if line.count("|") > 1]
@@ -139,6 +152,18 @@ def _trimmed(grid: Grid) -> Grid:
     return [[row[k].strip() for k in kept] for row in full]
 
 
+def _apart(grid: Grid) -> list[Grid]:
+    """Take tables that stand below each other apart: each begins with the same row of headings."""
+    heads = next((row for row in grid if len([cell for cell in row if cell]) > 1), [])
+    if not heads or any(re.search(r"^[-−–+]?[.\d]", cell) for cell in heads):
+        return [grid]
+    starts = [k for k, row in enumerate(grid) if row == heads]
+    # A row with a single text above the headings is their title.
+    starts = [k - 1 if k and len([cell for cell in grid[k - 1] if cell]) == 1 else k for k in starts]
+    starts[0] = 0
+    return [grid[a:b] for a, b in zip(starts, [*starts[1:], len(grid)], strict=True)]
+
+
 def _word(raw: bytes) -> list[Grid]:
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         info = archive.getinfo("word/document.xml")
@@ -148,10 +173,21 @@ def _word(raw: bytes) -> list[Grid]:
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise ValueError("a document type is declared in it")
     tree = ElementTree.fromstring(body)
-    return [
-        [[_word_text(cell) for cell in row.iter(f"{_WORD}tc")] for row in table.iter(f"{_WORD}tr")]
-        for table in tree.iter(f"{_WORD}tbl")
-    ]
+    return [[_word_row(row) for row in table.iter(f"{_WORD}tr")] for table in tree.iter(f"{_WORD}tbl")]
+
+
+def _word_row(row: ElementTree.Element) -> list[str]:
+    """Texts of a row; a cell that spans columns is followed by empty ones."""
+    texts = [""] * _count(row.find(f"{_WORD}trPr/{_WORD}gridBefore"), default=0)
+    for cell in row.iter(f"{_WORD}tc"):
+        span = _count(cell.find(f"{_WORD}tcPr/{_WORD}gridSpan"), default=1)
+        texts += [_word_text(cell), *[""] * (span - 1)]
+    return texts
+
+
+def _count(element: ElementTree.Element | None, *, default: int) -> int:
+    value = (element.get(f"{_WORD}val") or "") if element is not None else ""
+    return int(value) if value.isdigit() and 0 < int(value) < 100 else default
 
 
 def _word_text(cell: ElementTree.Element) -> str:
@@ -191,38 +227,53 @@ def _shown(value: object, number_format: str) -> str:
 
 
 class _Tables(HTMLParser):
-    """Collects the tables of a page; a cell that spans columns is followed by empty ones."""
+    """Collects the tables of a page; a cell that spans columns or rows is followed by empty ones."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.grids: list[Grid] = []
         self._cell: list[str] | None = None
-        self._span = 1
+        self._span = self._down = 1
+        self._reaches: dict[int, int] = {}  # by column: rows to come that a cell reaches into
+        self._taken: set[int] = set()  # columns of this row that a cell above it reaches into
         self._raised = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "table":
             self.grids.append([])
+            self._reaches = {}
         elif tag == "tr":
             if not self.grids:
                 self.grids.append([])
             self.grids[-1].append([])
+            self._taken = set(self._reaches)
+            self._reaches = {k: left - 1 for k, left in self._reaches.items() if left > 1}
+            self._pad()
         elif tag in ("td", "th"):
             self._cell = []
-            span = dict(attrs).get("colspan") or "1"
-            self._span = int(span) if span.isdigit() and 0 < int(span) < 100 else 1
+            spans = [dict(attrs).get(name) or "1" for name in ("colspan", "rowspan")]
+            self._span, self._down = (int(n) if n.isdigit() and 0 < int(n) < 100 else 1 for n in spans)
         elif tag == "sup":
             self._raised = True
         elif tag == "br" and self._cell is not None:
             self._cell.append(" ")
+
+    def _pad(self) -> None:
+        row = self.grids[-1][-1]
+        while len(row) in self._taken:
+            row.append("")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "sup":
             self._raised = False
         elif tag in ("td", "th") and self._cell is not None and self.grids and self.grids[-1]:
             text = " ".join("".join(self._cell).split())
-            self.grids[-1][-1] += [text, *[""] * (self._span - 1)]
+            row = self.grids[-1][-1]
+            if self._down > 1:
+                self._reaches |= {len(row) + k: self._down - 1 for k in range(self._span)}
+            row += [text, *[""] * (self._span - 1)]
             self._cell = None
+            self._pad()
 
     def handle_data(self, data: str) -> None:
         if self._cell is not None:
