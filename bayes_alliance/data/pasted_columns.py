@@ -103,6 +103,7 @@ def columns_of(heads: Sequence[str], ask: Ask | None) -> list[Column]:
     """Tell what every column but that of the labels holds, and where the columns of another model begin."""
     found: list[Column] = []
     first, block, k = "", 0, 1
+    at: tuple[int, ...]
     while k < len(heads):
         level = _limits(heads[k], heads[k + 1]) if k + 1 < len(heads) else None
         if level is not None:
