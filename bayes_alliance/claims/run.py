@@ -135,6 +135,7 @@ def run_claims(
     store: Path | None = None,
     report: Reporter = lambda line: None,
     more: OtherTests | None = None,
+    printed: Sequence[tuple[str, tuple[ClaimResult, ...]]] = (),
 ) -> ClaimsRun:
     """Judge every claim in every source and stress the verdicts.
 
@@ -155,6 +156,9 @@ def run_claims(
     more : callable, optional
         Other stress tests: from the rows at hand and the verdicts on them to challenges
         (:func:`bayes_alliance.claims.change.from_draws` makes them of draws).
+    printed : sequence of (str, tuple of ClaimResult)
+        What :func:`bayes_alliance.claims.from_printed.judge_printed` gave for this study and seed, if it was asked
+        already.
 
     Returns
     -------
@@ -165,8 +169,7 @@ def run_claims(
     choices = withhold_codings(study, data, choices, ledger, combined=settings.depth == "full")
     suite = prior_suite(study) if settings.depth != "verdicts" else prior_suite(study)[:1]
     remarks = ensemble_remarks(study, [read_cohort(path).facts for path in cohorts.values()])
-    report("claims from printed numbers")
-    (_, printed), *printed_under = judge_printed(study, ledger, settings.seed)
+    (_, by_default), *printed_under = printed or _judge_print(study, ledger, settings, report)
     keeping = Keeping(
         folder=store,
         record=make_record(study, [rows, *cohorts.values()], choices, ledger, settings.seed, settings.draws),
@@ -191,7 +194,7 @@ def run_claims(
         source=data.source,
         origin=data.origin,
         data_digest=data.digest,
-        printed=printed,
+        printed=by_default,
         printed_under=tuple(printed_under),
         synthetic=synthetic,
         mixture=mix_claims(ledger, synthetic),
@@ -208,6 +211,13 @@ def run_claims(
         remarks=tuple(remarks),
         seconds=time.perf_counter() - started,
     )
+
+
+def _judge_print(
+    study: Study, ledger: Ledger, settings: ClaimsSettings, report: Reporter
+) -> tuple[tuple[str, tuple[ClaimResult, ...]], ...]:
+    report("claims from printed numbers")
+    return judge_printed(study, ledger, settings.seed)
 
 
 def _sharpen(

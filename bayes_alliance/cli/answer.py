@@ -16,6 +16,7 @@ from bayes_alliance.runtime.progress import Reporter
 if TYPE_CHECKING:
     from bayes_alliance.claims.choices import Multiverse
     from bayes_alliance.claims.ledger import Ledger
+    from bayes_alliance.claims.results import ClaimResult
     from bayes_alliance.claims.run import OtherTests
     from bayes_alliance.claims.settings import Depth
     from bayes_alliance.data.rows import StudyData
@@ -68,14 +69,17 @@ class FirstPage:
         Of the run.
     printed : Printed or None
         What printed numbers tell; None without.
+    judged : tuple of (str, tuple of ClaimResult)
+        Claims judged from printed numbers, as of :func:`bayes_alliance.claims.from_printed.judge_printed`.
     facts : mapping or None
-        What printed numbers alone say of the claims; None without claims.
+        What that says on the page; None without claims.
     command, pending : str
         That makes the page, and what is still to come.
     """
 
     folder: Path
     printed: Printed | None
+    judged: tuple[tuple[str, tuple[ClaimResult, ...]], ...]
     facts: Mapping[str, Any] | None
     command: str
     pending: str
@@ -107,7 +111,9 @@ def answer_from_print(
     judged = judge_printed(study, ledger, seed) if ledger is not None else ()
     facts = printed_json(study, ledger, judged, seed) if ledger is not None else None
     printed = analyse_printed(study)
-    page = FirstPage(folder=folder, printed=printed, facts=facts, command=command, pending=pending)
+    page = FirstPage(
+        folder=folder, printed=printed, judged=judged, facts=facts, command=command, pending=pending
+    )
     if study.cells or facts:
         report(f"printed numbers and their audit: {show_page(study, page)}")
     return page
@@ -130,6 +136,7 @@ def show_page(study: Study, page: FirstPage) -> Path:
     )
 
 
+# Over 40 lines: six arguments, and the ten that the claims are judged by, one a line.
 def answer_from_claims(
     options: argparse.Namespace,
     question: Question,
@@ -181,6 +188,7 @@ def answer_from_claims(
         store=place / "kept",
         report=report,
         more=more,
+        printed=page.judged,
     )
     written = write_claims(run, place, everything=options.everything)
     show_page(study, page)

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from bayes_alliance.cli.answer import FirstPage
     from bayes_alliance.data.rows import StudyData
     from bayes_alliance.run.manifest import Presentation, RunEnd
-    from bayes_alliance.run.plan import Plan
     from bayes_alliance.run.results import StudyResults
     from bayes_alliance.run.settings import RunSettings
     from bayes_alliance.study.records import Study
@@ -118,7 +117,7 @@ def _add_fit(commands: Any) -> None:
 # Over 40 lines: the steps of the command in their order.
 def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.run.manifest import end_run
-    from bayes_alliance.run.plan import plan_study
+    from bayes_alliance.run.plan import check_runs
     from bayes_alliance.show.disclosure import smallest_group
     from bayes_alliance.show.privacy import mask_text
     from bayes_alliance.show.share import contents_of, write_share
@@ -134,7 +133,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
     said = partial(mask_text, min_cell=options.min_cell)
     with ProgressReporter(quiet=options.quiet, say=said) as report:
         _say_data(study, data, report)
-        plan = plan_study(study, data, models=options.models)
+        check_runs(study, data, models=options.models)
         question = load_question(study)
         folder = options.out or Path("results") / study.id
         finished = (
@@ -161,7 +160,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
         if options.quick:
             report.close()
             return print_answer(options, study, folder, seconds=time.perf_counter() - started)
-        results, written = _run(options, study, data, settings, plan, page, report)
+        results, written = _run(options, study, data, settings, page, report)
         if options.share is not None:
             bundled = write_share(
                 written,
@@ -192,7 +191,6 @@ def _run(
     study: Study,
     data: StudyData,
     settings: RunSettings,
-    plan: Plan,
     page: FirstPage,
     report: ProgressReporter,
 ) -> tuple[StudyResults, list[Path]]:
@@ -209,7 +207,6 @@ def _run(
             study,
             data,
             settings,
-            plan=plan,
             store=page.folder / "posteriors",
             report=report,
             workers=workers,
@@ -270,7 +267,9 @@ def _pending(options: argparse.Namespace) -> str:
 def _find_finished(
     options: argparse.Namespace, study: Study, data: StudyData, settings: RunSettings, folder: Path
 ) -> tuple[RunEnd, list[Path]] | None:
-    """Check whether the folder holds this very run, whole and untouched."""
+    """Check whether the folder holds this very run, whole and untouched; a quick run leaves no manifest to tell."""
+    if options.quick or not (folder / "manifest.json").exists():
+        return None
     from bayes_alliance.run.manifest import RunData, find_finished, identify_run
     from bayes_alliance.run.pipeline import reading_notes
     from bayes_alliance.run.settings import choose_prior

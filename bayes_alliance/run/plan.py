@@ -102,18 +102,47 @@ def plan_study(study: Study, data: StudyData, *, models: Sequence[str] = ()) -> 
     InputError
         If a model asked for does not exist, or no model can be run.
     """
+    planned = [plan_model(data, m, parse_formula(m.formula).names) for m in _wanted(study, models)]
+    own = [p for p in planned if isinstance(p, PlannedModel)]
+    skipped = [p for p in planned if isinstance(p, SkippedModel)]
+    if not own:
+        raise _nothing_runs(data, skipped)
+    common, left_out = _plan_comparisons(data, own)
+    return Plan(own=tuple(own), common=common, skipped=(*skipped, *left_out))
+
+
+def check_runs(study: Study, data: StudyData, *, models: Sequence[str] = ()) -> None:
+    """Raise the error of :func:`plan_study`, if it has one, as soon as that is known.
+
+    Parameters
+    ----------
+    study, data, models
+        As in :func:`plan_study`.
+
+    Raises
+    ------
+    InputError
+        If a model asked for does not exist, or no model can be run.
+    """
+    skipped = []
+    for model in _wanted(study, models):
+        planned = plan_model(data, model, parse_formula(model.formula).names)
+        if isinstance(planned, PlannedModel):
+            return
+        skipped.append(planned)
+    raise _nothing_runs(data, skipped)
+
+
+def _wanted(study: Study, models: Sequence[str]) -> list[Model]:
     known = [m.id for m in study.models]
     unknown = [m for m in models if m not in known]
     if unknown:
         raise InputError(f"study {study.id}", [no_such("model", m, known) for m in unknown])
-    wanted = [m for m in study.models if not models or m.id in models]
-    planned = [plan_model(data, m, parse_formula(m.formula).names) for m in wanted]
-    own = [p for p in planned if isinstance(p, PlannedModel)]
-    skipped = [p for p in planned if isinstance(p, SkippedModel)]
-    if not own:
-        raise InputError(data.origin, [Problem(what=f"model {s.model_id}: {s.reason}") for s in skipped])
-    common, left_out = _plan_comparisons(data, own)
-    return Plan(own=tuple(own), common=common, skipped=(*skipped, *left_out))
+    return [m for m in study.models if not models or m.id in models]
+
+
+def _nothing_runs(data: StudyData, skipped: Sequence[SkippedModel]) -> InputError:
+    return InputError(data.origin, [Problem(what=f"model {s.model_id}: {s.reason}") for s in skipped])
 
 
 def _plan_comparisons(

@@ -125,22 +125,39 @@ def _own_files(folder: Path) -> dict[str, Path]:
 def _named(source: bytes) -> tuple[str, ...]:
     """Return every dotted name in this package that a source imports or starts with ``python -m``."""
     names: set[str] = set()
-    for node in _running(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.List | ast.Tuple):
-            values = [item.value if isinstance(item, ast.Constant) else None for item in node.elts]
-            names.update(str(name) for flag, name in itertools.pairwise(values) if flag == "-m")
+    # Commands are lists: only a source that has the flag is searched for them, expression by expression.
+    has_commands = b"-m" in source
+    for statement in _running(ast.parse(source)):
+        if isinstance(statement, ast.Import):
+            names.update(alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            names.add(statement.module)
+            names.update(f"{statement.module}.{alias.name}" for alias in statement.names)
+        elif has_commands:
+            names.update(_commands(statement))
     return tuple(sorted(name for name in names if name.split(".")[0] == PACKAGE))
 
 
-def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree without what only type checkers read."""
-    for node in ast.iter_child_nodes(tree):
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+
+
+def _running(tree: ast.Module) -> Iterator[ast.AST]:
+    """Walk the statements of a module, nested ones too, without what only type checkers read."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             continue
         yield node
-        yield from _running(node)
+        for block in _BLOCKS:
+            waiting += getattr(node, block, ())
+
+
+def _commands(statement: ast.AST) -> Iterator[str]:
+    """Find what lists in a statement's own expressions start with ``-m``."""
+    inner = {id(item) for block in _BLOCKS for item in getattr(statement, block, ())}
+    waiting = [node for node in ast.iter_child_nodes(statement) if id(node) not in inner]
+    for node in itertools.chain.from_iterable(map(ast.walk, waiting)):
+        if isinstance(node, ast.List | ast.Tuple):
+            values = [item.value if isinstance(item, ast.Constant) else None for item in node.elts]
+            yield from (str(name) for flag, name in itertools.pairwise(values) if flag == "-m")

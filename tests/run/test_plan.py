@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bayes_alliance.errors import InputError
-from bayes_alliance.run.plan import plan_study
+from bayes_alliance.run.plan import check_runs, plan_study
 from tests.small_study import MODELS, small_data, small_frame, small_study
 
 
@@ -139,6 +139,20 @@ def test_data_that_carry_no_model_are_an_input_error_with_every_reason() -> None
         plan_study(study, data)
     assert len(caught.value.problems) == len(MODELS)
     assert caught.value.problems[1].what == "model growth: the data lack goals"
+
+
+def test_what_cannot_run_is_refused_as_by_the_plan_and_what_can_is_not() -> None:
+    """A model that is unknown and data that carry none: the same words; one model that can be run is enough."""
+    study = small_study()
+    data = small_data(study)
+    nothing = small_data(study, small_frame().drop(columns=["goals", "tasks"]))
+    for rows, models in ((data, ("gaols_growth",)), (nothing, ())):
+        with pytest.raises(InputError) as planned:
+            plan_study(study, rows, models=models)
+        with pytest.raises(InputError) as checked:
+            check_runs(study, rows, models=models)
+        assert str(checked.value) == str(planned.value)
+    check_runs(study, data)
 
 
 def test_as_many_coefficients_as_rows_are_a_reason() -> None:
