@@ -120,7 +120,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.run.plan import check_runs
     from bayes_alliance.show.disclosure import smallest_group
     from bayes_alliance.show.privacy import mask_text
-    from bayes_alliance.show.share import contents_of, write_share
+    from bayes_alliance.show.share import contents_of, draw_anew, write_share
     from bayes_alliance.study.load_study import load_study
 
     started = time.perf_counter()
@@ -168,6 +168,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
                 options.share,
                 contents_of(results),
                 draws=options.share_draws,
+                anew=partial(draw_anew, results, settings.collapsed),
                 min_cell=options.min_cell,
             )
             for removed in bundled:

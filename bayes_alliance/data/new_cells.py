@@ -144,7 +144,7 @@ def cells_of_grid(
                 ties[chosen.id] = _tie_rows(study, chosen, [other.key for other in rows], ask)
             tied = ties[chosen.id].get(row.key, "") if chosen is not None else ""
             found.append(_cell(study, chosen, table, row, column, text, tied))
-    return _checked(found, study.publication.legend(table))
+    return _checked(_told_apart(found), study.publication.legend(table))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,6 +354,22 @@ def _without_group(study: Study, label: str, text: str, quantity: str) -> tuple[
 _OF_RANDOM = ("variance", "sd", "covariance", "correlation", "residual", "residual_sd", "icc")
 _BESIDE = ("se", "ci", "p", "t", "z", "df")
 _NEEDS_COEFFICIENT = {"estimate", "beta", "cohen_d", "se", "ci", "t", "z", "df", "p", "f", "variance", "sd"}
+
+
+def _told_apart(cells: list[NewCell]) -> list[NewCell]:
+    """Ask where rows of different labels seem to report the one correlation, or covariance, of a model."""
+    labels: dict[tuple[str, str, str], set[str]] = {}
+    for cell in cells:
+        if cell.model and cell.quantity in ("correlation", "covariance"):
+            labels.setdefault((cell.model, cell.coefficient, cell.quantity), set()).add(cell.row)
+    found = []
+    for cell in cells:
+        rivals = labels.get((cell.model, cell.coefficient, cell.quantity), set()) if cell.model else set()
+        if len(rivals) > 1:
+            note = f"which {cell.quantity} of {cell.model} is {cell.row!r}? {len(rivals)} rows report one"
+            cell = replace(cell, model="", coefficient="", note=note)
+        found.append(cell)
+    return found
 
 
 def _checked(cells: list[NewCell], legend: TableLegend) -> list[NewCell]:

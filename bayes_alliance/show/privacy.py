@@ -151,12 +151,30 @@ def mask_texts(value: Any, min_cell: int) -> Any:
 
 def _mask_descriptive(found: Descriptive, min_cell: int) -> Descriptive:
     if not any(_is_small(found, group, min_cell) for group in found.groups):
-        return found
+        return _round_descriptive(found)
     # Both groups go: one of them could be had by subtraction from a total.
     nan = float("nan")
     empty = GroupValue(n=0, mean=nan, sd=nan, count=0, percent=nan)
     test = GroupTest(kind=found.test.kind, statistic=np.nan, df=found.test.df, p=np.nan, n=(0, 0))
     return dataclasses.replace(found, groups=(empty, empty), test=test, masked_below=min_cell)
+
+
+def _round_descriptive(found: Descriptive) -> Descriptive:
+    """Keep three digits of means and SDs, and of the test of them: more tell sums of whole numbers exactly."""
+    if found.kind != "mean":
+        return found
+    first, second = (
+        dataclasses.replace(
+            group, mean=round_significant(group.mean, _OBSERVED), sd=round_significant(group.sd, _OBSERVED)
+        )
+        for group in found.groups
+    )
+    test = dataclasses.replace(
+        found.test,
+        statistic=round_significant(found.test.statistic, _OBSERVED),
+        p=round_significant(found.test.p, _OBSERVED),
+    )
+    return dataclasses.replace(found, groups=(first, second), test=test)
 
 
 def _is_small(found: Descriptive, group: GroupValue, min_cell: int) -> bool:
@@ -219,7 +237,7 @@ def _mask_parts(statistics: Sequence[PredictiveStatistic], min_cell: int) -> lis
         parts = [one for one in statistics if (one.name, one.bin) == (name, window)]
         parts.sort(key=lambda one: one.n_patients)
         hidden = 0
-        while parts and (0 < parts[0].n_patients < min_cell or 0 < hidden < min_cell):
+        while parts and (parts[0].n_patients < min_cell or 0 < hidden < min_cell):
             hidden += parts.pop(0).n_patients
         kept += parts
     return [one for one in statistics if one in kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from bayes_alliance.show.disclosure import ALLOWED, Content
 if TYPE_CHECKING:
     import xarray as xr
 
+    from bayes_alliance.inference.collapsed import CollapsedSettings
     from bayes_alliance.run.results import StudyResults
 
 # What a shared posterior may hold: parameters of the model and statistics of the sampler that no rows enter.
@@ -40,8 +41,9 @@ somebody could still learn from it.
 """
 _WITH_DRAWS = """
 Posterior draws are those of the models' parameters, in random order within each chain and rounded to a hundredth of
-their standard deviation. They tell about the patients what estimates and standard errors with four digits tell. As
-the order is lost, effective sample sizes and R-hat cannot be computed from them: see table checks.
+their standard deviation. Draws of engine collapsed are not those of the run: they were made again from random numbers
+that nobody knows, so summaries differ from the tables by Monte-Carlo error. As the order is lost, effective sample
+sizes and R-hat cannot be computed from them: see table checks.
 """
 
 
@@ -75,6 +77,7 @@ def write_share(
     contents: Mapping[str, Content],
     *,
     draws: bool = True,
+    anew: Callable[[str], xr.DataTree | None] = lambda model_id: None,
     min_cell: int = 0,
 ) -> list[str]:
     """Write the bundle.
@@ -94,6 +97,9 @@ def write_share(
         From :func:`contents_of`.
     draws : bool
         Whether posterior draws go in.
+    anew : callable
+        From a model's id to its posterior drawn anew (:func:`draw_anew`). The draws of a run by engine ``collapsed``
+        follow from its seed and are never shared: without new ones, a model has none in the bundle.
     min_cell : int
         Smallest number of patients that the tables describe, for the notice in the bundle.
 
@@ -108,10 +114,12 @@ def write_share(
             name = path.relative_to(folder).as_posix()
             if name == "manifest.json":
                 archive.writestr(name, _manifest(path, removed))
-            elif path.suffix == ".nc" and draws:
-                archive.writestr(name, _posterior(path, name, removed))
             elif path.suffix == ".nc":
-                removed[f"{name}: posterior draws"] = None
+                tree = _shared_tree(path, anew) if draws else None
+                if tree is None:
+                    removed[f"{name}: posterior draws"] = None
+                else:
+                    archive.writestr(name, _posterior(tree, name, removed))
             elif contents.get(name.removesuffix(path.suffix)) in ALLOWED:
                 archive.write(path, name)
             else:
@@ -120,6 +128,59 @@ def write_share(
         archive.writestr("REMOVED.txt", "\n".join(["Left out of this bundle:", *lines, ""]))
         archive.writestr("README.txt", _NOTICE.format(k=max(min_cell, 1), draws=_WITH_DRAWS if draws else ""))
     return lines
+
+
+def draw_anew(results: StudyResults, settings: CollapsedSettings, model_id: str) -> xr.DataTree | None:
+    """Draw a model's posterior again from random numbers that nobody knows, for a bundle.
+
+    The normal numbers behind the draws of a run follow from a seed of 32 bits, so all can be tried; with the right
+    one, thousands of draws can be solved for sums over single patients, rounded though they are.
+
+    Parameters
+    ----------
+    results : StudyResults
+        Of the run, with its rows.
+    settings : CollapsedSettings
+        How much to draw.
+    model_id : str
+        Which model.
+
+    Returns
+    -------
+    xarray.DataTree or None
+        None for a model without posterior, or where the new draws cannot be used. Draws by NUTS, after a hand-over,
+        are returned as they are: they cannot be followed without the data.
+    """
+    from bayes_alliance.inference.arviz_tree import posterior_tree
+    from bayes_alliance.inference.collapsed import fit_collapsed
+    from bayes_alliance.inference.priors import coefficient_priors
+    from bayes_alliance.inference.psis import PARETO_K_LIMIT
+
+    run = results.run(model_id)
+    if run is None or run.posterior is None:
+        return None
+    if run.posterior.engine != "collapsed":
+        return posterior_tree(run.posterior)
+    fit = fit_collapsed(
+        run.design,
+        run.rows,
+        coefficient_priors(results.study, run.design, results.prior),
+        seed=secrets.randbits(128),
+        model_id=model_id,
+        covariance=run.posterior.covariance,
+        settings=settings,
+    )
+    return posterior_tree(fit) if float(fit.facts["pareto_k"]) <= PARETO_K_LIMIT else None
+
+
+def _shared_tree(path: Path, anew: Callable[[str], xr.DataTree | None]) -> xr.DataTree | None:
+    """Return the draws to be shared: of engine collapsed new ones, of others those of the file."""
+    import xarray as xr
+
+    if path.name.endswith(".collapsed.nc"):
+        return anew(path.name.removesuffix(".collapsed.nc"))
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        return tree.load()
 
 
 def _manifest(path: Path, removed: dict[str, None]) -> str:
@@ -138,34 +199,32 @@ def _manifest(path: Path, removed: dict[str, None]) -> str:
     return json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
 
 
-def _posterior(path: Path, name: str, removed: dict[str, None]) -> bytes:
-    """Return the file anew with what may be shared; what is deleted inside an HDF5 file stays in its bytes."""
+def _posterior(tree: xr.DataTree, name: str, removed: dict[str, None]) -> bytes:
+    """Return a new file with what may be shared; what is deleted inside an HDF5 file stays in its bytes."""
     import xarray as xr
 
     rng = np.random.default_rng(secrets.randbits(128))
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        kept: dict[str, xr.Dataset] = {}
-        order: NDArray[np.int64] | None = None
-        for node in sorted(tree.subtree, key=lambda node: node.path):
-            group = node.path.strip("/")
-            dataset = node.to_dataset(inherit=False)
-            if group and group not in GROUPS:
-                removed[f"{name}: group {group}"] = None
-                continue
-            names = [str(v) for v in dataset.data_vars]
-            open_names = [v for v in names if set(map(str, dataset[v].dims)) <= _DIMENSIONS]
-            allowed = PARAMETERS if group == "posterior" else STATISTICS
-            open_names = [v for v in open_names if v in allowed]
-            for variable in sorted(set(names) - set(open_names)):
-                removed[f"{name}: {variable}"] = None
-            if group and open_names:
-                if order is None:
-                    shape = dataset.sizes["chain"], dataset.sizes["draw"]
-                    order = np.argsort(rng.random(shape), axis=1).astype(np.int64)
-                found = dataset[open_names].load()
-                kept[group] = _coarsen(found, order, rounded=group == "posterior")
-        removed[f"{name}: {_DIGESTS}"] = None
-        removed[f"{name}: order of the draws, digits beyond a hundredth of their SD"] = None
+    kept: dict[str, xr.Dataset] = {}
+    order: NDArray[np.int64] | None = None
+    for node in sorted(tree.subtree, key=lambda node: node.path):
+        group = node.path.strip("/")
+        dataset = node.to_dataset(inherit=False)
+        if group and group not in GROUPS:
+            removed[f"{name}: group {group}"] = None
+            continue
+        names = [str(v) for v in dataset.data_vars]
+        open_names = [v for v in names if set(map(str, dataset[v].dims)) <= _DIMENSIONS]
+        allowed = PARAMETERS if group == "posterior" else STATISTICS
+        open_names = [v for v in open_names if v in allowed]
+        for variable in sorted(set(names) - set(open_names)):
+            removed[f"{name}: {variable}"] = None
+        if group and open_names:
+            if order is None:
+                shape = dataset.sizes["chain"], dataset.sizes["draw"]
+                order = np.argsort(rng.random(shape), axis=1).astype(np.int64)
+            kept[group] = _coarsen(dataset[open_names].load(), order, rounded=group == "posterior")
+    removed[f"{name}: {_DIGESTS}"] = None
+    removed[f"{name}: order of the draws, digits beyond a hundredth of their SD"] = None
     return bytes(xr.DataTree.from_dict(kept).to_netcdf(None, engine="h5netcdf"))
 
 

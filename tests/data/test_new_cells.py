@@ -283,6 +283,21 @@ def test_cells_over_several_columns_or_rows_shift_nothing(tmp_path: Path) -> Non
     ]
 
 
+def test_rows_that_report_the_same_quantity_are_asked() -> None:
+    """Of two correlations in a model that has one, neither is taken in silence; a single one is."""
+    study = load_study("lindqvist2020")
+    model = study.models[0].id
+    grid = [
+        ["", "Estimate"],
+        ["Correlation of intercept and slope", "-0.20"],
+        ["Correlation with the SD", "0.35"],
+    ]
+    both = cells_of_grid(study, grid, table="2", model=model)
+    assert [(cell.model, "2 rows report one" in cell.note) for cell in both] == [("", True), ("", True)]
+    (one,) = cells_of_grid(study, grid[:2], table="2", model=model)
+    assert (one.model, one.quantity, one.note) == (model, "correlation", "")
+
+
 def test_template(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The template has one row a coefficient and model, in the columns of cells.csv, and overwrites nothing."""
     study = load_study("lindqvist2020")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import itertools
 import zipfile
@@ -31,7 +32,7 @@ from bayes_alliance.show.disclosure import smallest_group
 from bayes_alliance.show.plots.plan import plan_figures
 from bayes_alliance.show.plots.scores import tabulate_patient_scores
 from bayes_alliance.show.privacy import mask_small_cells
-from bayes_alliance.show.share import contents_of, write_share
+from bayes_alliance.show.share import contents_of, draw_anew, write_share
 from bayes_alliance.show.tables import write_tables
 from bayes_alliance.show.tables.text import format_csv_rows
 from bayes_alliance.study.records import Source, Study, TrajectoryFigure
@@ -100,7 +101,8 @@ def make(n: int, folder: Path, *, few: int = 0, k: int | None = None, times: Arr
         path = folder / "figures" / f"{figure.name}.csv"
         path.write_text(format_csv_rows(list(figure.rows[0]), [list(row.values()) for row in figure.rows]))
         files.append(path)
-    write_share(files, folder, folder / "bundle.zip", contents_of(shown))
+    anew = functools.partial(draw_anew, exact, settings.collapsed)
+    write_share(files, folder, folder / "bundle.zip", contents_of(shown), anew=anew)
     with zipfile.ZipFile(folder / "bundle.zip") as archive:
         bundle = {name: archive.read(name) for name in archive.namelist()}
     return Target(study=study, records=records, paranoid=paranoid, exact=exact, bundle=bundle)
@@ -131,6 +133,22 @@ def shared_draws(target: Target, model: str, folder: Path) -> tuple[Array, Array
         found = [tree["posterior"][name].values for name in ("beta", "sd", "correlation", "sigma")]
     beta, sd, correlation, sigma = (values.reshape(-1, *values.shape[2:])[::4] for values in found)
     return beta, sd, correlation, sigma
+
+
+def test_shared_draws_are_not_those_of_the_run(target: Target, tmp_path: Path) -> None:
+    """Their normal numbers follow from no seed: sorted, they lie further from the run's than rounding moves them."""
+    for model in ("growth", "paranoid"):
+        fit = target.exact.run(model)
+        assert fit is not None and fit.posterior is not None
+        path = tmp_path / f"{model}.nc"
+        path.write_bytes(target.bundle[f"posteriors/{model}.collapsed.nc"])
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            shared, own = (
+                np.sort(tree["posterior"]["sigma"].values.ravel()),
+                np.sort(fit.posterior.sigma.ravel()),
+            )
+        assert np.abs(shared - own).max() > 0.02 * own.std()
+        assert abs(shared.mean() - own.mean()) < 0.2 * own.std()
 
 
 def differences(target: Target, folder: Path, group: float) -> Array:

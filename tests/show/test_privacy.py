@@ -192,6 +192,28 @@ def test_small_cells_are_withheld() -> None:
     assert mask_small_cells(results, 0) is results
 
 
+def test_without_new_draws_a_bundle_has_none_of_engine_collapsed(tmp_path: Path) -> None:
+    """Draws that follow from the seed of the run stay, whoever writes the bundle."""
+    (tmp_path / "m.collapsed.nc").write_bytes(b"not even opened")
+    removed = write_share([tmp_path / "m.collapsed.nc"], tmp_path, tmp_path / "b.zip", {})
+    assert removed == ["m.collapsed.nc: posterior draws"]
+
+
+def test_plain_means_have_three_digits_and_counts_of_none_go() -> None:
+    """Of real data: sums of whole numbers cannot be told, and that nobody lies at an end of the scale is not said."""
+    study = small_study()
+    results = run_study(study, small_data(study), small_settings())
+    masked = mask_small_cells(results, 5)
+    means = [group for found in masked.descriptives if found.kind == "mean" for group in found.groups]
+    exact = [group for found in results.descriptives if found.kind == "mean" for group in found.groups]
+    numbers = [x for group in means for x in (group.mean, group.sd) if np.isfinite(x)]
+    assert numbers and all(x == float(f"{x:.3g}") for x in numbers)
+    assert any(x != float(f"{x:.3g}") for group in exact for x in (group.mean, group.sd) if np.isfinite(x))
+    before = [s.n_patients for one in results.predictive for s in one.statistics]
+    after = [s.n_patients for one in masked.predictive for s in one.statistics]
+    assert min(before) < 5 <= min(after)
+
+
 def test_models_of_too_few_patients_are_withheld_with_their_reason() -> None:
     """Age is known of 22 of 24 patients, and few are paranoid: what rests on fewer goes and says why."""
     study = small_study()
