@@ -22,7 +22,7 @@ def register(
     *,
     seed: int = DEFAULT_SEED,
     folder: str | Path | None = None,
-    jobs: int | None = None,
+    jobs: int = 1,
     report: Reporter | None = None,
 ) -> list[RegisterEntry]:
     """Hold what print alone says against what the open data say, study by study.
@@ -37,8 +37,8 @@ def register(
         Folder that exists, for ``register.html``, ``register.json`` (a record of each claim), the figure ``register``
         and the tables as CSV and Markdown. Its subfolder ``drawn`` keeps what the drawn data sets gave, study by study,
         so that an interrupted run goes on.
-    jobs : int, optional
-        Worker processes; all available CPUs by default. Results do not depend on it.
+    jobs : int
+        Worker processes; 1 computes in this process. Results do not depend on it.
     report : callable, optional
         Gets lines of progress.
 
@@ -60,7 +60,6 @@ def register(
     [False, False]
     """
     from bayes_alliance.claims.register import blind_test
-    from bayes_alliance.runtime.pool import default_jobs
 
     say = report or no_report
     found = _registered(studies)
@@ -69,9 +68,7 @@ def register(
         say(f"{study.id}: print alone, then its data")
         store = None if folder is None else Path(folder) / "drawn"
         data = rows_of(study, None, seed)
-        entries.append(
-            blind_test(study, data, seed=seed, store=store, jobs=jobs or default_jobs(), report=say)
-        )
+        entries.append(blind_test(study, data, seed=seed, store=store, jobs=jobs, report=say))
     if folder is not None:
         _write(entries, Path(folder), seed)
     return entries
