@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,6 @@ def _reanalyse(options: argparse.Namespace) -> int:
     from bayes_alliance.run.plan import check_runs
     from bayes_alliance.show.disclosure import smallest_group
     from bayes_alliance.show.privacy import mask_text
-    from bayes_alliance.show.share import contents_of, draw_anew, write_share
     from bayes_alliance.study.load_study import load_study
 
     started = time.perf_counter()
@@ -162,17 +162,7 @@ def _reanalyse(options: argparse.Namespace) -> int:
             return print_answer(options, study, folder, seconds=time.perf_counter() - started)
         results, written = _run(options, study, data, settings, page, report)
         if options.share is not None:
-            bundled = write_share(
-                written,
-                folder,
-                options.share,
-                contents_of(results),
-                draws=options.share_draws,
-                anew=partial(draw_anew, results, settings.collapsed),
-                min_cell=options.min_cell,
-            )
-            for removed in bundled:
-                report(f"left out of {options.share}: {removed}")
+            _share(options, results, written, folder, settings, report)
     end = end_run(results)
     seconds = time.perf_counter() - started
     return _print_end(options, study, end, folder, files=len(written), seconds=seconds)
@@ -185,6 +175,30 @@ def _say_data(study: Study, data: StudyData, report: ProgressReporter) -> None:
         report(f"  {note}")
     for warning in data.warnings:
         report(f"warning: {warning.format()}")
+
+
+def _share(
+    options: argparse.Namespace,
+    results: StudyResults,
+    written: Sequence[Path],
+    folder: Path,
+    settings: RunSettings,
+    report: ProgressReporter,
+) -> None:
+    """Write the bundle and say what is left out of it."""
+    from bayes_alliance.show.share import contents_of, draw_anew, write_share
+
+    bundled = write_share(
+        written,
+        folder,
+        options.share,
+        contents_of(results),
+        draws=options.share_draws,
+        anew=partial(draw_anew, results, settings.collapsed),
+        min_cell=options.min_cell,
+    )
+    for removed in bundled:
+        report(f"left out of {options.share}: {removed}")
 
 
 def _run(

@@ -5,6 +5,7 @@ Each function finds rows by what they hold and gives their places; what is said 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +21,18 @@ _LAST = 5
 _WORDS = """mean means average avg sum total totals sd std stdev median min max minimum maximum count gjennomsnitt
 snitt gj.snitt totalt antall standardavvik medel medelvärde summa mittelwert summe gesamt anzahl moyenne somme
 écart-type media promedio gemiddelde totaal keskiarvo"""
-_SUMMARY = frozenset(_WORDS.split()) | {"std. dev.", "standard deviation", "std dev", "grand total"}
+_SUMMARY = frozenset(_WORDS.split()) | {
+    "std. dev.",
+    "standard deviation",
+    "std dev",
+    "grand total",
+    "standard error",
+}
+_SUMMARY |= {"overall", "subtotal", "variance", "sem", "std. error", "range", "iqr"}
+# Words that patients may be called by too: they count only where no patient is named by letters alone.
+_EITHER = frozenset({"n", "m", "all", "se", "var"})
+# "n = 12", "mean (sd)", "mean ± sd", "m (range)".
+_COMBINED = re.compile(r"n ?= ?\d+|(?:mean|m|average|median) ?(?:\((?:sd|se|range|iqr)\)|± ?(?:sd|se|sem))")
 
 
 def count_header_rows(table: TextTable, headers: Sequence[str]) -> int:
@@ -81,8 +93,14 @@ def find_summary_rows(patients: Sequence[str]) -> NDArray[np.bool_]:
     patients : sequence of str
         Cells of the column of the patient.
     """
-    words = [clean_text(cell).casefold() for cell in patients]
+    words = [clean_text(cell).casefold().rstrip(":").strip() for cell in patients]
     marked = np.zeros(len(words), dtype=bool)
     for row in range(max(0, len(words) - _LAST), len(words)):
-        marked[row] = words[row].rstrip(":") in _SUMMARY and words.count(words[row]) == 1
+        said = words[row] in _SUMMARY or _COMBINED.fullmatch(words[row]) is not None
+        marked[row] = said and words.count(words[row]) == 1
+    named = len(words) <= _LAST or any(
+        word.isalpha() for word, found in zip(words[:-_LAST], marked[:-_LAST], strict=True) if not found
+    )
+    for row in range(max(0, len(words) - _LAST), len(words)):
+        marked[row] |= not named and words[row] in _EITHER and words.count(words[row]) == 1
     return marked
