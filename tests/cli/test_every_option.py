@@ -687,9 +687,12 @@ def _(bench: Bench) -> None:
     assert "print again" in bench.run(*words, "--check", "--quiet")[1]
 
 
-@entry("studies", "--json")
+@entry("studies", "--json", "--verdicts")
 def _(bench: Bench) -> None:
-    """The studies that ship, as text and as JSON."""
+    """The studies that ship, as text and as JSON; with what print alone says of their claims."""
+    verdicts = ("likely", "undecided")
+    assert not any(word in bench.run("studies")[1] for word in verdicts)
+    assert all(word in bench.run("studies", "--verdicts")[1] for word in verdicts)
     assert "folmo2020" in bench.run("studies")[1] and any(
         s["id"] == "medication" for s in bench.facts("studies")
     )

@@ -79,14 +79,17 @@ def test_the_likelihood_of_draws_is_the_sum_of_their_densities() -> None:
 
 @pytest.mark.slow
 def test_a_wrong_prior_is_caught() -> None:
-    """Told SDs a tenth as wide, the engine puts the truth too high; told the right ones, ranks are even."""
+    """Told SDs a tenth as wide, the engine puts the truth too high; told the right ones, ranks are even.
+
+    The mean of 25 even ranks has an SD of 0.058: both limits are three and a half of these from a half.
+    """
     means = {}
     for factor in (1.0, 0.1):
         table = pd.DataFrame(calibrate_structured_batch(calibration("autoregressive", factor), 0, 25))
         assert set(table["failure"]) == {""}
         means[factor] = table.groupby("quantity")["transform"].mean()["sigma"]
     assert abs(means[1.0] - 0.5) < 0.2
-    assert means[0.1] > 0.8
+    assert means[0.1] > 0.7
 
 
 def test_what_such_models_do_not_take_is_said_at_once() -> None:
