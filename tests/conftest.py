@@ -40,6 +40,7 @@ SLOW = (
     "run/test_number_store.py",
     "run/test_manifest.py",
     "run/test_large.py",
+    "run/test_large_patients.py",
     "run/test_text_facts.py",
     "show/",
     "simulation/",
@@ -47,10 +48,15 @@ SLOW = (
     "test_api.py",
     "test_api_calls.py",
     # Single tests of rooms whose others are quick.
+    "cli/test_every_option.py::test_an_option_does_what_its_help_says[studies --verdicts",
     "assess/test_bayes_factors.py::test_far_from_zero_the_bayes_factor_is_still_a_number",
     "assess/test_bayes_factors.py::test_stated_error_is_the_spread_over_seeds",
     "assess/test_loo.py::test_order_of_models_does_not_matter",
     "assess/test_loo.py::test_stacking_survives_patients_with_very_low_joint_density",
+    "assess/test_verdict_rules.py::test_verdicts_have_no_cliff",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[integers.parquet",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[table.parquet-n",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[table.parquet-u",
     "data/test_limits.py::test_a_parquet_dictionary_unpacks",
     "data/test_limits.py::test_a_sheet_of_sparse_cells",
     "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have",
@@ -64,6 +70,7 @@ SLOW = (
     "inference/test_correlated_effects.py::test_correlations_have_an_lkj_prior",
     "inference/test_ml_intervals.py::test_bootstrap",
     "inference/test_ml_intervals.py::test_profile_intervals_agree_with_lme4[medication",
+    "published/test_dialects.py::test_honest_tables_raise_no_alarm",
     "published/test_omitted.py::test_tipping_icc_agrees_with_three_level_simulation",
 )
 
