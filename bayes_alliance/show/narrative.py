@@ -282,7 +282,7 @@ def describe_finding(claim: Facts, horizon: str) -> str:
         return f"The claim {_quote(says)} could not be tested."
     source = claim["real"] or (claim["printed"] if basis.startswith("printed") else claim.get("mixture"))
     numbers = "; ".join(_apa(part) for part in (source or {"parts": ()})["parts"] if format_part(part))
-    over = f" (posterior medians, changes over {horizon}: {numbers})" if numbers else ""
+    over = f" (posterior medians; changes are those over {horizon}: {numbers})" if numbers else ""
     return f"The claim {_quote(says)} was judged {verdict} on the basis of {basis}{over}."
 
 

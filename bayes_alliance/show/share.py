@@ -174,12 +174,17 @@ def draw_anew(results: StudyResults, settings: CollapsedSettings, model_id: str)
 
 
 def _shared_tree(path: Path, anew: Callable[[str], xr.DataTree | None]) -> xr.DataTree | None:
-    """Return the draws to be shared: of engine collapsed new ones, of others those of the file."""
+    """Return the draws to be shared: of engine collapsed new ones, of others those of the file.
+
+    What the file says of its draws counts beside its name: models with several levels are drawn by ``collapsed``
+    whatever engine was asked for.
+    """
     import xarray as xr
 
-    if path.name.endswith(".collapsed.nc"):
-        return anew(path.name.removesuffix(".collapsed.nc"))
     with xr.open_datatree(path, engine="h5netcdf") as tree:
+        said = str(tree.attrs.get("bayes_alliance", ""))
+        if path.name.endswith(".collapsed.nc") or '"engine": "collapsed"' in said:
+            return anew(path.name.rsplit(".", 2)[0])
         return tree.load()
 
 

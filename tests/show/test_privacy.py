@@ -192,11 +192,16 @@ def test_small_cells_are_withheld() -> None:
     assert mask_small_cells(results, 0) is results
 
 
-def test_without_new_draws_a_bundle_has_none_of_engine_collapsed(tmp_path: Path) -> None:
-    """Draws that follow from the seed of the run stay, whoever writes the bundle."""
-    (tmp_path / "m.collapsed.nc").write_bytes(b"not even opened")
-    removed = write_share([tmp_path / "m.collapsed.nc"], tmp_path, tmp_path / "b.zip", {})
-    assert removed == ["m.collapsed.nc: posterior draws"]
+@pytest.mark.parametrize(("name", "engine"), [("m.collapsed.nc", "pymc"), ("m.pymc.nc", "collapsed")])
+def test_without_new_draws_a_bundle_has_none_of_engine_collapsed(
+    name: str, engine: str, tmp_path: Path
+) -> None:
+    """Draws that follow from the seed of the run stay, by the file's name or by what it says of them."""
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"sigma": (("chain", "draw"), np.ones((1, 5)))})})
+    tree.attrs["bayes_alliance"] = json.dumps({"fit": {"engine": engine}})
+    tree.to_netcdf(tmp_path / name, engine="h5netcdf")
+    removed = write_share([tmp_path / name], tmp_path, tmp_path / "b.zip", {})
+    assert removed == [f"{name}: posterior draws"]
 
 
 def test_plain_means_have_three_digits_and_counts_of_none_go() -> None:
