@@ -32,6 +32,7 @@ ROOMS = (
     "api",
     "cli",
     "dev",
+    "__main__",
 )
 
 # Imported only there, inside functions or not: a room, a room's package or a file.
@@ -191,7 +192,8 @@ def test_a_planted_circle_is_found(planted: dict[str, str], tmp_path: Path) -> N
 
 def _plant(folder: Path, planted: Mapping[str, str]) -> Path:
     for name in ("runtime/files", "study/records", "run/plan", "data/rows", "data/wai", "errors", *ROOMS[1:]):
-        path = folder / (f"{name}/__init__.py" if name in ROOMS[1:] and name != "api" else f"{name}.py")
+        single = name not in ROOMS[1:] or name in ("api", "__main__")
+        path = folder / (f"{name}.py" if single else f"{name}/__init__.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x = 1\n")
     for name, text in planted.items():

@@ -15,15 +15,11 @@ from bayes_alliance.claims.multiverse_results import MultiverseCell
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
 from bayes_alliance.show.plots.style import (
     BLACK,
-    BLUE,
     DOUBLE_MM,
-    GREEN,
     GREY,
     LIGHT,
-    ORANGE,
-    SKY,
     SMALL_PT,
-    VERMILLION,
+    VERDICT_COLOURS,
     PlotRow,
     add_note,
     make_figure,
@@ -33,14 +29,6 @@ from bayes_alliance.show.plots.style import (
 from bayes_alliance.show.provenance import cite_study
 from bayes_alliance.study.records import Source
 
-VERDICT_COLOURS = {
-    Verdict.SUPPORTED: BLUE,
-    Verdict.LIKELY: SKY,
-    Verdict.UNDECIDED: ORANGE,
-    Verdict.TOO_SMALL: GREEN,
-    Verdict.CONTRADICTED: VERMILLION,
-    Verdict.NOT_APPLICABLE: LIGHT,
-}
 # Told apart without colour, too.
 VERDICT_MARKERS = {
     Verdict.SUPPORTED: "o",

@@ -10,17 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.show.plots.style import (
     BLACK,
     BLUE,
     COLOURS,
     DOUBLE_MM,
-    GREEN,
     GREY,
     LIGHT,
-    SKY,
     SMALL_PT,
+    VERDICT_COLOURS,
     VERMILLION,
     PlotRow,
     add_note,
@@ -35,15 +33,11 @@ from bayes_alliance.stress.run import StressResults
 from bayes_alliance.stress.tipping import VerdictMap
 
 _LINE_MM, _PANEL_MM, _COLUMNS = 4.0, 48.0, 3
-_VERDICTS: dict[str, str] = {
+_PLACES: dict[str, str] = {
     BELOW: BLUE,
     NEITHER: LIGHT,
     ABOVE: VERMILLION,
-    Verdict.SUPPORTED: BLUE,
-    Verdict.LIKELY: SKY,
-    Verdict.UNDECIDED: LIGHT,
-    Verdict.TOO_SMALL: GREEN,
-    Verdict.CONTRADICTED: VERMILLION,
+    **VERDICT_COLOURS,
 }
 
 
@@ -152,7 +146,7 @@ def plot_maps(results: StressResults, maps: Sequence[VerdictMap]) -> tuple[Figur
 
 
 def _verdict_colours(verdicts: Sequence[str]) -> dict[str, str]:
-    return {verdict: _VERDICTS.get(verdict, GREY) for verdict in verdicts}
+    return {verdict: _PLACES.get(verdict, GREY) for verdict in verdicts}
 
 
 def _map_rows(one: VerdictMap) -> list[PlotRow]:

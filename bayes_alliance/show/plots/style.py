@@ -28,6 +28,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Annotation, Text
 from matplotlib.textpath import TextToPath
 
+from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.show.tables.record import Value
 
@@ -44,6 +45,14 @@ BLACK, GREY, LIGHT = "#000000", "#666666", "#d9d9d9"
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY = "#E69F00", "#56B4E9"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+VERDICT_COLOURS: dict[str, str] = {
+    Verdict.SUPPORTED: BLUE,
+    Verdict.LIKELY: SKY,
+    Verdict.UNDECIDED: ORANGE,
+    Verdict.TOO_SMALL: GREEN,
+    Verdict.CONTRADICTED: VERMILLION,
+    Verdict.NOT_APPLICABLE: LIGHT,
+}
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 # Any: the stubs know the keys of rcParams only as literals.
