@@ -38,6 +38,11 @@ class Option:
         between; never later than it stands.
     step : float
         In the study's unit of time.
+    without_end : tuple of (str, str)
+        Variables of patients without a value where the patient has no assessment of an outcome at the horizon; of a
+        reading of the publication (:mod:`bayes_alliance.claims.readings`), not of a ``multiverse.toml``.
+    at_most : int
+        For ``without_end``: of the first so many patients only; 0 for all.
     """
 
     id: str
@@ -49,11 +54,13 @@ class Option:
     at_least: tuple[tuple[str, float], ...] = ()
     final: Final = ""
     step: float = 0.0
+    without_end: tuple[tuple[str, str], ...] = ()
+    at_most: int = 0
 
     @property
     def changes_nothing(self) -> bool:
         """Whether it is the study's own way."""
-        return not (self.variable or self.keep or self.at_least or self.final)
+        return not (self.variable or self.keep or self.at_least or self.final or self.without_end)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,9 +67,12 @@ def _mix_part(claim: Claim, part: Part, results: Sequence[PartResult], origin: s
 
 
 def mix_probabilities(
-    part: Part, results: Sequence[PartResult], judged: Sequence[Judgement]
+    part: Part,
+    results: Sequence[PartResult],
+    judged: Sequence[Judgement],
+    weights: Sequence[float] | None = None,
 ) -> Probabilities:
-    """Average the probabilities of a part over cohorts.
+    """Average the probabilities of a part over cohorts, or over readings by their weights.
 
     Parameters
     ----------
@@ -77,6 +80,8 @@ def mix_probabilities(
         What is claimed.
     results, judged : sequence
         One a cohort, in one order.
+    weights : sequence of float, optional
+        Of each; alike without.
 
     Returns
     -------
@@ -85,19 +90,23 @@ def mix_probabilities(
         set right before averaging.
     """
     chances = [one.probabilities for one in judged]
-    rope = float(np.mean([one.rope for one in chances]))
+    rope = float(np.average([one.rope for one in chances], weights=weights))
     effective = float(np.sum([one.effective for one in chances]))
     if part.relation not in _SIGNED:
         return Probabilities(
-            direction=float(np.mean([one.direction for one in chances])),
-            matters=float(np.mean([one.matters for one in chances])),
+            direction=float(np.average([one.direction for one in chances], weights=weights)),
+            matters=float(np.average([one.matters for one in chances], weights=weights)),
             rope=rope,
             effective=effective,
         )
     ups = [result.median >= part.value for result in results]
-    above = np.mean([p.direction if up else 1.0 - p.direction for p, up in zip(chances, ups, strict=True)])
-    beyond = np.mean(
-        [p.matters if up else 1.0 - p.rope - p.matters for p, up in zip(chances, ups, strict=True)]
+    above = np.average(
+        [p.direction if up else 1.0 - p.direction for p, up in zip(chances, ups, strict=True)],
+        weights=weights,
+    )
+    beyond = np.average(
+        [p.matters if up else 1.0 - p.rope - p.matters for p, up in zip(chances, ups, strict=True)],
+        weights=weights,
     )
     up = above >= 0.5
     return Probabilities(

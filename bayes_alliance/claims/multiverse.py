@@ -54,6 +54,7 @@ def touches(study: Study, axis: Axis, model_id: str) -> bool:
     model = study.model(model_id)
     names = set(parse_formula(model.formula).names) | {name for name, _ in model.where}
     moved = {option.variable for option in axis.options if option.variable}
+    moved |= {name for option in axis.options for name, _ in option.without_end}
     return bool(names & _dependents(study, moved))
 
 

@@ -54,7 +54,7 @@ def recode(study: Study, data: StudyData, options: Sequence[Option]) -> StudyDat
         names = ", ".join(option.label for option in changes)
         raise InputError(data.origin, [Problem(what=f"no row is left with {names}")])
     for option in changes:
-        rows = _move_final(study, rows, option)
+        rows = _drop_ends(study, _move_final(study, rows, option), option)
     derived = [_redefine(study, item, changes) for item in study.derived]
     anew = dataclasses.replace(study, derived=tuple(derived))
     # End scores belong to the patient, however the rows are cut afterwards.
@@ -76,7 +76,8 @@ def _is_derived_anew(study: Study, name: str) -> bool:
 
 
 def _check_needed(data: StudyData, options: Sequence[Option]) -> None:
-    names = [name for option in options for name, _ in (*option.keep, *option.at_least)]
+    names = [name for o in options for name, _ in (*o.keep, *o.at_least, *o.without_end)]
+    names += [outcome for option in options for _, outcome in option.without_end]
     lacking = [name for name in dict.fromkeys(names) if name not in data.rows.columns]
     if lacking:
         raise InputError(
@@ -103,6 +104,17 @@ def _move_final(study: Study, rows: pd.DataFrame, option: Option) -> pd.DataFram
     at_end = (time >= study.horizon) & np.isfinite(before)
     target = before + option.step if option.final == "after_previous" else 0.5 * (before + time)
     return rows.assign(**{study.time: np.where(at_end, np.minimum(target, time), time)})
+
+
+def _drop_ends(study: Study, rows: pd.DataFrame, option: Option) -> pd.DataFrame:
+    """Take the end values of patients who have no assessment at the horizon."""
+    for name, outcome in option.without_end:
+        at_end = rows[study.time].ge(study.horizon) & rows[outcome].notna()
+        patients = rows[study.patient]
+        lacking = patients[~patients.isin(patients[at_end])].drop_duplicates()
+        chosen = lacking.iloc[: option.at_most or None]
+        rows = rows.assign(**{name: rows[name].mask(patients.isin(chosen))})
+    return rows
 
 
 def _time_before(patient: NDArray[np.object_], time: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,6 +30,8 @@ from bayes_alliance.claims.multiverse_results import MultiverseResult
 from bayes_alliance.claims.prior_suite import PriorVariant, prior_suite
 from bayes_alliance.claims.prior_weight import PartConflict, conflicts_on_rows, printed_conflicts
 from bayes_alliance.claims.protected_codings import withhold_codings
+from bayes_alliance.claims.reading_run import judge_readings
+from bayes_alliance.claims.readings import ReadingVerdict, reading_challenges
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.claims.sensitivity import PartSensitivity, scale_powers
 from bayes_alliance.claims.settings import ClaimsSettings, Keeping, name_rows
@@ -83,6 +85,8 @@ class ClaimsRun:
         ML beside Bayes for printed cells, under the default prior first, then under the study's others and Bambi's.
     left : tuple of (Cell, str)
         Cells that could not be compared.
+    readings : tuple of ReadingVerdict
+        Claims under every reading of the publication that touches them.
     remarks : tuple of str
         In what the cohorts are not ordinary, and what failed, if anything did.
     """
@@ -108,6 +112,7 @@ class ClaimsRun:
     changes: tuple[Change, ...]
     approaches: tuple[Approaches, ...]
     left: tuple[tuple[Cell, str], ...]
+    readings: tuple[ReadingVerdict, ...]
     remarks: tuple[str, ...]
     seconds: float
 
@@ -170,10 +175,8 @@ def run_claims(
     suite = prior_suite(study) if settings.depth != "verdicts" else prior_suite(study)[:1]
     remarks = ensemble_remarks(study, [read_cohort(path).facts for path in cohorts.values()])
     (_, by_default), *printed_under = printed or _judge_print(study, ledger, settings, report)
-    keeping = Keeping(
-        folder=store,
-        record=make_record(study, [rows, *cohorts.values()], choices, ledger, settings.seed, settings.draws),
-    )
+    record = make_record(study, [rows, *cohorts.values()], choices, ledger, settings.seed, settings.draws)
+    keeping = Keeping(folder=store, record=record)
     judged = _judge_sources(study, rows, cohorts, ledger, choices, settings, suite, keeping, report, remarks)
     base = judged[f"prior_{suite[0].id}"]
     synthetic = tuple((name, judged[f"cohort_{name}"]) for name in cohorts if f"cohort_{name}" in judged)
@@ -185,7 +188,8 @@ def run_claims(
         study, rows, cohorts, ledger, choices, settings, suite[0], base, keeping, report, remarks
     )
     challenges = own_challenges(rows, cohorts, synthetic, base, patients, by_prior[1:], multiverse, choices)
-    challenges += more(data, base) if more is not None else ()
+    under = judge_readings(study, rows, ledger, choices, settings, by_default, base, keeping, report, remarks)
+    challenges += (*reading_challenges(under), *(more(data, base) if more is not None else ()))
     return ClaimsRun(
         study=study,
         ledger=ledger,
@@ -208,6 +212,7 @@ def run_claims(
         changes=find_changes(ledger, base, challenges),
         approaches=approaches,
         left=left,
+        readings=under,
         remarks=tuple(remarks),
         seconds=time.perf_counter() - started,
     )

@@ -77,15 +77,22 @@ def _audit(options: argparse.Namespace) -> int:
     from bayes_alliance.published.aic_forensics import forensics
     from bayes_alliance.published.audit import audit_study
     from bayes_alliance.published.findings import AuditVerdict
+    from bayes_alliance.published.reading_audits import audit_readings
+    from bayes_alliance.published.reading_weights import weigh_readings
     from bayes_alliance.show.tables.audit import tabulate_audit, tabulate_audit_counts, tabulate_forensics
+    from bayes_alliance.show.tables.readings import tabulate_readings
+    from bayes_alliance.study.load_readings import load_readings
 
     check_json(options)
     study = _load(options.study)
     audit = audit_study(study)
+    weighed = weigh_readings(study, load_readings(study))
+    readings = tabulate_readings(study, weighed, audit_readings(study, weighed, audit))
     tables = (
         tabulate_audit(study, audit),
         tabulate_audit_counts(study, audit),
         tabulate_forensics(study, forensics(study)),
+        *([readings] if readings.rows else []),
     )
     written = _write_tables(tables, options.out)
     if give_json(options, _as_json(study, tables)):

@@ -10,7 +10,7 @@ of the printed deviations. The covariance type cancels, since it costs as much w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -71,13 +71,20 @@ class Combination:
         return tuple(line.model for line in self.lines if line.possible is None)
 
 
-def forensics(study: Study) -> list[Combination]:
+def forensics(
+    study: Study,
+    *,
+    dialects: Sequence[Dialect] = DIALECTS,
+    covariances: Sequence[Covariance] = ("UN", "VC"),
+) -> list[Combination]:
     """Enumerate the combinations and hold each against every printed change of AIC.
 
     Parameters
     ----------
     study : Study
         With AIC cells of models and their references.
+    dialects, covariances : sequence of str
+        Which to enumerate.
 
     Returns
     -------
@@ -91,9 +98,8 @@ def forensics(study: Study) -> list[Combination]:
         if change.added == 2 and len(own) == 2:
             changes.append((change, own))
     samples = study.publication.samples or (_SAME,)
-    covariances: tuple[Covariance, ...] = ("UN", "VC")
     found = []
-    for dialect, sample, covariance in product(DIALECTS, samples, covariances):
+    for dialect, sample, covariance in product(dialects, samples, covariances):
         lines = tuple(_line(study, change, own, dialect, sample) for change, own in changes)
         if lines:
             found.append(

@@ -93,7 +93,7 @@ def _of_variable(study: Study, name: str, weights: Mapping[str, float]) -> Preci
     if isinstance(variable, Derived) and variable.rule == "offset":
         return _of_variable(study, variable.of[0], {variable.of[0]: sum(weights.values())})
     if isinstance(variable, Derived) and variable.rule == "cross":
-        return _of_groups(_cross_sizes(study, variable, weights))
+        return _of_groups(_used_sizes(study, variable, weights))
     weight = sum(weights.values())
     if variable.kind == "binary":
         sizes = _binary_sizes(study, name)
@@ -108,20 +108,34 @@ def _of_groups(parts: Sequence[tuple[float, int]] | None) -> Precision | None:
     return Precision(variance=sum(w**2 / n for w, n in parts), fewest=min(n for _, n in parts))
 
 
-def _cross_sizes(
-    study: Study, variable: Derived, weights: Mapping[str, float]
-) -> list[tuple[float, int]] | None:
-    """Weights and sizes of the cells of a crossed factor that are used; the reference takes what is left."""
+def cross_sizes(study: Study, variable: Derived) -> tuple[int, ...] | None:
+    """Return the patients in each cell of a crossed factor of the study's subgroups; None where it is not printed.
+
+    Parameters
+    ----------
+    variable : Derived
+        Rule ``cross``; cells in the order of its categories.
+    """
     first, second = variable.of
     if first != study.descriptive_group:
         return None
-    sizes = []
+    sizes: list[int] = []
     for group in groups(study):
         total, share = _size(study, group), _share(study, second, group)
         if total is None or share is None:
             return None
         positive = round(total * share)
         sizes += [total - positive, positive]
+    return tuple(sizes)
+
+
+def _used_sizes(
+    study: Study, variable: Derived, weights: Mapping[str, float]
+) -> list[tuple[float, int]] | None:
+    """Weights and sizes of the cells of a crossed factor that are used; the reference takes what is left."""
+    sizes = cross_sizes(study, variable)
+    if sizes is None:
+        return None
     contrast = [weights.get(f"{variable.name}[{category}]", 0.0) for category in variable.categories]
     contrast[0] -= sum(contrast)
     return [(w, n) for w, n in zip(contrast, sizes, strict=True) if w != 0.0]

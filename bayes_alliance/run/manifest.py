@@ -170,7 +170,7 @@ def identify_run(
         "cohorts": {path.name: _sha256(path) for path in cohorts if path.is_file()},
         "claims": {
             name: _sha256(study.folder / name)
-            for name in ("claims.toml", "multiverse.toml")
+            for name in ("claims.toml", "multiverse.toml", "readings.toml")
             if (study.folder / name).is_file()
         },
         "python": platform.python_version(),

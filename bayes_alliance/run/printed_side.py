@@ -10,8 +10,11 @@ from bayes_alliance.published.audit import Audit, audit_study
 from bayes_alliance.published.cell_posterior import ROBUST, CellPosterior, cell_posteriors
 from bayes_alliance.published.interaction import Contrast, subgroup_contrasts
 from bayes_alliance.published.printed_effects import PrintedEffect, printed_effects
+from bayes_alliance.published.reading_audits import OptionAudit, audit_readings
+from bayes_alliance.published.reading_weights import WeighedReading, weigh_readings
 from bayes_alliance.published.related_studies import AcrossStudies, across_studies
 from bayes_alliance.published.reverse_bayes import ReverseBayes, reverse_bayes
+from bayes_alliance.study.load_readings import load_readings
 from bayes_alliance.study.records import Study
 
 
@@ -41,6 +44,10 @@ class Printed:
         Checks of the printed numbers against each other.
     across : tuple of AcrossStudies
         Effects that related studies print too; empty where the study file names none.
+    readings : tuple of WeighedReading
+        What the publication leaves open, weighed; empty where the study states no readings.
+    reading_audits : tuple of OptionAudit
+        The audit under each option of them.
     """
 
     study: Study
@@ -49,6 +56,8 @@ class Printed:
     contrasts: tuple[Contrast, ...]
     audit: Audit
     across: tuple[AcrossStudies, ...] = ()
+    readings: tuple[WeighedReading, ...] = ()
+    reading_audits: tuple[OptionAudit, ...] = ()
 
     def slope_deviations(self) -> list[CellPosterior]:
         """Return the posteriors of the slope deviations."""
@@ -72,6 +81,7 @@ def analyse_printed(study: Study, priors: Sequence[str] = ()) -> Printed | None:
     """
     if not study.cells:
         return None
+    audit, weighed = audit_study(study), weigh_readings(study, load_readings(study))
     return Printed(
         study=study,
         posteriors=tuple(cell_posteriors(study, priors)) if study.priors else (),
@@ -81,8 +91,10 @@ def analyse_printed(study: Study, priors: Sequence[str] = ()) -> Printed | None:
             if effect.is_deviation and effect.region is not None and effect.parsed.value is not None
         ),
         contrasts=tuple(subgroup_contrasts(study)),
-        audit=audit_study(study),
+        audit=audit,
         across=tuple(across_studies(study)),
+        readings=weighed,
+        reading_audits=audit_readings(study, weighed, audit),
     )
 
 

@@ -9,6 +9,7 @@ from bayes_alliance.show.tables import build_tables
 from bayes_alliance.show.tables.claims import build_claim_tables
 from bayes_alliance.show.tables.notebook import NotebookTable, for_notebook
 from bayes_alliance.show.tables.printed_posteriors import tabulate_printed
+from bayes_alliance.show.tables.readings import tabulate_readings
 from bayes_alliance.show.tables.record import Table
 from bayes_alliance.show.tables.related_studies import tabulate_across
 from bayes_alliance.show.tables.simulation import (
@@ -63,4 +64,5 @@ def _tables(
         case TrialsRun():
             return tabulate_comparison_of_approaches(result)
         case Printed():
-            return [*tabulate_printed(result), *tabulate_across(result.study, result.across)]
+            readings = tabulate_readings(result.study, result.readings, result.reading_audits)
+            return [*tabulate_printed(result), *tabulate_across(result.study, result.across), readings]

@@ -20,7 +20,7 @@ def test_audit_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "10 inconsistent" in printed.splitlines()[-1]
     assert {path.name for path in tmp_path.iterdir() if path.name != LEDGER} == {
         f"{name}.{ending}"
-        for name in ("audit", "audit_counts", "forensics")
+        for name in ("audit", "audit_counts", "forensics", "readings")
         for ending in ("csv", "md", "tex", "html", "docx")
     }
 

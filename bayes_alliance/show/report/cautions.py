@@ -9,6 +9,7 @@ from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.labels import label_comparison
 from bayes_alliance.show.report.record import Caution, Level
 from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
+from bayes_alliance.study.records import Source
 
 _ORDER: dict[Level, int] = {"failed": 0, "not checked": 1, "remark": 2, "note": 3}
 
@@ -46,6 +47,26 @@ def _ensemble(results: StudyResults) -> list[Caution]:
             for says in results.ensemble.conflicts
         ),
         *_failed(results),
+        *_readings(results),
+    ]
+
+
+def _readings(results: StudyResults) -> list[Caution]:
+    """Name the readings of which print speaks against the option that synthetic cohorts are drawn under."""
+    if results.source is not Source.SYNTHETIC or results.printed is None:
+        return []
+    return [
+        Caution(
+            level="remark",
+            where="synthetic cohorts",
+            what=(
+                f"drawn under one reading of {one.reading.label[:1].lower()}{one.reading.label[1:]} "
+                f"({one.options[0].option.label}), whose weight after print is {one.options[0].posterior:.2f}"
+            ),
+            advice="what they show is conditional on it; see table readings",
+        )
+        for one in results.printed.readings
+        if one.options[0].posterior < max(option.posterior for option in one.options)
     ]
 
 

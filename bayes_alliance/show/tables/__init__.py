@@ -27,6 +27,7 @@ from bayes_alliance.show.tables.html import format_html, html_fragment
 from bayes_alliance.show.tables.latex import format_document, format_latex
 from bayes_alliance.show.tables.predictive import tabulate_predictive
 from bayes_alliance.show.tables.printed_cells import tabulate_cells
+from bayes_alliance.show.tables.readings import tabulate_readings
 from bayes_alliance.show.tables.record import Column, Table, publish
 from bayes_alliance.show.tables.rows import tabulate_rows
 from bayes_alliance.show.tables.text import format_csv, format_markdown
@@ -89,6 +90,10 @@ def build_tables(results: StudyResults) -> list[Table]:
         (Content.MODEL, tabulate_spread(results.study, results.ensemble.spread)),
         (Content.AGGREGATE, tabulate_ensemble_checks(results.study, results.ensemble.checks)),
     ]
+    if results.printed is not None:
+        printed = results.printed
+        table = tabulate_readings(printed.study, printed.readings, printed.reading_audits)
+        tables.append((Content.MODEL, table))
     return [publish(table, content, results.source) for content, table in tables if table.rows]
 
 

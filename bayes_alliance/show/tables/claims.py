@@ -17,6 +17,7 @@ from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.claim_parts import tabulate_parts
 from bayes_alliance.show.tables.claim_prior_weight import tabulate_prior_weight
+from bayes_alliance.show.tables.claim_readings import say_reading_change, tabulate_claim_readings
 from bayes_alliance.show.tables.claim_table import (
     SOURCES_NOTE,
     _say_share,
@@ -61,6 +62,7 @@ def build_claim_tables(run: ClaimsRun) -> list[Table]:
         tabulate_multiverse(run),
         tabulate_multiverse_options(run),
         tabulate_changes(run),
+        tabulate_claim_readings(run),
         tabulate_approaches(run),
     ]
     return [publish(table, Content.MODEL, run.source) for table in tables if table.rows]
@@ -78,6 +80,7 @@ def tabulate_claims(run: ClaimsRun) -> Table:
         *((text_column("real", "Verdict: real data"),) if run.real else ()),
         shown_column("sure_shown", "How sure (rows at hand)"),
         text_column("first_change", "First assumption that would change it"),
+        text_column("by_reading", "Readings of the publication that would change it"),
         shown_column("supporting", "Specifications that support it"),
         text_column("reason", "Why untestable, and how it was read"),
         *exact_columns(
@@ -118,6 +121,7 @@ def _claim_row(run: ClaimsRun, index: int, shares: dict[str, Share]) -> dict[str
         "synthetic": say_spread(run, claim.id),
         "sure_shown": "" if math.isnan(base.sure) else format_p(base.sure),
         "first_change": say_change(change),
+        "by_reading": say_reading_change(run, claim.id),
         "supporting": _say_share(share),
         "reason": "; ".join(filter(None, (base.reason, claim.note))),
         "sure_printed": printed.sure,
