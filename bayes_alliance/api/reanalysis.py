@@ -11,7 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cohorts.study_rows import ensemble_facts, load_data
+from bayes_alliance.cohorts.ensemble_facts import ensemble_facts
+from bayes_alliance.cohorts.study_rows import load_data
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.errors import InputError, Problem
 from bayes_alliance.inference.collapsed import CollapsedSettings

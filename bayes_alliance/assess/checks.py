@@ -9,46 +9,16 @@ JMLR 25(72)).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from bayes_alliance.assess.check_record import Check, Status
 from bayes_alliance.assess.engine_agreement import Z_LIMIT, Agreement
 from bayes_alliance.assess.loo import PARETO_K_THRESHOLD, Score, Target
 from bayes_alliance.assess.prior_conflict import CONFLICT_P, joint_conflict
 from bayes_alliance.assess.summaries import Quantity, Summary, summarise_draws
 from bayes_alliance.inference.fits import Array, MixedFit, PosteriorFit
 from bayes_alliance.inference.priors import CoefficientPriors
-
-Status = Literal["pass", "fail", "not_checked"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One gate.
-
-    Parameters
-    ----------
-    model_id, name : str
-        What was checked.
-    value, threshold : float
-        What was found and where the gate stands.
-    status : {"pass", "fail", "not_checked"}
-        The verdict.
-    gate : bool
-        Whether failing it makes the numbers of the model untrustworthy (exit code 3) or is a remark.
-    advice : str
-        What to do when it fails.
-    """
-
-    model_id: str
-    name: str
-    value: float
-    threshold: float
-    status: Status
-    gate: bool
-    advice: str
 
 
 def check_fit(ml: MixedFit, reml: MixedFit) -> list[Check]:
@@ -269,13 +239,3 @@ def _check(
         gate=True,
         advice=advice,
     )
-
-
-def unchecked_gates(checks: Iterable[Check]) -> list[Check]:
-    """Those that matter and could not be judged."""
-    return [check for check in checks if check.status == "not_checked" and check.gate]
-
-
-def failed_gates(checks: Iterable[Check]) -> list[Check]:
-    """Those that failed and matter."""
-    return [check for check in checks if check.status == "fail" and check.gate]

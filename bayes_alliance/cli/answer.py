@@ -250,13 +250,14 @@ def format_answer(study: Study, folder: Path) -> list[str]:
         Of the run.
     """
     from bayes_alliance.published.audit import audit_study
-    from bayes_alliance.show.claims_json import FILE, read_claims_json
+    from bayes_alliance.show.claims_json import read_claims_json
+    from bayes_alliance.show.companion_files import CLAIMS_FILE
     from bayes_alliance.show.narrative import summary_lines
     from bayes_alliance.show.report.first_screen import describe_audit
 
     audited = describe_audit(audit_study(study) if study.cells else None)
     try:
-        facts = read_claims_json(folder / "claims" / FILE)
+        facts = read_claims_json(folder / "claims" / CLAIMS_FILE)
     except ValueError as error:
         return [f"warning: {error}"]
     if facts is None:

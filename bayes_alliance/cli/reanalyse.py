@@ -210,7 +210,7 @@ def _run(
     report: ProgressReporter,
 ) -> tuple[StudyResults, list[Path]]:
     """Fit, judge and write; return the results, as far as they may be shown, and the files."""
-    from bayes_alliance.cohorts.study_rows import ensemble_facts
+    from bayes_alliance.cohorts.ensemble_facts import ensemble_facts
     from bayes_alliance.cohorts.typicality import say_failed
     from bayes_alliance.run.pipeline import run_study
     from bayes_alliance.runtime.pool import Pool
@@ -288,7 +288,7 @@ def _find_finished(
     from bayes_alliance.run.manifest import RunData, find_finished, identify_run
     from bayes_alliance.run.pipeline import reading_notes
     from bayes_alliance.run.settings import choose_prior
-    from bayes_alliance.show.report.companions import digest_companions
+    from bayes_alliance.show.companion_files import digest_companions
 
     rows = RunData(
         source=data.source.value, origin=data.origin, digest=data.digest, notes=reading_notes(data)

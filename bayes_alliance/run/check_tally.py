@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from bayes_alliance.assess.checks import failed_gates, unchecked_gates
-from bayes_alliance.run.results import StudyResults
+from bayes_alliance.assess.check_record import failed_gates, unchecked_gates
+
+if TYPE_CHECKING:
+    from bayes_alliance.run.results import StudyResults
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,17 +11,19 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_alliance.assess.checks import Check, failed_gates, unchecked_gates
+from bayes_alliance.assess.check_record import Check, failed_gates, unchecked_gates
 from bayes_alliance.run.check_tally import CheckTally, tally_checks
-from bayes_alliance.run.results import ModelRun, StudyResults
-from bayes_alliance.run.settings import RunSettings
-from bayes_alliance.runtime.code_digest import code_digest
+from bayes_alliance.runtime.code_digest import package_digest
 from bayes_alliance.runtime.files import write_whole
 from bayes_alliance.study.records import Study
+
+if TYPE_CHECKING:
+    from bayes_alliance.run.results import ModelRun, StudyResults
+    from bayes_alliance.run.settings import RunSettings
 
 PACKAGES = (
     "bayes-alliance",
@@ -176,7 +178,7 @@ def identify_run(
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": {name: importlib.metadata.version(name) for name in packages_used(settings.engine)},
-        "code": code_digest("bayes_alliance.cli.main"),
+        "code": package_digest(),
     }
     ready: dict[str, Any] = json_ready(identity)
     return ready

@@ -20,7 +20,7 @@ from typing import Any, cast
 import numpy as np
 
 from bayes_alliance.assess.bayes_factors import BayesFactorCurve, BayesFactorPoint
-from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.check_record import Check
 from bayes_alliance.assess.engine_agreement import Agreement
 from bayes_alliance.assess.explained_variation import ExplainedVariation
 from bayes_alliance.assess.loo import Score

@@ -18,7 +18,7 @@ from typing import cast
 
 from threadpoolctl import threadpool_limits
 
-from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.check_record import Check
 from bayes_alliance.assess.descriptives import describe_patients
 from bayes_alliance.assess.loo_compare import compare_models
 from bayes_alliance.assess.prior_predictive import PriorPrediction, prior_predictive

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayes_alliance.assess.bayes_factors import BayesFactorCurve
-from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.check_record import Check
 from bayes_alliance.assess.descriptives import Descriptive
 from bayes_alliance.assess.engine_agreement import Agreement
 from bayes_alliance.assess.explained_variation import ExplainedVariation

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PACKAGE = "bayes_alliance"
@@ -67,6 +67,26 @@ def imported_modules(*modules: str, root: Path | None = None) -> dict[str, Path]
     return found
 
 
+def package_digest(root: Path | None = None) -> str:
+    """Digest every module of the package but the tools of its developers, and the files that it ships beside them.
+
+    Quicker than :func:`code_digest`, since nothing has to be parsed; right where nearly everything is on the path.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder of the package; by default the one that is running.
+
+    Returns
+    -------
+    str
+        First 16 hexadecimal digits of a SHA-256 over names and contents of the files.
+    """
+    folder = root or _package_folder()
+    own = _own_files(folder)
+    return _digest_files({name: own[name] for name in own if name.split(".")[1:2] != ["dev"]}, folder)
+
+
 @functools.cache
 def _kept_digest(modules: tuple[str, ...]) -> str:
     """Return the digest of the code that runs: it does not change while a process lives."""
@@ -74,8 +94,12 @@ def _kept_digest(modules: tuple[str, ...]) -> str:
 
 
 def _digest(modules: tuple[str, ...], folder: Path) -> str:
+    return _digest_files(imported_modules(*modules, root=folder), folder)
+
+
+def _digest_files(files: Mapping[str, Path], folder: Path) -> str:
     digest = hashlib.sha256()
-    for name, path in sorted(imported_modules(*modules, root=folder).items()):
+    for name, path in sorted(files.items()):
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
         for resource in _resources(path, folder):
             digest.update(resource.name.encode() + b"\0" + resource.read_bytes() + b"\0")

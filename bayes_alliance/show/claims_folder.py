@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.runtime.files import alone_in, whole_file, write_whole
-from bayes_alliance.show.claims_json import FILE, claims_json
+from bayes_alliance.show.claims_json import claims_json
+from bayes_alliance.show.companion_files import CLAIMS_FILE
 from bayes_alliance.show.labels import name_file
 from bayes_alliance.show.tables.claims import build_claim_tables
 from bayes_alliance.show.tables.write import ENDINGS, write_table
@@ -47,7 +48,7 @@ def write_claims(run: ClaimsRun, folder: Path, *, everything: bool = True) -> li
         written = [
             path for table in build_claim_tables(run) for path in write_table(table, folder, endings=endings)
         ]
-        path = folder / FILE
+        path = folder / CLAIMS_FILE
         write_whole(path, json.dumps(claims_json(run), indent=2, ensure_ascii=False) + "\n")
         written.append(path)
         overview = plot_overview(run)

@@ -21,7 +21,6 @@ from bayes_alliance.show.tables.claim_table import say_change
 from bayes_alliance.study.records import Study
 
 SCHEMA = 2
-FILE = "claims.json"
 
 
 def claims_json(run: ClaimsRun) -> dict[str, Any]:

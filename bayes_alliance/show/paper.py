@@ -11,7 +11,8 @@ from typing import Any
 
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.runtime.files import write_whole
-from bayes_alliance.show.claims_json import FILE, read_claims_json
+from bayes_alliance.show.claims_json import read_claims_json
+from bayes_alliance.show.companion_files import CLAIMS_FILE
 from bayes_alliance.show.narrative import (
     describe_finding,
     first_affirmed,
@@ -52,7 +53,7 @@ def write_paper(results: StudyResults, folder: Path, facts: Mapping[str, Any] | 
     place = folder / "paper"
     place.mkdir(exist_ok=True)
     try:
-        found = read_claims_json(folder / "claims" / FILE) or facts
+        found = read_claims_json(folder / "claims" / CLAIMS_FILE) or facts
     except ValueError:
         found = facts  # the page names the file and the reason among its warnings
     table = tabulate_effects(results, _order(paper_lines(results), found))

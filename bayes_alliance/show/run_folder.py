@@ -48,9 +48,9 @@ def write_run(
     list of Path
         Every file of the run, manifest included.
     """
+    from bayes_alliance.show.companion_files import digest_companions
     from bayes_alliance.show.plots.spaghetti import write_spaghetti
     from bayes_alliance.show.report import write_report
-    from bayes_alliance.show.report.companions import digest_companions
 
     manifest = folder / "manifest.json"
     how = shown or Presentation()

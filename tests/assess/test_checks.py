@@ -7,15 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bayes_alliance.assess.checks import (
-    Check,
-    check_agreement,
-    check_fit,
-    check_posterior,
-    check_scores,
-    failed_gates,
-    unchecked_gates,
-)
+from bayes_alliance.assess.check_record import Check, failed_gates, unchecked_gates
+from bayes_alliance.assess.checks import check_agreement, check_fit, check_posterior, check_scores
 from bayes_alliance.assess.engine_agreement import Agreement
 from bayes_alliance.assess.loo import Score, Target
 from bayes_alliance.assess.summaries import Quantity, summarise_draws

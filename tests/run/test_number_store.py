@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.check_record import Check
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.fits import RowsUsed
 from bayes_alliance.run import pipeline

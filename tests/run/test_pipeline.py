@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from bayes_alliance.assess.checks import failed_gates
+from bayes_alliance.assess.check_record import failed_gates
 from bayes_alliance.assess.loo_compare import clear_winner
 from bayes_alliance.cohorts.simulate import simulate_cohort
 from bayes_alliance.data.rows import read_data

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bayes_alliance
-from bayes_alliance.runtime.code_digest import code_digest, imported_modules
+from bayes_alliance.runtime.code_digest import code_digest, imported_modules, package_digest
 
 PACKAGE = Path(bayes_alliance.__file__).parent
 # Each store, and the modules whose code makes what it keeps.
@@ -93,6 +93,21 @@ def test_a_byte_in_any_module_on_the_path_refuses_what_is_kept(store: str, copy:
     before = code_digest(*STORES[store], root=copy)
     for name, path in imported_modules(*STORES[store], root=copy).items():
         assert _changed(path, STORES[store], copy, before), name
+
+
+def test_a_byte_anywhere_is_another_package(copy: Path) -> None:
+    """What tells a finished run apart holds all of the command's path, and nothing of the developers' tools."""
+    before = package_digest(copy)
+    on_path = imported_modules("bayes_alliance.cli.main", root=copy)
+    assert not [name for name in on_path if name.startswith("bayes_alliance.dev")]
+    for name, path in list(on_path.items())[::40]:
+        source = path.read_bytes()
+        path.write_bytes(source + b"#")
+        assert package_digest(copy) != before, name
+        path.write_bytes(source)
+    tool = copy / "dev" / "doc_pages.py"
+    tool.write_bytes(tool.read_bytes() + b"#")
+    assert package_digest(copy) == before
 
 
 @pytest.mark.parametrize("store", list(ON_PATH))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bayes_alliance.show.report.companions import digest_companions, read_companions
+from bayes_alliance.show.companion_files import digest_companions
+from bayes_alliance.show.report.companions import read_companions
 from bayes_alliance.show.report.page import _hash_script
 from bayes_alliance.show.report.views import view_figure
 from tests.small_study import small_study

@@ -12,7 +12,7 @@ from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.claims_json import FILE
+from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS
 from bayes_alliance.show.format_numbers import format_count
 from bayes_alliance.show.id_names import Names, name_ids, spell_ids
 from bayes_alliance.show.labels import capitalise, label_place, unit_of, units_of
@@ -21,7 +21,7 @@ from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers
 from bayes_alliance.show.report.cautions import list_cautions
 from bayes_alliance.show.report.checklist import fill_checklist
-from bayes_alliance.show.report.companions import ROOMS, read_claims, read_companions, shorten, view_claims
+from bayes_alliance.show.report.companions import read_claims, read_companions, shorten, view_claims
 from bayes_alliance.show.report.first_screen import build_first_screen
 from bayes_alliance.show.report.glossary import GLOSSARY
 from bayes_alliance.show.report.methods import describe_methods
@@ -74,7 +74,7 @@ def build_report(
     posteriors = () if results.printed is None else results.printed.posteriors
     audit = None if results.printed is None else results.printed.audit
     companions = read_companions(folder, study, data_digest=results.data_digest)
-    found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, results.data_digest)
+    found, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, results.data_digest)
     if found is None and facts is not None:
         companions = _with_printed(companions, facts)
     answers = list_answers(results, posteriors)
@@ -153,7 +153,7 @@ def build_first_report(
     """
     audit = None if printed is None else printed.audit
     companions = read_companions(folder, study)
-    found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, "")
+    found, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, "")
     if found is None and facts is not None:
         companions = _with_printed(companions, facts)
     rows: Mapping[str, Any] = (found or {}).get("rows_at_hand") or {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.check_record import Check
 from bayes_alliance.run.remarks import model_remarks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.format_numbers import format_number

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.check_record import Check
 from bayes_alliance.run.results import ModelRun
 from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.report.checklist_known import Known, Said

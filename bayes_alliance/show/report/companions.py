@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import io
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from bayes_alliance.assess.verdict_words import ORDER
 from bayes_alliance.runtime.files import read_bounded
-from bayes_alliance.show.claims_json import FILE, read_claims_json
+from bayes_alliance.show.claims_json import read_claims_json
+from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS, Room, files_of
 from bayes_alliance.show.format_numbers import format_p
 from bayes_alliance.show.id_names import name_ids, spell_ids
 from bayes_alliance.show.narrative import decide, format_part, part_lines
@@ -30,42 +29,6 @@ from bayes_alliance.show.tables.record import Column, Table, Value
 from bayes_alliance.study.records import Study
 
 MAX_ROWS = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Room:
-    """Where a command leaves its results.
-
-    Parameters
-    ----------
-    key, title : str
-        Of the section.
-    folder : str
-        Under the run's folder.
-    command : str
-        That makes them.
-    """
-
-    key: str
-    title: str
-    folder: str
-    command: str
-
-
-ROOMS = (
-    Room(key="claims", title="Claims of the publication", folder="claims", command="claims"),
-    Room(
-        key="stress", title="Stress tests: what would overturn the claims", folder="stress", command="stress"
-    ),
-    Room(
-        key="simulations",
-        title="Simulations: calibration, power and approaches compared",
-        folder="simulate",
-        command="simulate",
-    ),
-)
-# What a command keeps to go on with, and no result.
-_STORES = frozenset({"multiverse", "cache", "posteriors"})
 
 
 def read_companions(folder: Path, study: Study, *, data_digest: str = "") -> tuple[Companion, ...]:
@@ -88,26 +51,14 @@ def read_companions(folder: Path, study: Study, *, data_digest: str = "") -> tup
     return tuple(_read_room(room, folder, study, data_digest) for room in ROOMS)
 
 
-def digest_companions(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of other commands that the report shows, by path below the run's folder."""
-    places = [folder / room.folder for room in ROOMS]
-    paths = [path for place in places for path in (*_files(place), place / FILE)]
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in paths if path.is_file()}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Companion:
     place = folder / room.folder
-    found, _, _ = read_claims(folder / ROOMS[0].folder / FILE, "")
+    found, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, "")
     names = name_ids(study, claims=(found or {}).get("claims", ()))
     tables: list[TableView] = []
     figures: list[FigureView] = []
     remarks: list[str] = []
-    for path in _files(place):
+    for path in files_of(place):
         try:
             if path.suffix == ".svg":
                 figures.append(view_figure(path))
@@ -116,7 +67,7 @@ def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Comp
                 tables += [view_table(table, prefix=room.key, names=names)] if table.rows else []
         except (OSError, ValueError) as error:
             remarks.append(f"{path.relative_to(folder).as_posix()} could not be read ({error}).")
-    _, claims, said = read_claims(place / FILE, data_digest)
+    _, claims, said = read_claims(place / CLAIMS_FILE, data_digest)
     missing = ""
     if not tables and not figures and not claims:
         command = f"bayes-alliance {room.command} {study.id}"
@@ -131,17 +82,6 @@ def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Comp
         claims=claims,
         tables=tuple(tables),
         figures=tuple(figures),
-    )
-
-
-def _files(place: Path) -> list[Path]:
-    """Tables (CSV that is no figure's numbers) and drawings of a folder and of the folders in it."""
-    found = [*place.glob("*.csv"), *place.glob("*.svg"), *place.glob("*/*.csv"), *place.glob("*/*.svg")]
-    return sorted(
-        path
-        for path in found
-        if not _STORES & set(path.relative_to(place).parts)
-        and (path.suffix == ".svg" or not path.with_suffix(".svg").exists())
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bayes_alliance.assess.checks import failed_gates
+from bayes_alliance.assess.check_record import failed_gates
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.run.check_tally import tally_checks

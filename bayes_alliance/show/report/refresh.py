@@ -10,8 +10,8 @@ from bayes_alliance.published.audit import Audit
 from bayes_alliance.run.manifest import write_manifest
 from bayes_alliance.runtime.files import alone_in, write_whole
 from bayes_alliance.runtime.own_files import is_own, note_files
-from bayes_alliance.show.claims_json import FILE
-from bayes_alliance.show.report.companions import ROOMS, digest_companions, read_claims, read_companions
+from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS, digest_companions
+from bayes_alliance.show.report.companions import read_claims, read_companions
 from bayes_alliance.show.report.first_screen import build_first_screen
 from bayes_alliance.show.report.page import refresh_page
 from bayes_alliance.study.records import Study
@@ -49,7 +49,7 @@ def refresh_report(folder: Path, study: Study, audit: Audit | None) -> Path | No
         page = path.read_text(encoding="utf-8")
         if f'<meta name="study" content="{mark_study(study)}">' not in page:
             return None
-        facts, _, _ = read_claims(folder / ROOMS[0].folder / FILE, "")
+        facts, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, "")
         first = build_first_screen(facts, results=None, audit=audit) if facts is not None else None
         companions = {one.key: one for one in read_companions(folder, study)}
         write_whole(path, refresh_page(page, first, companions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bayes_alliance.assess.checks import Check
+from bayes_alliance.assess.check_record import Check
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.provenance import origin_of
 from bayes_alliance.show.tables.gates import Gates, name_model

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bayes_alliance.assess.checks import Check, failed_gates
+from bayes_alliance.assess.check_record import Check, failed_gates
 from bayes_alliance.run.results import StudyResults
 
 MARK = "†"
