@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import load_data, load_protected
+from bayes_alliance.cli.data import load_data, load_protected, report_warnings
 from bayes_alliance.cli.options import (
     add_data,
     add_figure_style,
@@ -95,6 +95,8 @@ def _claims(options: argparse.Namespace) -> int:
     settings = ClaimsSettings(seed=options.seed, jobs=options.jobs, depth=depth)
     what = () if options.quick or list(options.stress) == ["none"] else tuple(options.stress)
     with ProgressReporter(quiet=options.quiet) as report:
+        if not isinstance(rows, Path):
+            report_warnings(rows, report)
         more = stress_challenges(study, ledger, report, what=what, seed=options.seed)
         run = run_claims(
             study, rows, cohorts, ledger, choices, settings, store=folder / "kept", report=report, more=more

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes_alliance.cli.data import report_warnings
 from bayes_alliance.cli.options import (
     EXIT_CHECK_FAILED,
     add_jobs,
@@ -91,9 +92,11 @@ def _read_design(options: argparse.Namespace, study: Study) -> StudyData | None:
     if options.design is None:
         return None
     stated = reading_options(options, study.data.reading)
-    return read_data(
+    design = read_data(
         study, options.design, source=Source.REAL, options=stated, show_values=options.show_values
     )
+    report_warnings(design, ProgressReporter(quiet=options.quiet))
+    return design
 
 
 def _tables(study: Study, cohorts: list[StoredCohort], checks: Sequence[Mapping[str, Any]]) -> list[Table]:

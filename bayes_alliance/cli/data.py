@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,18 @@ def load_protected(options: argparse.Namespace, study: Study) -> StudyData:
     from bayes_alliance.show.disclosure import smallest_group
 
     data = load_data(options, study)
+    # What --show-values shows of a patient is for the terminal of check-data, not for a page.
+    warnings = tuple(dataclasses.replace(warning, got="") for warning in data.warnings)
+    data = dataclasses.replace(data, warnings=warnings)
     return protect_rows(study, data, smallest_group(data.source, getattr(options, "min_cell", None)))
+
+
+def report_warnings(data: StudyData, report: Callable[[str], None]) -> None:
+    """Tell what reading the data gave cause to warn of, small counts masked where the data have a limit."""
+    from bayes_alliance.show.privacy import mask_text
+
+    for warning in data.warnings:
+        report(mask_text(f"warning: {warning.format()}", data.min_cell))
 
 
 def _check_data(options: argparse.Namespace) -> int:

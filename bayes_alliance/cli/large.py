@@ -85,6 +85,8 @@ def _fit_large(options: argparse.Namespace) -> int:
     workers = Workers(jobs=options.jobs, scheduler=options.scheduler)
     with ProgressReporter(quiet=options.quiet) as report:
         data = reduce_file(study, model, options.file, workers=workers, report=report)
+        for warning in data.warnings:
+            report(f"warning: {warning}")
     seconds = time.perf_counter() - started
     fit = fit_large(
         study, model, data, prior=prior, seed=options.seed, draws=CHAINS * options.draws,
@@ -108,6 +110,7 @@ def _facts(study: Study, data: LargeData, fit: LargeFit, prior: str, seconds: fl
         "n_rows": data.stats.n_rows,
         "n_rows_read": data.n_read,
         "left_out": data.set_aside,
+        "warnings": list(data.warnings),
         "patterns_of_visit_times": len(data.stats.counts),
         "seconds": {"reduce": seconds, "ml_and_reml": fit.ml_seconds, "posterior": fit.posterior_seconds},
         "deviance_ml": fit.ml.deviance,

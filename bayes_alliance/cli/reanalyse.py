@@ -18,7 +18,7 @@ from bayes_alliance.cli.answer import (
     load_question,
     print_answer,
 )
-from bayes_alliance.cli.data import load_data, load_protected
+from bayes_alliance.cli.data import load_data, load_protected, report_warnings
 from bayes_alliance.cli.options import (
     EXIT_CHECK_FAILED,
     add_data,
@@ -173,8 +173,7 @@ def _say_data(study: Study, data: StudyData, report: ProgressReporter) -> None:
     report(f"{study.title}: {data.source.value}, {data.origin}")
     for note in data.notes:
         report(f"  {note}")
-    for warning in data.warnings:
-        report(f"warning: {warning.format()}")
+    report_warnings(data, report)
 
 
 def _share(
@@ -377,8 +376,7 @@ def _fit(options: argparse.Namespace) -> int:
     _refuse_structured(options, study, settings.models[0])
     data = load_data(options, study)
     with ProgressReporter(quiet=options.quiet) as report:
-        for warning in data.warnings:
-            report(f"warning: {warning.format()}")
+        report_warnings(data, report)
         results = run_study(study, data, settings, fits_only=True, report=report)
     if not results.runs:
         raise AllianceError("; ".join(f"{s.model_id}: {s.reason}" for s in results.skipped))

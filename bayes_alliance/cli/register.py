@@ -15,6 +15,7 @@ from bayes_alliance.cli.options import (
     give_json,
     make_folder,
 )
+from bayes_alliance.cli.progress import ProgressReporter
 
 
 def add_commands(commands: Any) -> None:
@@ -62,15 +63,13 @@ def _check(options: argparse.Namespace) -> int:
 def _register(options: argparse.Namespace) -> int:
     if options.check:
         return _check(options)
-    import sys
-
     from bayes_alliance.api.register import register
     from bayes_alliance.show.register_page import describe_register
     from bayes_alliance.show.tables.register import tabulate_register
 
     check_json(options)
     folder = None if options.out is None else make_folder(options.out)
-    report = (lambda line: None) if options.quiet else (lambda line: print(line, file=sys.stderr))
+    report = ProgressReporter(quiet=options.quiet, bar=False)
     entries = register(options.studies, seed=options.seed, folder=folder, jobs=options.jobs, report=report)
     tables = tabulate_register(entries, options.seed)
     facts = {"source": "printed and real data", "tables": {table.id: table.as_json() for table in tables}}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import load_protected
+from bayes_alliance.cli.data import load_protected, report_warnings
 from bayes_alliance.cli.options import (
     ALL,
     EXIT_CHECK_FAILED,
@@ -177,6 +177,7 @@ def _simulate(options: argparse.Namespace) -> int:
     data = load_protected(options, study)
     folder = make_folder(options.out or Path("results") / study.id / "simulate" / options.kind)
     with ProgressReporter(quiet=options.quiet) as report:
+        report_warnings(data, report)
         settings = SimulationSettings(
             studies=options.studies,
             model=one_model(options),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_alliance.cli.data import load_protected
+from bayes_alliance.cli.data import load_protected, report_warnings
 from bayes_alliance.cli.options import (
     add_data,
     add_figure_style,
@@ -91,6 +91,7 @@ def _stress(options: argparse.Namespace) -> int:
     data = load_protected(options, study)
     folder = make_folder(options.out or Path("results") / study.id / "stress")
     with ProgressReporter(quiet=options.quiet) as report:
+        report_warnings(data, report)
         results = run_stress(study, data, settings, report=report)
         tables = build_stress_tables(results)
         summary = stress_json(results, tables)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from bayes_alliance.data.alike_identifiers import advise_alike, by_difference, find_alike
 from bayes_alliance.data.headers import list_headers, nearest_header, propose_wide, wide_options
 from bayes_alliance.data.text_table import MAX_SINGLY, Findings
 from bayes_alliance.data.typed_columns import TypedTable, file_variables, off_grid
@@ -197,15 +198,25 @@ def _compare_patients(
     """Complain of patients who are in one of two files only."""
     here = set(visits.frame[patient].dropna())
     notes = []
+    alike = [pair for pair in find_alike(dict.fromkeys([*sorted(here), *known])) if pair.later not in here]
     if here and len(known) and not here & set(known):
+        spelled = f"; they differ {alike[0].how}{alike[0].in_brackets}" if alike else ""
         findings.add(
             f"no patient of {visits.table.name} is in it: the identifiers of the two files do not match",
             where=where,
             got=f"{next(iter(sorted(here)))} beside {next(iter(sorted(map(str, known))))}",
             allowed=f"identifiers spelled alike ({_shape(here)} there, {_shape(known)} here)",
-            fix="spell them alike: leading zeros, prefixes and capitals count",
+            fix=f"spell them alike: leading zeros, prefixes and capitals count{spelled}",
         )
-    elif n := len(here - set(known)):
+        return notes
+    for how, pairs in by_difference(alike).items():
+        findings.warn(
+            f"{len(pairs)} identifiers differ from others {how}{pairs[0].in_brackets}",
+            where=f"{where}, beside {visits.table.name}",
+            got=pairs[0].shown,
+            fix=advise_alike(how, show_values=findings.show_values),
+        )
+    if n := len(here - set(known)):
         findings.warn(
             f"{n} of {len(here)} patients have no row in {where}; their columns from it are missing",
             where=visits.table.name,

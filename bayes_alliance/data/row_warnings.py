@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_alliance.data.alike_identifiers import advise_alike, by_difference, find_alike
 from bayes_alliance.data.text_table import Findings
 from bayes_alliance.data.typed_columns import TypedTable, item_variables, looks_like_missing_code
 from bayes_alliance.study.formula import Formula, parse_formula
@@ -67,18 +68,15 @@ def warn_of_columns(study: Study, visits: TypedTable, findings: Findings) -> Non
 
 def _warn_of_identifiers(ids: pd.Series, visits: TypedTable, findings: Findings) -> None:
     """Warn of identifiers that a spreadsheet has spoilt, or that are probably those of the same patients."""
-    folded = ids.map(lambda text: text.casefold().lstrip("0"))
-    if alike := int(folded.duplicated().sum()):
+    table = visits.table
+    lines = dict(zip(ids, table.lines[ids.index.to_numpy()], strict=True))
+    for how, pairs in by_difference(find_alike(ids)).items():
+        example = pairs[0]
         findings.warn(
-            f"{alike} identifiers differ from others in leading zeros or capitals only",
-            where=visits.table.name,
-            fix="are they the same patients? Spreadsheets drop leading zeros",
-        )
-    if alike := int(folded.str.replace(r"[\s_.-]+", "", regex=True).duplicated().sum()) - alike:
-        findings.warn(
-            f"{alike} identifiers differ from others in blanks, dashes or points only",
-            where=visits.table.name,
-            fix="are they the same patients?",
+            f"{len(pairs)} identifiers differ from others {how}{example.in_brackets}",
+            where=f"{table.name}, such as {table.noun}s {lines[example.earlier]} and {lines[example.later]}",
+            got=example.shown,
+            fix=advise_alike(how, show_values=findings.show_values),
         )
     if shortened := int(ids.str.fullmatch(r"\d[.,]\d+[eE]\+?\d+").sum()):
         findings.warn(

@@ -54,9 +54,10 @@ class Findings:
         shown = repr(got[:MAX_SHOWN]) if self.show_values and got else ""
         self.found.append((line, Problem(what=what, where=where, got=shown, allowed=allowed, fix=fix)))
 
-    def warn(self, what: str, *, where: str, allowed: str = "", fix: str = "") -> None:
-        """Record something that is permitted, but probably not meant."""
-        self.warned.append(Problem(what=what, where=where, allowed=allowed, fix=fix))
+    def warn(self, what: str, *, where: str, got: str = "", allowed: str = "", fix: str = "") -> None:
+        """Record something that is permitted, but probably not meant. ``got`` is left out unless wanted."""
+        shown = got[: 2 * MAX_SHOWN] if self.show_values else ""
+        self.warned.append(Problem(what=what, where=where, got=shown, allowed=allowed, fix=fix))
 
     def raise_any(self, subject: str) -> None:
         """Raise an InputError if anything was found, naming at most 50 problems and counting the rest."""

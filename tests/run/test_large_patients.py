@@ -90,6 +90,30 @@ def test_patients_of_two_parts_have_one_spelling(
     assert large.stats.n_patients == small.rows["patient"].nunique() == n_patients
 
 
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (lambda p: "\u0420" + p.astype(str), "LATIN CAPITAL LETTER P beside CYRILLIC CAPITAL LETTER ER"),
+        (lambda p: "p" + p.astype(str), "leading zeros or capitals"),
+        (lambda p: "P\u2013" + p.astype(str), "blanks, dashes or points"),
+        (lambda p: "P" + p.astype(str), ""),
+        (lambda p: "Q" + p.astype(str), ""),
+    ],
+    ids=["cyrillic", "capitals", "dash", "same", "other"],
+)
+def test_patients_that_look_like_others_are_told(second: object, words: str, tmp_path: Path) -> None:
+    """As in small data; the parts are named, and no identifier."""
+    frame = frame_of()
+    early, late = frame[frame["months"] < 6], frame[frame["months"] >= 6]
+    parts = [early.assign(patient="P" + early["patient"].astype(str))]
+    parts.append(late.assign(patient=second(late["patient"])))  # type: ignore[operator]
+    said = reduce_parts(tmp_path / "parts", *parts).warnings
+    assert len(said) == bool(words)
+    if words:
+        assert words in said[0] and f"{N} identifiers" in said[0] and "0.parquet and 1.parquet" in said[0]
+        assert "P12" not in said[0] and said[0].count("parquet") == 2
+
+
 def test_numbers_beside_leading_zeros_are_refused(tmp_path: Path) -> None:
     """`7` in one part and `007` in another are one patient or two: nobody can tell."""
     frame = frame_of()

@@ -17,6 +17,7 @@ from bayes_alliance.data.row_checks import MIN_PATIENTS
 from bayes_alliance.errors import AllianceError, FitError, InputError, Problem
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.statistics import Statistics
+from bayes_alliance.run.large.identifiers import warn_of_alike
 from bayes_alliance.run.large.keys import merge_keys, pick_keys
 from bayes_alliance.run.large.reduced import Reduced, ScalingFrame, unpack
 from bayes_alliance.run.large.reduction import add_faults, find_frame, raise_wrong, reduce_piece
@@ -56,6 +57,8 @@ class LargeData:
         Rows left out, by why.
     n_pieces : int
         In which the files were read.
+    warnings : tuple of str
+        Of identifiers that are probably those of one patient.
     """
 
     stats: Statistics
@@ -65,6 +68,7 @@ class LargeData:
     n_read: int
     set_aside: dict[str, int]
     n_pieces: int
+    warnings: tuple[str, ...] = ()
 
 
 def reduce_file(
@@ -110,6 +114,7 @@ def reduce_file(
         raise AllianceError("; ".join(format_failures(done.failures)))
     reduced = add_up([unpack(done.columns(key)) for key in done.keys], source, frame)
     n_read = sum(piece.n_rows for piece in pieces)
+    paths = list(dict.fromkeys(piece.path for piece in pieces))
     n_patients = round(float(reduced.closed.counts.sum()))
     _check_enough(reduced.n_seen, n_patients, n_read)
     return LargeData(
@@ -120,6 +125,7 @@ def reduce_file(
         n_read=n_read,
         set_aside=dict(reduced.set_aside),
         n_pieces=len(pieces),
+        warnings=tuple(warn_of_alike(paths, source.header(source.patient), source.spelling)),
     )
 
 

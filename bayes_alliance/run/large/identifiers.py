@@ -8,13 +8,14 @@ columns of text are looked through once before anything is summed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_alliance.data.alike_identifiers import by_difference, find_alike, look
 from bayes_alliance.data.codes import MISSING, are_numbered, clean_text, without_decimals
 from bayes_alliance.errors import InputError, Problem
 
@@ -70,10 +71,60 @@ def _two_spellings(header: str) -> Problem:
     )
 
 
-def _distinct(path: Path, header: str) -> Any:
+def warn_of_alike(paths: Sequence[Path], header: str, spelling: Spelling) -> list[str]:
+    """Count identifiers that differ from others only in what is hardly seen; they stay patients of their own.
+
+    Returns
+    -------
+    list of str
+        A sentence for each way of differing; none shows an identifier.
+    """
+    if spelling == "numbers":
+        return []
+    looks = _looks_of_several((words for _, words in _spelled(paths, header, spelling)))
+    files: dict[str, str] = {}
+    for path, words in _spelled(paths, header, spelling) if len(looks) else ():
+        for word in words:
+            if hash(look(word)) in looks:
+                files.setdefault(word, path.name)
+    found = []
+    for how, pairs in by_difference(find_alike(files)).items():
+        example = pairs[0]
+        where = " and ".join(dict.fromkeys((files[example.earlier], files[example.later])))
+        found.append(
+            f"{where}, column {header!r}: {len(pairs)} identifiers differ from others {how}{example.in_brackets}; "
+            "to do: are they the same patients? If so, spell them alike"
+        )
+    return found
+
+
+def _looks_of_several(pieces: Iterable[list[str]]) -> set[int]:
+    """Find what several identifiers look like; a word is two numbers here, as there may be millions."""
+    seen = np.empty((0, 2), dtype=np.int64)
+    waiting: list[NDArray[np.int64]] = []
+    for words in pieces:
+        pairs = [(hash(look(word)), hash(word)) for word in words]
+        waiting.append(np.array(pairs, dtype=np.int64).reshape(-1, 2))
+        if sum(map(len, waiting)) > max(_ROWS, len(seen)):
+            seen, waiting = np.unique(np.concatenate([seen, *waiting]), axis=0), []
+    seen = np.unique(np.concatenate([seen, *waiting]), axis=0)
+    looks, counts = np.unique(seen[:, 0], return_counts=True)
+    return set(looks[counts > 1].tolist())
+
+
+def _spelled(paths: Sequence[Path], header: str, spelling: Spelling) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the identifiers of each file as they are told apart."""
+    for path in paths:
+        for words in _distinct(path, header):
+            there = [word for word in words if word.lower() not in MISSING]
+            yield path, [without_decimals(word) for word in there] if spelling != "text" else there
+
+
+def _distinct(path: Path, header: str) -> Iterator[list[str]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, read_dictionary=[header]) as file:
+    texts = [] if fits_number(pq.read_schema(path).field(header).type) else [header]
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
         for batch in file.iter_batches(_ROWS, columns=[header]):
             check_lengths(batch.column(0), header, path)
             yield [clean_text(word) for word in batch.column(0).unique().to_pylist() if word is not None]
