@@ -23,7 +23,7 @@ _SHOWN = 5
 _ENDINGS = frozenset(
     (".csv", ".md", ".tex", ".html", ".docx", ".pdf", ".svg", ".png", ".json", ".parquet", ".txt", ".xlsx")
 )
-_PARTS = ("tables", "figures", "paper")
+_PARTS = ("tables", "figures", "paper", "patients")
 
 
 @contextlib.contextmanager
@@ -135,7 +135,7 @@ def _refuse(folder: Path, names: list[str], what: str) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """List the files that a command might overwrite: right in the folder, and in those of tables and figures."""
+    """List the files that a command might overwrite: right in the folder, and in those below it."""
     for part in (folder, *(folder / name for name in _PARTS)):
         if part.is_dir():
             for path in sorted(part.iterdir()):

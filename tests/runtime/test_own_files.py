@@ -26,7 +26,10 @@ def test_a_second_run_replaces_what_the_first_made(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "tables" / "a.csv").read_text() == "2"
 
 
-@pytest.mark.parametrize("name", ["report.html", "manifest.json", "tables/estimands.csv", "figures/a.svg"])
+@pytest.mark.parametrize(
+    "name",
+    ["report.html", "manifest.json", "tables/estimands.csv", "figures/a.svg", "patients/fig1_growth.svg"],
+)
 def test_files_of_somebody_else_are_refused_before_anything_is_written(name: str, tmp_path: Path) -> None:
     """Wherever a run would write."""
     foreign = tmp_path / name
@@ -57,6 +60,21 @@ def test_other_files_may_lie_beside_results(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"note\.md was not made"), own_folder(tmp_path):
         write_whole(tmp_path / "tables" / "note.md", "theirs")
     assert (tmp_path / "tables" / "note.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["fig1_growth.svg", "README.txt"])
+def test_a_drawing_of_somebody_else_is_not_replaced_by_one_of_patients(name: str, tmp_path: Path) -> None:
+    """A folder of results had no ``patients`` before; what was put into it stays, and what a run drew is its own."""
+    run_into(tmp_path)
+    (tmp_path / "patients").mkdir()
+    (tmp_path / "patients" / name).write_text("mine")
+    with pytest.raises(InputError, match=f"patients/{name} was not made"), own_folder(tmp_path):
+        write_whole(tmp_path / "patients" / name, "theirs")
+    assert (tmp_path / "patients" / name).read_text() == "mine"
+    with own_folder(tmp_path):
+        write_whole(tmp_path / "patients" / "own.svg", "1")
+    with own_folder(tmp_path):
+        write_whole(tmp_path / "patients" / "own.svg", "2")
 
 
 def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
