@@ -53,7 +53,11 @@ TESTED = {
         "show/test_small_groups.py::test_nothing_of_the_one_patient_is_in_tables_figures_or_report",
     ),
     "H6 formulas without a value": ("cli/test_cases.py::test_formulas_that_were_never_computed_are_named",),
-    "H7 underflow": ("assess/test_bayes_factors.py::test_far_from_zero_the_bayes_factor_is_still_a_number",),
+    "H7 underflow": (
+        "assess/test_bayes_factors.py::test_far_from_zero_the_bayes_factor_is_still_a_number",
+        "inference/test_importance.py::test_a_target_without_a_density_anywhere_is_told",
+        "test_attacks.py::test_a_horizon_that_cannot_be_computed_with_is_refused",
+    ),
     "M1 bombs": (
         "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have",
         "data/test_limits.py::test_a_parquet_dictionary_unpacks_to_no_more_than_a_data_file_may_have",
@@ -94,6 +98,9 @@ TESTED = {
     "M7 one row a patient": ("test_attacks.py::test_one_row_a_patient_carries_no_model",),
     "M8 one patient under two spellings": (
         "data/test_codes.py::test_no_character_that_shows_nothing_makes_another_patient",
+        "data/test_alike_identifiers.py::test_two_spellings_are_told_with_their_letters",
+        "data/test_alike_identifiers.py::test_a_second_table_that_spells_a_patient_otherwise_is_told",
+        "run/test_large_patients.py::test_patients_that_look_like_others_are_told",
         "run/test_large_patients.py::test_patients_of_two_parts_have_one_spelling",
     ),
     "M9 a missing code blanks identifiers": (
@@ -113,15 +120,21 @@ TESTED = {
         "data/test_limits.py::test_a_printed_cell_of_a_hundred_thousand_letters_is_refused",
         "data/test_limits.py::test_a_message_of_any_number_of_problems_is_short",
     ),
-    "M13 a mistyped --date": ("test_attacks.py::test_a_date_column_that_is_not_there_is_refused",),
+    "M13 a mistyped --date": (
+        "test_attacks.py::test_a_date_column_that_is_not_there_is_refused",
+        "test_attacks.py::test_an_option_without_a_name_is_refused",
+    ),
     "M14 results over other files": (
         "runtime/test_own_files.py::test_files_of_somebody_else_are_refused_before_anything_is_written",
         "runtime/test_own_files.py::test_a_table_changed_by_hand_is_refused",
+        "runtime/test_own_files.py::test_a_drawing_of_somebody_else_is_not_replaced_by_one_of_patients",
         "cli/test_outputs.py::test_the_working_folder_is_not_filled",
     ),
     "M15 names of files": ("test_attacks.py::test_names_that_share_a_file_are_refused",),
     "M16 odd characters at the end": (
         "show/test_table_forms.py::test_hostile_text_is_text_in_word",
+        "show/test_table_forms.py::test_no_sign_in_a_title_or_a_note_ends_a_workbook",
+        "test_attacks.py::test_control_characters_in_a_study_file_are_refused",
         "cli/test_hard_ends.py::test_a_name_that_is_not_utf8_is_refused_before_any_work",
         "cli/test_hard_ends.py::test_a_closed_or_narrow_stream_ends_no_command",
     ),
@@ -263,6 +276,31 @@ def test_a_date_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
             written(rows().assign(seen="2020-01-01"), tmp_path),
             options=ReadOptions(date="seem", date_required=True),
         )
+
+
+def test_an_option_without_a_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a variable of a script that was never set: the column of time is not used in its place."""
+    study = write_study(tmp_path / "study", LEAN)
+    for option in ("--date", "--baseline", "--sheet"):
+        assert main(["check-data", str(study), str(study / "sound.csv"), option, ""]) == 2
+        assert f"option {option}: it is empty" in capsys.readouterr().err
+
+
+def test_control_characters_in_a_study_file_are_refused(tmp_path: Path) -> None:
+    """All at once and before any work: no drawing, page or workbook can hold them."""
+    text = LEAN.replace('title = "', 'title = "\\u0001').replace('label = "', 'label = "\\b')
+    with pytest.raises(InputError, match="control character") as caught:
+        load_study(str(write_study(tmp_path / "study", text)))
+    assert len([p for p in caught.value.problems if "control character" in p.what]) > 2
+    assert "\x01" not in str(caught.value) and "\x08" not in str(caught.value)
+
+
+@pytest.mark.parametrize("horizon", ["1e-300", "1e300"])
+def test_a_horizon_that_cannot_be_computed_with_is_refused(horizon: str, tmp_path: Path) -> None:
+    """With a reason, by the study file."""
+    text = LEAN.replace("horizon = 36", f"horizon = {horizon}")
+    with pytest.raises(InputError, match=r"prior of model .* cannot be"):
+        load_study(str(write_study(tmp_path / "study", text)))
 
 
 @pytest.mark.parametrize(

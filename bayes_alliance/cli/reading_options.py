@@ -72,7 +72,13 @@ def reading_options(options: argparse.Namespace, stated: ReadOptions) -> ReadOpt
         for name in ("sheet", "encoding", "date", "baseline", "date_format")
         if (value := getattr(options, name)) is not None
     }
-    problems: list[Problem] = []
+    problems = [
+        Problem(
+            what="it is empty", where=f"option --{name.replace('_', '-')}", fix="leave it out, or name it"
+        )
+        for name, value in given.items()
+        if not value.strip()
+    ]
     if options.delimiter is not None:
         given["delimiter"] = _DELIMITERS[options.delimiter]
     if options.decimal is not None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from bayes_alliance.errors import FitError
 from bayes_alliance.inference.psis import PARETO_K_LIMIT, Array, log_sum_exp, smooth_tail
 
 Target = Callable[[Array], Array]
@@ -290,6 +291,10 @@ def _update(mixture: Mixture, points: Array, weights: Array) -> Mixture:
 
 
 def _finish(points: Array, ratios: Array, mixture: Mixture, spent: int) -> ImportanceSample:
+    if not np.isfinite(ratios).any():
+        raise FitError(
+            "no draw has a density that can be computed: priors are too narrow, or too far from what the data say"
+        )
     raw = _normalise(ratios)
     smoothed, pareto_k = smooth_tail(np.where(np.isfinite(ratios), ratios, -np.inf))
     weights = _normalise(smoothed)

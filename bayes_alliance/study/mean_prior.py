@@ -365,7 +365,12 @@ def _solve(space: _Space, scales: PriorScales, effect_factor: float) -> tuple[Ar
         if not predictors or (len(predictors) == 1 and predictors[0] not in space.levels):
             centre += mean * product[:, 0]
     functions = np.column_stack([centre, *columns])
-    length = np.linalg.norm(space.x, axis=0)
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(space.x, axis=0)
+    if not (np.all(np.isfinite(length)) and np.all(length > 0.0)):
+        raise PriorError(
+            "the horizon, or the contrast of a predictor, is too large or too small to compute with"
+        )
     solved, _, rank, _ = np.linalg.lstsq(space.x / length, functions, rcond=1e-12)
     if rank < space.x.shape[1]:
         raise PriorError("the columns of the model are linearly dependent")

@@ -13,6 +13,7 @@ from typing import Any
 from bayes_alliance.errors import MAX_LISTED, Problem, did_you_mean
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
 class TableReader:
@@ -50,6 +51,8 @@ class TableReader:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             self.complain("wrong type", key, got=_short(value), allowed=wanted)
             return default
+        if any(_CONTROL.search(text) for text in _texts_in(value)):
+            self.complain("holds a control character, which no page and no drawing can show", key)
         return value
 
     def text(self, key: str, *, default: str | None = None, choices: Iterable[str] = ()) -> str:
@@ -220,6 +223,11 @@ class TableReader:
             limit = "a finite number" if above == -math.inf else f"a finite number above {above:g}"
             self.complain("not permitted", key, got=f"{value:g}", allowed=limit)
         return value
+
+
+def _texts_in(value: object) -> list[str]:
+    """Return a text, or those of a list."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
 
 
 def _is_number(value: object) -> bool:

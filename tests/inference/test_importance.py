@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
+from bayes_alliance.errors import FitError
 from bayes_alliance.inference.importance import Mixture, find_mode, sample_importance
 from bayes_alliance.inference.psis import fit_pareto, log_sum_exp, smooth_tail, smooth_tails
 
@@ -67,6 +68,14 @@ def test_points_without_density_get_no_weight():
     sample = sample_importance(half, np.array([0.5]), rng=np.random.default_rng(4), count=20_000)
     assert np.all(sample.weights[sample.points[:, 0] <= 0.0] == 0.0)
     assert abs(sample.log_evidence - math.log(math.sqrt(2 * math.pi) / 2)) < 0.05
+
+
+def test_a_target_without_a_density_anywhere_is_told():
+    """As under priors with SDs of 1e-300: a reason, not a fault of an empty array."""
+    with np.errstate(invalid="ignore"), pytest.raises(FitError, match="no draw has a density"):
+        sample_importance(
+            lambda points: np.full(len(points), -np.inf), np.zeros(2), rng=np.random.default_rng(1), count=300
+        )
 
 
 def test_mode_and_curvature_of_a_normal_are_exact():

@@ -20,6 +20,7 @@ from bayes_alliance.show.tables import build_tables, format_html, format_latex, 
 from bayes_alliance.show.tables.latex import escape_latex, format_document
 from bayes_alliance.show.tables.readable import column_weights, is_wide, read_columns, read_rows
 from bayes_alliance.show.tables.record import Table, number_column, shown_column, text_column
+from bayes_alliance.show.tables.workbook import format_workbook
 from tests.results_fixture import build_results
 
 HOSTILE = (
@@ -111,6 +112,17 @@ def test_html_of_hostile_text_has_no_tag_of_its_own() -> None:
     found = _read_html(hostile_table())
     assert "script" not in found.tags
     assert [row[0] for row in found.rows[1:]] == [" ".join(text.split()) for text in HOSTILE]
+
+
+@pytest.mark.parametrize("sign", ["\x01", "\x08", "\x7f", "\ud800", "\ufffe", "\u202e"])
+def test_no_sign_in_a_title_or_a_note_ends_a_workbook(sign: str) -> None:
+    """A spreadsheet cannot hold all of them; what it cannot is left out wherever it stands."""
+    text = f"a{sign}b"
+    table = replace(hostile_table(), title=text, provenance=text, notes=(text,), rows=((text, 1.0, text),))
+    sheet = openpyxl.load_workbook(io.BytesIO(format_workbook([table]))).active
+    assert sheet is not None
+    found = [sheet.cell(row, 1).value for row in (1, 2, 4, 5)]
+    assert len(set(found)) == 1 and found[0] in ("ab", text)
 
 
 def test_word_holds_the_cells_of_a_reader_in_real_tables(tables: list[Table]) -> None:

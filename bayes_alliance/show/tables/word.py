@@ -76,7 +76,7 @@ def _set_up(document: Document, title: str, *, wide: bool) -> None:
     style = document.styles["Normal"]
     style.font.name, style.font.size = FONT, Pt(10)
     properties = document.core_properties
-    properties.title, properties.author, properties.comments = _legal(title)[:255], "bayes_alliance", ""
+    properties.title, properties.author, properties.comments = legal_in_xml(title)[:255], "bayes_alliance", ""
     properties.created = properties.modified = datetime.datetime(*_EPOCH[:3])
 
 
@@ -90,7 +90,7 @@ def _paragraph(
     if lead:
         first = paragraph.add_run(lead)
         first.italic, first.font.size = True, Pt(size)
-    run = paragraph.add_run(_legal(text))
+    run = paragraph.add_run(legal_in_xml(text))
     run.bold, run.italic, run.font.size = bold, italic, Pt(size)
 
 
@@ -140,12 +140,12 @@ def _row_xml(
             f"{"<w:vAlign w:val='bottom'/>" if head else ''}</w:tcPr>"
             f'<w:p><w:pPr><w:spacing w:before="20" w:after="20"/><w:jc w:val="{side}"/></w:pPr>'
             f'<w:r><w:rPr><w:sz w:val="{2 * points}"/></w:rPr>'
-            f'<w:t xml:space="preserve">{escape(_legal(text))}</w:t></w:r></w:p></w:tc>'
+            f'<w:t xml:space="preserve">{escape(legal_in_xml(text))}</w:t></w:r></w:p></w:tc>'
         )
     return f"<w:tr>{properties}{''.join(parts)}</w:tr>"
 
 
-def _legal(text: str) -> str:
+def legal_in_xml(text: str) -> str:
     """Leave out control characters, which XML cannot hold."""
     return "".join(
         c for c in text if c >= " " and not 0xD800 <= ord(c) <= 0xDFFF and ord(c) not in (0xFFFE, 0xFFFF)

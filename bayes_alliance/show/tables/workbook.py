@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bayes_alliance.show.tables.record import Table, Value
-from bayes_alliance.show.tables.word import pack_without_times
+from bayes_alliance.show.tables.word import legal_in_xml, pack_without_times
 
 _NO_SHEET = re.compile(r"[\[\]:*?/\\]")
 _TIMES = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*(<)")
@@ -40,8 +40,9 @@ def format_workbook(tables: Sequence[Table]) -> bytes:
         sheet = book.create_sheet(_NO_SHEET.sub(" ", table.id.replace("_", " "))[:_MAX_NAME])
         kept = [i for i, column in enumerate(table.columns) if column.shown != "markdown"]
         lines: list[list[Any]] = [[table.title], [table.provenance], [table.columns[i].name for i in kept]]
-        lines += [[_cell(row[i]) for i in kept] for row in table.rows]
+        lines += [[row[i] for i in kept] for row in table.rows]
         lines += [[note] for note in table.notes]
+        lines = [[_cell(value) for value in line] for line in lines]
         for number, line in enumerate(lines, start=1):
             for place, value in enumerate(line, start=1):
                 cell = sheet.cell(number, place)
@@ -59,7 +60,9 @@ def format_workbook(tables: Sequence[Table]) -> bytes:
 def _cell(value: Value) -> Value:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
-    return "".join(c for c in value if c >= " " or c in "\t\n") if isinstance(value, str) else value
+    if isinstance(value, str):
+        return "".join(c for c in value if c in "\t\n" or legal_in_xml(c))
+    return value
 
 
 def _fix_times(raw: bytes) -> bytes:
