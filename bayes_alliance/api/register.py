@@ -69,7 +69,7 @@ def register(
         store = None if folder is None else Path(folder) / "drawn"
         data = rows_of(study, None, seed)
         for warning in data.warnings:
-            report(f"warning: {warning.format()}")
+            say(f"warning: {warning.format()}")
         entries.append(blind_test(study, data, seed=seed, store=store, jobs=jobs, report=say))
     if folder is not None:
         _write(entries, Path(folder), seed)

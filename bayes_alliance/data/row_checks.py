@@ -197,7 +197,7 @@ def _compare_patients(
 ) -> list[str]:
     """Complain of patients who are in one of two files only."""
     here = set(visits.frame[patient].dropna())
-    notes = []
+    notes: list[str] = []
     alike = [pair for pair in find_alike(dict.fromkeys([*sorted(here), *known])) if pair.later not in here]
     if here and len(known) and not here & set(known):
         spelled = f"; they differ {alike[0].how}{alike[0].in_brackets}" if alike else ""
