@@ -17,6 +17,7 @@ from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
 from bayes_alliance.run.manifest import json_ready
 from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.tables.claim_parts import say_predicate
+from bayes_alliance.show.tables.claim_readings import say_reading_change
 from bayes_alliance.show.tables.claim_table import say_change
 from bayes_alliance.study.records import Study
 
@@ -144,6 +145,7 @@ def _entry(
         "real": None,
         "base": "",
         "first_change": "",
+        "by_reading": "",
         "changes": [],
         "kept": [],
         "multiverse": None,
@@ -166,6 +168,7 @@ def _claim_json(run: ClaimsRun, index: int, shares: dict[str, Any]) -> dict[str,
         "real": result_json(run.study, claim, run.real[index]) if run.real else None,
         "base": run.base[index].verdict.value,
         "first_change": say_change(change),
+        "by_reading": say_reading_change(run, claim.id),
         "changes": _changes(change),
         "kept": list(dict.fromkeys(FAMILY_LABELS[c.family] for c in change.kept)),
         "multiverse": {v.value: n for v, n in share.counts.items()} if share else None,

@@ -27,6 +27,8 @@ from bayes_alliance.claims.run import run_claims
 from bayes_alliance.claims.settings import ClaimsSettings
 from bayes_alliance.claims.tasks import Specification, combine_parts, judge_under, load_rows, restore
 from bayes_alliance.published.reading_weights import WeighedReading, weigh_readings
+from bayes_alliance.show.claims_json import claims_json
+from bayes_alliance.show.report.companions import view_claims
 from bayes_alliance.show.tables.claim_readings import say_reading_change, tabulate_claim_readings
 from bayes_alliance.study.load_readings import load_readings
 from bayes_alliance.study.load_study import load_study
@@ -193,6 +195,7 @@ def test_a_run_says_what_a_reading_changes(
     run = run_claims(folmo, cohort, {"cohort_000": cohort}, few, choices, settings)
     table = tabulate_claim_readings(run)
     assert len(table.rows) == 3  # two options and their mixture
-    assert "deviation of those who completed (weight 0.01; printed): contradicted" in say_reading_change(
-        run, "completing_gaf"
-    )
+    said = "deviation of those who completed (weight 0.01; printed): contradicted"
+    assert said in say_reading_change(run, "completing_gaf")
+    (view,) = view_claims(claims_json(run))
+    assert said in view.by_reading

@@ -268,6 +268,7 @@ def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
         start=_say_start(claim, base_of, verdict, basis) if claim["first_change"] else "",
         first_change=spell_ids(str(claim["first_change"] or ""), {}),
         changes=tuple(spell_ids(f"{change['says']}: {change['verdict']}", {}) for change in claim["changes"]),
+        by_reading=str(claim.get("by_reading") or ""),
         multiverse=support,
         reason=str(claim["printed"].get("reason") or claim["untestable"] or ""),
         parts=tuple(_part(source, part) for source, part in _claim_parts(claim)),

@@ -121,6 +121,8 @@ class ClaimView:
         The first assumption that would change the verdict, and into what.
     changes : tuple of str
         All of those that were found.
+    by_reading : str
+        Readings of the publication under which the verdict of a source would be another, with their weights.
     multiverse : str
         Share of the specifications that support it.
     parts : tuple of tuple of str
@@ -141,6 +143,7 @@ class ClaimView:
     start: str
     first_change: str
     changes: tuple[str, ...]
+    by_reading: str
     multiverse: str
     reason: str
     parts: tuple[tuple[str, ...], ...]
