@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,14 @@ _SHOWN = (
 def shipped(study: Study) -> list[StoredCohort]:
     """Return the cohorts that ship with a study."""
     return list(load_ensemble(study, study.folder / study.data.ensemble))
+
+
+def ensemble_digest(cohorts: Sequence[StoredCohort]) -> str:
+    """Digest the rows of all cohorts, so that what was computed on others is noticed."""
+    digest = hashlib.sha256()
+    for cohort in cohorts:
+        digest.update(cohort.frame.to_csv(index=False).encode())
+    return digest.hexdigest()[:16]
 
 
 def put_between(written: str, marks: tuple[str, str], text: str) -> str:

@@ -21,9 +21,12 @@ from bayes_alliance.cohorts.typicality import (
     judge_ensemble,
     measure_cohort,
 )
+from bayes_alliance.data.rows import StudyData
+from bayes_alliance.run.plan import PlannedModel, plan_model
 from bayes_alliance.show.tables.cohorts import tabulate_ensemble_checks
+from bayes_alliance.study.formula import parse_formula
 from bayes_alliance.study.load_study import load_study
-from bayes_alliance.study.records import Study
+from bayes_alliance.study.records import Model, Study
 
 FAULTS = ("missed", "lr", "edge", "icc", "corr", "few", "tilt", "impossible")
 # Printed SEs of 0.01 can hardly be had with predictors dealt at random, so some tilt is left, and said.
@@ -135,3 +138,40 @@ def test_every_printed_number_that_can_stand_is_met(cohorts: list[StoredCohort])
         missed = [line for line in cohort.facts["lines"] if not line[8]]
         assert {line[0] for line in missed} <= {"II: Paranoid PD", "II: Antisocial PD"}, cohort.path.stem
         assert cohort.facts["drawn"] and not cohort.facts["implausible"]
+
+
+def _patients_of(study: Study, data: StudyData, model: Model) -> tuple[int, int]:
+    planned = plan_model(data, model, parse_formula(model.formula).names)
+    assert isinstance(planned, PlannedModel)
+    return planned.rows.n_patients, planned.rows.n_rows
+
+
+def test_printed_gains_of_outcome_are_gains_on_the_same_patients(
+    study: Study, cohorts: list[StoredCohort]
+) -> None:
+    """Models with and without outcome rest on all patients in every cohort, with gains of 15, 21 and 26 there."""
+    printed = {cell.model: float(cell.printed) for cell in study.cells if cell.quantity == "aic"}
+    models = [study.model(f"{outcome}_outcome") for outcome in ("goals", "bonds", "tasks")]
+    assert [printed[model.reference] - printed[model.id] for model in models] == [15.0, 21.0, 26.0]
+    data = cohorts[0].data(study)
+    for model in models:
+        everybody = _patients_of(study, data, study.model(model.reference))
+        assert _patients_of(study, data, model) == everybody and everybody[0] == 155
+    for cohort in cohorts:
+        assert cohort.frame.groupby("patient")["end_gaf"].count().min() > 0
+        achieved = {line[3]: float(line[6]) for line in cohort.facts["lines"] if line[2] == "aic"}
+        for model in models:
+            gain = achieved[model.reference] - achieved[model.id]
+            assert abs(gain - (printed[model.reference] - printed[model.id])) <= 1.0
+
+
+def test_patients_without_an_end_score_would_leave_the_models_by_outcome(
+    study: Study, cohorts: list[StoredCohort]
+) -> None:
+    """With the GAF of one patient gone, the model by outcome rests on fewer patients than the one without."""
+    frame = cohorts[0].frame.copy()
+    frame.loc[frame["patient"] == frame["patient"].iloc[0], ["gaf", "end_gaf"]] = np.nan
+    data = replace(cohorts[0], frame=frame).data(study)
+    model = study.model("tasks_outcome")
+    assert _patients_of(study, data, model)[0] == 154
+    assert _patients_of(study, data, study.model(model.reference))[0] == 155
