@@ -16,16 +16,17 @@ import numpy as np
 from bayes_alliance.cohorts.store import StoredCohort
 from bayes_alliance.runtime.progress import Reporter
 from bayes_alliance.show.format_numbers import format_summary
+from bayes_alliance.stress.joint import JointEffect
 from bayes_alliance.stress.records import StressDraws
 from bayes_alliance.stress.run import StressResults, StressSettings, direction_rule, run_stress
-from bayes_alliance.stress.sampled import SampledSettings
 from bayes_alliance.stress.tipping import DeltaAnalysis, tipping_points
 from bayes_alliance.study.records import Study
 
 Lines = list[dict[str, Any]]
 DRAWS, JOINT_DRAWS, SEED = 1000, 250, 2020
 BY_OUTCOME = ("goals_outcome", "bonds_outcome", "tasks_outcome")
-SAMPLED = ("student_t", "censored", "ordinal")
+# Cohorts for what takes long.
+FEW = 5
 VARIANTS = ("curved", "sd_by_group", "autocorrelated")
 
 
@@ -78,9 +79,9 @@ def _posteriors(
 
 
 def missing_data(study: Study, cohorts: Sequence[StoredCohort], report: Reporter) -> dict[str, Lines]:
-    """Return pattern mixtures, shared parameters and tipping points over all cohorts."""
+    """Return pattern mixtures, shared parameters and tipping points over the first few cohorts."""
     runs = []
-    for cohort in cohorts:
+    for cohort in cohorts[:FEW]:
         report(f"missing data: {cohort.path.stem}")
         runs.append(_run(study, cohort, what=("missing",)))
     return {
@@ -149,49 +150,50 @@ def joint_model(study: Study, cohorts: Sequence[StoredCohort], report: Reporter)
         report(f"joint model: {cohort.path.stem}")
         runs.append(_run(study, cohort, what=("joint",)))
     effects = [effect for run in runs for effect in run.joint]
+    base = [draws for run in runs for draws in run.base]
     names = list(dict.fromkeys(effect.estimand for effect in effects))
+    correlations = (
+        ("slopes between subscales", [effect.slope_correlation for effect in effects]),
+        ("residuals of a visit", [effect.residual_correlation for effect in effects]),
+        ("the three estimates", [effect.effect_correlation for effect in effects]),
+    )
+    return {
+        "effects": [
+            line
+            for name in names
+            for line in _joint_lines([effect for effect in effects if effect.estimand == name], base)
+        ],
+        "correlations": [
+            {"of": said, "mean": float(np.mean(values)), "least": min(values), "most": max(values)}
+            for said, values in correlations
+        ],
+    }
+
+
+def _joint_lines(effects: Sequence[JointEffect], base: Sequence[StressDraws]) -> Lines:
+    """Return one estimand over all cohorts, a line an outcome."""
+    pooled = [effect for effect in effects if effect.pooled]
     lines = []
-    for name in names:
-        mine = [effect for effect in effects if effect.estimand == name]
-        for k, outcome in enumerate(mine[0].outcomes):
-            separate = [
-                draws
-                for run in runs
-                for draws in run.base
-                if draws.estimand == name and draws.model_id == mine[0].joint[k].model_id
-            ]
-            pooled = [effect for effect in mine if effect.pooled]
-            lines.append(
-                {
-                    "estimand": name,
-                    "label": mine[0].label,
-                    "outcome": outcome,
-                    "separate": format_summary(_pool(separate).summary()),
-                    "joint": format_summary(_pool([effect.joint[k] for effect in mine]).summary()),
-                    "pooled": format_summary(_pool([e.pooled[k] for e in pooled]).summary())
-                    if pooled
-                    else "",
-                    "p_separate": float(np.mean([effect.p_largest_separate[k] for effect in mine])),
-                    "p_joint": float(np.mean([effect.p_largest[k] for effect in mine])),
-                    "p_pooled": float(np.mean([e.p_largest_pooled[k] for e in pooled])) if pooled else None,
-                    "cohorts": len(mine),
-                    "cohorts_pooled": len(pooled),
-                }
-            )
-    correlations = [
-        {
-            "of": said,
-            "mean": float(np.mean(values)),
-            "least": float(np.min(values)),
-            "most": float(np.max(values)),
-        }
-        for said, values in (
-            ("slopes between subscales", [effect.slope_correlation for effect in effects]),
-            ("residuals of a visit", [effect.residual_correlation for effect in effects]),
-            ("the three estimates", [effect.effect_correlation for effect in effects]),
+    for k, outcome in enumerate(effects[0].outcomes):
+        wanted = _key(effects[0].joint[k])
+        lines.append(
+            {
+                "estimand": effects[0].estimand,
+                "label": effects[0].label,
+                "outcome": outcome,
+                "separate": format_summary(
+                    _pool([draws for draws in base if _key(draws) == wanted]).summary()
+                ),
+                "joint": format_summary(_pool([effect.joint[k] for effect in effects]).summary()),
+                "pooled": format_summary(_pool([e.pooled[k] for e in pooled]).summary()) if pooled else "",
+                "p_separate": float(np.mean([effect.p_largest_separate[k] for effect in effects])),
+                "p_joint": float(np.mean([effect.p_largest[k] for effect in effects])),
+                "p_pooled": float(np.mean([e.p_largest_pooled[k] for e in pooled])) if pooled else None,
+                "cohorts": len(effects),
+                "cohorts_pooled": len(pooled),
+            }
         )
-    ]
-    return {"effects": lines, "correlations": correlations}
+    return lines
 
 
 def conditioning(study: Study, cohorts: Sequence[StoredCohort], report: Reporter) -> dict[str, Lines]:
@@ -225,27 +227,12 @@ def conditioning(study: Study, cohorts: Sequence[StoredCohort], report: Reporter
 
 
 def gaussian_variants(study: Study, cohorts: Sequence[StoredCohort], report: Reporter) -> dict[str, Lines]:
-    """Return the Gaussian variants of the models by outcome over all cohorts, with their scores."""
+    """Return the Gaussian variants of the models by outcome over the first few cohorts, with their scores."""
     runs = []
-    for cohort in cohorts:
+    for cohort in cohorts[:FEW]:
         report(f"Gaussian variants: {cohort.path.stem}")
         runs.append(_run(study, cohort, what=("likelihoods",), models=BY_OUTCOME, likelihoods=VARIANTS))
     return _likelihoods(study, runs)
-
-
-def sampled_likelihoods(study: Study, cohorts: Sequence[StoredCohort], report: Reporter) -> dict[str, Lines]:
-    """Return the sampled likelihoods of Tasks by outcome on the first cohort."""
-    report(f"sampled likelihoods: {cohorts[0].path.stem}")
-    sampler = SampledSettings(draws=500, tune=500, chains=2, cores=1)
-    run = _run(
-        study,
-        cohorts[0],
-        what=("likelihoods",),
-        models=BY_OUTCOME[-1:],
-        likelihoods=SAMPLED,
-        sampler=sampler,
-    )
-    return _likelihoods(study, [run])
 
 
 def _likelihoods(study: Study, runs: Sequence[StressResults]) -> dict[str, Lines]:
@@ -279,10 +266,11 @@ def _likelihoods(study: Study, runs: Sequence[StressResults]) -> dict[str, Lines
     }
 
 
+# How many cohorts each part rests on; None for all.
+USED = {"missing": FEW, "joint": None, "conditioning": 1, "variants": FEW}
 PARTS: dict[str, Callable[[Study, Sequence[StoredCohort], Reporter], dict[str, Lines]]] = {
     "missing": missing_data,
     "joint": joint_model,
     "conditioning": conditioning,
     "variants": gaussian_variants,
-    "sampled": sampled_likelihoods,
 }

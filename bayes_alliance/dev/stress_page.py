@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bayes_alliance.dev.ensemble_page import put_between
+from bayes_alliance.dev.stress_numbers import USED
 from bayes_alliance.show.format_numbers import format_fixed
 
 STORE = "stress_folmo2020.json"
@@ -42,12 +43,14 @@ def stress_page(written: str, stored: Mapping[str, Part]) -> str:
 
 
 def _origin(part: str, stored: Part) -> str:
-    on = (
-        "first synthetic cohort that ships, one possible data set"
-        if part in ("conditioning", "sampled")
-        else f"mixture of the {stored['cohorts']} synthetic cohorts that ship"
-    )
-    return f"Of the {on} (digest of the ensemble `{stored['ensemble']}`); `scripts/stress_page.py {part}`."
+    n, used = stored["cohorts"], USED[part]
+    if used == 1:
+        on = f"the first of the {n} synthetic cohorts that ship, one possible data set"
+    elif used is None:
+        on = f"a mixture of all {n} synthetic cohorts that ship"
+    else:
+        on = f"a mixture of the first {used} of the {n} synthetic cohorts that ship"
+    return f"Of {on} (digest of the ensemble `{stored['ensemble']}`); `scripts/stress_page.py {part}`."
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -69,7 +72,8 @@ def _judged(line: Line) -> str:
 
 
 def _variant(line: Line) -> str:
-    return _CHANGES.get(line["variant"], line["variant"])
+    name = str(line["variant"])
+    return _CHANGES.get(name, name)
 
 
 def _posteriors(lines: Sequence[Line], order: Sequence[str]) -> list[str]:
@@ -231,5 +235,4 @@ _PARTS: dict[str, Callable[[Part], list[str]]] = {
     "joint": _joint,
     "conditioning": _conditioning,
     "variants": _likelihoods,
-    "sampled": _likelihoods,
 }
