@@ -26,7 +26,7 @@ Lines = list[dict[str, Any]]
 DRAWS, JOINT_DRAWS, SEED = 1000, 250, 2020
 BY_OUTCOME = ("goals_outcome", "bonds_outcome", "tasks_outcome")
 # Cohorts for what takes long.
-FEW = 5
+FEW = 3
 VARIANTS = ("curved", "sd_by_group", "autocorrelated")
 
 
