@@ -15,9 +15,9 @@ Line = Mapping[str, Any]
 _OUTCOMES = ("goals", "bonds", "tasks")
 _CHANGES = {
     "": "unchanged",
-    "base": "unchanged",
-    "shared_parameter": "shared parameter",
+    "log_normal_dropout": "shared parameter",
 }
+_BRACKETS = "In brackets after a verdict: in how many of the cohorts alone it is the same."
 _MISSING = (
     "unchanged",
     "assessments",
@@ -102,7 +102,7 @@ def _posteriors(lines: Sequence[Line], order: Sequence[str]) -> list[str]:
 def _missing(stored: Part) -> list[str]:
     tips = [tip for tip in stored["tipping"] if tip["model"].endswith("_outcome")]
     return [
-        "In brackets: in how many cohorts alone the verdict is the same.",
+        _BRACKETS,
         "",
         *_posteriors([line for line in stored["posteriors"] if line["label"] in _SHOWN], _MISSING),
         "Where the verdict changes, in points over 36 months by which slopes after the last assessment depart from "
@@ -220,6 +220,8 @@ def _likelihoods(stored: Part) -> list[str]:
         for name in variants
     ]
     return [
+        _BRACKETS,
+        "",
         *_posteriors(stored["posteriors"], order),
         "elpd less the Gaussian one (standard error over patients"
         + ("; means over cohorts, range in square brackets" if scores[0]["cohorts"] > 1 else "")
