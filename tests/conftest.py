@@ -2,6 +2,7 @@
 
 import inspect
 import resource
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,19 +49,26 @@ SLOW = (
     "test_api.py",
     "test_api_calls.py",
     # Single tests of rooms whose others are quick.
+    "cli/test_cases.py::test_levels_that_do_not_occur_are_left_out_with_a_note[all_sites",
     "cli/test_every_option.py::test_an_option_does_what_its_help_says[studies --verdicts",
     "assess/test_bayes_factors.py::test_far_from_zero_the_bayes_factor_is_still_a_number",
     "assess/test_bayes_factors.py::test_stated_error_is_the_spread_over_seeds",
+    "assess/test_loo.py::test_the_monte_carlo_error_is_how_far_other_draws_move_the_score",
     "assess/test_loo.py::test_order_of_models_does_not_matter",
     "assess/test_loo.py::test_stacking_survives_patients_with_very_low_joint_density",
     "assess/test_verdict_rules.py::test_verdicts_have_no_cliff",
     "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[integers.parquet",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[table.parquet-o",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[table.parquet-t",
+    "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[table.parquet-]",
     "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[table.parquet-n",
     "data/test_formats.py::test_every_format_and_dialect_gives_the_same_answer[table.parquet-u",
     "data/test_limits.py::test_a_parquet_dictionary_unpacks",
     "data/test_limits.py::test_a_sheet_of_sparse_cells",
+    "data/test_limits.py::test_a_study_file_is_read_or_refused_in_seconds[tables",
     "data/test_limits.py::test_an_r_file_unpacks_to_no_more_than_a_data_file_may_have",
     "data/test_new_study.py::test_the_shipped_medication_data_run_at_once",
+    "data/test_readers.py::test_a_damaged_binary_file_is_refused_in_one_line[.parquet",
     "data/test_readers.py::test_a_bomb_is_not_unpacked",
     "inference/test_collapsed.py::test_posterior_is_that_of_quadrature",
     "inference/test_collapsed.py::test_hard_cases_are_those_of_quadrature",
@@ -70,8 +78,33 @@ SLOW = (
     "inference/test_correlated_effects.py::test_correlations_have_an_lkj_prior",
     "inference/test_ml_intervals.py::test_bootstrap",
     "inference/test_ml_intervals.py::test_profile_intervals_agree_with_lme4[medication",
+    "published/test_cell_posterior.py::test_mixture_over_the_region",
     "published/test_dialects.py::test_honest_tables_raise_no_alarm",
     "published/test_omitted.py::test_tipping_icc_agrees_with_three_level_simulation",
+    "run/test_structured_plan.py::test_published_null_model_of_three_levels_prints_again",
+)
+
+# Files that take longest (processor seconds, with what they start), first to be run: with one of these last, the other
+# processor waits for it. pytest-xdist would begin with the files of most tests, so scripts/test tells it not to.
+LONG = (
+    "claims/test_register.py",  # 140
+    "inference/test_prior_invariance.py",  # 130
+    "cli/test_every_option.py",  # 93
+    "cli/test_survival.py",  # 89
+    "cli/test_main.py",  # 80
+    "cli/test_traces.py",
+    "cli/test_simulation.py",  # 70
+    "run/test_pipeline.py",
+    "dev/test_verdicts_since.py",  # 63
+    "run/test_profiles.py",  # 58
+    "cohorts/test_cohorts.py",
+    "inference/test_private_cache.py",
+    "show/test_disclosure_attacks.py",
+    "cli/test_published.py",  # 36
+    "stress/",
+    "simulation/",
+    "assess/test_loo.py",
+    "data/test_formats.py",
 )
 
 
@@ -84,7 +117,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test by what it needs."""
+    """Mark every test by what it needs; long files come first, then those of many tests."""
+    tests = Counter(item.nodeid.partition("::")[0] for item in items)
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        file = item.nodeid.partition("::")[0]
+        rank = next(
+            (i for i, name in enumerate(LONG) if file.removeprefix("tests/").startswith(name)), len(LONG)
+        )
+        # Files of as many tests stay apart: the sort is stable, and a file's tests stand together.
+        return rank, -tests[file]
+
+    items.sort(key=turn)
     for item in items:
         place = item.nodeid.removeprefix("tests/")
         source = inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
