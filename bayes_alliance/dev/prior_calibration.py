@@ -6,7 +6,7 @@ together (Holm), so that one finding in twenty runs of everything is chance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,16 @@ def calibrate_suite(study: Study, settings: SimulationSettings) -> tuple[Setting
 
 def tabulate_suite(results: Sequence[CalibrationResult]) -> list[PlotRow]:
     """Return a row for each prior and quantity, with p adjusted for all of them."""
-    pairs = [(result, quantity) for result in results for quantity in result.quantities]
-    adjusted = holm(np.array([quantity.band.p for _, quantity in pairs]))
+    return tabulate_named({result.prior: result for result in results}, "prior")
+
+
+def tabulate_named(results: Mapping[str, CalibrationResult], kind: str) -> list[PlotRow]:
+    """Return a row for each quantity of several calibrations with their names under ``kind``; p adjusted for all."""
+    pairs = [(name, result, quantity) for name, result in results.items() for quantity in result.quantities]
+    adjusted = holm(np.array([quantity.band.p for _, _, quantity in pairs]))
     return [
         {
-            "prior": result.prior,
+            kind: name,
             "quantity": quantity.name,
             "studies": quantity.n,
             "failed": len(result.failures),
@@ -66,7 +71,7 @@ def tabulate_suite(results: Sequence[CalibrationResult]) -> list[PlotRow]:
             "p_adjusted": float(p),
             **{f"coverage_{100 * level:g}": share for level, share, _ in quantity.coverage},
         }
-        for (result, quantity), p in zip(pairs, adjusted, strict=True)
+        for (name, result, quantity), p in zip(pairs, adjusted, strict=True)
     ]
 
 
@@ -78,35 +83,48 @@ def _number(row: PlotRow, key: str) -> float:
 
 def format_suite(rows: Sequence[PlotRow]) -> Iterator[str]:
     """Format a Markdown table, one line a prior."""
-    yield "| prior | studies | failed | handed over | quantities | least p | least p, Holm over all | 95 % intervals |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-    for prior in dict.fromkeys(str(row["prior"]) for row in rows):
-        mine = [row for row in rows if row["prior"] == prior]
+    return format_named(rows, "prior", "handed over")
+
+
+def format_named(rows: Sequence[PlotRow], kind: str, handed_over: str = "") -> Iterator[str]:
+    """Format a Markdown table, one line a calibration; with a count of hand-overs where a heading is given."""
+    more = f" {handed_over} |" if handed_over else ""
+    heads = f"| {kind} | studies | failed |{more} quantities | least p | least p, Holm over all | 95 % intervals |"
+    yield heads
+    yield "| --- |" + " ---: |" * (heads.count("|") - 2)
+    for name in dict.fromkeys(str(row[kind]) for row in rows):
+        mine = [row for row in rows if row[kind] == name]
         least, adjusted = (min(_number(row, key) for row in mine) for key in ("p", "p_adjusted"))
         covered = [100.0 * _number(row, "coverage_95") for row in mine]
+        handed = f" {mine[0]['handed_over']} |" if handed_over else ""
         yield (
-            f"| {prior} | {mine[0]['studies']} | {mine[0]['failed']} | {mine[0]['handed_over']} | {len(mine)} "
+            f"| {name} | {mine[0]['studies']} | {mine[0]['failed']} |{handed} {len(mine)} "
             f"| {least:.3f} | {adjusted:.2f} | {min(covered):.1f} to {max(covered):.1f} % |"
         )
 
 
 def plot_suite(results: Sequence[CalibrationResult]) -> Figure:
     """Plot one panel a prior: a curve for each quantity, the band of 95 % for one curve."""
-    rows = tabulate_suite(results)
-    strayed = {(row["prior"], row["quantity"]) for row in rows if _number(row, "p_adjusted") < ALPHA}
-    lines = -(-len(results) // _COLUMNS)
+    return plot_named({result.prior: result for result in results}, _COLUMNS)
+
+
+def plot_named(results: Mapping[str, CalibrationResult], columns: int) -> Figure:
+    """Plot one panel a calibration: a curve for each quantity, the band of 95 % for one curve."""
+    rows = tabulate_named(results, "name")
+    strayed = {(row["name"], row["quantity"]) for row in rows if _number(row, "p_adjusted") < ALPHA}
+    lines = -(-len(results) // columns)
     with use_style():
         figure = make_figure(DOUBLE_MM, lines * _PANEL_MM + 8.0)
-        panels = np.ravel(figure.subplots(lines, _COLUMNS, sharex=True, sharey=True, squeeze=False))
-        for panel, result in zip(panels, results, strict=False):
-            panel.set_title(result.prior, loc="left", fontsize=7.0)
+        panels = np.ravel(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False))
+        for panel, (name, result) in zip(panels, results.items(), strict=False):
+            panel.set_title(name, loc="left", fontsize=7.0)
             panel.axhline(0.0, color=GREY, linewidth=0.5)
             for i, quantity in enumerate(result.quantities):
                 band = quantity.band
                 if i == 0:
                     low, high = band.lower - band.points, band.upper - band.points
                     panel.fill_between(band.points, low, high, color=LIGHT, lw=0)
-                colour = VERMILLION if (result.prior, quantity.name) in strayed else BLUE
+                colour = VERMILLION if (name, quantity.name) in strayed else BLUE
                 panel.plot(band.points, band.ecdf - band.points, color=colour, linewidth=0.6)
         for panel in panels[len(results) :]:
             panel.set_axis_off()

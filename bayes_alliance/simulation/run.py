@@ -197,14 +197,14 @@ def prepare_setting(
     data: StudyData | None = None,
     *,
     mark: str = "",
-    structured: bool = False,
+    calibrated: bool = False,
 ) -> Setting:
     """Set up the model that is asked for on its rows, by default those that the study ships with."""
     model = choose_model(study, settings.model)
     rows = load_data(study, seed=settings.seed) if data is None else data
     dealt = derive_seed(settings.seed, "deal") if settings.deal else None
     setting = prepare(
-        study, rows, model, mark=mark, estimand=settings.estimand, dealt=dealt, structured=structured
+        study, rows, model, mark=mark, estimand=settings.estimand, dealt=dealt, calibrated=calibrated
     )
     settings.report(
         f"{study.id}, {model.id}: design of {setting.pool.n_patients} patients, {len(setting.pool.x)} rows on "

@@ -70,7 +70,7 @@ def simulate_sbc(
     if engine not in SBC_ENGINES:
         raise InputError("engine", [no_such("engine", engine, SBC_ENGINES)])
     names = choose_priors(study, settings.priors)
-    setting = prepare_setting(study, settings, data, structured=True)
+    setting = prepare_setting(study, settings, data, calibrated=True)
     sampling = Sampling(n_patients=n_patients)
     problems = check_sampling(setting.pool, sampling)
     if setting.planned.design.structured is not None:

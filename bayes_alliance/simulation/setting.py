@@ -43,8 +43,8 @@ class Setting:
         All of its patients with their own visits.
     truth : Truth
         ML estimates on these rows.
-    primary : Estimand
-        What a design is for, and whose size is varied.
+    chosen : Estimand or None
+        What a design is for, and whose size is varied; None where a model without estimands is calibrated.
     scale : TruthScale or None
         Of the outcome, where the study declares it.
     dealt : int or None
@@ -56,7 +56,7 @@ class Setting:
     planned: PlannedModel
     pool: CovariatePool
     truth: Truth
-    primary: Estimand
+    chosen: Estimand | None
     scale: TruthScale | None
     dealt: int | None = None
 
@@ -64,6 +64,13 @@ class Setting:
     def model(self) -> Model:
         """Return the model."""
         return self.planned.model
+
+    @property
+    def primary(self) -> Estimand:
+        """Return what the design is for; InputError where the model has no estimand."""
+        if self.chosen is None:
+            raise _lacks_estimand(self.model)
+        return self.chosen
 
     @property
     def estimands(self) -> dict[str, Weights]:
@@ -124,7 +131,7 @@ def prepare(
     mark: str = "",
     estimand: str = "",
     dealt: int | None = None,
-    structured: bool = False,
+    calibrated: bool = False,
 ) -> Setting:
     """Set up the simulations of one model.
 
@@ -136,8 +143,9 @@ def prepare(
         The primary one; by default the first difference of slopes, or the first of all.
     dealt : int, optional
         As of :func:`bayes_alliance.simulation.population.build_pool`.
-    structured : bool
-        Whether the model may have several levels or correlated residuals.
+    calibrated : bool
+        Whether an engine is calibrated: the model may then have several levels or correlated residuals, and need not
+        have an estimand.
 
     Raises
     ------
@@ -145,26 +153,33 @@ def prepare(
         If the data cannot carry the model, or it lacks the estimand.
     """
     formula = parse_formula(model.formula)
-    if formula.is_structured and not structured:
+    if formula.is_structured and not calibrated:
         what = "simulations of power and of approaches take one grouping factor with independent residuals"
         raise InputError(f"model {model.id}", [Problem(what=what, got=formula.text)])
     planned = plan_model(data, model, formula.names)
     if not isinstance(planned, PlannedModel):
         raise InputError(data.origin, [Problem(what=f"model {model.id}: {planned.reason}")])
     variable = study.variable(model.outcome)
+    chosen = _chosen(model, estimand)
+    if chosen is None and not calibrated:
+        raise _lacks_estimand(model)
     return Setting(
         study=study,
         data=data,
         planned=planned,
         pool=build_pool(study, data, planned, mark=mark, dealt=dealt),
         truth=fitted_truth(fit_mixed(planned.design, planned.rows, model_id=model.id)),
-        primary=_primary(model, estimand),
+        chosen=chosen,
         scale=_scale(variable) if isinstance(variable, Variable) else None,
         dealt=dealt,
     )
 
 
-def _primary(model: Model, name: str) -> Estimand:
+def _lacks_estimand(model: Model) -> InputError:
+    return InputError(f"model {model.id}", [Problem(what="it has no estimand", fix="choose another model")])
+
+
+def _chosen(model: Model, name: str) -> Estimand | None:
     by_name = {estimand.name: estimand for estimand in model.estimands}
     if name and name not in by_name:
         problem = Problem(what="no such estimand", got=repr(name[:60]), allowed=", ".join(by_name))
@@ -172,11 +187,7 @@ def _primary(model: Model, name: str) -> Estimand:
     if name:
         return by_name[name]
     differences = [e for e in model.estimands if e.kind in _DIFFERENCES]
-    if not model.estimands:
-        raise InputError(
-            f"model {model.id}", [Problem(what="it has no estimand", fix="choose another model")]
-        )
-    return (differences or list(model.estimands))[0]
+    return next(iter(differences or model.estimands), None)
 
 
 def _scale(variable: Variable) -> TruthScale:

@@ -29,7 +29,7 @@ from bayes_alliance.study.load_study import load_study
 @functools.cache
 def setting(model: str) -> Setting:
     study = load_study("verbeke2000")
-    return prepare(study, load_data(study), study.model(model), structured=True)
+    return prepare(study, load_data(study), study.model(model), calibrated=True)
 
 
 def calibration(model: str, factor: float = 1.0) -> StructuredCalibration:

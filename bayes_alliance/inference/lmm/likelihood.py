@@ -23,7 +23,8 @@ from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.lmm.patterns import PatternStatistics, Stack, upper_pairs
 from bayes_alliance.inference.lmm.structure import Parameters
 
-_CHUNK = 4_000_000
+_CHUNK, _BLOCK = 4_000_000, 200_000
+_FEW = 16  # points from which one product for each cluster is faster than one for all cells
 _STEP = 1e-30
 
 
@@ -38,8 +39,8 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
         ``M``, in the orthonormal basis.
     """
     count = len(parameters.u)
-    size = max(sum(len(s.counts) * s.n**2 + s.moments[:, 0].size for s in stats.stacks), 1)
-    step = max(1, _CHUNK // size)
+    size = max(sum(stack.position.size * stack.n for stack in stats.stacks), stats.n_clusters)
+    step = max(_FEW, _BLOCK // size)
     logdet = np.empty(count)
     quadratic = np.empty((count, stats.p + 1, stats.p + 1))
     for start in range(0, count, step):
@@ -75,24 +76,42 @@ def _patients(stats: PatternStatistics, parameters: Parameters) -> tuple[Array, 
             flat = stack.moments.reshape(-1, stack.moments.shape[2])
             sums[:, 0] += packed[:, stack.pattern].reshape(s, -1) @ flat
         else:
-            cells = np.swapaxes(packed[:, stack.pattern], 0, 1) @ stack.moments
-            starts = np.flatnonzero(np.diff(stack.cluster, prepend=-1))
-            added = np.add.reduceat(cells, starts, axis=0)
-            sums[:, stack.cluster[starts]] += np.swapaxes(added, 0, 1)
+            _add_cells(stack, packed, sums)
         inverses.append(inverse)
     return logdet, sums, inverses
 
 
+def _add_cells(stack: Stack, packed: Array, sums: Array) -> None:
+    """Add what the cells of each cluster contribute: cluster by cluster for many points, at once for few."""
+    starts = np.flatnonzero(np.diff(stack.cluster, prepend=-1))
+    if len(packed) < _FEW:
+        cells = np.swapaxes(packed[:, stack.pattern], 0, 1) @ stack.moments
+        sums[:, stack.cluster[starts]] += np.swapaxes(np.add.reduceat(cells, starts, axis=0), 0, 1)
+        return
+    for start, end in zip(starts, np.append(starts[1:], len(stack.cluster)), strict=True):
+        moments = stack.moments[start:end].reshape(-1, sums.shape[2])
+        own = packed[:, stack.pattern[start:end]].reshape(len(packed), -1)
+        sums[:, stack.cluster[start]] += own @ moments
+
+
 def covariances(stats: PatternStatistics, stack: Stack, parameters: Parameters) -> Array:
     """Covariance of a patient's rows for each pattern, shape (s, g, n, n), in units of the first residual variance."""
-    ratio = np.exp(parameters.log_ratio[:, stack.group])
-    out = stats.structure.residual.correlation(parameters.u, stack.position) * (
-        ratio[:, :, :, None] * ratio[:, :, None, :]
-    )
-    if stats.structure.patient.size:
-        half = stack.z[None] @ parameters.patient[:, None]
-        out = out + half @ np.swapaxes(half, -1, -2)
-    result: Array = out
+    residual = stats.structure.residual
+    if residual.kind == "id" and len(residual.groups) == 1:
+        out: Array = np.eye(stack.n)[None, None]
+    else:
+        ratio = np.exp(parameters.log_ratio[:, stack.group])
+        out = residual.correlation(parameters.u, stack.position) * (
+            ratio[:, :, :, None] * ratio[:, :, None, :]
+        )
+    shape = (len(parameters.u), len(stack.position), stack.n, stack.n)
+    if not stats.structure.patient.size:
+        return np.array(np.broadcast_to(out, shape))
+    # Z G Z' of all patterns and points is one product of G with products of columns of Z.
+    gamma = parameters.patient @ np.swapaxes(parameters.patient, 1, 2)
+    pairs = stack.z[:, :, None, :, None] * stack.z[:, None, :, None, :]
+    random = gamma.reshape(len(gamma), -1) @ pairs.reshape(-1, gamma[0].size).T
+    result: Array = random.reshape(shape) + out
     return result
 
 
@@ -127,16 +146,18 @@ def _invert(v: Array) -> tuple[Array, Array]:
 
 def _clusters(stats: PatternStatistics, parameters: Parameters, sums: Array) -> tuple[Array, Array]:
     """Eliminate the clusters' effects: log determinants (s,) and M (s, p + 1, p + 1)."""
-    r = stats.structure.cluster.size
-    whole = _square(sums, r + stats.p + 1)
+    r, width = stats.structure.cluster.size, stats.structure.cluster.size + stats.p + 1
+    at = np.empty((width, width), dtype=np.int64)
+    rows, columns = upper_pairs(width)
+    at[rows, columns] = at[columns, rows] = np.arange(len(rows))
     factor = parameters.cluster[:, None]
-    inner = np.eye(r) + np.swapaxes(factor, -1, -2) @ whole[..., :r, :r] @ factor
-    inverse, sizes = _invert(inner)
-    projected = np.swapaxes(factor, -1, -2) @ whole[..., :r, r:]
-    out = whole[..., r:, r:].sum(axis=1) - np.einsum(
-        "ksra,ksrq,ksqb->kab", projected, inverse, projected, optimize=True
-    )
-    return sizes.sum(axis=1), out
+    turned = np.swapaxes(factor, -1, -2)
+    inverse, sizes = _invert(np.eye(r) + turned @ sums[..., at[:r, :r]] @ factor)
+    projected = turned @ sums[..., at[:r, r:]]
+    half = projected.reshape(len(sums), -1, width - r)
+    scaled = np.einsum("ksab,ksbc->ksac", inverse, projected).reshape(half.shape)
+    removed = np.swapaxes(half, 1, 2) @ scaled
+    return sizes.sum(axis=1), sums.sum(axis=1)[:, at[r:, r:]] - removed
 
 
 def _square(packed: Array, width: int) -> Array:
@@ -231,7 +252,7 @@ def _backwards(
         by_v = _pattern_adjoint(stack, inverse[0], packed)
         if n_patient:
             half = stack.z @ parameters.patient[0]
-            by_factor += 2.0 * np.einsum("gaq,gab,gbr->qr", stack.z, by_v, half, optimize=True)
+            by_factor += 2.0 * np.einsum("gaq,gar->qr", stack.z, by_v @ half)
         by_residual += _residual_gradient(stats, stack, by_v, theta)
     patient = by_factor[stats.structure.patient.mask]
     cluster = by_cluster[stats.structure.cluster.mask] if r else np.empty(0)
