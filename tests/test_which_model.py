@@ -23,7 +23,7 @@ def test_the_blocks_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
         exec(compile(block, "which_model.md", "exec"), names)
     fits = [value for value in names.values() if isinstance(value, StructuredFit)]
     assert isinstance(names["growth"], ModelFit)
-    assert len(fits) == 7
+    assert len(fits) == 8
     assert all(one.posterior is not None and one.posterior.pareto_k < 0.7 for one in fits)
     mmrm, last = names["mmrm"], names["last"]
     found = mmrm.effect(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -104,6 +105,51 @@ class StructuredFit:
         if df not in kept:
             kept[df] = adjust(self.model, self.reml, KENWARD_ROGER[df])
         return kept[df]
+
+    def profile_intervals(self, names: Sequence[str] = (), level: float = 0.95) -> pd.DataFrame:
+        """Return profile-likelihood intervals under ML.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Coefficients, SDs and correlations as :meth:`to_frame` names them; all if empty.
+        level : float
+            Coverage.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With ``estimate``, ``lower`` and ``upper``; a lower limit of an SD can be 0.
+
+        Raises
+        ------
+        InputError
+            For a name that the fit lacks.
+        FitError
+            For an SD or a correlation of a singular fit, or where the search for a limit fails.
+        """
+        import pandas as pd
+
+        from bayes_alliance.inference.lmm.intervals import (
+            profile_combination,
+            profile_variance,
+            variance_names,
+        )
+
+        inner = dict(zip(self.variance_parameters(), variance_names(self.ml), strict=True))
+        known = (*self.ml.x_names, *inner)
+        problems = [no_such("quantity", name, known) for name in names if name not in known]
+        if problems:
+            raise InputError("profile intervals", problems)
+        table = {}
+        for name in names or known:
+            found = (
+                profile_variance(self.model, self.ml, inner[name], level=level)
+                if name in inner
+                else profile_combination(self.model, self.ml, [(name, 1.0)], level=level)
+            )
+            table[name] = {"estimate": found.estimate, "lower": found.lower, "upper": found.upper}
+        return pd.DataFrame.from_dict(table, orient="index").rename_axis("quantity")
 
     def to_frame(self, df: str = SATTERTHWAITE) -> pd.DataFrame:
         """Return coefficients and variance parameters: ML and REML with test, posterior with 95 % interval.
@@ -270,6 +316,12 @@ def fit_structured(found: StructuredRows, *, engine: str, draws: int | None, see
     ml, reml = fit_lmm(model, method="ML"), fit_lmm(model, method="REML")
     priors = coefficient_priors(found.study, found.design, found.study.priors[0].name)
     notes = [f"left out: {text}" for text in found.left_out]
+    if found.crossed:
+        one, other = found.patient_name, found.cluster_name
+        notes.append(
+            f"{one} and {other} are crossed; if {other} are numbered anew within each {one}, or the other way round, "
+            f"write ({one}/{other}) or ({other}/{one})"
+        )
     for fit in (ml, reml):
         if not fit.converged:
             raise FitError(f"{fit.method} did not reach a maximum; simplify the random or residual part")

@@ -349,18 +349,17 @@ def _print_failed(end: RunEnd) -> int:
 
 
 def _refuse_structured(options: argparse.Namespace, study: Study, model: str) -> None:
-    """Refuse profiles and simulated tests of models with several levels or dependent residuals."""
+    """Refuse simulated tests of models with several levels or dependent residuals."""
     from bayes_alliance.study.formula import parse_formula
 
-    asked = "--profile" if options.profile else "--bootstrap" if options.bootstrap else ""
     structured = [m.id for m in study.models if m.id == model and parse_formula(m.formula).is_structured]
-    if asked and structured:
+    if options.bootstrap and structured:
         problem = Problem(
             what="made for random effects of one level and independent residuals only",
             where=f"model {structured[0]!r}",
-            fix=f"leave {asked} out: standard errors, degrees of freedom and p are given without it",
+            fix="leave --bootstrap out: standard errors, degrees of freedom and p are given without it",
         )
-        raise InputError(f"option {asked}", [problem])
+        raise InputError("option --bootstrap", [problem])
 
 
 def _fit(options: argparse.Namespace) -> int:

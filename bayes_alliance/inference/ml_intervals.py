@@ -85,8 +85,8 @@ def profile_effect(
         moved = dataclasses.replace(rest, y=design.y - design.x[:, pivot] * (value / weights[pivot]))
         return fit_mixed(moved, fit.rows, covariance=fit.covariance).deviance
 
-    rise = _rise(deviance, fit.deviance, level)
-    lower, upper = _search(rise, estimate, -se), _search(rise, estimate, se)
+    rise = rise_above_limit(deviance, fit.deviance, level)
+    lower, upper = search_limit(rise, estimate, -se), search_limit(rise, estimate, se)
     return ProfileInterval(name=name, estimate=estimate, lower=lower, upper=upper, level=level)
 
 
@@ -135,11 +135,11 @@ def profile_variance(fit: MixedFit, design: Design, name: str, *, level: float =
         start[:] = found.x
         return float(found.fun)
 
-    rise = _rise(deviance, fit.deviance, level)
+    rise = rise_above_limit(deviance, fit.deviance, level)
     back = np.tanh if name == "correlation" else np.exp
-    lower = _search(rise, float(best[index]), -0.2, furthest=12.0)
+    lower = search_limit(rise, float(best[index]), -0.2, furthest=12.0)
     start[:] = best[free]
-    upper = _search(rise, float(best[index]), 0.2, furthest=12.0)
+    upper = search_limit(rise, float(best[index]), 0.2, furthest=12.0)
     edge = -1.0 if name == "correlation" else 0.0
     return ProfileInterval(
         name=name,
@@ -183,11 +183,13 @@ def _profile_singular(fit: MixedFit, design: Design, name: str, level: float) ->
 
         return min(float(optimize.minimize(at, s, method="L-BFGS-B", bounds=bounds).fun) for s in starts)
 
-    rise = _rise(deviance, fit.deviance, level)
+    rise = rise_above_limit(deviance, fit.deviance, level)
     estimate = float(np.append(fit.sd, fit.sigma)[index])
     lower = float(optimize.brentq(rise, 0.0, estimate, xtol=1e-5 * scale[index])) if rise(0.0) > 0.0 else 0.0
     step = 0.25 * scale[index]
-    upper = _search(rise, max(estimate, _NO_SD * scale[index]), step, furthest=np.exp(6.0) * scale[index])
+    upper = search_limit(
+        rise, max(estimate, _NO_SD * scale[index]), step, furthest=np.exp(6.0) * scale[index]
+    )
     return ProfileInterval(name=name, estimate=estimate, lower=lower, upper=upper, level=level)
 
 
@@ -211,7 +213,7 @@ def _deviance(stats: Statistics, point: Array, *, correlated: bool) -> float:
     return float(stats.n_rows * np.log(2.0 * np.pi * sigma**2) + logdet[0] + rss / sigma**2)
 
 
-def _rise(deviance: Profile, least: float, level: float) -> Profile:
+def rise_above_limit(deviance: Profile, least: float, level: float) -> Profile:
     """How far the profile lies above the limit that ends an interval of this level."""
     limit = float(special.chdtri(1, 1.0 - level))
 
@@ -223,7 +225,7 @@ def _rise(deviance: Profile, least: float, level: float) -> Profile:
     return rise
 
 
-def _search(rise: Profile, start: float, step: float, *, furthest: float = np.inf) -> float:
+def search_limit(rise: Profile, start: float, step: float, *, furthest: float = np.inf) -> float:
     """Walk from the estimate until the profile crosses the limit, then close in; infinite where it never does."""
     inner, outer = start, start + 2.0 * step
     rise(inner)  # the estimate itself, before the search has moved away from it

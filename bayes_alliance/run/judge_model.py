@@ -191,6 +191,9 @@ def _intercept_only(design: Design) -> Design:
     return dataclasses.replace(design, z=design.z[:, :1], z_names=design.z_names[:1])
 
 
+NO_PROFILES = (
+    "no profile intervals of SDs and correlations: the fit is singular, so that one lies on its edge"
+)
 NO_PROFILE = (
     "no profile interval of the correlation: the fit is singular, so that it has no value or lies on its edge; "
     "intervals of SDs hold every value whose best fit, at any correlation, is within the limit"
@@ -220,7 +223,16 @@ def ml_extras(run: ModelRun, *, profile: bool, bootstrap: int, seed: int) -> dic
     from bayes_alliance.inference.ml_intervals import bootstrap_slope_test, profile_effect, profile_variance
 
     extras: dict[str, Any] = {}
-    if profile:
+    if profile and run.design.structured is not None:
+        from bayes_alliance.inference.lmm.intervals import profile_design
+
+        combinations = {name: [(name, 1.0)] for name in run.ml.x_names}
+        combinations |= {item.name: list(item.weights) for item in run.model.estimands}
+        found, complete = profile_design(run.design, combinations)
+        if not complete:
+            extras["profile_note"] = NO_PROFILES
+        extras["profile_intervals"] = [json_ready(dataclasses.asdict(interval)) for interval in found]
+    elif profile:
         named = [(name, [(name, 1.0)]) for name in run.ml.x_names]
         named += [(item.name, list(item.weights)) for item in run.model.estimands]
         intervals = [profile_effect(run.ml, run.design, weights, name=name) for name, weights in named]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,32 +14,79 @@ from bayes_alliance.inference.lmm.patterns import Index
 from bayes_alliance.inference.lmm.structure import RandomShape
 from bayes_alliance.study.covariance_terms import INTERCEPT, RandomPart
 
+MOST_CROSSED = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """Columns that name the patients and the groups of the other level, which are nested in it or cross it."""
+
+    patient: tuple[str, ...]
+    cluster: tuple[str, ...] = ()
+    crossed: bool = False
+
 
 def tell_levels(
     parts: Sequence[RandomPart], patient: str, rows: pd.DataFrame
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Tell the patient's level from the one above; groups that are not nested are refused."""
+    found = tell_crossed(parts, patient, rows)
+    if not found.crossed:
+        return found.patient, found.cluster
+    first, second = ":".join(found.patient), ":".join(found.cluster)
+    problem = Problem(
+        what=f"{first} and {second} are crossed: neither lies within the other",
+        got=f"some {second} with several {first}, and some {first} with several {second}",
+        allowed="nested levels, such as patients each with one therapist",
+        fix=f"if {second} are numbered anew within each {first}, write ({first}/{second}); crossed effects are "
+        "fitted by ba.fit on a data frame, or by lmer of lme4",
+    )
+    raise InputError("data frame", [problem])
+
+
+def tell_crossed(parts: Sequence[RandomPart], patient: str, rows: pd.DataFrame) -> Levels:
+    """Tell the patient's level from the other one: the one above it or, where they cross, the one with fewer groups."""
     groups = list(dict.fromkeys(part.group for part in parts))
     if (patient,) not in groups and not any(patient in group for group in groups):
         groups.append((patient,))
     if len(groups) == 1:
-        return groups[0], ()
+        return Levels(patient=groups[0])
     if len(groups) > 2:
         raise InputError("formula", [Problem(what="more than one level above the patient is not supported")])
     for inner, outer in (groups[::-1], groups):
         table = pd.DataFrame({"inner": number_groups(rows, inner), "outer": number_groups(rows, outer)})
         known = table[table["outer"] >= 0]
         if (known.groupby("inner")["outer"].nunique() <= 1).all():
-            return inner, outer
-    first, second = (":".join(group) for group in groups)
-    problem = Problem(
-        what=f"{first} and {second} are crossed: neither lies within the other",
-        got=f"some {second} with several {first}, and some {first} with several {second}",
-        allowed="nested levels, such as patients each with one therapist",
-        fix=f"if {second} are numbered anew within each {first}, write ({first}/{second}); crossed effects are "
-        "fitted by lmer of lme4 or brms",
-    )
-    raise InputError("data frame", [problem])
+            return Levels(patient=inner, cluster=outer)
+    more, fewer = sorted(groups, key=lambda group: -int(number_groups(rows, group).max()))
+    return Levels(patient=more, cluster=fewer, crossed=True)
+
+
+def number_crossed(rows: pd.DataFrame, levels: Levels, w: Array) -> Index:
+    """Return the crossed group of each row, after a check that they are few enough to be fitted exactly."""
+    name, other = ":".join(levels.cluster), ":".join(levels.patient)
+    numbers = number_groups(rows, levels.cluster)
+    problems = []
+    lacking = int(np.sum((numbers < 0) & np.any(w != 0.0, axis=1)))
+    if lacking:
+        problems.append(Problem(what=f"{lacking} rows have no {name}", fix="leave them out"))
+    count = int(numbers.max() + 1) * w.shape[1]
+    if count > MOST_CROSSED:
+        what = (
+            f"{other} and {name} are crossed, and the effects of {name} enter every evaluation as one dense matrix, "
+            "whose cost grows with the cube of their number"
+        )
+        problems.append(
+            Problem(
+                what=what,
+                got=f"{count} effects of {name}",
+                allowed=f"at most {MOST_CROSSED} effects of the factor with fewer groups",
+                fix=f"if {name} are numbered anew within each {other}, write ({other}/{name}); else fit lmer of lme4",
+            )
+        )
+    if problems:
+        raise InputError("data frame", problems)
+    return np.maximum(numbers, 0)
 
 
 def number_groups(rows: pd.DataFrame, group: tuple[str, ...]) -> Index:

@@ -21,7 +21,13 @@ from bayes_alliance.inference.lmm.patterns import Index, Rows
 from bayes_alliance.inference.lmm.posterior import LevelPrior
 from bayes_alliance.inference.lmm.structure import RandomShape, Structure
 from bayes_alliance.run.frame_study import VISIT, Priors, build_frame_study
-from bayes_alliance.run.levels import number_groups, one_cluster_a_patient, random_columns, tell_levels
+from bayes_alliance.run.levels import (
+    number_crossed,
+    number_groups,
+    one_cluster_a_patient,
+    random_columns,
+    tell_crossed,
+)
 from bayes_alliance.run.residual_rows import residual_rows
 from bayes_alliance.study.covariance_terms import INTERCEPT, ResidualSpec
 from bayes_alliance.study.formula import Formula, FormulaError
@@ -58,6 +64,8 @@ class StructuredRows:
         Groups of the upper level.
     left_out : tuple of str
         What was left out, and why.
+    crossed : bool
+        Whether the other level crosses the patients.
     """
 
     formula: StructuredFormula
@@ -73,6 +81,7 @@ class StructuredRows:
     used: RowsUsed
     n_clusters: int
     left_out: tuple[str, ...]
+    crossed: bool = False
 
 
 def read_formula(formula: str, residual: str, patient: str) -> tuple[StructuredFormula, ResidualSpec]:
@@ -116,7 +125,8 @@ def read_structured(
     """
     asked, slopes, grouping, time = _asked(formula, residual, frame, time)
     rows, left_out = _complete(frame[asked], grouping)
-    patient, cluster = tell_levels(formula.parts, formula.fixed.group, rows)
+    levels = tell_crossed(formula.parts, formula.fixed.group, rows)
+    patient, cluster = levels.patient, levels.cluster
     rows, left_out = _with_patient(rows, patient, left_out)
     patient_id, cluster_id = number_groups(rows, patient), number_groups(rows, cluster)
     fixed = _grouped_by(formula.fixed, patient[-1])
@@ -127,7 +137,12 @@ def read_structured(
     typed, study = _typed(rows, fixed, time, time_unit, horizon, priors)
     z, patient_shape = random_columns([part for part in formula.parts if part.group == patient], typed)
     w, cluster_shape = random_columns([part for part in formula.parts if part.group == cluster], typed)
-    cluster_id = one_cluster_a_patient(cluster_id, w, patient_id, ":".join(cluster))
+    crossing = number_crossed(rows, levels, w) if levels.crossed else None
+    n_clusters = len(set(cluster_id[cluster_id >= 0].tolist())) if cluster else 0
+    if crossing is None:
+        cluster_id = one_cluster_a_patient(cluster_id, w, patient_id, ":".join(cluster))
+    else:
+        cluster_id = np.zeros_like(patient_id)
     position, residual_shape, group = residual_rows(residual, typed, patient_id)
     order = np.lexsort((position, patient_id, cluster_id))
     patient_sorted = np.cumsum(np.diff(patient_id[order], prepend=patient_id[order][0]) != 0)
@@ -153,6 +168,7 @@ def read_structured(
             cluster=cluster_id[order],
             position=position[order],
             group=group[order],
+            crossing=None if crossing is None else crossing[order],
         ),
         structure=Structure(patient=patient_shape, cluster=cluster_shape, residual=residual_shape),
         patient_prior=_prior(patient_shape, z, study, time, reference),
@@ -160,8 +176,9 @@ def read_structured(
         patient_name=":".join(patient),
         cluster_name=":".join(cluster),
         used=_used(ordered, patient_sorted),
-        n_clusters=len(set(cluster_id[cluster_id >= 0].tolist())) if cluster else 0,
+        n_clusters=n_clusters,
         left_out=left_out,
+        crossed=levels.crossed,
     )
 
 

@@ -38,7 +38,9 @@ def rows_of(answer: dict[str, Any]) -> pd.DataFrame:
         "pastes": lambda d: d.assign(
             some=d["batch"].isin(list("ABCDE")).astype(int), sample=d["batch"] + " " + d["cask"]
         ),
-        "machines": lambda d: d.assign(**{k: (d["Machine"] == k).astype(int) for k in "ABC"}),
+        "machines": lambda d: d.assign(
+            cell=d["Machine"], **{k: (d["Machine"] == k).astype(int) for k in "ABC"}
+        ),
         "oats": lambda d: d.rename(columns={"yield": "grain"}).assign(
             victory=(d["Variety"] == "Victory").astype(int), plot=d["Block"].astype(str) + " " + d["Variety"]
         ),
@@ -48,7 +50,7 @@ def rows_of(answer: dict[str, Any]) -> pd.DataFrame:
             visit=d.groupby("Mare").cumcount() + 1,
         ),
         "pixel": lambda d: d.assign(day2=d["day"] ** 2),
-        "sleepstudy": lambda d: d.assign(late=np.maximum(d["Days"] - 5, 0)),
+        "sleepstudy": lambda d: d.assign(late=np.maximum(d["Days"] - 5, 0), visit=d["Days"] + 1),
         "fev": lambda d: d.assign(
             visit=d["visit"].str[-1].astype(int), time=d["visit"].str[-1].astype(float)
         ),
@@ -126,5 +128,5 @@ def first_gap(answer: dict[str, Any]) -> float:
     rows = rows_of(answer)
     patient = answer["formula"].replace(")", "").split("| ")[-1]
     series = rows[rows[patient] == rows.groupby(patient).size().idxmax()]
-    name = answer["residual"][5:].rstrip(")")
+    name = answer["residual"].removeprefix("car1(").partition(")")[0]
     return float(np.diff(np.sort(series[name].to_numpy(float))[:2])[0])

@@ -25,6 +25,7 @@ sources <- list(
   oxboys      = list("nlme", "Oxboys", c("Subject", "age", "height")),
   oxide       = list("nlme", "Oxide", c("Lot", "Wafer", "Source", "Thickness")),
   pastes      = list("lme4", "Pastes", c("batch", "cask", "strength")),
+  penicillin  = list("lme4", "Penicillin", c("plate", "sample", "diameter")),
   pixel       = list("nlme", "Pixel", c("Dog", "Side", "day", "pixel"))
 )
 

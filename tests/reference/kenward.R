@@ -21,7 +21,10 @@ jobs <- list(
   c("oxide", "Thickness ~ late + (0 + late | Lot) + (1 | wafer)"),
   c("oxboys", "height ~ age + age2 + (age + age2 | Subject)"),
   c("machines", "score ~ Machine + (0 + A + B + C | Worker)"),
-  c("sleepstudy", "Reaction ~ Days + late + (Days + late || Subject)")
+  c("sleepstudy", "Reaction ~ Days + late + (Days + late || Subject)"),
+  c("sleepstudy", "Reaction ~ Days + (Days | Subject) + (1 | visit)"),
+  c("orthodont", "distance ~ age*Sex + (1 | Subject) + (1 | visit)"),
+  c("penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)")
 )
 
 fits <- lapply(jobs, function(job) {

@@ -1,11 +1,14 @@
-# Profile-likelihood intervals by lme4, for tests/test_ml_intervals.py. Run from the repository root:
+# Profile-likelihood intervals by lme4, for tests/inference/test_ml_intervals.py and test_lmm_intervals.py. Run from the repository root:
 #   Rscript tests/reference/profile.R
 suppressPackageStartupMessages({library(lme4); library(jsonlite)})
 
 csv <- function(path) read.csv(path)
 sets <- list(
   sleepstudy = list(data = "tests/reference/data/sleepstudy.csv", formula = "Reaction ~ Days + (Days | Subject)"),
-  medication = list(data = "models/medication/medication_pp.csv", formula = "pos ~ time*treat + (time | id)")
+  medication = list(data = "models/medication/medication_pp.csv", formula = "pos ~ time*treat + (time | id)"),
+  pastes = list(data = "tests/reference/data/pastes.csv", formula = "strength ~ 1 + (1 | batch/cask)"),
+  oats = list(data = "tests/reference/data/oats.csv", formula = "yield ~ nitro + (1 | Block/Variety)"),
+  penicillin = list(data = "tests/reference/data/penicillin.csv", formula = "diameter ~ 1 + (1 | plate) + (1 | sample)")
 )
 answers <- lapply(sets, function(set) {
   fit <- lmer(as.formula(set$formula), csv(set$data), REML = FALSE,

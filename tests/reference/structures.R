@@ -102,7 +102,26 @@ jobs <- list(
   quote(by_nlme("milk", "protein ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), random = ~ Time | Cow, ours = "protein ~ Time*Diet + (Time | Cow)")),
   quote(by_nlme("orthodont", "distance ~ age*Sex", "var(Sex)", m, NULL, varIdent(form = ~ 1 | Sex), ours = "distance ~ age*Sex | Subject")),
   quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "var(visit)", m, NULL, varIdent(form = ~ 1 | visit), ours = "bdi ~ bdi_pre + treatment*month | subject")),
-  quote(by_nlme("milk", "protein ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), ours = "protein ~ Time*Diet | Cow"))
+  quote(by_nlme("milk", "protein ~ Time*Diet", "var(Diet)", m, NULL, varIdent(form = ~ 1 | Diet), ours = "protein ~ Time*Diet | Cow")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "toep(visit) * var(visit)", m, corARMA(form = ~ visit | Subject, p = 3, q = 0), varIdent(form = ~ 1 | visit), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "toep(visit) * var(visit)", m, corARMA(form = ~ visit | subject, p = 3, q = 0), varIdent(form = ~ 1 | visit), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("sleepstudy", "Reaction ~ Days", "toep(Days) * var(Days)", m, corARMA(form = ~ Days | Subject, p = 4, q = 0), varIdent(form = ~ 1 | Days), ours = "Reaction ~ Days | Subject", keep = "Days <= 4")),
+  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "toep(visit) * var(Diet)", m, corARMA(form = ~ visit | Rat, p = 3, q = 0), varIdent(form = ~ 1 | Diet), ours = "weight ~ Time*Diet | Rat", keep = "visit <= 4")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "cs * var(visit)", m, corCompSymm(form = ~ 1 | Subject), varIdent(form = ~ 1 | visit), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "var(visit)", m, NULL, varIdent(form = ~ 1 | visit), random = ~ 1 | Subject, ours = "distance ~ age*Sex + (1 | Subject)")),
+  quote(by_nlme("sleepstudy", "Reaction ~ Days", "var(Days)", m, NULL, varIdent(form = ~ 1 | Days), random = ~ 1 | Subject, ours = "Reaction ~ Days + (1 | Subject)", keep = "Days <= 4")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "car1(Time)", m, corCAR1(0.5, form = ~ Time | Cow), random = ~ 1 | Cow, ours = "protein ~ Time*Diet + (1 | Cow)")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "car1(age) * var(Sex)", m, corCAR1(0.7, form = ~ age | Subject), varIdent(form = ~ 1 | Sex), ours = "distance ~ age*Sex | Subject")),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "car1(Time) * var(Diet)", m, corCAR1(0.5, form = ~ Time | Cow), varIdent(form = ~ 1 | Diet), ours = "protein ~ Time*Diet | Cow")),
+  quote(by_nlme("bodyweight", "weight ~ Time*Diet", "car1(Time) * var(Diet)", m, corCAR1(0.9, form = ~ Time | Rat), varIdent(form = ~ 1 | Diet), ours = "weight ~ Time*Diet | Rat")),
+  # Compound symmetry of random effects is a level within a level, where the effects go together.
+  quote(by_nlme("oats", "yield ~ nitro", "", m, random = list(Block = pdCompSymm(~ Variety - 1)), ours = "yield ~ nitro + (1 | Block/Variety)")),
+  quote(by_nlme("oxide", "Thickness ~ 1", "", m, random = list(Lot = pdCompSymm(~ factor(Wafer) - 1)), ours = "Thickness ~ 1 + (1 | Lot/Wafer)")),
+  quote(by_nlme("machines", "score ~ Machine", "", m, random = list(Worker = pdCompSymm(~ Machine - 1)), ours = "score ~ Machine + (1 | Worker/cell)")),
+  quote(by_lmer("penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)", m)),
+  quote(by_lmer("machines", "score ~ 1 + (1 | Worker) + (1 | Machine)", m)),
+  quote(by_lmer("sleepstudy", "Reaction ~ Days + (Days | Subject) + (1 | visit)", m)),
+  quote(by_lmer("orthodont", "distance ~ age*Sex + (1 | Subject) + (1 | visit)", m))
 )
 
 fits <- list()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -49,8 +51,38 @@ def test_every_shape_of_model_has_profile_intervals(name: str) -> None:
 def test_structured_models_are_refused_before_any_fit(
     capsys: pytest.CaptureFixture[str], name: str, model: str
 ) -> None:
-    """Their profile would never rise: the outcome that moves is not the one that is fitted."""
-    for option in (["--profile"], ["--bootstrap", "19"]):
-        assert main(["fit", name, "--model", model, "--engine", "none", *option]) == 2
-        said = capsys.readouterr().err
-        assert f"option {option[0]}" in said and repr(model) in said and "leave" in said
+    """The bootstrap simulates one level with independent residuals: other models are not what it tests."""
+    assert main(["fit", name, "--model", model, "--engine", "none", "--bootstrap", "19"]) == 2
+    said = capsys.readouterr().err
+    assert "option --bootstrap" in said and repr(model) in said and "leave" in said
+
+
+@pytest.mark.parametrize(("name", "model"), [("pinheiro2000", "nested"), ("verbeke2000", "autoregressive")])
+def test_structured_models_have_intervals_of_every_quantity(
+    capsys: pytest.CaptureFixture[str], name: str, model: str
+) -> None:
+    """Coefficients, estimands, SDs and correlations of both levels and of residuals, each around its ML estimate."""
+    assert main(["fit", name, "--model", model, "--engine", "none", "--profile", "--json"]) == 0
+    (one,) = (extras for extras in _extras(json.loads(capsys.readouterr().out)))
+    intervals = {item["name"]: item for item in one["profile_intervals"]}
+    expected = (
+        {"Intercept", "day", "sd_Intercept | dog", "sd_Intercept | side_of_dog", "sigma"}
+        if name == "pinheiro2000"
+        else {"Intercept", "years", "girl", "years:girl", "deviation_girls", "sigma"}
+    )
+    assert set(intervals) >= expected
+    assert any("correlation_residual" in own for own in intervals) == (name == "verbeke2000")
+    for item in intervals.values():
+        assert item["lower"] < item["estimate"] < item["upper"], item
+
+
+def _extras(found: Any) -> Iterator[dict[str, Any]]:
+    """Find what the profile added, wherever it stands."""
+    if isinstance(found, dict):
+        if "profile_intervals" in found:
+            yield found
+        for value in found.values():
+            yield from _extras(value)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _extras(value)

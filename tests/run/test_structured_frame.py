@@ -57,10 +57,24 @@ def test_patients_numbered_anew_in_each_clinic_are_told_apart() -> None:
     rows["number"] = rows["id"].str[1:].astype(int) % 5
     found = read("y ~ week + (1 | therapist/number)", rows)
     assert (found.used.n_patients, found.n_clusters) == (40, 8)
-    with pytest.raises(
-        InputError, match=r"crossed.*write \(therapist/number\)|crossed.*write \(number/therapist\)"
-    ):
-        read("y ~ week + (1 | therapist) + (1 | number)", rows)
+    both = read("y ~ week + (1 | therapist) + (1 | number)", rows)
+    assert (both.crossed, both.used.n_patients, both.n_clusters, both.rows.copies) == (True, 8, 5, 5)
+    note = ba.fit("y ~ week + (1 | therapist) + (1 | number)", rows, engine="none")
+    assert isinstance(note, StructuredFit)
+    assert any("crossed; if number are numbered anew within each therapist" in said for said in note.notes)
+
+
+def test_crossed_factors_of_many_groups_are_refused_with_the_reason() -> None:
+    """Thirty raters are fitted; 150 raters of 200 patients are not, and rows without a rater are counted."""
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame({"id": np.repeat(np.arange(200), 5), "week": np.tile(np.arange(5.0), 200)})
+    rows = rows.assign(y=rng.normal(size=1000), few=rng.integers(0, 30, 1000), many=np.arange(1000) * 7 % 150)
+    assert read("y ~ week + (1 | few) + (1 | id)", rows).rows.copies == 30
+    with pytest.raises(InputError, match=r"dense matrix.*150 effects of many.*at most 100.*lmer of lme4"):
+        read("y ~ week + (1 | id) + (1 | many)", rows)
+    rows.loc[3, "few"] = np.nan
+    with pytest.raises(InputError, match="1 rows have no few"):
+        read("y ~ week + (1 | id) + (1 | few)", rows)
 
 
 def test_groups_in_one_arm_only() -> None:
@@ -88,7 +102,6 @@ def test_the_order_of_rows_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("formula", "residual", "words"),
     [
-        ("y ~ week + (1 | id) + (1 | visit)", "", "crossed"),
         ("y ~ week + (1 | id)", "ar1(week)", "whole numbers"),
         ("y ~ week + (1 | therapist)", "un(visit)", "repeat a visit"),
         ("y ~ week + (0 + arm | id)", "", "column of numbers"),

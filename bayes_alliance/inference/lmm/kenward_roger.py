@@ -98,7 +98,7 @@ class _Base:
 
     def gather(self, matrices: Sequence[Array]) -> Array:
         """Sum d'Md over the patients of each cluster, shape (k, width, width); M (g, n, n) by pattern."""
-        width = self.stats.structure.cluster.size + self.stats.p + 1
+        width = self.stats.r + self.stats.p + 1
         first, second = upper_pairs(width)
         total = np.zeros((self.stats.n_clusters, len(first)))
         for stack, matrix in zip(self.stats.stacks, matrices, strict=True):
@@ -199,7 +199,7 @@ def _two_level(design: Design) -> LmmModel:
 
 
 def _base(stats: PatternStatistics, parameters: Parameters) -> _Base:
-    r = stats.structure.cluster.size
+    r = stats.r
     inverses = [np.linalg.inv(covariances(stats, stack, parameters)[0]) for stack in stats.stacks]
     empty = np.empty(0)
     start = _Base(
@@ -207,7 +207,7 @@ def _base(stats: PatternStatistics, parameters: Parameters) -> _Base:
     )
     sums = start.gather(inverses)
     ww, wx, xx = sums[:, :r, :r], sums[:, :r, r:], sums[:, r:, r:]
-    covariance = parameters.cluster[0] @ parameters.cluster[0].T
+    covariance = stats.spread(parameters.cluster[0] @ parameters.cluster[0].T)
     kernel = covariance @ np.linalg.inv(np.eye(r) + ww @ covariance)
     information = xx.sum(axis=0) - np.einsum("kra,krs,ksb->ab", wx, kernel, wx, optimize=True)
     return _Base(
@@ -234,14 +234,14 @@ def _slopes(stats: PatternStatistics, parameters: Parameters) -> list[Array]:
 
 def _directions(base: _Base, slopes: list[Array]) -> list[_Direction]:
     """List the parameters: patients' effects, residuals, clusters' effects."""
-    structure = base.stats.structure
-    r = structure.cluster.size
+    structure, r = base.stats.structure, base.stats.r
     found = []
     for i in range(structure.patient.n_parameters + count_residual(structure.residual)):
         matrices = [b @ d[i] @ b for b, d in zip(base.inverses, slopes, strict=True)]
         found.append(_direction(base, -base.gather(matrices), np.zeros((r, r))))
     still = np.zeros((base.stats.n_clusters, r + base.stats.p, r + base.stats.p))
-    return found + [_direction(base, still, unit) for unit in unit_matrices(structure.cluster)]
+    units = unit_matrices(structure.cluster)
+    return found + [_direction(base, still, base.stats.spread(unit)) for unit in units]
 
 
 def _direction(base: _Base, sums: Array, unit: Array) -> _Direction:
@@ -329,5 +329,5 @@ def _curvature(base: _Base, parameters: Parameters, covariance: Array) -> Array:
         b @ residual_curvature(structure.residual, stack, parameters, covariance[own, own]) @ b
         for b, stack in zip(base.inverses, base.stats.stacks, strict=True)
     ]
-    r = structure.cluster.size
+    r = base.stats.r
     return -_direction(base, -base.gather(matrices), np.zeros((r, r))).information

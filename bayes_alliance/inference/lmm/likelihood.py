@@ -39,7 +39,7 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
         ``M``, in the orthonormal basis.
     """
     count = len(parameters.u)
-    size = max(sum(stack.position.size * stack.n for stack in stats.stacks), stats.n_clusters)
+    size = max(sum(stack.position.size * stack.n for stack in stats.stacks), stats.n_clusters, stats.r**2)
     step = max(_FEW, _BLOCK // size)
     logdet = np.empty(count)
     quadratic = np.empty((count, stats.p + 1, stats.p + 1))
@@ -63,7 +63,7 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
 def _patients(stats: PatternStatistics, parameters: Parameters) -> tuple[Array, Array, list[Array]]:
     """Log determinants (s,), packed sums of products by cluster (s, k, m), and the inverses of V by stack."""
     s = len(parameters.u)
-    width = stats.structure.cluster.size + stats.p + 1
+    width = stats.r + stats.p + 1
     logdet = np.zeros(s)
     sums = np.zeros((s, stats.n_clusters, width * (width + 1) // 2))
     inverses = []
@@ -146,11 +146,11 @@ def _invert(v: Array) -> tuple[Array, Array]:
 
 def _clusters(stats: PatternStatistics, parameters: Parameters, sums: Array) -> tuple[Array, Array]:
     """Eliminate the clusters' effects: log determinants (s,) and M (s, p + 1, p + 1)."""
-    r, width = stats.structure.cluster.size, stats.structure.cluster.size + stats.p + 1
+    r, width = stats.r, stats.r + stats.p + 1
     at = np.empty((width, width), dtype=np.int64)
     rows, columns = upper_pairs(width)
     at[rows, columns] = at[columns, rows] = np.arange(len(rows))
-    factor = parameters.cluster[:, None]
+    factor = stats.spread(parameters.cluster)[:, None]
     turned = np.swapaxes(factor, -1, -2)
     inverse, sizes = _invert(np.eye(r) + turned @ sums[..., at[:r, :r]] @ factor)
     projected = turned @ sums[..., at[:r, r:]]
@@ -195,12 +195,21 @@ class Profiled:
 
 
 def profile_patterns(
-    stats: PatternStatistics, theta: Array, *, reml: bool, sigma: float | None = None, gradient: bool = True
+    stats: PatternStatistics,
+    theta: Array,
+    *,
+    reml: bool,
+    sigma: float | None = None,
+    gradient: bool = True,
+    held: tuple[Array, float] | None = None,
 ) -> Profiled:
-    """Profile the fixed effects out, and the residual variance unless ``sigma`` is given."""
+    """Profile the fixed effects out, and the residual variance unless ``sigma`` is given.
+
+    ``held`` are weights of the coefficients and the value at which their combination is held (ML only).
+    """
     parameters = stats.structure.split(theta[None])
     logdet, sums, inverses = _patients(stats, parameters)
-    p, r = stats.p, stats.structure.cluster.size
+    p, r = stats.p, stats.r
     if r:
         more, quadratic = _clusters(stats, parameters, sums)
         logdet = logdet + more
@@ -210,6 +219,13 @@ def profile_patterns(
     inverse = np.linalg.inv(m[:p, :p])
     gamma = inverse @ m[:p, p]
     rss = float(m[p, p] - m[:p, p] @ gamma)
+    back = np.linalg.inv(stats.basis)
+    if held is not None:
+        direction = back.T @ held[0]
+        pull = inverse @ direction
+        missing = held[1] - float(held[0] @ stats.beta_ols + direction @ gamma)
+        gamma = gamma + pull * missing / float(direction @ pull)
+        rss += missing**2 / float(direction @ pull)
     df = stats.n_rows - p if reml else stats.n_rows
     sigma2 = rss / df if sigma is None else sigma**2
     if not sigma2 > 0.0:
@@ -221,7 +237,6 @@ def profile_patterns(
     adjoint = np.outer(v, v) / sigma2
     if reml:
         adjoint[:p, :p] += inverse
-    back = np.linalg.inv(stats.basis)
     return Profiled(
         deviance=float(deviance),
         beta=stats.beta_ols + back @ gamma,
@@ -241,7 +256,7 @@ def _backwards(
     adjoint: Array,
 ) -> Array:
     """Gradient of ``log|V| + <adjoint, M>`` by the parameters, ``adjoint`` held fixed."""
-    r, width = stats.structure.cluster.size, stats.structure.cluster.size + stats.p + 1
+    r, width = stats.r, stats.r + stats.p + 1
     by_sums, by_cluster = _cluster_adjoint(stats, parameters, sums, adjoint)
     first, second = upper_pairs(width)
     packed = by_sums[:, first, second] * np.where(first == second, 1.0, 2.0)
@@ -281,12 +296,12 @@ def _residual_gradient(stats: PatternStatistics, stack: Stack, by_v: Array, thet
 def _cluster_adjoint(
     stats: PatternStatistics, parameters: Parameters, sums: Array, adjoint: Array
 ) -> tuple[Array, Array]:
-    """Return derivatives by each cluster's sums (k, width, width) and by the clusters' factor (r, r)."""
-    r = stats.structure.cluster.size
+    """Return derivatives by each cluster's sums (k, width, width) and by the factor of one group's effects."""
+    r = stats.r
     if not r:
         return np.broadcast_to(adjoint, (stats.n_clusters, *adjoint.shape)), np.empty((0, 0))
     whole = _square(sums[0], r + stats.p + 1)
-    factor = parameters.cluster[0]
+    factor = stats.spread(parameters.cluster[0])
     ww, wd = whole[:, :r, :r], whole[:, :r, r:]
     kernel = factor @ np.linalg.inv(np.eye(r) + factor.T @ ww @ factor) @ factor.T
     direction = np.concatenate(
@@ -297,7 +312,9 @@ def _cluster_adjoint(
     j = np.eye(r) - kernel @ ww
     left = np.swapaxes(j, 1, 2) @ wd
     by_gamma = (ww @ j - left @ adjoint @ np.swapaxes(left, 1, 2)).sum(axis=0)
-    return by_sums, (by_gamma + by_gamma.T) @ factor
+    own = stats.structure.cluster.size
+    by_factor = ((by_gamma + by_gamma.T) @ factor).reshape(stats.copies, own, stats.copies, own)
+    return by_sums, np.einsum("kakb->ab", by_factor)
 
 
 def _pattern_adjoint(stack: Stack, inverse: Array, packed: Array) -> Array:

@@ -151,7 +151,7 @@ def _maximise(model: LmmModel, diagonal: NDArray[np.bool_], *, reml: bool) -> tu
             objective,
             start,
             jac=True,
-            bounds=_bounds(model.structure),
+            bounds=bounds_of(model.structure),
             method="L-BFGS-B",
             options={"ftol": 1e-11, "gtol": 1e-6, "maxiter": 2000, "maxfun": 5000, "maxcor": 30},
         )
@@ -200,7 +200,7 @@ def _polish(objective: Objective, theta: Array, diagonal: NDArray[np.bool_]) -> 
     return point
 
 
-def _bounds(structure: Structure) -> list[tuple[float | None, float | None]]:
+def bounds_of(structure: Structure) -> list[tuple[float | None, float | None]]:
     """Limit correlations short of one, and SD ratios to e to the power of 15; random factors are free."""
     n_patient, n_cluster, n_correlation, n_ratio = structure.sizes
     none: list[tuple[float | None, float | None]] = [(None, None)] * (n_patient + n_cluster)

@@ -115,11 +115,12 @@ def _total_covariance(stats: PatternStatistics, rows: Rows, theta: Array, chosen
     structure = stats.structure
     found = structure.split(theta[None])
     patient = found.patient[0] @ found.patient[0].T
-    cluster = found.cluster[0] @ found.cluster[0].T
+    cluster = stats.spread(found.cluster[0] @ found.cluster[0].T)
+    columns = rows.upper
     ratio = np.exp(found.log_ratio[0])
     parts = []
     for some in chosen:
-        z, w, sd = rows.z[some], rows.w[some], ratio[rows.group[some]]
+        z, w, sd = rows.z[some], columns[some], ratio[rows.group[some]]
         residual = structure.residual.correlation(found.u, rows.position[None, some])[0, 0]
         whole = z @ patient @ z.T + w @ cluster @ w.T + residual * sd[:, None] * sd
         parts.append(whole[np.triu_indices(len(z))])
@@ -128,14 +129,15 @@ def _total_covariance(stats: PatternStatistics, rows: Rows, theta: Array, chosen
         starts = np.flatnonzero(np.diff(rows.patient, prepend=-1))
         shared = np.diff(rows.cluster[starts], prepend=-2) == 0
         pairs = _neighbours(rows, starts, shared)
-        parts.append(np.array([rows.w[a] @ cluster @ rows.w[b] for a, b in pairs], dtype=theta.dtype))
+        first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        parts.append(np.sum((columns[first] @ cluster) * columns[second], axis=1))
     return np.concatenate(parts)
 
 
 def _distinct_patients(rows: Rows) -> list[slice]:
     """Rows of patients whose visits and columns differ, at most a few hundred."""
     starts = np.flatnonzero(np.diff(rows.patient, prepend=-1))
-    table = np.column_stack([rows.z, rows.w, rows.position, rows.group])
+    table = np.column_stack([rows.z, rows.upper, rows.position, rows.group])
     found: dict[bytes, slice] = {}
     for start, end in zip(starts.tolist(), np.append(starts[1:], len(rows.y)).tolist(), strict=True):
         found.setdefault(np.round(table[start:end], 9).tobytes(), slice(start, end))

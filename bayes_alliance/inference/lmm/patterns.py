@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ class Rows:
         Number of the visit or time, as :class:`ResidualShape` wants it; zeros where it is not used.
     group : ndarray of int, shape (n,)
         Group of the residual SD.
+    crossing : ndarray of int, shape (n,), optional
+        Where the upper level crosses the patients, its group of each row; all patients are then in one cluster, whose
+        effects are those of all groups together.
     """
 
     y: Array
@@ -49,6 +53,21 @@ class Rows:
     cluster: Index
     position: Array
     group: Index
+    crossing: Index | None = None
+
+    @property
+    def copies(self) -> int:
+        """Groups of a crossed level; 1 for a nested one."""
+        return 1 if self.crossing is None else int(self.crossing.max()) + 1
+
+    @property
+    def upper(self) -> Array:
+        """Columns of a cluster's effects: those of a crossed level stand once for each of its groups."""
+        if self.crossing is None:
+            return self.w
+        own = np.equal.outer(self.crossing, np.arange(self.copies))
+        columns: Array = (own[:, :, None] * self.w[:, None, :]).reshape(len(self.w), -1)
+        return columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +114,21 @@ class PatternStatistics:
     beta_ols: Array
     rss_ols: float
     stacks: tuple[Stack, ...]
+    copies: int = 1
 
     @property
     def p(self) -> int:
         """Number of fixed coefficients."""
         return int(self.basis.shape[0])
+
+    @property
+    def r(self) -> int:
+        """Number of effects of a cluster: those of every group of a crossed level."""
+        return self.structure.cluster.size * self.copies
+
+    def spread(self, matrices: NDArray[Any]) -> NDArray[Any]:
+        """Put a matrix of one group's effects on the diagonal for every group of a crossed level, shape (..., r, r)."""
+        return matrices if self.copies == 1 else np.kron(np.eye(self.copies), matrices)
 
 
 def summarise_patterns(rows: Rows, structure: Structure) -> PatternStatistics:
@@ -113,11 +142,16 @@ def summarise_patterns(rows: Rows, structure: Structure) -> PatternStatistics:
     basis_q, basis = np.linalg.qr(rows.x)
     beta_ols = np.linalg.solve(basis, basis_q.T @ rows.y)
     residual = rows.y - rows.x @ beta_ols
-    d = np.column_stack([rows.w, basis_q, residual])
+    width = rows.copies * rows.w.shape[1] + len(basis) + 1
+    if rows.crossing is not None and len(rows.y) * width * (width + 1) // 2 > _MOST_NUMBERS:
+        raise FitError(
+            f"{rows.copies} crossed groups and {len(rows.y)} rows need {len(rows.y) * width**2 * 4 / 1e9:.0f} GB of "
+            "products; crossed factors of this size are fitted by lmer of lme4"
+        )
+    d = np.column_stack([rows.upper, basis_q, residual])
     cluster = np.where(rows.cluster < 0, rows.cluster.max() + 1, rows.cluster)
     _, cluster = np.unique(cluster, return_inverse=True)
     by_size = _by_size(rows, d, cluster.astype(np.int64), rotate=_can_rotate(rows, structure))
-    width = d.shape[1]
     stacks = tuple(_stack(part, width) for _, part in sorted(by_size.items()))
     return PatternStatistics(
         structure=structure,
@@ -128,6 +162,7 @@ def summarise_patterns(rows: Rows, structure: Structure) -> PatternStatistics:
         beta_ols=beta_ols,
         rss_ols=float(residual @ residual),
         stacks=stacks,
+        copies=rows.copies,
     )
 
 
