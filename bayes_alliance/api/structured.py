@@ -290,6 +290,18 @@ def _check_engine(engine: str) -> None:
         raise InputError("engine", [problem])
 
 
+def _row_notes(found: StructuredRows) -> list[str]:
+    """Say what was left out of the rows, and that factors cross, which identifiers that begin anew do too."""
+    notes = [f"left out: {text}" for text in found.left_out]
+    if found.crossed:
+        one, other = found.patient_name, found.cluster_name
+        notes.append(
+            f"{one} and {other} are crossed; if {other} are numbered anew within each {one}, or the other way round, "
+            f"write ({one}/{other}) or ({other}/{one})"
+        )
+    return notes
+
+
 def fit_structured(found: StructuredRows, *, engine: str, draws: int | None, seed: int) -> StructuredFit:
     """Fit a model that was read from a frame.
 
@@ -315,13 +327,7 @@ def fit_structured(found: StructuredRows, *, engine: str, draws: int | None, see
     model = build_model(found.rows, found.structure, found.design.x_names)
     ml, reml = fit_lmm(model, method="ML"), fit_lmm(model, method="REML")
     priors = coefficient_priors(found.study, found.design, found.study.priors[0].name)
-    notes = [f"left out: {text}" for text in found.left_out]
-    if found.crossed:
-        one, other = found.patient_name, found.cluster_name
-        notes.append(
-            f"{one} and {other} are crossed; if {other} are numbered anew within each {one}, or the other way round, "
-            f"write ({one}/{other}) or ({other}/{one})"
-        )
+    notes = _row_notes(found)
     for fit in (ml, reml):
         if not fit.converged:
             raise FitError(f"{fit.method} did not reach a maximum; simplify the random or residual part")

@@ -114,7 +114,7 @@ def plot_named(results: Mapping[str, CalibrationResult], columns: int) -> Figure
     strayed = {(row["name"], row["quantity"]) for row in rows if _number(row, "p_adjusted") < ALPHA}
     lines = -(-len(results) // columns)
     with use_style():
-        figure = make_figure(DOUBLE_MM, lines * _PANEL_MM + 8.0)
+        figure = make_figure(DOUBLE_MM, max(lines * _PANEL_MM + 8.0, 55.0))  # one line: room for the label
         panels = np.ravel(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False))
         for panel, (name, result) in zip(panels, results.items(), strict=False):
             panel.set_title(name, loc="left", fontsize=7.0)

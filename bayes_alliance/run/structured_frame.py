@@ -22,6 +22,7 @@ from bayes_alliance.inference.lmm.posterior import LevelPrior
 from bayes_alliance.inference.lmm.structure import RandomShape, Structure
 from bayes_alliance.run.frame_study import VISIT, Priors, build_frame_study
 from bayes_alliance.run.levels import (
+    Levels,
     number_crossed,
     number_groups,
     one_cluster_a_patient,
@@ -128,29 +129,19 @@ def read_structured(
     levels = tell_crossed(formula.parts, formula.fixed.group, rows)
     patient, cluster = levels.patient, levels.cluster
     rows, left_out = _with_patient(rows, patient, left_out)
-    patient_id, cluster_id = number_groups(rows, patient), number_groups(rows, cluster)
+    patient_id = number_groups(rows, patient)
     fixed = _grouped_by(formula.fixed, patient[-1])
     rows = rows.assign(**{fixed.group: patient_id})
-    if not time:
-        time = VISIT
-        rows = rows.assign(**{VISIT: rows.groupby(fixed.group, sort=False).cumcount()})
+    rows, time = _with_time(rows, fixed.group, time)
     typed, study = _typed(rows, fixed, time, time_unit, horizon, priors)
     z, patient_shape = random_columns([part for part in formula.parts if part.group == patient], typed)
     w, cluster_shape = random_columns([part for part in formula.parts if part.group == cluster], typed)
-    crossing = number_crossed(rows, levels, w) if levels.crossed else None
-    n_clusters = len(set(cluster_id[cluster_id >= 0].tolist())) if cluster else 0
-    if crossing is None:
-        cluster_id = one_cluster_a_patient(cluster_id, w, patient_id, ":".join(cluster))
-    else:
-        cluster_id = np.zeros_like(patient_id)
+    cluster_id, crossing, n_clusters = _upper_groups(rows, levels, w, patient_id)
     position, residual_shape, group = residual_rows(residual, typed, patient_id)
     order = np.lexsort((position, patient_id, cluster_id))
     patient_sorted = np.cumsum(np.diff(patient_id[order], prepend=patient_id[order][0]) != 0)
     ordered = typed.iloc[order].assign(**{fixed.group: patient_sorted}).reset_index(drop=True)
-    try:
-        design = build_design(fixed, ordered)
-    except ValueError as error:
-        raise InputError("data frame", [Problem(what=str(error))]) from error
+    design = _fixed_part(fixed, ordered)
     reference = find_reference(
         {name: ordered[name].to_numpy(float) for name in dict.fromkeys([*slopes, time])}, patient_sorted
     )
@@ -180,6 +171,31 @@ def read_structured(
         left_out=left_out,
         crossed=levels.crossed,
     )
+
+
+def _with_time(rows: pd.DataFrame, patient: str, time: str) -> tuple[pd.DataFrame, str]:
+    """Return the rows with numbers of visits for time where the model has none."""
+    if time:
+        return rows, time
+    return rows.assign(**{VISIT: rows.groupby(patient, sort=False).cumcount()}), VISIT
+
+
+def _fixed_part(fixed: Formula, ordered: pd.DataFrame) -> Design:
+    try:
+        return build_design(fixed, ordered)
+    except ValueError as error:
+        raise InputError("data frame", [Problem(what=str(error))]) from error
+
+
+def _upper_groups(
+    rows: pd.DataFrame, levels: Levels, w: Array, patient: Index
+) -> tuple[Index, Index | None, int]:
+    """Return each row's cluster, its group of a crossed level (None without one), and how many groups there are."""
+    numbers = number_groups(rows, levels.cluster)
+    count = len(set(numbers[numbers >= 0].tolist())) if levels.cluster else 0
+    if levels.crossed:
+        return np.zeros_like(patient), number_crossed(rows, levels, w), count
+    return one_cluster_a_patient(numbers, w, patient, ":".join(levels.cluster)), None, count
 
 
 def _used(ordered: pd.DataFrame, patient: Index) -> RowsUsed:

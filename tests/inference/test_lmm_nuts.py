@@ -10,7 +10,6 @@ import pandas as pd
 
 import bayes_alliance as ba
 from bayes_alliance.api.structured import StructuredFit
-from bayes_alliance.run.structured_frame import read_formula, read_structured
 from tests.reference_fits import REFERENCE
 
 
@@ -59,20 +58,3 @@ def test_three_levels_have_the_posterior_of_nuts() -> None:
     draws |= {"sd 0": sd[:, 0], "sd 1": sd[:, 1], "cor 1 0": post.cluster_cov[:, 0, 1] / sd.prod(axis=1)}
     draws |= {"sd_side": np.sqrt(post.patient_cov[:, 0, 0]), "sigma": post.sigma[:, 0]}
     check_nuts(NUTS["three_levels"], found, draws)
-
-
-def test_several_random_slopes_have_the_posterior_of_nuts() -> None:
-    """Three correlated coefficients of each boy: SDs and correlations at the reference."""
-    rows = read("oxboys").assign(age2=lambda d: d["age"] ** 2)
-    formula = NUTS["several_slopes"]["formula"]
-    found = ba.fit(formula, rows, seed=7)
-    assert isinstance(found, StructuredFit) and found.posterior is not None
-    post = found.posterior
-    back = np.linalg.inv(read_structured(*read_formula(formula, "", ""), rows).patient_prior.shift)
-    covariance = back @ post.patient_cov @ back.T
-    sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    draws = {name: post.beta[:, k] for k, name in enumerate(post.x_names)}
-    draws |= {f"sd {k}": sd[:, k] for k in range(3)}
-    draws |= {f"cor {i} {j}": covariance[:, i, j] / (sd[:, i] * sd[:, j]) for i in range(3) for j in range(i)}
-    draws["sigma"] = post.sigma[:, 0]
-    check_nuts(NUTS["several_slopes"], found, draws)

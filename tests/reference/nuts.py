@@ -116,43 +116,10 @@ def three_levels() -> dict[str, Any]:
     return {"formula": formula, "residual": "", "priors": priors, "posterior": summary(model, names)}
 
 
-def several_slopes() -> dict[str, Any]:
-    """Oxboys: quadratic growth with three correlated random coefficients, age from its middle."""
-    rows = pd.read_csv(HERE / "data" / "oxboys.csv")
-    rows = rows.assign(age2=rows["age"] ** 2)
-    formula = "height ~ age + age2 + (age + age2 | Subject)"
-    found = read(formula, "", "", rows)
-    priors = priors_of(found)
-    boy, shift = found.rows.patient, found.patient_prior.shift
-    with pm.Model() as model:
-        beta = pm.MvNormal("beta", np.array(priors["mean"]), cov=np.array(priors["covariance"]))
-        chol, _, _ = pm.LKJCholeskyCov(
-            "cov",
-            n=3,
-            eta=priors["lkj_eta"],
-            sd_dist=pm.HalfNormal.dist(np.array(priors["patient"]), shape=3),
-        )
-        # SDs and correlations hold at the reference; the shift turns effects there into those of the formula.
-        boys = (pm.Normal("boys", shape=(26, 3)) @ chol.T) @ shift.T
-        sigma = pm.HalfNormal("sigma", priors["sigma"])
-        mean = found.rows.x @ beta + (found.rows.z * boys[boy]).sum(axis=1)
-        pm.Normal("y", mean, sigma, observed=found.rows.y)
-    names: dict[str, Any] = {
-        name: lambda p, i=i: p["beta"][..., i] for i, name in enumerate(found.design.x_names)
-    }
-    names |= {f"sd {i}": lambda p, i=i: p["cov_stds"][..., i] for i in range(3)}
-    names |= {
-        f"cor {i} {j}": lambda p, i=i, j=j: p["cov_corr"][..., i, j] for i in range(3) for j in range(i)
-    }
-    names["sigma"] = lambda p: p["sigma"]
-    return {"formula": formula, "residual": "", "priors": priors, "posterior": summary(model, names)}
-
-
-MODELS = {"mmrm": repeated_measures, "three_levels": three_levels, "several_slopes": several_slopes}
-
 if __name__ == "__main__":
-    # With names of models as arguments only those are sampled anew.
-    answers = json.loads((HERE / "nuts.json").read_text()) if len(sys.argv) > 1 else {}
-    answers["versions"] = {"pymc": pm.__version__}
-    answers |= {name: MODELS[name]() for name in sys.argv[1:] or MODELS}
+    answers = {
+        "versions": {"pymc": pm.__version__},
+        "mmrm": repeated_measures(),
+        "three_levels": three_levels(),
+    }
     (HERE / "nuts.json").write_text(json.dumps(answers, indent=1) + "\n")

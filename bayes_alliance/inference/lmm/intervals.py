@@ -117,10 +117,6 @@ def profile_variance(model: LmmModel, fit: LmmFit, name: str, *, level: float = 
         found = profile_patterns(model.stats, point[:-1], reml=False, sigma=float(np.exp(point[-1])))
         return found.deviance, np.append(found.gradient, found.by_log_sigma)
 
-    def slope(point: Array) -> Array:
-        moved = np.tile(point.astype(complex), (len(point), 1)) + 1j * _STEP * np.eye(len(point))
-        return np.array([take(one).imag / _STEP for one in moved])
-
     def deviance(value: float) -> float:
         def missing(point: Array) -> float:
             return float(np.real(take(point))) - value
@@ -130,7 +126,7 @@ def profile_variance(model: LmmModel, fit: LmmFit, name: str, *, level: float = 
             start,
             jac=True,
             method="SLSQP",
-            constraints=[{"type": "eq", "fun": missing, "jac": slope}],
+            constraints=[{"type": "eq", "fun": missing, "jac": functools.partial(_slope, take)}],
             options={"ftol": 1e-10, "maxiter": 200},
         )
         if not found.success or abs(missing(found.x)) > 1e-6:
@@ -166,6 +162,12 @@ def profile_design(design: Design, combinations: Mapping[str, Weights]) -> tuple
     for name, inner in zip(own, variance_names(fit), strict=True):
         found.append(dataclasses.replace(profile_variance(model, fit, inner), name=name))
     return found, True
+
+
+def _slope(take: Callable[[Point], Any], point: Array) -> Array:
+    """Differentiate a quantity by a complex step."""
+    moved = np.tile(point.astype(complex), (len(point), 1)) + 1j * _STEP * np.eye(len(point))
+    return np.array([take(one).imag / _STEP for one in moved])
 
 
 def _need_ml(fit: LmmFit) -> None:

@@ -51,12 +51,9 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
             u=parameters.u[some],
             log_ratio=parameters.log_ratio[some],
         )
-        logdet[some], sums, _ = _patients(stats, part)
-        if stats.structure.cluster.size:
-            more, quadratic[some] = _clusters(stats, part, sums)
-            logdet[some] += more
-        else:
-            quadratic[some] = _square(sums.sum(axis=1), stats.p + 1)
+        own, sums, _ = _patients(stats, part)
+        more, quadratic[some] = _clusters(stats, part, sums)
+        logdet[some] = own + more
     return logdet, quadratic
 
 
@@ -145,7 +142,9 @@ def _invert(v: Array) -> tuple[Array, Array]:
 
 
 def _clusters(stats: PatternStatistics, parameters: Parameters, sums: Array) -> tuple[Array, Array]:
-    """Eliminate the clusters' effects: log determinants (s,) and M (s, p + 1, p + 1)."""
+    """Eliminate the clusters' effects: log determinants (s,) and M (s, p + 1, p + 1); the sums where there are none."""
+    if not stats.r:
+        return np.zeros(len(sums)), _square(sums.sum(axis=1), stats.p + 1)
     r, width = stats.r, stats.r + stats.p + 1
     at = np.empty((width, width), dtype=np.int64)
     rows, columns = upper_pairs(width)
@@ -209,23 +208,15 @@ def profile_patterns(
     """
     parameters = stats.structure.split(theta[None])
     logdet, sums, inverses = _patients(stats, parameters)
-    p, r = stats.p, stats.r
-    if r:
-        more, quadratic = _clusters(stats, parameters, sums)
-        logdet = logdet + more
-        m = quadratic[0]
-    else:
-        m = _square(sums.sum(axis=1), p + 1)[0]
+    more, quadratic = _clusters(stats, parameters, sums)
+    logdet, m, p = logdet + more, quadratic[0], stats.p
     inverse = np.linalg.inv(m[:p, :p])
     gamma = inverse @ m[:p, p]
     rss = float(m[p, p] - m[:p, p] @ gamma)
     back = np.linalg.inv(stats.basis)
     if held is not None:
-        direction = back.T @ held[0]
-        pull = inverse @ direction
-        missing = held[1] - float(held[0] @ stats.beta_ols + direction @ gamma)
-        gamma = gamma + pull * missing / float(direction @ pull)
-        rss += missing**2 / float(direction @ pull)
+        gamma, more = _hold(stats, inverse, gamma, *held)
+        rss += more
     df = stats.n_rows - p if reml else stats.n_rows
     sigma2 = rss / df if sigma is None else sigma**2
     if not sigma2 > 0.0:
@@ -245,6 +236,17 @@ def profile_patterns(
         gradient=_backwards(stats, theta, parameters, sums, inverses, adjoint) if gradient else np.empty(0),
         by_log_sigma=float(2.0 * df - 2.0 * rss / sigma2),
     )
+
+
+def _hold(
+    stats: PatternStatistics, inverse: Array, gamma: Array, weights: Array, value: float
+) -> tuple[Array, float]:
+    """Best coefficients with a combination of them held at a value, and what this adds to the residual sum."""
+    direction = np.linalg.solve(stats.basis.T, weights)
+    pull = inverse @ direction
+    missing = value - float(weights @ stats.beta_ols + direction @ gamma)
+    share = missing / float(direction @ pull)
+    return gamma + pull * share, missing * share
 
 
 def _backwards(
