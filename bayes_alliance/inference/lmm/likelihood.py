@@ -215,8 +215,8 @@ def profile_patterns(
     rss = float(m[p, p] - m[:p, p] @ gamma)
     back = np.linalg.inv(stats.basis)
     if held is not None:
-        gamma, more = _hold(stats, inverse, gamma, *held)
-        rss += more
+        gamma, added = _hold(stats, inverse, gamma, *held)
+        rss += added
     df = stats.n_rows - p if reml else stats.n_rows
     sigma2 = rss / df if sigma is None else sigma**2
     if not sigma2 > 0.0:
