@@ -183,8 +183,13 @@ class _Chain:
         self.present.ravel()[rng.choice(free, prior.rows - n, replace=False)] = True
         self.values = {p.name: self._first(p) for p in prior.predictors}
         self.centre = {p.name: self._middle(p) for p in prior.predictors if not p.binary}
-        self.parts = [self._information(fit, np.arange(n)) for fit in self.fits]
-        self.gaps = self._gaps([part.sum(axis=0) for part in self.parts])
+        self.times = np.array(prior.visits, dtype=np.float64)
+        self.terms = [(*([()] * fit.formula.intercept), *fit.formula.terms) for fit in self.fits]
+        self.residuals = [fit.sigma**2 * np.eye(k) for fit in self.fits]
+        self.printed = [np.array(list(fit.se.values())) for fit in self.fits]
+        self.parts = self._information(np.arange(n))
+        self.totals = [part.sum(axis=0) for part in self.parts]
+        self.gaps = self._gaps(self.totals)
         moves: list[Callable[[], _Change]] = []
         if n < prior.rows < n * k:
             moves.append(self._move_visit)
@@ -208,31 +213,27 @@ class _Chain:
         change = self.moves[int(self.rng.integers(len(self.moves)))]()
         if change.patients is None:
             return
-        kept = (
-            self.present[change.patients].copy(),
-            {name: values[change.patients].copy() for name, values in self.values.items()},
-        )
-        if change.present is not None:
-            self.present[change.patients] = change.present
-        if change.values is not None:
-            self.values[change.name][change.patients] = change.values
-        parts = [self._information(fit, change.patients) for fit in self.fits]
+        # Only what the change touches is put back where it is not taken.
+        changed = self.present if change.present is not None else self.values[change.name]
+        kept = changed[change.patients]
+        changed[change.patients] = change.present if change.present is not None else change.values
+        parts = self._information(change.patients)
         totals = [
-            old.sum(axis=0) - old[change.patients].sum(axis=0) + new.sum(axis=0)
-            for old, new in zip(self.parts, parts, strict=True)
+            total - old[change.patients].sum(axis=0) + new.sum(axis=0)
+            for total, old, new in zip(self.totals, self.parts, parts, strict=True)
         ]
         gaps = self._gaps(totals)
         ratio = change.log_ratio + 0.5 * float(self.gaps @ self.gaps - gaps @ gaps) / tolerance**2
         if np.log(self.rng.random()) < ratio:
             for old, new in zip(self.parts, parts, strict=True):
                 old[change.patients] = new
+            # Summed anew: differences would drift.
+            self.totals = [part.sum(axis=0) for part in self.parts]
             self.gaps = gaps
             if change.centre is not None:
                 self.centre[change.name] = change.centre
             return
-        self.present[change.patients] = kept[0]
-        for name, values in kept[1].items():
-            self.values[name][change.patients] = values
+        changed[change.patients] = kept
 
     def _first(self, predictor: Predictor) -> Floats:
         n, k = self.present.shape
@@ -251,32 +252,41 @@ class _Chain:
             return 0.5 * (predictor.low + predictor.high), predictor.unit
         return (predictor.low + 3.0 * predictor.unit if bounded[0] else 0.0), predictor.unit
 
-    def _information(self, fit: PrintedFit, patients: Ints) -> Floats:
-        """Information on the fixed part that each patient contributes, shape (n, p, p)."""
+    def _information(self, patients: Ints) -> list[Floats]:
+        """Information on the fixed part of each printed model that each patient contributes, shape (n, p, p)."""
         seen = self.present[patients]
-        columns = {self.time: np.broadcast_to(np.array(self.prior.visits), seen.shape)}
-        columns |= {name: values[patients] for name, values in self.values.items()}
-        names = [()] * fit.formula.intercept + list(fit.formula.terms)
-        x = np.stack(
-            [np.prod([columns[name] for name in term] or [np.ones(seen.shape)], axis=0) for term in names], 2
-        )
-        z = np.stack([np.ones(seen.shape), *(columns[name] for name in fit.formula.random)], 2)
-        x, z = x * seen[:, :, None], z * seen[:, :, None]
-        covariance = z @ fit.effects @ z.transpose(0, 2, 1) + fit.sigma**2 * np.eye(seen.shape[1])
-        found: Floats = x.transpose(0, 2, 1) @ np.linalg.solve(covariance, x)
+        values = {name: of[patients] for name, of in self.values.items()}
+        found = []
+        for fit, terms, residual in zip(self.fits, self.terms, self.residuals, strict=True):
+            x = self._columns(terms, seen, values)
+            z = self._columns(((), *((name,) for name in fit.formula.random)), seen, values)
+            covariance = z @ fit.effects @ z.transpose(0, 2, 1) + residual
+            found.append(x.transpose(0, 2, 1) @ np.linalg.solve(covariance, x))
         return found
+
+    def _columns(
+        self, terms: Sequence[tuple[str, ...]], seen: NDArray[np.bool_], values: dict[str, Floats]
+    ) -> Floats:
+        """Products of variables, 0 where a patient was not seen, shape (n, visits, terms)."""
+        made = np.empty((*seen.shape, len(terms)))
+        for place, term in enumerate(terms):
+            column: Floats | float = 1.0
+            for name in term:
+                column = column * (self.times if name == self.time else values[name])
+            np.multiply(column, seen, out=made[:, :, place])
+        return made
 
     def _gaps(self, totals: Sequence[Floats]) -> Floats:
         """Log of every standard error over its printed value; far off where the design is singular."""
         gaps = []
-        for fit, total in zip(self.fits, totals, strict=True):
-            scale = np.sqrt(np.maximum(np.diagonal(total), 1e-300))
+        for printed, total in zip(self.printed, totals, strict=True):
+            scale = np.sqrt(np.maximum(total.diagonal(), 1e-300))
             try:
-                variance = np.diagonal(np.linalg.inv(total / np.outer(scale, scale))) / scale**2
+                variance = np.linalg.inv(total / (scale[:, None] * scale)).diagonal() / scale**2
             except np.linalg.LinAlgError:
                 variance = np.full(len(total), np.inf)
-            ratio = np.sqrt(np.clip(variance, 1e-300, 1e300)) / np.array(list(fit.se.values()))
-            gaps.append(np.log(np.clip(ratio, 1e-6, 1e6)))
+            ratio = np.sqrt(np.minimum(np.maximum(variance, 1e-300), 1e300)) / printed
+            gaps.append(np.log(np.minimum(np.maximum(ratio, 1e-6), 1e6)))
         return np.concatenate(gaps)
 
     def _move_visit(self) -> _Change:
