@@ -284,7 +284,8 @@ def blind_test(
     study : Study
         With cells, priors and claims.
     data : StudyData
-        Its open data. Only their origin is looked at before print alone has been judged.
+        Its open data. That they fit the table is checked first, so that a wrong file is refused at once; what print
+        alone says is computed without them.
     seed : int
         The number that all randomness comes from.
     store : Path, optional
@@ -306,10 +307,10 @@ def blind_test(
     check_parts(study, data.source)
     choices = load_choices(study)
     ledger = load_claims(study, choices)
-    mixture = functools.partial(draw_mixture, study, seed=seed, store=store, jobs=jobs, report=report)
-    blind = _from_print(study, ledger, seed, mixture)
     again = print_again(study, data)
     check_fit(study, data, again)
+    mixture = functools.partial(draw_mixture, study, seed=seed, store=store, jobs=jobs, report=report)
+    blind = _from_print(study, ledger, seed, mixture)
     variant = prior_suite(study)[0]
     evaluator = Evaluator(study, data, choices, seed=seed, variant=variant)
     finer = Evaluator(study, data, choices, seed=seed, variant=variant, draws=_FINE_DRAWS)
