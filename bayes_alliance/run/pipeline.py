@@ -32,6 +32,7 @@ from bayes_alliance.run.number_store import NumberStore, identify_numbers
 from bayes_alliance.run.plan import Plan, PlannedModel, SkippedModel, plan_study
 from bayes_alliance.run.posterior_store import design_digest, draws_digest
 from bayes_alliance.run.printed_side import analyse_printed
+from bayes_alliance.run.protected_rows import described_rows
 from bayes_alliance.run.results import (
     ComparisonSet,
     EnsembleFacts,
@@ -132,7 +133,7 @@ def run_study(
         skipped=(*plan.skipped, *failed, *left_out),
         comparisons=tuple(comparisons),
         predictive=tuple(predictive),
-        descriptives=tuple(describe_patients(study, data.rows)),
+        descriptives=tuple(describe_patients(study, described_rows(study, data))),
         checks=(*(check for run in runs for check in run.checks), *checks),
         seconds=time.perf_counter() - started,
         ensemble=ensemble or EnsembleFacts(),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.run.row_sets import Mask, RowSets, with_unions
@@ -48,6 +49,26 @@ def protect_rows(study: Study, data: StudyData, min_cell: int) -> StudyData:
         for outcome in sorted(changed)
     ]
     return replace(found, notes=(*data.notes, *notes))
+
+
+def described_rows(study: Study, data: StudyData) -> pd.DataFrame:
+    """Return the rows of the patients to be described: without those few whom no model holds.
+
+    Beside estimates of all the others, a count or a mean with them would tell of these few.
+
+    Parameters
+    ----------
+    study : Study
+        Whose models.
+    data : StudyData
+        As :func:`protect_rows` returns it.
+    """
+    outcomes = [name for name in {model.outcome for model in study.models} if name in data.rows]
+    if data.min_cell <= 1 or not outcomes:
+        return data.rows
+    patients = data.rows[study.patient]
+    held = patients.isin(patients[data.rows[outcomes].notna().any(axis=1)])
+    return data.rows[held] if patients[~held].nunique() < data.min_cell else data.rows
 
 
 def _lone_rows(study: Study, data: StudyData) -> dict[str, Mask]:

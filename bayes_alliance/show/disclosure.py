@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from typing import Any
 
 from bayes_alliance.study.records import Source
 
@@ -17,6 +18,13 @@ MIN_PATIENTS = 5
 SCORE_GROUP = 10
 # Digits of numbers computed from patients' data. Sums known to 16 digits can be solved for ratings on a grid.
 SIGNIFICANT_DIGITS = 5
+# Fewer where a number near zero, or a prior's width, would give a mean of the patients to more digits than it is shown.
+_DIGITS = {
+    **dict.fromkeys(("prior_mean", "prior_sd", "prior_patients", "prior_conflict_p"), 2),
+    **dict.fromkeys(("p", "p_naive", "p_mixture"), 3),
+}
+# Differences keep the places of what they are the difference of, not its digits.
+_DECIMALS = dict.fromkeys(("aic_diff", "shift_in_se", "statistic", "ml_same_rows"), 2)
 # Rows for each step of a curve that sorts rows, so that no step is a single patient's.
 ROWS_PER_STEP = 25
 
@@ -63,3 +71,18 @@ def round_significant(value: float, digits: int = SIGNIFICANT_DIGITS) -> float:
     (1234.6, -0.00012346, 0.0)
     """
     return float(f"{value:.{digits - 1}e}") if math.isfinite(value) else value
+
+
+def round_published(name: str, value: Any) -> Any:
+    """Round what stands under a name in a table or a figure's numbers; words and counts stay.
+
+    Examples
+    --------
+    >>> round_published("aic", 599.78231), round_published("aic_diff", 0.0123456), round_published("n_rows", 263)
+    (599.78, 0.01, 263)
+    """
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    if name in _DECIMALS:
+        return round(value, _DECIMALS[name])
+    return round_significant(value, _DIGITS.get(name, SIGNIFICANT_DIGITS))

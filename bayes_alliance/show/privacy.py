@@ -27,6 +27,8 @@ _COUNT = re.compile(
     r"(?<!fewer than )\b(\d+)(?= (?:whole |blank )?(?:patients|rows|visits|cells|values|times|scores|identifiers)\b)"
 )
 # Rows of a few patients are as telling as the patients, however many rows these have.
+# How many rows a file has, beside how many the models use, tells of the few patients whom these leave out.
+_ALL_ROWS = re.compile(r"(?<=[,e] )(\d+)(?= rows$)")
 _ROWS_OF = re.compile(r"\b(\d+) rows \((\d+) whole patients\)")
 
 
@@ -70,7 +72,7 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
     few = {found.name: found for found in results.comparisons if found.rows.n_patients < min_cell}
     return dataclasses.replace(
         results,
-        notes=mask(results.notes),
+        notes=tuple(_ALL_ROWS.sub(_say_about, note) for note in mask(results.notes)),
         runs=tuple(run(found) for found in results.runs if found.model.id not in withheld),
         skipped=(
             *(skipped(found) for found in results.skipped),
@@ -85,7 +87,7 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
             [found for found in results.predictive if found.model_id not in withheld], min_cell
         ),
         checks=tuple(check for check in results.checks if check.model_id not in withheld),
-        descriptives=tuple(_mask_descriptive(found, min_cell) for found in results.descriptives),
+        descriptives=_mask_descriptives(results.descriptives, min_cell),
         text=_mask_text_facts(results.text, withheld),
     )
 
@@ -138,6 +140,15 @@ def _mask_rows(match: re.Match[str], min_cell: int) -> str:
     return match[0]
 
 
+def _say_about(match: re.Match[str]) -> str:
+    return f"about {_to_tens(int(match[1]))}"
+
+
+def _to_tens(count: int) -> int:
+    """Round a count of rows that another count could be taken from."""
+    return max(10, 10 * round(count / 10))
+
+
 def mask_texts(value: Any, min_cell: int) -> Any:
     """Mask every string in nested lists and mappings."""
     if min_cell <= 1:
@@ -149,8 +160,28 @@ def mask_texts(value: Any, min_cell: int) -> Any:
     return mask_text(value, min_cell) if isinstance(value, str) else value
 
 
-def _mask_descriptive(found: Descriptive, min_cell: int) -> Descriptive:
-    if not any(_is_small(found, group, min_cell) for group in found.groups):
+def _mask_descriptives(found: Sequence[Descriptive], min_cell: int) -> tuple[Descriptive, ...]:
+    """Withhold groups of few patients, and where few of a group lack a value, who of which group lacks it."""
+    sizes = [max((one.groups[i].n for one in found), default=0) for i in (0, 1)]
+    masked = []
+    for one in found:
+        few_lack = any(0 < size - group.n < min_cell for size, group in zip(sizes, one.groups, strict=True))
+        shown = _mask_descriptive(one, min_cell, few_lack=few_lack)
+        masked.append(_without_counts(shown, min_cell) if few_lack and not shown.masked_below else shown)
+    return tuple(masked)
+
+
+def _without_counts(found: Descriptive, min_cell: int) -> Descriptive:
+    """Keep means and SDs alone: a count, or a test of known means, would tell in which group patients lack a value."""
+    first, second = (dataclasses.replace(group, n=0) for group in found.groups)
+    test = GroupTest(kind=found.test.kind, statistic=np.nan, df=math.nan, p=np.nan, n=(0, 0))
+    return dataclasses.replace(found, groups=(first, second), test=test, masked_below=min_cell)
+
+
+def _mask_descriptive(found: Descriptive, min_cell: int, *, few_lack: bool) -> Descriptive:
+    # A share's count over an unknown number of patients would tell that number.
+    small = (few_lack and found.kind != "mean") or any(_is_small(found, g, min_cell) for g in found.groups)
+    if not small:
         return _round_descriptive(found)
     # Both groups go: one of them could be had by subtraction from a total.
     nan = float("nan")
@@ -217,9 +248,16 @@ def _mask_predictive(found: Sequence[PredictiveResult], min_cell: int) -> tuple[
             if all(_is_apart(statistic, other, min_cell) for other in earlier):
                 earlier.append(statistic)
                 fit.append(statistic)
-        coarse = tuple(dataclasses.replace(s, observed=round_significant(s.observed, _OBSERVED)) for s in fit)
+        coarse = tuple(_coarsen(statistic) for statistic in fit)
         kept[one.model_id] = dataclasses.replace(one, statistics=coarse)
     return tuple(kept[one.model_id] for one in found)
+
+
+def _coarsen(found: PredictiveStatistic) -> PredictiveStatistic:
+    """Round what is observed, and the rows of a window: two outcomes' would tell which visits of a few lack one."""
+    return dataclasses.replace(
+        found, n_rows=_to_tens(found.n_rows), observed=round_significant(found.observed, _OBSERVED)
+    )
 
 
 def _is_apart(one: PredictiveStatistic, other: PredictiveStatistic, min_cell: int) -> bool:

@@ -200,7 +200,9 @@ def _manifest(path: Path, removed: dict[str, None]) -> str:
         for fit in manifest.get("fits", ())
     ]
     removed[f"{path.name}: {_DIGESTS}"] = None
-    removed[f"{path.name}: seeds of the samplers, notes on the data, timings, list of files"] = None
+    removed[f"{path.name}: the seed (the report has it), the notes on the data, timings, list of files"] = (
+        None
+    )
     return json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -13,7 +13,7 @@ from bayes_alliance.claims.ledger import Part
 from bayes_alliance.claims.patient_claims import CannotTell, draw_patients
 from bayes_alliance.data.rows import StudyData, data_from_frame
 from bayes_alliance.run.plan import Plan, plan_study
-from bayes_alliance.run.protected_rows import protect_rows
+from bayes_alliance.run.protected_rows import described_rows, protect_rows
 from bayes_alliance.study.records import Source
 from tests.small_study import MODELS, small_frame, small_study
 
@@ -136,3 +136,15 @@ def test_a_share_of_a_few_patients_is_no_claim(n: int, told: bool) -> None:
         with pytest.raises(CannotTell, match="fewer than 5"):
             draw_patients(STUDY, data, part, 50, rng)
     assert draw_patients(STUDY, _real(frame), part, 50, rng)[0].shape == (50,)
+
+
+@pytest.mark.parametrize(("n", "described"), [(1, 39), (4, 36), (6, 40)])
+def test_a_few_patients_whom_no_model_holds_are_not_described(n: int, described: int) -> None:
+    """With them, a count by subgroup less that of the models would tell their subgroup."""
+    frame = small_frame(40).assign(age=30.0, paranoid=0.0)
+    names = frame["patient"].unique()
+    frame["paranoid"] = frame["patient"].isin(names[::2]).astype(float)
+    frame.loc[frame["patient"].isin(names[:n]), ["goals", "tasks"]] = np.nan
+    protected = protect_rows(STUDY, _real(frame), K)
+    assert described_rows(STUDY, protected)["patient"].nunique() == described
+    assert described_rows(STUDY, _real(frame))["patient"].nunique() == 40

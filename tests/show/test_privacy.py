@@ -22,9 +22,11 @@ from bayes_alliance.data.dictionary import describe_data
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.privacy import mask_small_cells, mask_text
+from bayes_alliance.show.report.checklist_model import _class, _classes
 from bayes_alliance.show.share import write_share
 from bayes_alliance.show.tables import build_tables
 from bayes_alliance.study.load_study import load_study
+from bayes_alliance.study.records import Source
 from tests.corpus_study import HEADER, join, sound_rows, write_study
 from tests.small_study import small_data, small_settings, small_study
 
@@ -295,3 +297,70 @@ def test_none_or_all_of_a_group_is_withheld_like_a_few(count: int, withheld: boo
     (masked,) = mask_small_cells(dataclasses.replace(found, descriptives=(share,)), 5).descriptives
     assert (masked.masked_below == 5) is withheld
     assert np.isnan(masked.groups[1].percent) == withheld
+
+
+def test_who_of_which_group_lacks_a_value_is_not_told() -> None:
+    """One of sixteen lacks it: a count, or a test whose means are known, would say of which group the one is."""
+    study = small_study()
+    found = run_study(study, small_data(study), small_settings(engine="none"))
+    test = found.descriptives[0].test
+    whole, part = (GroupValue(n=n, mean=30.0, sd=5.0, count=8, percent=50.0) for n in (16, 15))
+    lines = [
+        dataclasses.replace(found.descriptives[0], kind=kind, groups=(one, whole), test=test)
+        for kind, one in (("mean", whole), ("mean", part), ("share", part))
+    ]
+    results = dataclasses.replace(found, descriptives=tuple(lines))
+    kept, mean, share = mask_small_cells(results, 5).descriptives
+    assert [group.n for group in kept.groups] == [16, 16]
+    assert ([group.n for group in mean.groups], mean.groups[0].mean) == ([0, 0], 30.0)
+    assert np.isnan(mean.test.p) and np.isnan(mean.test.df) and mean.test.n == (0, 0)
+    assert np.isnan(share.groups[0].percent)
+    shown = {table.id: table for table in build_tables(mask_small_cells(results, 5))}["descriptives"]
+    assert shown.column("status")[1] == "fewer than 5 of a group lack it: neither n nor test"
+    assert (shown.column("n_0")[1], shown.column("p_shown")[1], shown.column("mean_0")[1]) == (
+        None,
+        None,
+        30.0,
+    )
+
+
+def test_counts_that_others_could_be_taken_from_are_round() -> None:
+    """Rows of the file beside rows of the models, and rows of one window with two outcomes."""
+    study = small_study()
+    results = run_study(study, small_data(study), small_settings())
+    note = "rows.csv: UTF-8, separated by comma, 266 rows"
+    masked = mask_small_cells(dataclasses.replace(results, notes=(note,)), 5)
+    assert masked.notes == ("rows.csv: UTF-8, separated by comma, about 270 rows",)
+    counts = [s.n_rows for one in masked.predictive for s in one.statistics]
+    assert counts and all(count % 10 == 0 for count in counts)
+
+
+def test_numbers_that_tell_a_mean_more_exactly_have_fewer_digits() -> None:
+    """A prior's SD holds the mean of a predictor, a difference of AICs more decimals than an AIC."""
+    study = small_study()
+    data = dataclasses.replace(small_data(study), source=Source.REAL, min_cell=5)
+    results = mask_small_cells(run_study(study, data, small_settings()), 5)
+    tables = {table.id: table for table in build_tables(results)}
+    for name, digits in (("prior_sd", 2), ("prior_conflict_p", 2), ("ml_se", 5)):
+        values = [x for x in tables["estimands"].column(name) if isinstance(x, float) and np.isfinite(x)]
+        assert values and all(x == float(f"{x:.{digits}g}") for x in values)
+    differences = [x for x in tables["comparison"].column("aic_diff") if isinstance(x, float)]
+    assert any(differences) and all(x == round(x, 2) for x in differences)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        (
+            [1, *[2] * 8, *[3] * 18, *[4] * 23, *[5] * 15, *[6] * 4],
+            "9 with 1 to 2, 18 with 3, 23 with 4, 19 with 5",
+        ),
+        ([*[1] * 9, *[2] * 2, *[3] * 7, *[7] * 2], "11 with 1 to 2, 9 with 3 or more"),
+        ([*[1] * 6, *[3] * 6], "6 with 1 to 2, 6 with 3 or more"),
+    ],
+)
+def test_few_patients_by_assessments_are_counted_with_their_neighbours(sizes: list[int], said: str) -> None:
+    """A small class alone could be had from the others and the total."""
+    counts = np.bincount(np.minimum(sizes, 5), minlength=6)[1:]
+    words = ", ".join(f"{count} with {_class(low, high)}" for low, high, count in _classes(counts))
+    assert words.startswith(said)

@@ -10,7 +10,7 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.disclosure import Content, round_significant
+from bayes_alliance.show.disclosure import Content, round_published
 from bayes_alliance.show.id_names import name_ids, spell_ids
 from bayes_alliance.show.labels import label_comparison, name_file
 from bayes_alliance.show.plots.alt_text import (
@@ -166,8 +166,7 @@ def _published(figure: PlannedFigure, source: Source) -> PlannedFigure:
     if source is not Source.REAL:
         return figure
     rows: list[PlotRow] = [
-        {name: round_significant(value) if isinstance(value, float) else value for name, value in row.items()}
-        for row in figure.rows
+        {name: round_published(name, value) for name, value in row.items()} for row in figure.rows
     ]
     return dataclasses.replace(figure, rows=rows)
 

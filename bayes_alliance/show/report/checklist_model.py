@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayes_alliance.assess.check_record import Check
 from bayes_alliance.run.results import ModelRun
@@ -13,6 +13,9 @@ from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.report.checklist_known import Known, Said
 from bayes_alliance.show.report.record import Status
 from bayes_alliance.show.tables.predictive import MIN_ROWS_SHOWN
+
+# Of assessments that are counted one by one.
+_MOST = 5
 
 
 def fill_question(known: Known) -> Said:
@@ -57,21 +60,53 @@ def fill_assessments(known: Known) -> Said:
         best = largest.get(run.model.outcome)
         if best is None or run.rows.n_rows > best.rows.n_rows:
             largest[run.model.outcome] = run
-    parts = []
-    for outcome, run in largest.items():
-        sizes = np.bincount(run.design.patient_index)
-        classes = Counter(min(int(size), 5) for size in sizes if size)
-        said = ", ".join(f"{_few(classes[k])} with {_class(k)}" for k in range(1, 6) if classes[k])
-        parts.append(f"{known.results.study.variable(outcome).label}: {said}")
+    ordered = sorted(largest.items(), key=lambda item: -item[1].rows.n_rows)
+    told: list[NDArray[np.int64]] = []
+    parts, near = [], []
+    for outcome, run in ordered:
+        counts, label = _count_sizes(run), known.results.study.variable(outcome).label
+        if any(0 < _crossings(counts, other) < MIN_ROWS_SHOWN for other in told):
+            near.append(label)
+            continue
+        told.append(counts)
+        said = ", ".join(f"{count} with {_class(low, high)}" for low, high, count in _classes(counts))
+        parts.append(f"{label}: {said}")
+    if near:
+        parts.append(f"{', '.join(near)}: nearly the same")
     return "filled", "Patients with so many assessments. " + "; ".join(parts) + "."
 
 
-def _class(size: int) -> str:
-    return "5 or more" if size == 5 else str(size)
+def _count_sizes(run: ModelRun) -> NDArray[np.int64]:
+    """Patients with 1, 2, ... assessments; the last are those with 5 or more."""
+    sizes = np.minimum(np.bincount(run.design.patient_index), _MOST)
+    return np.bincount(sizes, minlength=_MOST + 1)[1:]
 
 
-def _few(count: int) -> str:
-    return f"fewer than {MIN_ROWS_SHOWN}" if count < MIN_ROWS_SHOWN else str(count)
+def _crossings(one: NDArray[np.int64], other: NDArray[np.int64]) -> int:
+    """Fewest patients, of the bounds between classes that anybody crosses from one outcome to the other."""
+    crossed = np.abs(np.cumsum(one - other))
+    return int(min(crossed[crossed > 0], default=0))
+
+
+def _classes(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Join classes of patients by number of assessments: the least, the most (5 for any above), how many.
+
+    A class of few patients is one with its neighbour: alone it could be had from the others and the total.
+    """
+    found: list[tuple[int, int, int]] = []
+    for k, count in enumerate(map(int, counts), start=1):
+        if found and (found[-1][2] < MIN_ROWS_SHOWN or count < MIN_ROWS_SHOWN):
+            low, _, before = found.pop()
+            found.append((low, k, before + count))
+        else:
+            found.append((k, k, count))
+    return found
+
+
+def _class(low: int, high: int) -> str:
+    if high == _MOST:
+        return f"{low} or more"
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def fill_likelihood(known: Known) -> Said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from bayes_alliance.assess.descriptives import Descriptive, GroupValue
@@ -132,7 +133,7 @@ def _find(results: StudyResults, cell: Cell) -> Descriptive | None:
 
 def _computed(found: Descriptive) -> dict[str, Value]:
     if found.masked_below:
-        return {"kind": _KINDS.get(found.kind, found.kind), "status": f"a cell below {found.masked_below}"}
+        return _withheld(found)
     first, second = found.groups
     stars = format_stars(found.test.p)
     row: dict[str, Value] = {
@@ -149,6 +150,20 @@ def _computed(found: Descriptive) -> dict[str, Value]:
     for index, group in enumerate(found.groups):
         row |= _exact(found, group, index)
     return row | _difference(found)
+
+
+def _withheld(found: Descriptive) -> dict[str, Value]:
+    """Say why numbers are withheld, beside means where these stay."""
+    kind = _KINDS.get(found.kind, found.kind)
+    if found.kind != "mean" or any(math.isnan(group.mean) for group in found.groups):
+        return {"kind": kind, "status": f"a cell below {found.masked_below}"}
+    row: dict[str, Value] = {
+        "kind": f"{kind}, {found.unit}" if found.unit else kind,
+        "status": f"fewer than {found.masked_below} of a group lack it: neither n nor test",
+    }
+    for i, group in enumerate(found.groups):
+        row |= {f"computed_{i}": _shown(found, group), f"mean_{i}": group.mean, f"sd_{i}": group.sd}
+    return row
 
 
 def _difference(found: Descriptive) -> dict[str, Value]:

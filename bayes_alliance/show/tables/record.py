@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bayes_alliance.show.disclosure import Content, round_significant
+from bayes_alliance.show.disclosure import Content, round_published
 from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.study.records import Source
 
@@ -117,7 +117,7 @@ def publish(table: Table, content: Content, source: Source) -> Table:
     if source is not Source.REAL:
         return dataclasses.replace(table, content=content)
     rows = tuple(
-        tuple(round_significant(value) if isinstance(value, float) else value for value in row)
+        tuple(round_published(c.name, value) for c, value in zip(table.columns, row, strict=True))
         for row in table.rows
     )
     return dataclasses.replace(table, content=content, rows=rows)
