@@ -23,6 +23,7 @@ from bayes_alliance.assess.uniformity import ecdf_band, holm
 from bayes_alliance.dev.small_draws import Fault
 from bayes_alliance.dev.small_publications import ANSWERS, PRINTED, PRIOR, TESTS, UNPRINTED
 from bayes_alliance.dev.small_studies import ENDS, SmallStudy, judge_small
+from bayes_alliance.runtime.code_digest import code_digest
 
 Floats = NDArray[np.float64]
 LEVELS = (0.5, 0.8, 0.95)
@@ -34,6 +35,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 POINTS = np.linspace(0.02, 0.98, 49)
 _SIMULATIONS = 4000
+_DRAWN_BY = "bayes_alliance.dev.small_studies"
 _SIGNIFICANT = 0.05
 
 
@@ -47,12 +49,12 @@ def calibrate(
     fault: Fault,
     report: Callable[[str], None],
 ) -> list[SmallStudy]:
-    """Judge small studies, those that the file has already left out.
+    """Judge small studies, those that the file has already from the same code left out.
 
     Parameters
     ----------
     path : Path
-        One JSON line a study; made for one seed, number of draws and of steps.
+        One JSON line a study, with its seed, draws, steps, fault and the digest of the code that drew it.
     studies, seed, draws, steps : int
         How many studies; the seed of all; draws for each, and steps of each draw's chain.
     fault : {"none", "nearest_edge", "euclidean", "flipped_sign"}
@@ -60,8 +62,8 @@ def calibrate(
     report : callable
         Gets a line for each study.
     """
-    asked = {"seed": seed, "draws": draws, "steps": steps, "fault": fault}
-    done = {item["study"]: item for item in _lines(path) if {k: item[k] for k in asked} == asked}
+    asked = {"code": code_digest(_DRAWN_BY), "seed": seed, "draws": draws, "steps": steps, "fault": fault}
+    done = {item["study"]: item for item in _lines(path) if {k: item.get(k) for k in asked} == asked}
     with threadpool_limits(limits=1, user_api="blas"):
         for study in range(studies):
             if study in done:

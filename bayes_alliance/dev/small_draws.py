@@ -43,10 +43,14 @@ from bayes_alliance.dev.small_publications import (
     make_target,
     read_numbers,
 )
+from bayes_alliance.dev.small_steps import SmallPivots, choose_small_pivots, redraw_some, turn, walk_free
 
 Fault = Literal["none", "nearest_edge", "euclidean", "flipped_sign"]
 FAULTS: tuple[Fault, ...] = ("none", "nearest_edge", "euclidean", "flipped_sign")
-_CYCLE = 3
+_CYCLE = ("turn", "redraw", "design", "walk", "redraw", "turn", "design", "walk")
+# Covariances are drawn anew at every so many steps.
+_COVARIANCES = 2
+_DESIGN_ANGLE = 0.3
 # Values drawn anew together where not all can be at once.
 _TOGETHER = 3
 
@@ -195,7 +199,7 @@ def _disperse(
     end near the ends too.
     """
     _, gradient = statistics.differentiate(white)
-    pivots = choose_pivots(gradient, statistics.low, statistics.high)
+    pivots = choose_small_pivots(gradient, statistics.low, statistics.high).following
     every = np.arange(len(pivots.index))
     for _ in range(tries):
         moved = _redraw_some(statistics, pivots, every, white, rng)
@@ -229,26 +233,23 @@ def _redraw_some(
 def _walk(
     prior: SmallPrior, publication: SmallPublication, state: _State, rng: np.random.Generator, steps: int
 ) -> tuple[_State, float, float] | None:
-    """Alternate draws of the covariances, steps to other designs and steps among scores; shares accepted."""
-    angle, kept = 0.3, np.zeros((2, 2))
+    """Take turns in drawing the covariances, steps to other designs and steps among scores; shares accepted."""
+    kept = np.zeros((2, 2))
     _, gradient = state.statistics.differentiate(state.white)
-    pivots = choose_pivots(gradient, state.statistics.low, state.statistics.high)
+    pivots = choose_small_pivots(gradient, state.statistics.low, state.statistics.high)
     for step in range(steps):
-        if step % _CYCLE == 0:
+        which = _CYCLE[step % len(_CYCLE)]
+        if step % _COVARIANCES == 0:
             state = _renew_covariances(prior, state, rng)
-        designs = step % _CYCLE == 1
-        if designs:
-            moved = _change_design(prior, publication, state, pivots, rng, angle)
+        if which == "design":
+            moved = _change_design(prior, publication, state, pivots.following, rng)
         else:
-            moved = _move_scores(state, pivots, rng, angle)
+            moved = _move_scores(state, pivots, which, rng)
         if moved is None:
             return None
         state, accepted = moved
-        if step < steps // 2:
-            # Towards accepting about half of the steps; the second half of the chain leaves the angle alone.
-            angle = float(np.clip(angle * (1.1 if accepted else 0.91), 0.05, 1.2))
-        else:
-            kept[int(designs)] += accepted, 1.0
+        if step >= steps // 2:
+            kept[int(which == "design")] += accepted, 1.0
     shares = kept[:, 0] / np.maximum(kept[:, 1], 1.0)
     return state, float(shares[0]), float(shares[1])
 
@@ -265,12 +266,14 @@ def _renew_covariances(prior: SmallPrior, state: _State, rng: np.random.Generato
 
 
 def _move_scores(
-    state: _State, pivots: Pivots, rng: np.random.Generator, angle: float
+    state: _State, pivots: SmallPivots, which: str, rng: np.random.Generator
 ) -> tuple[_State, bool] | None:
-    place = place_at(state.statistics, pivots, state.white)
+    """Take one step of a kind among the scores."""
+    steps = {"turn": turn, "redraw": redraw_some, "walk": walk_free}
+    place = place_at(state.statistics, pivots.leading if which == "walk" else pivots.following, state.white)
     if place is None:
         return None
-    outcome = take_step(state.statistics, pivots, place, rng, angle=angle, moved=3.0)
+    outcome = steps[which](state.statistics, pivots, place, rng)
     return replace(state, white=outcome.place.white), outcome.accepted
 
 
@@ -280,7 +283,6 @@ def _change_design(
     state: _State,
     pivots: Pivots,
     rng: np.random.Generator,
-    angle: float,
 ) -> tuple[_State, bool] | None:
     """Take a step that leads to another design."""
     change = propose_design(state.world.frame, rng)
@@ -299,7 +301,13 @@ def _change_design(
         return None
     order = np.concatenate([np.arange(p), p + change.carry])
     outcome = take_step(
-        Reordered(before, order), pivots, place.reorder(order), rng, angle=angle, moved=3.0, onto=after
+        Reordered(before, order),
+        pivots,
+        place.reorder(order),
+        rng,
+        angle=_DESIGN_ANGLE,
+        moved=3.0,
+        onto=after,
     )
     if not outcome.accepted:
         return state, False

@@ -54,7 +54,7 @@ class SmallPrior:
         """Prior of both covariances; slopes over the horizon."""
         between = np.array([[1.0, -0.2], [-0.2, 1.0]]) * np.outer([1.0, 1.0], [1.0, 1.0])
         return CovariancePrior(
-            effects=between, residuals=np.array([[0.6]]), effects_df=15.0, residuals_df=30.0
+            effects=between, residuals=np.array([[0.25]]), effects_df=15.0, residuals_df=30.0
         )
 
 
