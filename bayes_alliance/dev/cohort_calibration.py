@@ -77,8 +77,20 @@ def calibrate(
 
 
 def read_studies(path: Path, fault: Fault) -> list[SmallStudy]:
-    """Return the studies of a file that have a fault, or none."""
-    return [_study(item) for item in _lines(path) if item["fault"] == fault]
+    """Return the studies of a file that have a fault, or none.
+
+    Raises
+    ------
+    ValueError
+        If the file holds studies of more than one version of the code.
+    """
+    lines = _lines(path)
+    codes = {item.get("code") for item in lines}
+    if len(codes) > 1:
+        raise ValueError(
+            f"{path}: drawn by {len(codes)} versions of the code; delete the lines of all but one"
+        )
+    return [_study(item) for item in lines if item["fault"] == fault]
 
 
 def _lines(path: Path) -> list[dict[str, object]]:

@@ -20,7 +20,12 @@ from bayes_alliance.dev.calibration_page import (
     put_section,
     read_all,
 )
-from bayes_alliance.dev.cohort_calibration import calibrate, check_coverage, check_ranks
+from bayes_alliance.dev.cohort_calibration import (
+    calibrate,
+    check_coverage,
+    check_ranks,
+    read_studies,
+)
 from bayes_alliance.dev.small_answers import leave_patients_out
 from bayes_alliance.dev.small_designs import propose_design
 from bayes_alliance.dev.small_draws import Fault
@@ -207,6 +212,22 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert len(found) == count
     assert made == [0, 1, 2, 0]
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 4
+
+
+def test_studies_of_other_code_are_neither_taken_nor_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study is judged again once the code that draws has changed, and a file with both is refused."""
+    monkeypatch.setattr(
+        cohort_calibration, "judge_small", lambda *_, **__: studies(np.array([[1, 2]]), np.array([[0.5]]))[0]
+    )
+    path, made = tmp_path / "store.jsonl", list[str]()
+    for code in ("old", "old", "new"):
+        monkeypatch.setattr(cohort_calibration, "code_digest", lambda _, code=code: code)
+        calibrate(path, studies=1, seed=1, draws=2, steps=5, fault="none", report=made.append)
+    assert len(made) == 2
+    with pytest.raises(ValueError, match="2 versions of the code"):
+        read_studies(path, "none")
 
 
 @pytest.fixture(scope="module")
