@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from bayes_alliance.cohorts.draws import moves
 from bayes_alliance.cohorts.draws.moves import Outcome, Place, Statistics, place_at
+from bayes_alliance.dev import small_steps
 from bayes_alliance.dev.small_steps import SmallPivots, choose_small_pivots, redraw_some, turn, walk_free
 
 Floats = NDArray[np.float64]
@@ -82,12 +82,16 @@ def test_steps_keep_the_law_of_exact_draws(rejected: Floats, steps: tuple[Step, 
     assert moved.mean() > 0.8
 
 
-def test_steps_that_are_always_accepted_are_noticed(
+def test_numbers_put_at_the_nearest_end_are_noticed(
     rejected: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same test fails where every step that stays inside is accepted."""
-    monkeypatch.setattr(moves, "_log_ratio", lambda *_: 0.0)
-    ends = _chains(rejected, (turn, redraw_some, walk_free), seed=9, length=24)
+    """The same test fails where pivots are not drawn inside their intervals but put at an end."""
+
+    def put(old: Floats, low: Floats, high: Floats, *_: object, **__: object) -> Floats:
+        return np.where(old - low < high - old, low + 1e-3, high - 1e-3)
+
+    monkeypatch.setattr(small_steps, "redraw_pivots", put)
+    ends = _chains(rejected, (redraw_some,), seed=9)
     assert min(_p_values(ends, rejected[:, CHAINS:])) < 1e-3
 
 
