@@ -225,6 +225,7 @@ def _run(
             report=report,
             workers=workers,
             ensemble=None if options.data is not None else ensemble_facts(study),
+            printed=page.printed,
         )
         for line in say_failed(results.ensemble.checks):
             report(f"warning: {line}")

@@ -8,6 +8,7 @@ nothing printed speaks to a reading its weights are its prior weights.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,8 +99,26 @@ def weigh_readings(study: Study, readings: Readings, *, seed: int = SEED) -> tup
     tuple of WeighedReading
         In the order of the file. Weights of a reading within an option hold given that option.
     """
-    if not readings.readings:
-        return ()
+    return _weighed(_Same(study), readings, seed) if readings.readings else ()
+
+
+class _Same:
+    """Tells studies apart by which object they are: two may differ in cells alone."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+
+    def __hash__(self) -> int:
+        return id(self.study)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.study is self.study
+
+
+# A run asks twice: for the printed side, and for its claims.
+@functools.lru_cache(maxsize=4)
+def _weighed(of_study: _Same, readings: Readings, seed: int) -> tuple[WeighedReading, ...]:
+    study = of_study.study
     effects = printed_effects(study)
     found: dict[str, WeighedReading] = {}
     # Those within an option come later in the file and are needed first.

@@ -31,7 +31,7 @@ from bayes_alliance.run.judge_model import _model_numbers, _RunKey
 from bayes_alliance.run.number_store import NumberStore, identify_numbers
 from bayes_alliance.run.plan import Plan, PlannedModel, SkippedModel, plan_study
 from bayes_alliance.run.posterior_store import design_digest, draws_digest
-from bayes_alliance.run.printed_side import analyse_printed
+from bayes_alliance.run.printed_side import Printed, analyse_printed
 from bayes_alliance.run.protected_rows import described_rows
 from bayes_alliance.run.results import (
     ComparisonSet,
@@ -63,6 +63,7 @@ def run_study(
     fits_only: bool = False,
     workers: Pool | None = None,
     ensemble: EnsembleFacts | None = None,
+    printed: Printed | None = None,
 ) -> StudyResults:
     """Run every model of a study on its data.
 
@@ -87,6 +88,8 @@ def run_study(
         Processes for comparisons and predictive checks, beside the fits; no number depends on them.
     ensemble : EnsembleFacts, optional
         Of the synthetic cohorts of which the data are one.
+    printed : Printed, optional
+        What printed numbers tell, where the caller knows it already.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def run_study(
     # The matrices are small: with several threads BLAS mostly waits, and digits depend on how many there are.
     with threadpool_limits(limits=1, user_api="blas"):
         hand = _Hand(workers=workers or Pool(1), derived=derived, fitter=fitter)
-        printed = None if fits_only else hand.workers.submit(analyse_printed, study)
+        told = None if fits_only or printed else hand.workers.submit(analyse_printed, study)
         # Comparisons need no posterior by NUTS: other processes score models while this one samples.
         sets = {} if fits_only or settings.engine == "none" else plan.common
         scored = {name: {p.model.id: hand.score(name, p) for p in members} for name, members in sets.items()}
@@ -119,7 +122,7 @@ def run_study(
             plan, {run.model.id for run in runs}, scored, report
         )
         predictive = _gather_predictions(predicted, report)
-        told = None if printed is None else printed.result()
+        printed = printed if told is None else told.result()
     return StudyResults(
         study=study,
         source=data.source,
@@ -137,9 +140,11 @@ def run_study(
         checks=(*(check for run in runs for check in run.checks), *checks),
         seconds=time.perf_counter() - started,
         ensemble=ensemble or EnsembleFacts(),
-        printed=told,
+        printed=printed,
         prior_predictive=() if fits_only else _prior_predictive(study, fitter.prior, settings.seed),
-        text=() if fits_only else read_text(study, data, runs, comparisons, told.audit if told else None),
+        text=()
+        if fits_only
+        else read_text(study, data, runs, comparisons, printed.audit if printed else None),
     )
 
 
