@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import functools
 import os
 import shutil
@@ -16,6 +17,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+# Free room that is asked for; the source of a model of four coefficients took about 0.1 MB.
+_ROOM = 4 * 2**20
 
 
 @functools.cache
@@ -42,10 +46,20 @@ def find_cache() -> None:
 
 
 def keep_sources_private() -> None:
-    """Let generated source go to a folder of this process, which is removed at its end."""
+    """Let generated source go to a folder of this process, which is removed at its end.
+
+    Raises
+    ------
+    OSError
+        If the folder has no room for it: what the compiler says in its place does not tell.
+    """
     import pytensor
 
-    pytensor.config.generated_src_dir = _private_folder()
+    folder = _private_folder()
+    if shutil.disk_usage(folder).free < _ROOM:
+        need = f"the temporary folder has no room for compiled models ({_ROOM // 2**20} MB); set TMPDIR to another"
+        raise OSError(errno.ENOSPC, need, str(Path(folder).parent))
+    pytensor.config.generated_src_dir = folder
 
 
 @contextlib.contextmanager
