@@ -289,9 +289,13 @@ def _find_finished(
     from bayes_alliance.run.pipeline import reading_notes
     from bayes_alliance.run.settings import choose_prior
     from bayes_alliance.show.companion_files import digest_companions
+    from bayes_alliance.show.privacy import mask_notes
 
     rows = RunData(
-        source=data.source.value, origin=data.origin, digest=data.digest, notes=reading_notes(data)
+        source=data.source.value,
+        origin=data.origin,
+        digest=data.digest,
+        notes=mask_notes(reading_notes(data), options.min_cell),
     )
     prior = choose_prior(study, settings)
     identity = identify_run(

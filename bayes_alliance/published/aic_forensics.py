@@ -10,14 +10,14 @@ of the printed deviations. The covariance type cancels, since it costs as much w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
 import numpy as np
 
-from bayes_alliance.inference.fits import Covariance
+from bayes_alliance.inference.fits import Array, Covariance
 from bayes_alliance.published.aic import AicChange, aic_changes, wald
 from bayes_alliance.published.aic_checks import POSSIBLE_CORRELATION, effect_t_range
 from bayes_alliance.published.patient_counts import all_patients, count_of, fact
@@ -151,16 +151,13 @@ def _offsets(
 
 
 def _wald_at(t0: tuple[float, float], t1: tuple[float, float], rho: float) -> tuple[float, float]:
-    values = [
-        float(wald(np.array(x), np.array(sign * y), np.array(rho)))
-        for x, y, sign in product(_steps(t0), _steps(t1), (1.0, -1.0))
-    ]
-    return min(values), max(values)
+    signs = np.array([1.0, -1.0])
+    values = wald(_steps(t0)[:, None, None], signs * _steps(t1)[:, None], np.array(rho))
+    return float(values.min()), float(values.max())
 
 
-def _steps(ends: tuple[float, float]) -> Iterator[float]:
-    top = min(ends[1], 1e3)
-    return iter(ends[0] + (top - ends[0]) * k / 4.0 for k in range(5))
+def _steps(ends: tuple[float, float]) -> Array:
+    return np.linspace(ends[0], min(ends[1], 1e3), 5)
 
 
 def _cost_of_rows(study: Study, change: AicChange, sample: Sample) -> tuple[float, float] | None:

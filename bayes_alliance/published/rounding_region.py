@@ -9,6 +9,7 @@ extremes of a function that rises or falls with the estimate lie on its rim.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +95,14 @@ def build_region(
     ValueError
         If the region is unbounded.
     """
-    bounds = t or TBounds()
+    return _build(estimate, se, t or TBounds(), tuple(planes))
+
+
+# The same cells come up in every audit of a reading of a table.
+@functools.lru_cache(maxsize=4096)
+def _build(
+    estimate: tuple[float, float], se: tuple[float, float], bounds: TBounds, planes: tuple[Plane, ...]
+) -> Region | None:
     s0, s1 = max(se[0], 1e-9 * se[1]), se[1]
     reach = bounds.high * s1
     b0, b1 = max(estimate[0], -reach), min(estimate[1], reach)
@@ -120,8 +128,15 @@ def build_region(
         rim_se=np.concatenate([part[4] for _, part in parts]),
         area=total,
         bounds=(estimate, se, bounds),
-        planes=tuple(planes),
+        planes=planes,
     )
+
+
+@functools.cache
+def _rule() -> tuple[Array, Array]:
+    """Nodes and weights of Gauss and Legendre."""
+    nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
+    return nodes, weights
 
 
 def _half(
@@ -135,7 +150,7 @@ def _half(
         return None
     cuts = [(a, c, d) for a, c, d in planes if a != 0.0]
     kinks = sorted({s0, s1, *_kinks(low, high, s0, s1, t, cuts)})
-    nodes, weights = np.polynomial.legendre.leggauss(N_NODES)
+    nodes, weights = _rule()
     sizes, ses, masses, rim_sizes, rim_ses = [], [], [], [], []
     for start, stop in pairwise(kinks):
         middle = 0.5 * (start + stop)

@@ -72,7 +72,7 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
     few = {found.name: found for found in results.comparisons if found.rows.n_patients < min_cell}
     return dataclasses.replace(
         results,
-        notes=tuple(_ALL_ROWS.sub(_say_about, note) for note in mask(results.notes)),
+        notes=mask_notes(results.notes, min_cell),
         runs=tuple(run(found) for found in results.runs if found.model.id not in withheld),
         skipped=(
             *(skipped(found) for found in results.skipped),
@@ -138,6 +138,13 @@ def _mask_rows(match: re.Match[str], min_cell: int) -> str:
     if 0 < int(match[2]) < min_cell:
         return f"some rows (<{min_cell} whole patients)"
     return match[0]
+
+
+def mask_notes(notes: Sequence[str], min_cell: int) -> tuple[str, ...]:
+    """Mask small counts in notes on the data, and round the number of rows of a file."""
+    if min_cell <= 1:
+        return tuple(notes)
+    return tuple(_ALL_ROWS.sub(_say_about, mask_text(note, min_cell)) for note in notes)
 
 
 def _say_about(match: re.Match[str]) -> str:
