@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import re
 import struct
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,22 @@ def watch(event, args):
 sys.addaudithook(watch)
 """
 
+# Runs commands one after another in one process; of each, what it prints and its exit code go to files of their own.
+_ONE_AFTER_ANOTHER = """
+import json, os, sys
+from bayes_alliance.cli.main import main
+for number, words in enumerate(json.loads(sys.argv[1])):
+    said = os.open(f"{sys.argv[2]}/{number}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    os.close(said)
+    code = main(words)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with open(f"{sys.argv[2]}/{number}.code", "w") as file:
+        file.write(str(code))
+"""
+
 
 def marked_rows() -> pd.DataFrame:
     """Draw rows of twelve patients, each number with sixteen digits."""
@@ -87,8 +104,11 @@ class Place:
         """The working folder, with the study and its rows."""
         return self.root / "work"
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        """Run a command of the package."""
+    def run(self, commands: Sequence[Sequence[str]]) -> list[tuple[int | None, bytes]]:
+        """Run commands of the package one after another in a process; return exit codes and what each printed.
+
+        The code of a command that ended the process, and of those after it, is None.
+        """
         names = ("home", "tmp", "cache", "config", "share", "state", "numba")
         home, tmp, cache, config, share, state, numba = (self.root / name for name in names)
         environment = {
@@ -100,15 +120,28 @@ class Place:
             "PYTENSOR_FLAGS": "", "WATCHED_OPENS": str(self.root / "opens.log"),
             "PYTHONPATH": os.pathsep.join([str(self.root / "watch"), str(Path(__file__).parents[1])]),
         }  # fmt: skip
-        command = [sys.executable, "-m", "bayes_alliance.cli.main", *words]
-        return subprocess.run(
-            command, cwd=self.root / "work", env=environment, capture_output=True, check=False
+        said = self.root / "said"
+        subprocess.run(
+            [sys.executable, "-c", _ONE_AFTER_ANOTHER, json.dumps(commands), str(said)],
+            cwd=self.work,
+            env=environment,
+            check=False,
         )
+        found: list[tuple[int | None, bytes]] = []
+        for number in range(len(commands)):
+            code, text = said / f"{number}.code", said / f"{number}.txt"
+            found.append(
+                (
+                    int(code.read_text()) if code.exists() else None,
+                    text.read_bytes() if text.exists() else b"not run",
+                )
+            )
+        return found
 
 
 def make_place(root: Path) -> Place:
     """Write the study with printed numbers that its rows print, and its rows as CSV, Excel and Parquet."""
-    for name in ("home", "tmp", "cache", "config", "share", "state", "numba", "watch", "work"):
+    for name in ("home", "tmp", "cache", "config", "share", "state", "numba", "said", "watch", "work"):
         (root / name).mkdir(parents=True)
     (root / "watch" / "sitecustomize.py").write_text(_WATCH)
     frame = marked_rows()

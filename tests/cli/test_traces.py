@@ -93,19 +93,28 @@ def spelled() -> set[bytes]:
     return spellings(marked_rows())
 
 
+@pytest.fixture(scope="module")
+def ended(place: Place) -> dict[tuple[str, ...], tuple[int | None, bytes]]:
+    """Run all commands in one process, which imports and compiles once: exit code and what was printed, by words."""
+    commands = [(*command.split(), *words) for command, runs in RUNS.items() for words in runs]
+    return dict(zip(commands, place.run(commands), strict=True))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", RUNS)
-def test_a_command_prints_nothing_of_a_patient(command: str, place: Place, spelled: set[bytes]) -> None:
+def test_a_command_prints_nothing_of_a_patient(
+    command: str, ended: dict[tuple[str, ...], tuple[int | None, bytes]], spelled: set[bytes]
+) -> None:
     """Neither on stdout nor on stderr; and it runs to its end."""
     for words in RUNS[command]:
-        done = place.run(*command.split(), *words)
-        said = done.stdout + done.stderr
-        assert done.returncode in (0, 3), said.decode()
+        code, said = ended[*command.split(), *words]
+        assert code in (0, 3), said.decode()
         assert b"Traceback" not in said
         assert holds(said, spelled) == [], words
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ended")
 def test_nothing_of_a_patient_is_left_behind(place: Place, spelled: set[bytes]) -> None:
     """After all of these commands: in no cache, temporary file, log, table, figure, page, posterior or bundle.
 
@@ -125,6 +134,7 @@ def test_nothing_of_a_patient_is_left_behind(place: Place, spelled: set[bytes]) 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ended")
 def test_python_opens_no_file_for_writing_elsewhere(place: Place) -> None:
     """Whatever the commands wrote lies in the watched folder."""
     opened = {Path(line) for line in (place.root / "opens.log").read_text().splitlines()}
