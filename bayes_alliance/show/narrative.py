@@ -283,7 +283,7 @@ def describe_finding(claim: Facts, horizon: str) -> str:
     source = claim["real"] or (claim["printed"] if basis.startswith("printed") else claim.get("mixture"))
     numbers = "; ".join(_apa(part) for part in (source or {"parts": ()})["parts"] if format_part(part))
     over = f" (posterior medians; changes are those over {horizon}: {numbers})" if numbers else ""
-    return f"The claim {_quote(says)} was judged {verdict} on the basis of {basis}{over}."
+    return f"The claim {_quote(says)} was judged {verdict} on the basis of the {basis}{over}."
 
 
 def _apa(part: Facts) -> str:
@@ -352,7 +352,8 @@ def summary_lines(facts: Facts, *, audit: str = "") -> list[str]:
     ]
     by_verdict: dict[str, list[str]] = {}
     for finding in list_findings(facts):
-        by_verdict.setdefault(finding.verdict, []).append(finding.says)
+        only = " (synthetic cohorts only)" if "synthetic" in finding.basis else ""
+        by_verdict.setdefault(finding.verdict, []).append(f"{finding.says}{only}")
     if by_verdict:
         names = [name for name in VERDICT_NAMES if name in by_verdict]
         lines.append(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bayes_alliance.assess.verdict_words import ORDER, Verdict
+from bayes_alliance.published.reading_weights import weigh_readings
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
     decide,
@@ -20,6 +21,9 @@ from bayes_alliance.show.narrative import (
     summary_lines,
     tally_claims,
 )
+from bayes_alliance.show.report.first_screen import build_first_screen
+from bayes_alliance.study.load_readings import load_readings
+from bayes_alliance.study.load_study import load_study
 
 BEST, SECOND, OPEN = (verdict.value for verdict in ORDER[:3])
 NOT_ASKED = Verdict.NOT_APPLICABLE.value
@@ -128,3 +132,25 @@ def test_the_lead_counts_no_verdict_of_synthetic_cohorts_as_a_finding() -> None:
         f"Of 3 main findings: 1 {BEST}, 1 {SECOND}, 1 testable on synthetic cohorts only. "
         "The printed numbers test only some parts of 1 of them."
     )
+
+
+def test_a_finding_of_synthetic_cohorts_alone_is_marked_in_the_summary() -> None:
+    """The lead does not count it among the findings, so the list that is copied says what it rests on."""
+    untested = {"verdict": NOT_ASKED, "parts": [part(NOT_ASKED, None)]}
+    mixture = {"verdict": BEST, "parts": [part(BEST)]}
+    said = "\n".join(
+        summary_lines(facts(claim("a", BEST), claim("b", NOT_ASKED, printed=untested, mixture=mixture)))
+    )
+    assert f"{BEST}: a differs; b differs (synthetic cohorts only)" in said
+
+
+@pytest.mark.parametrize("source", ["mixture", None])
+def test_the_first_screen_names_a_reading_that_print_does_not_favour(source: str | None) -> None:
+    """Beside a mixture of cohorts that rest on it, and nowhere else."""
+    study = load_study("folmo2020")
+    weighed = weigh_readings(study, load_readings(study))
+    result = {"verdict": BEST, "parts": [part(BEST)]}
+    found = facts(claim("a", BEST, mixture=result if source else None))
+    said = build_first_screen(found, results=None, audit=None, readings=weighed).reading
+    assert ("all 155" in said and "weight after print 0.1" in said) is bool(source)
+    assert "mood" not in said and "completed" not in said.lower()

@@ -88,6 +88,7 @@ def build_report(
         answers=answers,
         figures=views,
         methods="\n\n".join(methods.paragraphs),
+        readings=results.printed.readings if results.printed else (),
     )
     return Report(
         study=mark_study(study),
@@ -167,7 +168,9 @@ def build_first_report(
         citation=study.citation,
         doi=study.doi,
         published=bool(study.doi or study.cells),
-        first=build_first_screen(found or facts, results=None, audit=audit),
+        first=build_first_screen(
+            found or facts, results=None, audit=audit, readings=printed.readings if printed else ()
+        ),
         synthetic=synthetic,
         kind=kind,
         provenance=describe_printed(study) if not rows else _describe_sources(study, rows),

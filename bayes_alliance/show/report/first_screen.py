@@ -8,10 +8,11 @@ from typing import Any
 from bayes_alliance.assess.check_record import failed_gates
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
+from bayes_alliance.published.reading_weights import WeighedReading
 from bayes_alliance.run.check_tally import tally_checks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.check_words import describe_tally
-from bayes_alliance.show.format_numbers import format_count
+from bayes_alliance.show.format_numbers import format_count, format_fixed
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
     count_cohorts,
@@ -40,6 +41,7 @@ def build_first_screen(
     answers: Sequence[ReportAnswer] = (),
     figures: Sequence[FigureView] = (),
     methods: str = "",
+    readings: Sequence[WeighedReading] = (),
 ) -> FirstScreen:
     """Gather what the first screen shows from what there is.
 
@@ -57,6 +59,8 @@ def build_first_screen(
         Of the run.
     methods : str
         Text of the methods, to be copied.
+    readings : sequence of WeighedReading
+        What the publication leaves open, weighed by print.
     """
     audited = describe_audit(audit)
     checked = describe_checks(results)
@@ -76,6 +80,7 @@ def build_first_screen(
         findings=findings,
         other_heading=_other_heading(facts),
         horizon=str(facts["horizon"]),
+        reading=_describe_readings(facts, readings),
         overturn_title=str(claim["says"]) if claim is not None else "",
         overturn=changes or ((pending or "nothing that was tried",) if claim is not None else ()),
         rows=_describe_rows(facts, claim),
@@ -108,6 +113,19 @@ def _other_heading(facts: Mapping[str, Any]) -> str:
         return "Mixture of synthetic cohorts"
     count = count_cohorts(facts)
     return f"{count} synthetic cohorts" if count else ""
+
+
+def _describe_readings(facts: Mapping[str, Any], readings: Sequence[WeighedReading]) -> str:
+    """Name the readings that synthetic cohorts rest on though print favours others."""
+    if not any(claim.get("mixture") for claim in facts["claims"]):
+        return ""
+    against = [one for one in readings if one.options[0].posterior < max(o.posterior for o in one.options)]
+    said = [
+        f"{one.reading.label[:1].lower()}{one.reading.label[1:]} ({one.options[0].option.label}; weight after print "
+        f"{format_fixed(one.options[0].posterior, 2)})"
+        for one in against
+    ]
+    return f"The synthetic cohorts rest on one reading of: {'; '.join(said)}." if said else ""
 
 
 def _describe_rows(facts: Mapping[str, Any], claim: Mapping[str, Any] | None) -> str:

@@ -229,6 +229,8 @@ class FirstScreen:
         Claims by verdict and source.
     findings, other_heading, horizon : tuple of Finding, str, str
         Main findings, heading of the column beside print, time span of the effects.
+    reading : str
+        What the synthetic cohorts take for granted though the printed numbers do not favour it.
     overturn_title, overturn, rows : str, tuple of str, str
         The finding asked about, what would change its verdict, and on which rows that was tried.
     audit, checks : str
@@ -248,6 +250,7 @@ class FirstScreen:
     findings: tuple[Finding, ...] = ()
     other_heading: str = ""
     horizon: str = ""
+    reading: str = ""
     overturn_title: str = ""
     overturn: tuple[str, ...] = ()
     rows: str = ""
