@@ -37,7 +37,7 @@ TESTED = {
         "cohorts/test_rebuild.py::test_real_patients_enter_a_cohort_only_where_that_was_said",
     ),
     "H2 data in a compiler's cache": (
-        "inference/test_private_cache.py::test_a_fit_leaves_no_number_of_the_data_behind",
+        "inference/test_private_cache.py::test_fits_leave_no_number_of_the_data_behind",
     ),
     "H3 inputs overwritten": (
         "cli/test_outputs.py::test_fit_writes_its_numbers_over_nothing",
@@ -153,7 +153,7 @@ TESTED = {
     "L3 a file without headers": ("test_attacks.py::test_a_file_without_headers_shows_no_patient",),
     "L4 hashes and licences": ("test_packaging.py::test_licences_of_test_data_are_stated",),
     "L5 generated sources": (
-        "inference/test_private_cache.py::test_a_fit_leaves_no_number_of_the_data_behind",
+        "inference/test_private_cache.py::test_fits_leave_no_number_of_the_data_behind",
     ),
     "L6 told at the end, or wrongly": (
         "cli/test_outputs.py::test_a_bundle_is_written_over_nothing",

@@ -124,8 +124,8 @@ def show_page(study: Study, page: FirstPage) -> Path:
     from bayes_alliance.show.report import refresh_report, write_first_report
 
     finished = (page.folder / "manifest.json").exists()
-    audit = None if page.printed is None else page.printed.audit
-    path = refresh_report(page.folder, study, audit) if finished else None
+    audit, readings = (None, ()) if page.printed is None else (page.printed.audit, page.printed.readings)
+    path = refresh_report(page.folder, study, audit, readings) if finished else None
     return path or write_first_report(
         study,
         page.folder,

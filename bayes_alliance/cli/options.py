@@ -342,8 +342,13 @@ def refresh_page(folder: Path, study: Study, report: Callable[[str], None]) -> N
         Gets a line if there was a page.
     """
     from bayes_alliance.published.audit import audit_study
+    from bayes_alliance.published.reading_weights import weigh_readings
     from bayes_alliance.show.report import refresh_report
+    from bayes_alliance.study.load_readings import load_readings
 
-    path = refresh_report(folder, study, audit_study(study) if study.cells else None)
+    audit = audit_study(study) if study.cells else None
+    path = refresh_report(
+        folder, study, audit, weigh_readings(study, load_readings(study)) if study.cells else ()
+    )
     if path is not None:
         report(f"refreshed {path}")

@@ -88,7 +88,6 @@ def build_report(
         answers=answers,
         figures=views,
         methods="\n\n".join(methods.paragraphs),
-        readings=results.printed.readings if results.printed else (),
     )
     return Report(
         study=mark_study(study),

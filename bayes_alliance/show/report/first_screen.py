@@ -60,7 +60,7 @@ def build_first_screen(
     methods : str
         Text of the methods, to be copied.
     readings : sequence of WeighedReading
-        What the publication leaves open, weighed by print.
+        What the publication leaves open, weighed by print; by default those of the results.
     """
     audited = describe_audit(audit)
     checked = describe_checks(results)
@@ -80,7 +80,7 @@ def build_first_screen(
         findings=findings,
         other_heading=_other_heading(facts),
         horizon=str(facts["horizon"]),
-        reading=_describe_readings(facts, readings),
+        reading=_describe_readings(facts, readings or _readings_of(results)),
         overturn_title=str(claim["says"]) if claim is not None else "",
         overturn=changes or ((pending or "nothing that was tried",) if claim is not None else ()),
         rows=_describe_rows(facts, claim),
@@ -113,6 +113,10 @@ def _other_heading(facts: Mapping[str, Any]) -> str:
         return "Mixture of synthetic cohorts"
     count = count_cohorts(facts)
     return f"{count} synthetic cohorts" if count else ""
+
+
+def _readings_of(results: StudyResults | None) -> Sequence[WeighedReading]:
+    return () if results is None or results.printed is None else results.printed.readings
 
 
 def _describe_readings(facts: Mapping[str, Any], readings: Sequence[WeighedReading]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from bayes_alliance.published.audit import Audit
-from bayes_alliance.published.reading_weights import weigh_readings
+from bayes_alliance.published.reading_weights import WeighedReading
 from bayes_alliance.run.manifest import write_manifest
 from bayes_alliance.runtime.files import alone_in, write_whole
 from bayes_alliance.runtime.own_files import is_own, note_files
@@ -15,7 +16,6 @@ from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS, digest_compa
 from bayes_alliance.show.report.companions import read_claims, read_companions
 from bayes_alliance.show.report.first_screen import build_first_screen
 from bayes_alliance.show.report.page import refresh_page
-from bayes_alliance.study.load_readings import load_readings
 from bayes_alliance.study.records import Study
 
 PAGE = "report.html"
@@ -26,7 +26,9 @@ def mark_study(study: Study) -> str:
     return f"{study.id} {study.digest[:12]}"
 
 
-def refresh_report(folder: Path, study: Study, audit: Audit | None) -> Path | None:
+def refresh_report(
+    folder: Path, study: Study, audit: Audit | None, readings: Sequence[WeighedReading] = ()
+) -> Path | None:
     """Refresh the parts of a run's page that rest on claims, stress tests and simulations.
 
     Parameters
@@ -37,6 +39,8 @@ def refresh_report(folder: Path, study: Study, audit: Audit | None) -> Path | No
         Whose page it has to be.
     audit : Audit or None
         Of its printed numbers.
+    readings : sequence of WeighedReading
+        Of its publication.
 
     Returns
     -------
@@ -52,10 +56,9 @@ def refresh_report(folder: Path, study: Study, audit: Audit | None) -> Path | No
         if f'<meta name="study" content="{mark_study(study)}">' not in page:
             return None
         facts, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, "")
-        weighed = weigh_readings(study, load_readings(study)) if study.cells else ()
         first = None
         if facts is not None:
-            first = build_first_screen(facts, results=None, audit=audit, readings=weighed)
+            first = build_first_screen(facts, results=None, audit=audit, readings=readings)
         companions = {one.key: one for one in read_companions(folder, study)}
         write_whole(path, refresh_page(page, first, companions))
         _update_manifest(folder, path)
