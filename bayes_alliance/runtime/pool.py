@@ -76,7 +76,8 @@ class Pool:
         if error is not None:
             # Leaving the pool would otherwise wait, in silence, for what was begun.
             stop_pool(self._pool, set(multiprocessing.active_children()) - self._others)
-        self._pool.shutdown()
+        else:
+            self._pool.shutdown()
         self._pool = None
 
     def submit[**P, R](self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Promise[R]:
@@ -93,10 +94,14 @@ class Pool:
 
 
 def stop_pool(pool: ProcessPoolExecutor, processes: Collection[BaseProcess]) -> None:
-    """End a pool at once: what was not begun is cancelled, what was begun is ended."""
-    pool.shutdown(wait=False, cancel_futures=True)
+    """End a pool at once: what was not begun is cancelled, what was begun is ended.
+
+    The thread that minds the workers is waited for: Python wakes it at exit, and one that is just then closing
+    its pipe makes Python print a traceback. With its workers ended it has nothing left to wait for itself.
+    """
     for process in processes:
         process.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def default_jobs() -> int:

@@ -16,6 +16,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.errors import AllianceError, InputError, Problem, require_package
+from bayes_alliance.runtime.pool import stop_pool
 from bayes_alliance.runtime.task_store import Function, Task, Workers, _Outcome
 
 MAX_LOSSES = 3
@@ -93,10 +94,8 @@ def _in_one_pool(function: Function, queue: deque[Task], jobs: int, lost: list[T
                     lost += running.values()
                     running.clear()
         finally:
-            pool.shutdown(wait=not running, cancel_futures=True)
-            if running:  # interrupted: leaving would otherwise wait, in silence, for what the workers are at
-                for process in set(multiprocessing.active_children()) - others:
-                    process.terminate()
+            # Interrupted while tasks run: leaving would otherwise wait, in silence, for what the workers are at.
+            stop_pool(pool, set(multiprocessing.active_children()) - others if running else ())
 
 
 def _fill(

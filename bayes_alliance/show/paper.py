@@ -31,6 +31,7 @@ from bayes_alliance.show.tables.write import write_table
 # Of a robustness report, by the journals that take them; the display item is not counted.
 MAX_WORDS = 500
 _ROWS_SHOWN = 6
+_TABLE_TITLE = "Table 1. Effects"
 
 
 def write_paper(results: StudyResults, folder: Path, facts: Mapping[str, Any] | None) -> list[Path]:
@@ -110,14 +111,13 @@ def format_robustness(results: StudyResults, facts: Mapping[str, Any], table: Ta
     """
     horizon = str(facts["horizon"])
     findings = [describe_finding(claim, horizon) for claim in main_claims(facts)]
-    while findings and count_words(_robustness_text(results, facts, findings)) > MAX_WORDS:
+    room = MAX_WORDS - (count_words(_TABLE_TITLE) if table.rows else 0)
+    while findings and count_words(_robustness_text(results, facts, findings)) > room:
         findings.pop()
     text = _robustness_text(results, facts, findings)
     if not table.rows:
         return text
-    shown = Table(
-        **{**vars(table), "rows": table.rows[:_ROWS_SHOWN], "notes": (), "title": "Table 1. Effects"}
-    )
+    shown = Table(**{**vars(table), "rows": table.rows[:_ROWS_SHOWN], "notes": (), "title": _TABLE_TITLE})
     return f"{text}\n{format_markdown(shown)}"
 
 
