@@ -128,6 +128,7 @@ def plot_named(results: Mapping[str, CalibrationResult], columns: int) -> Figure
                 panel.plot(band.points, band.ecdf - band.points, color=colour, linewidth=0.6)
         for panel in panels[len(results) :]:
             panel.set_axis_off()
+        figure.supxlabel("Fractional rank of the true value", fontsize=8.0)
         figure.supylabel("ECDF of ranks minus uniform", fontsize=8.0)
     return figure
 

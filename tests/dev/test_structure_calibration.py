@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bayes_alliance.assess.uniformity import holm
-from bayes_alliance.dev.prior_calibration import format_named, tabulate_named
+from bayes_alliance.dev.prior_calibration import format_named, plot_named, tabulate_named
 from bayes_alliance.dev.structure_calibration import DESIGNS, FILE, KIND, MARKS, calibrate_structures
 from bayes_alliance.simulation.records import SimulationSettings
 
@@ -31,8 +31,12 @@ def test_every_design_has_five_hundred_studies_and_uniform_ranks() -> None:
 
 
 def test_a_model_without_an_estimand_is_calibrated() -> None:
-    """Two studies of three levels: a row for each coefficient, SD, correlation and the likelihood."""
-    rows = tabulate_named(calibrate_structures(SimulationSettings(studies=2), DESIGNS[:1]), KIND)
+    """Two studies of three levels: a row for each coefficient, SD, correlation and the likelihood; axes have names."""
+    results = calibrate_structures(SimulationSettings(studies=2), DESIGNS[:1])
+    rows = tabulate_named(results, KIND)
     names = {str(row["quantity"]) for row in rows}
     assert names == set(NUMBERS.loc[NUMBERS[KIND] == DESIGNS[0].name, "quantity"])
     assert all(row["studies"] == 2 for row in rows)
+    figure = plot_named(results, 2)
+    assert figure.get_supxlabel() == "Fractional rank of the true value"
+    assert figure.get_supylabel() == "ECDF of ranks minus uniform"
