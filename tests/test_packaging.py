@@ -139,6 +139,10 @@ def test_the_environment_is_made_by_hashes() -> None:
     assert (
         "--require-hashes -r scripts/uv.txt" in script and "--build-constraints scripts/build.txt" in script
     )
+    for path in (ROOT / "scripts").iterdir():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if '"$uv" build' in line or "--editable ." in line:
+                assert "--build-constraints scripts/build.txt" in line, path.name
     for name in ("uv", "build"):
         text = (ROOT / "scripts" / f"{name}.txt").read_text(encoding="utf-8")
         for requirement in re.findall(r"^\S+==.*(?:\n +.*)*", text, re.MULTILINE):

@@ -139,14 +139,14 @@ def check_predictions(
                     ("sd", both[:, mask].std(axis=1, ddof=1)),
                 ):
                     found.append(_statistic(name, values, mask, count, group=group, window=window))
-    for name, values in _spread(both, design.patient_index).items():
-        found.append(_statistic(name, values, everyone, design.n_patients))
+    for name, (values, count) in _spread(both, design.patient_index).items():
+        found.append(_statistic(name, values, everyone, count))
     for name, hits in _ends(both, scale).items():
         count = len(np.unique(design.patient_index[hits[0]]))
         found.append(_statistic(name, hits.mean(axis=1), everyone, count))
     if len(design.z_names) > 1:
-        for name, values in _slopes(both, design.z[:, 1], design.patient_index).items():
-            found.append(_statistic(name, values, everyone, design.n_patients))
+        for name, (values, count) in _slopes(both, design.z[:, 1], design.patient_index).items():
+            found.append(_statistic(name, values, everyone, count))
     return found
 
 
@@ -181,19 +181,24 @@ def _ends(values: Array, scale: OutcomeScale) -> dict[str, NDArray[np.bool_]]:
     return hits
 
 
-def _spread(values: Array, patient_index: NDArray[np.int64]) -> dict[str, Array]:
-    """Pooled SD within patients, and SD between patients' means, for each row of ``values``."""
+def _spread(values: Array, patient_index: NDArray[np.int64]) -> dict[str, tuple[Array, int]]:
+    """Pooled SD within patients, and SD between patients' means, for each row of ``values``; of how many patients."""
     starts = np.flatnonzero(np.diff(patient_index, prepend=-1))
     sizes = np.diff(np.append(starts, len(patient_index)))
     means = np.add.reduceat(values, starts, axis=1) / sizes
     deviations = values - means[:, patient_index]
     freedom = len(patient_index) - len(starts)
-    within = {"sd within patients": np.sqrt(np.sum(deviations**2, axis=1) / freedom)} if freedom else {}
-    return within | {"sd between patients' means": means.std(axis=1, ddof=1)}
+    between = {"sd between patients' means": (means.std(axis=1, ddof=1), len(starts))}
+    if not freedom:
+        return between
+    pooled: Array = np.sqrt(np.sum(deviations**2, axis=1) / freedom)
+    return {"sd within patients": (pooled, int(np.sum(sizes > 1))), **between}
 
 
-def _slopes(values: Array, times: Array, patient_index: NDArray[np.int64]) -> dict[str, Array]:
-    """Spread of patients' own slopes, and how they go with the last visit, for each row of ``values``."""
+def _slopes(
+    values: Array, times: Array, patient_index: NDArray[np.int64]
+) -> dict[str, tuple[Array, int]]:
+    """Spread of patients' own slopes, and how they go with the last visit, for each row; of how many patients."""
     slopes, last = [], []
     for patient in range(int(patient_index[-1]) + 1):
         mine = patient_index == patient
@@ -205,14 +210,13 @@ def _slopes(values: Array, times: Array, patient_index: NDArray[np.int64]) -> di
     if len(slopes) < 3:
         return {}
     own, end = np.column_stack(slopes), np.array(last)
-    found = {"sd of patients' slopes": own.std(axis=1, ddof=1)}
+    found = {"sd of patients' slopes": (own.std(axis=1, ddof=1), len(slopes))}
     if np.ptp(end) > 0.0:
         deviations = own - own.mean(axis=1, keepdims=True)
         along = end - end.mean()
         scale = np.linalg.norm(deviations, axis=1) * np.linalg.norm(along)
-        found["correlation of slope and last visit"] = (
-            deviations @ along / np.where(scale > 0.0, scale, np.inf)
-        )
+        correlation: Array = deviations @ along / np.where(scale > 0.0, scale, np.inf)
+        found["correlation of slope and last visit"] = (correlation, len(slopes))
     return found
 
 

@@ -18,6 +18,7 @@ from bayes_alliance.claims.ledger import Part
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.published.patient_counts import group_sizes, groups
+from bayes_alliance.run.protected_rows import described_rows
 from bayes_alliance.study.printed_text import PrintedText
 from bayes_alliance.study.records import Cell, Study
 
@@ -60,19 +61,22 @@ def draw_patients(
     Raises
     ------
     CannotTell
-        If the data lack a variable, a group has fewer than three patients, or a cell fewer than may be described.
+        If the data lack a variable, a group has fewer than three patients, or a cell fewer than may be described, or
+        a few patients of a group lack the variable.
     """
     if part.quantity == "share" and not part.variable:
         raise CannotTell("no variable of the data holds it")
     lacking = [n for n in (part.variable, part.by, part.end) if n and n not in data.rows.columns]
     if lacking:
         raise CannotTell(f"the data lack {', '.join(lacking)}")
+    rows = described_rows(study, data)
     if part.quantity == "change":
-        changes = _changes(study, data, part)
+        changes = _changes(study, rows, part)
         _check_cells([len(changes)], data.min_cell)
         return _draw_mean(_moments(changes), count, rng), len(changes)
-    patients = data.rows.groupby(study.patient, sort=False).first()
+    patients = rows.groupby(study.patient, sort=False).first()
     parts = _split(patients, part)
+    _check_lacking(patients, part, parts, data.min_cell)
     total = sum(len(values) for values in parts)
     if part.quantity == "share":
         counts = [_counted(values, part) for values in parts]
@@ -86,6 +90,15 @@ def _check_cells(cells: Sequence[int], min_cell: int) -> None:
     """Refuse to describe few patients: the draws of a share tell its counts to whoever knows the seed."""
     if min_cell > 1 and min(cells) < min_cell:
         raise CannotTell(f"withheld: a cell has fewer than {min_cell} patients (--min-cell)")
+
+
+def _check_lacking(patients: pd.DataFrame, part: Part, parts: Sequence[Array], min_cell: int) -> None:
+    """Refuse to tell by the draws in which group the few are who lack the variable."""
+    if part.by and min_cell > 1:
+        sizes = [int(np.sum(patients[part.by] == code)) for code in (0.0, 1.0)]
+        lacking = [size - len(values) for size, values in zip(sizes, parts, strict=True)]
+        if any(0 < few < min_cell for few in lacking):
+            raise CannotTell(f"withheld: fewer than {min_cell} patients of a group lack it (--min-cell)")
 
 
 def _split(patients: pd.DataFrame, part: Part) -> list[Array]:
@@ -108,9 +121,9 @@ def _moments(values: Array) -> Moments:
     return Moments(mean=float(values.mean()), sd=float(values.std(ddof=1)), n=len(values))
 
 
-def _changes(study: Study, data: StudyData, part: Part) -> Array:
+def _changes(study: Study, rows: pd.DataFrame, part: Part) -> Array:
     """Return each patient's end value less the first assessment."""
-    frame = data.rows[[study.patient, study.time, part.variable, part.end]].dropna()
+    frame = rows[[study.patient, study.time, part.variable, part.end]].dropna()
     first = frame.sort_values([study.patient, study.time]).groupby(study.patient, sort=False).first()
     return (first[part.end] - first[part.variable]).to_numpy(dtype=float)
 

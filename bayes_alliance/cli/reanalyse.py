@@ -117,6 +117,7 @@ def _add_fit(commands: Any) -> None:
 
 # Over 40 lines: the steps of the command in their order.
 def _reanalyse(options: argparse.Namespace) -> int:
+    from bayes_alliance.run.fitter import check_draws
     from bayes_alliance.run.manifest import end_run
     from bayes_alliance.run.plan import check_runs
     from bayes_alliance.show.disclosure import smallest_group
@@ -134,6 +135,8 @@ def _reanalyse(options: argparse.Namespace) -> int:
     with ProgressReporter(quiet=options.quiet, say=said) as report:
         _say_data(study, data, report)
         check_runs(study, data, models=options.models)
+        if not options.quick:
+            check_draws(study, data, settings)
         question = load_question(study)
         folder = options.out or Path("results") / study.id
         finished = (

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bayes_alliance.data.rows import StudyData
 from bayes_alliance.inference.design import Design
 from bayes_alliance.inference.draws_memory import check_draws_memory
 from bayes_alliance.inference.engines import Engine, EngineSettings, engine_covariance, fit_posterior
@@ -17,7 +18,7 @@ from bayes_alliance.inference.fits import Covariance, MixedFit, PosteriorFit, Ro
 from bayes_alliance.inference.ml import Method, fit_mixed
 from bayes_alliance.inference.priors import CoefficientPriors, coefficient_priors
 from bayes_alliance.inference.versions import engine_versions
-from bayes_alliance.run.plan import PlannedModel
+from bayes_alliance.run.plan import PlannedModel, plan_study
 from bayes_alliance.run.posterior_store import design_digest, fit_record, load_fit, store_fit
 from bayes_alliance.run.settings import RunSettings, choose_prior
 from bayes_alliance.runtime.progress import Reporter, report_step
@@ -25,6 +26,32 @@ from bayes_alliance.runtime.seeds import derive_seed
 from bayes_alliance.study.records import Study
 
 BAMBI_DRAWS = 1000  # of each chain: enough to see a difference of a tenth of an SD
+# So many fit into any memory: models need not be planned, which takes seconds, to know it.
+_FEW_DRAWS = 100_000
+
+
+def check_draws(study: Study, data: StudyData, settings: RunSettings) -> None:
+    """Refuse a run whose draws memory cannot hold, before anything is computed or written.
+
+    Parameters
+    ----------
+    study, data, settings
+        As :func:`bayes_alliance.run.pipeline.run_study` takes them.
+
+    Raises
+    ------
+    InputError
+        With what the draws would take and what there is.
+    """
+    draws = max(settings.collapsed.draws, settings.sampler.draws * settings.sampler.chains)
+    if settings.engine != "none" and draws > _FEW_DRAWS:
+        _check_memory(plan_study(study, data, models=settings.models).own, settings)
+
+
+def _check_memory(planned: Sequence[PlannedModel], settings: RunSettings) -> None:
+    if settings.engine != "none":
+        for item in planned:
+            check_draws_memory(settings.engine, item.design, settings.sampler, settings.collapsed)
 
 
 class Fitter:
@@ -108,11 +135,7 @@ class Fitter:
 
     def check_memory(self, planned: Sequence[PlannedModel]) -> None:
         """Refuse a run whose draws memory cannot hold, before its first fit."""
-        if self.settings.engine != "none":
-            for item in planned:
-                check_draws_memory(
-                    self.settings.engine, item.design, self.settings.sampler, self.settings.collapsed
-                )
+        _check_memory(planned, self.settings)
 
     def _fit(self, planned: PlannedModel, engine: Engine, covariance: Covariance) -> PosteriorFit:
         return fit_posterior(

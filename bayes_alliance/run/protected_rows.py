@@ -7,12 +7,14 @@ some models of an outcome could use are left out of all of them if they belong t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from bayes_alliance.data.derived_variables import derive_variables
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.run.row_sets import Mask, RowSets, with_unions
 from bayes_alliance.study.records import Study
@@ -54,7 +56,8 @@ def protect_rows(study: Study, data: StudyData, min_cell: int) -> StudyData:
 def described_rows(study: Study, data: StudyData) -> pd.DataFrame:
     """Return the rows of the patients to be described: without those few whom no model holds.
 
-    Beside estimates of all the others, a count or a mean with them would tell of these few.
+    Beside estimates of all the others, a count or a mean with them would tell of these few. Assessments are counted
+    again: with those that no model may use, their numbers would tell to whom these belong.
 
     Parameters
     ----------
@@ -68,7 +71,17 @@ def described_rows(study: Study, data: StudyData) -> pd.DataFrame:
         return data.rows
     patients = data.rows[study.patient]
     held = patients.isin(patients[data.rows[outcomes].notna().any(axis=1)])
-    return data.rows[held] if patients[~held].nunique() < data.min_cell else data.rows
+    rows = data.rows[held] if patients[~held].nunique() < data.min_cell else data.rows
+    return _count_again(study, rows, outcomes)
+
+
+def _count_again(study: Study, rows: pd.DataFrame, outcomes: Collection[str]) -> pd.DataFrame:
+    """Derive counts of assessments anew, and what rests on them."""
+    again = {one.name for one in study.derived if one.rule == "count" and set(one.of) & set(outcomes)}
+    while more := {one.name for one in study.derived if set(one.of) & again} - again:
+        again |= more
+    own = [name for name in again if name in rows]
+    return derive_variables(study, rows.drop(columns=own))[0] if own else rows
 
 
 def _lone_rows(study: Study, data: StudyData) -> dict[str, Mask]:

@@ -73,6 +73,17 @@ def round_significant(value: float, digits: int = SIGNIFICANT_DIGITS) -> float:
     return float(f"{value:.{digits - 1}e}") if math.isfinite(value) else value
 
 
+def round_to_tens(count: int) -> int:
+    """Round a count that another count could be taken from.
+
+    Examples
+    --------
+    >>> round_to_tens(64), round_to_tens(5)
+    (60, 10)
+    """
+    return max(10, 10 * round(count / 10))
+
+
 def round_published(name: str, value: Any) -> Any:
     """Round what stands under a name in a table or a figure's numbers; words and counts stay.
 

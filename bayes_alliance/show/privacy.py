@@ -17,7 +17,7 @@ from bayes_alliance.inference.ml import GroupTest
 from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.run.results import ComparisonSet, ModelRun, PredictiveResult, StudyResults, TextFact
 from bayes_alliance.run.small_groups import fewest_patients
-from bayes_alliance.show.disclosure import round_significant
+from bayes_alliance.show.disclosure import round_significant, round_to_tens
 from bayes_alliance.study.records import Study
 
 # Digits of plain means, SDs and the like: with more, sums of ratings on a grid are known exactly.
@@ -59,7 +59,7 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
         return tuple(mask_text(text, min_cell) for text in texts)
 
     def run(found: ModelRun) -> ModelRun:
-        return dataclasses.replace(found, left_out=mask(found.left_out))
+        return dataclasses.replace(found, left_out=_mask_left_out(found, min_cell))
 
     def skipped(found: SkippedModel) -> SkippedModel:
         return dataclasses.replace(found, reason=mask_text(found.reason, min_cell))
@@ -79,7 +79,7 @@ def mask_small_cells(results: StudyResults, min_cell: int) -> StudyResults:
             *_withheld_models(results, withheld, few, min_cell),
         ),
         comparisons=tuple(
-            _without(dataclasses.replace(found, left_out=mask(found.left_out)), withheld)
+            _without(dataclasses.replace(found, left_out=_round_rows(mask(found.left_out))), withheld)
             for found in results.comparisons
             if found.name not in few and not {model.model_id for model in found.models} <= withheld
         ),
@@ -140,6 +140,25 @@ def _mask_rows(match: re.Match[str], min_cell: int) -> str:
     return match[0]
 
 
+def _mask_left_out(found: ModelRun, min_cell: int) -> tuple[str, ...]:
+    """Say what a model lacks without what could be subtracted.
+
+    Of a subgroup's model always the same: any count, or whether rows of the subgroup lack a variable at all, would tell
+    in which subgroup the few are whom the other models lack.
+    """
+    if found.model.where:
+        names = ", ".join(name for name, _ in found.model.where)
+        return (f"rows with another value of {names}, or without a variable",)
+    return _round_rows(tuple(mask_text(text, min_cell) for text in found.left_out))
+
+
+def _round_rows(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        _ROWS_OF.sub(lambda m: f"about {round_to_tens(int(m[1]))} rows ({m[2]} whole patients)", text)
+        for text in texts
+    )
+
+
 def mask_notes(notes: Sequence[str], min_cell: int) -> tuple[str, ...]:
     """Mask small counts in notes on the data, and round the number of rows of a file."""
     if min_cell <= 1:
@@ -148,12 +167,7 @@ def mask_notes(notes: Sequence[str], min_cell: int) -> tuple[str, ...]:
 
 
 def _say_about(match: re.Match[str]) -> str:
-    return f"about {_to_tens(int(match[1]))}"
-
-
-def _to_tens(count: int) -> int:
-    """Round a count of rows that another count could be taken from."""
-    return max(10, 10 * round(count / 10))
+    return f"about {round_to_tens(int(match[1]))}"
 
 
 def mask_texts(value: Any, min_cell: int) -> Any:
@@ -198,7 +212,7 @@ def _mask_descriptive(found: Descriptive, min_cell: int, *, few_lack: bool) -> D
 
 
 def _round_descriptive(found: Descriptive) -> Descriptive:
-    """Keep three digits of means and SDs, and of the test of them: more tell sums of whole numbers exactly."""
+    """Keep three digits of means and SDs, fewer of the test of them: more tell sums of whole numbers exactly."""
     if found.kind != "mean":
         return found
     first, second = (
@@ -209,10 +223,15 @@ def _round_descriptive(found: Descriptive) -> Descriptive:
     )
     test = dataclasses.replace(
         found.test,
-        statistic=round_significant(found.test.statistic, _OBSERVED),
-        p=round_significant(found.test.p, _OBSERVED),
+        statistic=round(found.test.statistic, 1),
+        p=_round_p(found.test.p),
     )
     return dataclasses.replace(found, groups=(first, second), test=test)
+
+
+def _round_p(p: float) -> float:
+    """Round a p value of known means so that it tells little more of them than these do."""
+    return round(p, 2) if p >= 0.1 else round_significant(p, 2 if p >= 0.001 else 1)
 
 
 def _is_small(found: Descriptive, group: GroupValue, min_cell: int) -> bool:
@@ -261,9 +280,15 @@ def _mask_predictive(found: Sequence[PredictiveResult], min_cell: int) -> tuple[
 
 
 def _coarsen(found: PredictiveStatistic) -> PredictiveStatistic:
-    """Round what is observed, and the rows of a window: two outcomes' would tell which visits of a few lack one."""
+    """Round what is observed, and the rows and patients of a window.
+
+    Those of two outcomes would tell which visits of a few lack one; of two windows, how many of a subgroup left.
+    """
     return dataclasses.replace(
-        found, n_rows=_to_tens(found.n_rows), observed=round_significant(found.observed, _OBSERVED)
+        found,
+        n_rows=round_to_tens(found.n_rows),
+        n_patients=round_to_tens(found.n_patients),
+        observed=round_significant(found.observed, _OBSERVED),
     )
 
 

@@ -103,6 +103,19 @@ def test_patients_with_one_row_each_have_no_spread_within() -> None:
     assert "sd within patients" not in names
 
 
+def test_a_statistic_counts_the_patients_whom_it_tells_of() -> None:
+    """Of eight patients three are seen three times and two twice: slopes are of three, the SD within of five."""
+    rows = make_rows(8, 3)
+    visit, who = rows.groupby("patient").cumcount(), rows.groupby("patient").ngroup()
+    design = make_design(rows[visit < np.where(who < 3, 3, np.where(who < 5, 2, 1))].reset_index(drop=True))
+    everything = np.full(len(design.y), "all")
+    noise = np.random.default_rng(1).normal(size=(3, len(design.y)))
+    found = check_predictions(noise, design, OPEN, groups=everything, bins=everything)
+    counts = {statistic.name: statistic.n_patients for statistic in found}
+    assert counts["sd of patients' slopes"] == counts["correlation of slope and last visit"] == 3
+    assert (counts["sd within patients"], counts["sd between patients' means"]) == (5, 8)
+
+
 def test_replicates_have_the_moments_of_the_model() -> None:
     """Mean X beta and covariance Z G Z' + sigma^2 I, for new patients at the same visits."""
     design = make_design(make_rows(2, 3, scatter=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -287,3 +288,20 @@ def test_moments_and_long_integers_saved_by_r_itself() -> None:
     ]
     assert [problem.where for problem in table.warnings] == ["moments.rds, column 'nowhere'"]
     assert "read as UTC" in table.warnings[0].what
+
+
+def test_a_library_prints_nothing_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A named style without a format makes openpyxl write "9 is out of range" to stdout, where ``--json`` goes."""
+    path = tmp_path / "book.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["id"])
+    book.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["xl/styles.xml"] = parts["xl/styles.xml"].replace(b'xfId="0"', b'xfId="9"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError):
+        read_table(path, ReadOptions())
+    assert capsys.readouterr().out == ""

@@ -98,7 +98,7 @@ def test_a_command_tells_before_its_first_fit(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Exit code 2, and no engine was asked for anything."""
+    """Exit code 2, nothing is written, and no engine was asked for anything."""
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("an engine was run")
@@ -111,3 +111,4 @@ def test_a_command_tells_before_its_first_fit(
         words += ["--out", str(tmp_path / "out")]
     assert main(words) == 2
     assert "GiB of memory; allowed: at most" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

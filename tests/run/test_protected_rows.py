@@ -12,9 +12,14 @@ import pytest
 from bayes_alliance.claims.ledger import Part
 from bayes_alliance.claims.patient_claims import CannotTell, draw_patients
 from bayes_alliance.data.rows import StudyData, data_from_frame
+from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import Plan, plan_study
 from bayes_alliance.run.protected_rows import described_rows, protect_rows
-from bayes_alliance.study.records import Source
+from bayes_alliance.run.settings import RunSettings
+from bayes_alliance.show.plots.plan import plan_figures
+from bayes_alliance.show.privacy import mask_small_cells
+from bayes_alliance.show.tables import build_tables
+from bayes_alliance.study.records import Derived, Source
 from tests.small_study import MODELS, small_frame, small_study
 
 K = 5
@@ -138,6 +143,41 @@ def test_a_share_of_a_few_patients_is_no_claim(n: int, told: bool) -> None:
     assert draw_patients(STUDY, _real(frame), part, 50, rng)[0].shape == (50,)
 
 
+def _two_groups(*, hidden: int = 0, lacking: int = 0) -> StudyData:
+    """Forty patients in two groups of 20: the first few without an outcome, the next few without an age."""
+    frame = small_frame(40)
+    names = list(frame["patient"].unique())
+    number = frame["patient"].map(names.index)
+    frame["paranoid"] = (number % 2).astype(float)
+    frame["age"] = 20.0 + number
+    frame.loc[number < hidden, ["goals", "tasks"]] = np.nan
+    frame.loc[(number >= hidden) & (number < hidden + lacking), "age"] = np.nan
+    return protect_rows(STUDY, _real(frame), K)
+
+
+AGE = Part(id="p", label="p", quantity="mean", variable="age", by="paranoid", relation="above")
+
+
+def test_a_claim_about_patients_is_about_those_described() -> None:
+    """Of 43 and of 40 patients, three of whom no model holds, the draws would tell these three's ages by subtraction."""
+    data = _two_groups(hidden=3)
+    drawn, n = draw_patients(STUDY, data, AGE, 50, np.random.default_rng(1))
+    assert n == 37
+    others = dataclasses.replace(data, rows=data.rows.assign(age=data.rows["age"].where(data.rows["age"] > 22.0, 99.0)))
+    assert np.array_equal(draw_patients(STUDY, others, AGE, 50, np.random.default_rng(1))[0], drawn)
+
+
+@pytest.mark.parametrize(("lacking", "told"), [(0, True), (3, False), (10, True)])
+def test_a_claim_does_not_tell_in_which_group_a_few_lack_a_variable(lacking: int, told: bool) -> None:
+    """The draws of a difference tell both numbers of patients to whoever knows the seed."""
+    data = _two_groups(lacking=lacking)
+    if told:
+        assert draw_patients(STUDY, data, AGE, 50, np.random.default_rng(1))[1] == 40 - lacking
+    else:
+        with pytest.raises(CannotTell, match="lack it"):
+            draw_patients(STUDY, data, AGE, 50, np.random.default_rng(1))
+
+
 @pytest.mark.parametrize(("n", "described"), [(1, 39), (4, 36), (6, 40)])
 def test_a_few_patients_whom_no_model_holds_are_not_described(n: int, described: int) -> None:
     """With them, a count by subgroup less that of the models would tell their subgroup."""
@@ -148,3 +188,47 @@ def test_a_few_patients_whom_no_model_holds_are_not_described(n: int, described:
     protected = protect_rows(STUDY, _real(frame), K)
     assert described_rows(STUDY, protected)["patient"].nunique() == described
     assert described_rows(STUDY, _real(frame))["patient"].nunique() == 40
+
+
+def test_assessments_that_no_model_may_use_are_not_counted() -> None:
+    """Numbers of assessments with them, less the rows of the models, would tell in which group they are."""
+    count = Derived(
+        name="n", rule="count", of=("goals",), label="n", unit="", level="patient", kind="integer"
+    )
+    study = dataclasses.replace(STUDY, derived=(count,))
+    data = data_from_frame(study, small_frame(40), source=Source.REAL, origin="rows.csv")
+    protected = dataclasses.replace(data, rows=data.rows.copy(), min_cell=K)
+    protected.rows.loc[protected.rows.index[:2], "goals"] = np.nan
+    first = protected.rows["patient"] == protected.rows["patient"].iloc[0]
+    described = described_rows(study, protected)
+    assert set(described.loc[first, "n"]) == {protected.rows.loc[first, "goals"].notna().sum()}
+    assert set(protected.rows.loc[first, "n"]) == {data.rows.loc[first, "goals"].notna().sum()}
+    pd.testing.assert_series_equal(described.loc[~first, "n"], data.rows.loc[~first, "n"])
+
+
+def _shown(frame: pd.DataFrame) -> dict[str, list[tuple[object, ...]]]:
+    """Every table and the numbers of every figure of a run on real data."""
+    data = protect_rows(STUDY, _real(frame), K)
+    results = mask_small_cells(run_study(STUDY, data, RunSettings(engine="none")), K)
+    tables = {table.id: [*table.rows] for table in build_tables(results)}
+    figures = {one.name: [tuple(row.values()) for row in one.rows] for one in plan_figures(results)}
+    return {**tables, **figures, "notes": [(note,) for note in results.notes]}
+
+
+def test_nothing_of_the_few_whom_no_model_holds_changes_what_is_shown() -> None:
+    """Their subgroup, scores, ages and times are other, all tables and figures the same to the last letter.
+
+    Three patients lack the age that one model needs, so that no model holds them.
+    """
+    frame = small_frame(40)
+    frame["age"] = 30.0 + frame["patient"].map(list(frame["patient"].unique()).index) % 9
+    few = frame["patient"].isin(frame["patient"].unique()[[1, 4, 7]])
+    frame.loc[few, ["age", "tasks"]] = np.nan
+    other = frame.copy()
+    other.loc[few, "paranoid"] = 1.0 - other.loc[few, "paranoid"]
+    other.loc[few, "goals"] = 8.0 - other.loc[few, "goals"]
+    other.loc[few, "months"] += 1.0
+    shown, same = _shown(frame), _shown(other)
+    assert len(shown) > 5
+    for name, rows in shown.items():
+        assert repr(rows) == repr(same[name]), name

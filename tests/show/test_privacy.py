@@ -10,6 +10,7 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from bayes_alliance.cli.main import main
 from bayes_alliance.data.dictionary import describe_data
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.show.disclosure import Content
-from bayes_alliance.show.privacy import mask_small_cells, mask_text
+from bayes_alliance.show.privacy import _mask_left_out, _round_p, mask_small_cells, mask_text
 from bayes_alliance.show.report.checklist_model import _class, _classes
 from bayes_alliance.show.share import write_share
 from bayes_alliance.show.tables import build_tables
@@ -128,6 +129,24 @@ def test_the_search_would_find_a_marker() -> None:
     assert holds_marker(np.array([1.0, NUMBER]).tobytes())
 
 
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ((), ("some rows (<5 whole patients) without age", "about 30 rows (6 whole patients) without goals")),
+        ((("poor", 1.0),), ("rows with another value of poor, or without a variable",)),
+    ],
+)
+def test_what_a_model_lacks_cannot_be_subtracted(
+    where: tuple[tuple[str, float], ...], said: tuple[str, ...]
+) -> None:
+    """Rows in tens; of a subgroup always the same, which tells nothing of the few whom others lack."""
+    run = SimpleNamespace(
+        model=SimpleNamespace(where=where),
+        left_out=("7 rows (2 whole patients) without age", "28 rows (6 whole patients) without goals"),
+    )
+    assert _mask_left_out(run, 5) == said  # type: ignore[arg-type]
+
+
 def test_error_messages_hold_no_marker(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Bad cells that carry a marker are named by line and column; on request, and only then, they are shown."""
     study = write_study(tmp_path / "study")
@@ -219,6 +238,16 @@ def test_plain_means_have_three_digits_and_counts_of_none_go() -> None:
     before = [s.n_patients for one in results.predictive for s in one.statistics]
     after = [s.n_patients for one in masked.predictive for s in one.statistics]
     assert min(before) < 5 <= min(after)
+
+
+def test_the_test_of_known_means_has_fewer_digits_than_they() -> None:
+    """With p to three digits, a third of pairs of sums of 47 and 20 ages were the only ones to agree with all numbers."""
+    study = small_study()
+    masked = mask_small_cells(run_study(study, small_data(study), small_settings(engine="none")), 5)
+    tests = [found.test for found in masked.descriptives if found.kind == "mean" and not found.masked_below]
+    assert tests and all(test.statistic == round(test.statistic, 1) for test in tests)
+    assert all(test.p == (round(test.p, 2) if test.p >= 0.1 else float(f"{test.p:.2g}")) for test in tests)
+    assert [_round_p(p) for p in (0.929, 0.0476, 0.00123, 1.49e-16)] == [0.93, 0.048, 0.0012, 1e-16]
 
 
 def test_models_of_too_few_patients_are_withheld_with_their_reason() -> None:

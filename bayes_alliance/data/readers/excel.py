@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
 from bayes_alliance.data.readers.excel_sheet import SheetFacts, column_letters, read_sheet_facts
@@ -31,6 +33,14 @@ _ONLY_ZEROS = re.compile(r"0{2,20}")
 _ERRORS = frozenset({"#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"})
 
 
+def open_book(source: Path | BinaryIO, *, read_only: bool, keep_links: bool = True) -> Any:
+    """Open a workbook with openpyxl, which prints words of its own to stdout where formats are damaged."""
+    import openpyxl
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return openpyxl.load_workbook(source, read_only=read_only, data_only=True, keep_links=keep_links)
+
+
 def read_excel_table(path: Path, options: ReadOptions) -> TextTable:
     """Read a sheet: the one asked for, else the first that is not hidden.
 
@@ -53,10 +63,8 @@ def read_excel_table(path: Path, options: ReadOptions) -> TextTable:
     InputError
         If it is no workbook, has no such sheet, or holds merged cells, or formulas that gave an error or nothing.
     """
-    import openpyxl
-
     _check_unpacked(path)
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+    book = open_book(path, read_only=True, keep_links=False)
     try:
         sheets = {sheet.title: sheet for sheet in book.worksheets}
         hidden = [name for name, sheet in sheets.items() if sheet.sheet_state != "visible"]

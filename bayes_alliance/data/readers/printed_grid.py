@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+from bayes_alliance.data.readers.excel import open_book
 from bayes_alliance.data.readers.r_printout import r_grid
 from bayes_alliance.data.sheet_cell_text import cell_text
 from bayes_alliance.errors import InputError, Problem
@@ -206,12 +207,10 @@ def _raise(text: str) -> str:
 
 
 def _excel(raw: bytes) -> list[Grid]:
-    import openpyxl
-
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         if sum(item.file_size for item in archive.infolist()) > 10 * MAX_BYTES:
             raise ValueError("the workbook is too large")
-    book = openpyxl.load_workbook(io.BytesIO(raw), read_only=False, data_only=True)
+    book = open_book(io.BytesIO(raw), read_only=False)
     return [
         [[_shown(cell.value, cell.number_format) for cell in row] for row in sheet.iter_rows()]
         for sheet in book.worksheets

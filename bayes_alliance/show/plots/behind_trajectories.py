@@ -187,7 +187,7 @@ def _write_counts(
                 )
 
 
-def describe_context(rows: Sequence[PlotRow], unit: str) -> str:
+def describe_context(rows: Sequence[PlotRow], unit: str, *, in_tens: bool = False) -> str:
     """Return what the marks behind the lines are; empty without any.
 
     Parameters
@@ -196,12 +196,15 @@ def describe_context(rows: Sequence[PlotRow], unit: str) -> str:
         Of :func:`context_rows`.
     unit : str
         Of time.
+    in_tens : bool
+        Whether numbers of patients are rounded to tens.
     """
     series = {str(row["series"]) for row in rows}
     cohorts = sum(name.startswith(COHORT) for name in series)
     said = []
     if RAW in series:
-        said.append(f"Open marks: raw means by quarter of the {unit}, with the number of patients below.")
+        tens = ", rounded to tens" if in_tens else ""
+        said.append(f"Open marks: raw means by quarter of the {unit}, with the number of patients below{tens}.")
     if PRINTED in series:
         said.append("Dotted: all patients, by printed intercept and slope.")
     if cohorts:

@@ -13,6 +13,7 @@ from scipy import stats
 
 from bayes_alliance.assess.summaries import Quantity
 from bayes_alliance.run.results import ModelRun, StudyResults
+from bayes_alliance.show.disclosure import MIN_PATIENTS, round_to_tens
 from bayes_alliance.show.format_numbers import format_number, use_minus_sign
 from bayes_alliance.show.plots.line_layout import Lines, lay_lines, name_lines
 from bayes_alliance.show.plots.prior_posterior import _CELL_MM, _Z
@@ -34,6 +35,7 @@ from bayes_alliance.show.plots.style import (
 )
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates
+from bayes_alliance.study.records import Source
 
 _MARKERS = {"slope": "o", "slope_deviation": "^", "slope_contrast": "D"}
 
@@ -52,7 +54,8 @@ def tabulate_moderation(results: StudyResults) -> list[PlotRow]:
     Returns
     -------
     list of mapping
-        ``n_patients`` is empty for differences, and for a cell of fewer than five patients.
+        ``n_patients`` is empty for differences, and for a cell of fewer than five patients; of real data it is rounded
+        to tens: cells of two outcomes would tell where the few are who lack one.
     """
     return [row for run in moderated(results) for row in _moderation_rows(results, run)]
 
@@ -72,7 +75,7 @@ def _moderation_rows(results: StudyResults, run: ModelRun) -> Iterator[PlotRow]:
             "estimand": quantity.name,
             "label": quantity.label,
             "kind": quantity.kind,
-            "n_patients": n if n is not None and n >= 5 else None,
+            "n_patients": _shown(results, n),
             "ml": horizon * quantity.ml.estimate,
             "ml_lower_95": horizon * (quantity.ml.estimate - half),
             "ml_upper_95": horizon * (quantity.ml.estimate + half),
@@ -80,6 +83,12 @@ def _moderation_rows(results: StudyResults, run: ModelRun) -> Iterator[PlotRow]:
             "bayes_q2.5": None if bayes is None else horizon * bayes.lower,
             "bayes_q97.5": None if bayes is None else horizon * bayes.upper,
         }
+
+
+def _shown(results: StudyResults, n: int | None) -> int | None:
+    if n is None or n < MIN_PATIENTS:
+        return None
+    return round_to_tens(n) if results.source is Source.REAL else n
 
 
 def _half(quantity: Quantity) -> float:
@@ -114,8 +123,9 @@ def plot_moderation(results: StudyResults) -> Figure:
     """Plot the moderation: cells above, differences and the contrast below, a panel an outcome."""
     runs = moderated(results)
     tables = [list(_moderation_rows(results, run)) for run in runs]
+    tens = " rounded to tens" if results.source is Source.REAL else ""
     note = (
-        "Circles: slopes of the cells, with their patients; triangles: differences of slopes; diamonds: "
+        f"Circles: slopes of the cells, with their patients{tens}; triangles: differences of slopes; diamonds: "
         "the contrast, which is the interaction itself. Bars: 95 % intervals (ML: Satterthwaite t; Bayes: posterior "
         "median, equal-tailed). "
         + " ".join(

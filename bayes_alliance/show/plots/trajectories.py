@@ -40,7 +40,7 @@ from bayes_alliance.show.plots.trajectory_rows import trajectory_rows
 from bayes_alliance.show.provenance import describe_provenance
 from bayes_alliance.show.tables.gates import collect_gates
 from bayes_alliance.show.tables.record import Value
-from bayes_alliance.study.records import Study, TrajectoryFigure, Variable
+from bayes_alliance.study.records import Source, Study, TrajectoryFigure, Variable
 
 N_TIMES = 37
 _COUNTS_MM = 4.0  # height of a line of counts below a panel
@@ -320,5 +320,6 @@ def _note(
     missing = [names[m] for m in figure.models if results.run(m) is None]
     absent = f" Not run: {', '.join(missing)}." if missing else ""
     failed = "".join(f" {note}" for note in collect_gates(results).notes(figure.models))
-    behind = describe_context(context, results.study.time_unit)
+    real = results.source is Source.REAL
+    behind = describe_context(context, results.study.time_unit, in_tens=real)
     return f"{drawn}{behind} {said}.{zero}{absent}{failed} {describe_provenance(results)}"
