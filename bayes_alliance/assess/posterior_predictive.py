@@ -195,9 +195,7 @@ def _spread(values: Array, patient_index: NDArray[np.int64]) -> dict[str, tuple[
     return {"sd within patients": (pooled, int(np.sum(sizes > 1))), **between}
 
 
-def _slopes(
-    values: Array, times: Array, patient_index: NDArray[np.int64]
-) -> dict[str, tuple[Array, int]]:
+def _slopes(values: Array, times: Array, patient_index: NDArray[np.int64]) -> dict[str, tuple[Array, int]]:
     """Spread of patients' own slopes, and how they go with the last visit, for each row; of how many patients."""
     slopes, last = [], []
     for patient in range(int(patient_index[-1]) + 1):

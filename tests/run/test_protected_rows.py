@@ -159,11 +159,13 @@ AGE = Part(id="p", label="p", quantity="mean", variable="age", by="paranoid", re
 
 
 def test_a_claim_about_patients_is_about_those_described() -> None:
-    """Of 43 and of 40 patients, three of whom no model holds, the draws would tell these three's ages by subtraction."""
+    """Claims about all 40 beside a table of 37 would tell the ages of the three whom no model holds."""
     data = _two_groups(hidden=3)
     drawn, n = draw_patients(STUDY, data, AGE, 50, np.random.default_rng(1))
     assert n == 37
-    others = dataclasses.replace(data, rows=data.rows.assign(age=data.rows["age"].where(data.rows["age"] > 22.0, 99.0)))
+    others = dataclasses.replace(
+        data, rows=data.rows.assign(age=data.rows["age"].where(data.rows["age"] > 22.0, 99.0))
+    )
     assert np.array_equal(draw_patients(STUDY, others, AGE, 50, np.random.default_rng(1))[0], drawn)
 
 

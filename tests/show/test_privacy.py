@@ -241,7 +241,7 @@ def test_plain_means_have_three_digits_and_counts_of_none_go() -> None:
 
 
 def test_the_test_of_known_means_has_fewer_digits_than_they() -> None:
-    """With p to three digits, a third of pairs of sums of 47 and 20 ages were the only ones to agree with all numbers."""
+    """With p to three digits, the sums of 47 and of 20 ages were the only ones to agree in a third of cases."""
     study = small_study()
     masked = mask_small_cells(run_study(study, small_data(study), small_settings(engine="none")), 5)
     tests = [found.test for found in masked.descriptives if found.kind == "mean" and not found.masked_below]

@@ -204,7 +204,9 @@ def describe_context(rows: Sequence[PlotRow], unit: str, *, in_tens: bool = Fals
     said = []
     if RAW in series:
         tens = ", rounded to tens" if in_tens else ""
-        said.append(f"Open marks: raw means by quarter of the {unit}, with the number of patients below{tens}.")
+        said.append(
+            f"Open marks: raw means by quarter of the {unit}, with the number of patients below{tens}."
+        )
     if PRINTED in series:
         said.append("Dotted: all patients, by printed intercept and slope.")
     if cohorts:
