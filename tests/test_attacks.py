@@ -151,7 +151,10 @@ TESTED = {
         "test_attacks.py::test_a_cohort_with_a_flipped_byte_is_refused",
     ),
     "L3 a file without headers": ("test_attacks.py::test_a_file_without_headers_shows_no_patient",),
-    "L4 hashes and licences": ("test_packaging.py::test_licences_of_test_data_are_stated",),
+    "L4 hashes and licences": (
+        "test_packaging.py::test_licences_of_test_data_are_stated",
+        "test_packaging.py::test_the_environment_is_made_by_hashes",
+    ),
     "L5 generated sources": (
         "inference/test_private_cache.py::test_fits_leave_no_number_of_the_data_behind",
     ),

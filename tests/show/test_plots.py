@@ -65,6 +65,7 @@ from bayes_alliance.show.plots.trajectories import (
 from bayes_alliance.show.plots.trajectory_rows import trajectory_rows
 from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.study.formula import parse_formula
+from bayes_alliance.study.records import Source
 from tests.legible import check_legible
 from tests.results_fixture import build_results, fail_gate
 
@@ -467,6 +468,10 @@ def test_cells_of_the_moderation_have_their_patients_and_the_contrast_its_draws(
     shown = {row["estimand"]: row["n_patients"] for row in rows if row["kind"] == "slope"}
     for name, count in zip(weights, counts, strict=True):
         assert shown[name] == (count if count is not None and count >= 5 else None)
+    real = tabulate_moderation(dataclasses.replace(results, source=Source.REAL))
+    assert {row["n_patients"] for row in real} == {
+        n and max(10, 10 * round(n / 10)) for n in shown.values()
+    } | {None}
     contrast = next(row for row in rows if row["kind"] == "slope_contrast")
     bayes = run.quantity(str(contrast["estimand"])).bayes
     assert bayes is not None and contrast["bayes_median"] == 36 * bayes.median

@@ -354,13 +354,13 @@ def test_who_of_which_group_lacks_a_value_is_not_told() -> None:
 
 
 def test_counts_that_others_could_be_taken_from_are_round() -> None:
-    """Rows of the file beside rows of the models, and rows of one window with two outcomes."""
+    """Rows of the file beside those of the models; those of windows, with two outcomes."""
     study = small_study()
     results = run_study(study, small_data(study), small_settings())
     note = "rows.csv: UTF-8, separated by comma, 266 rows"
     masked = mask_small_cells(dataclasses.replace(results, notes=(note,)), 5)
     assert masked.notes == ("rows.csv: UTF-8, separated by comma, about 270 rows",)
-    counts = [s.n_rows for one in masked.predictive for s in one.statistics]
+    counts = [n for one in masked.predictive for s in one.statistics for n in (s.n_rows, s.n_patients)]
     assert counts and all(count % 10 == 0 for count in counts)
 
 
