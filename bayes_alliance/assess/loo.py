@@ -199,7 +199,10 @@ def psis_loo(fit: PosteriorFit, design: Design, target: Target, *, seed: int) ->
     The same numbers as ArviZ's ``loo`` (a test holds them together), all units at once instead of one by one.
     """
     kept = fit.thin(MAX_SCORED_DRAWS)
-    values = pointwise_density(kept, design, target, seed=seed)
+    return _leave_units_out(kept, pointwise_density(kept, design, target, seed=seed))
+
+
+def _leave_units_out(kept: PosteriorFit, values: Array) -> PsisLoo:
     by_unit = np.ascontiguousarray(values.reshape(-1, values.shape[-1]).T)
     smoothed, pareto_k = smooth_tails(-by_unit, r_eff=relative_efficiency(kept))
     log_weights = smoothed - log_sum_exp(smoothed)[:, None]
@@ -246,7 +249,10 @@ def loo_tree(fit: PosteriorFit, log_likelihood: Mapping[str, Array]) -> xr.DataT
 def score_model(
     fit: PosteriorFit, design: Design, target: Target, *, seed: int, clusters: Index | None = None
 ) -> Score:
-    """Score a model by ArviZ's PSIS-LOO for one prediction target.
+    """Score a model by PSIS-LOO for one prediction target.
+
+    By ArviZ, unit by unit, but for the score given the patients' effects: that one ranks no models, and its Pareto k
+    is high as a rule. It is made as by :func:`psis_loo`, whose numbers a test holds to ArviZ's, in a tenth of the time.
 
     Parameters
     ----------
@@ -258,14 +264,12 @@ def score_model(
     Score
         Without the importance weights, which are as large as the posterior times the rows.
     """
-    import arviz_stats
-
     kept = fit.thin(MAX_SCORED_DRAWS)
     values = pointwise_density(kept, design, target, seed=seed, clusters=clusters)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pareto k is judged in checks, from the score
-        found = arviz_stats.loo(loo_tree(kept, {target: values}), var_name=target, pointwise=True)
-    elpd_i = np.asarray(found.elpd_i.values, dtype=float)
+    how = _leave_units_out if target == "new_visit_conditional" else _loo_by_arviz
+    found = how(kept, values)
+    by_unit = values.reshape(-1, values.shape[-1]).T
+    elpd_i = found.elpd_i
     patient = None if target in ("new_patient", "new_cluster") else design.patient_index
     return Score(
         target=target,
@@ -273,12 +277,27 @@ def score_model(
         rows=fit.rows,
         elpd=float(elpd_i.sum()),
         se=sum_error(elpd_i, patient),
-        p_loo=float(found.p),
+        p_loo=float(np.sum(log_sum_exp(by_unit) - math.log(kept.n_draws) - elpd_i)),
         elpd_i=elpd_i,
-        pareto_k=np.asarray(found.pareto_k.values, dtype=float),
-        n_draws=int(found.n_samples),
-        mcse=_monte_carlo_error(found, values, elpd_i, kept),
+        pareto_k=found.pareto_k,
+        n_draws=kept.n_draws,
+        mcse=_monte_carlo_error(found, by_unit, kept),
         patient=patient,
+    )
+
+
+def _loo_by_arviz(kept: PosteriorFit, values: Array) -> PsisLoo:
+    """Leave each unit out by ``az.loo``."""
+    import arviz_stats
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pareto k is judged in checks, from the score
+        found = arviz_stats.loo(loo_tree(kept, {"unit": values}), var_name="unit", pointwise=True)
+    log_weights = found.log_weights.transpose("chain", "draw", ...).values.reshape(-1, values.shape[-1])
+    return PsisLoo(
+        log_weights=np.asarray(log_weights, dtype=float).T,
+        elpd_i=np.asarray(found.elpd_i.values, dtype=float),
+        pareto_k=np.asarray(found.pareto_k.values, dtype=float),
     )
 
 
@@ -291,16 +310,15 @@ def sum_error(values: Array, patient: NDArray[np.int64] | None = None) -> float:
     return math.sqrt(len(sums) * float(np.var(sums, ddof=1))) if len(sums) > 1 else math.nan
 
 
-def _monte_carlo_error(found: Any, values: Array, elpd_i: Array, fit: PosteriorFit) -> float:
+def _monte_carlo_error(found: PsisLoo, by_unit: Array, fit: PosteriorFit) -> float:
     """Monte-Carlo error of the sum (Vehtari et al. 2024, JMLR 25(72), eq. 10), by the delta method.
 
     Draws that are worth fewer independent ones count as these.
     """
-    log_weights = found.log_weights.transpose("chain", "draw", ...).values.reshape(-1, len(elpd_i))
-    ratio = np.exp(log_weights + values.reshape(-1, len(elpd_i)) - elpd_i)
-    variance = np.sum((ratio - np.exp(log_weights)) ** 2, axis=0)
+    ratio = np.exp(found.log_weights + by_unit - found.elpd_i[:, None])
+    variance = np.sum((ratio - np.exp(found.log_weights)) ** 2)
     efficiency = (fit.independent_draws or fit.n_draws * relative_efficiency(fit)) / fit.n_draws
-    return math.sqrt(float(variance.sum()) / min(efficiency, 1.0))
+    return math.sqrt(float(variance) / min(efficiency, 1.0))
 
 
 def refit_patients(

@@ -202,7 +202,7 @@ def add_fitting(command: argparse.ArgumentParser) -> None:
         "--draws",
         type=whole_number(MIN_DRAWS, 10**7),
         metavar="N",
-        help="draws per chain (default: 2500; collapsed: 4000 in all)",
+        help="draws per chain (default: 1000; collapsed: 4000 in all)",
     )
     command.add_argument("--chains", type=whole_number(1, 1000), metavar="N", help="default: 4")
     command.add_argument("--sampler", choices=("nutpie", "pymc"), help="which NUTS (default: nutpie)")

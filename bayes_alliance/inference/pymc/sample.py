@@ -64,7 +64,7 @@ class SamplerSettings:
         Chains run at the same time.
     """
 
-    draws: int = 2500
+    draws: int = 1000
     tune: int = 500
     chains: int = 4
     target_accept: float = 0.9
