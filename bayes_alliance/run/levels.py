@@ -29,17 +29,22 @@ class Levels:
 def tell_levels(
     parts: Sequence[RandomPart], patient: str, rows: pd.DataFrame
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tell the patient's level from the one above; groups that are not nested are refused."""
+    """Tell the patient's level from the one above; crossed groups are refused.
+
+    With crossed groups all patients depend on each other. Models of a study are compared and checked by patients or
+    groups that are independent, and their claims rest on these scores and checks.
+    """
     found = tell_crossed(parts, patient, rows)
     if not found.crossed:
         return found.patient, found.cluster
     first, second = ":".join(found.patient), ":".join(found.cluster)
     problem = Problem(
-        what=f"{first} and {second} are crossed: neither lies within the other",
+        what=f"{first} and {second} are crossed: neither lies within the other, so that no patients are independent, "
+        "as comparing and checking the models of a study requires",
         got=f"some {second} with several {first}, and some {first} with several {second}",
         allowed="nested levels, such as patients each with one therapist",
-        fix=f"if {second} are numbered anew within each {first}, write ({first}/{second}); crossed effects are "
-        "fitted by ba.fit on a data frame, or by lmer of lme4",
+        fix=f"if {second} are numbered anew within each {first}, write ({first}/{second}); else fit this model by "
+        "ba.fit on a data frame (ML, REML, posterior), and keep the study to nested levels",
     )
     raise InputError("data frame", [problem])
 

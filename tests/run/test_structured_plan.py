@@ -33,10 +33,12 @@ from bayes_alliance.inference.lmm.densities import (
 from bayes_alliance.inference.lmm.fit_design import draw_structured, structured_of
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed
 from bayes_alliance.inference.priors import coefficient_priors
+from bayes_alliance.run.levels import tell_levels
 from bayes_alliance.run.plan import Plan, PlannedModel, plan_study
 from bayes_alliance.run.posterior_store import design_digest, fit_record, load_fit, store_fit
 from bayes_alliance.study.load_study import load_study, models_folder
 from bayes_alliance.study.records import Source, Study
+from bayes_alliance.study.structured_formula import parse_structured
 
 CHOICES = Multiverse(
     priors=("neutral",), covariances=("UN",), axes=(), models=(), curves=(), cohorts=0, digest=""
@@ -256,3 +258,13 @@ def test_study_files_are_refused_with_the_place(
     with pytest.raises(InputError) as caught:
         load_study(folder)
     assert words in str(caught.value)
+
+
+def test_crossed_factors_of_a_study_are_refused_with_reason_and_way_out() -> None:
+    """Three raters of every patient: no patients are independent; ``ba.fit`` takes the model."""
+    rows = pd.DataFrame({"patient": np.repeat(np.arange(6), 3), "rater": np.tile(np.arange(3), 6)})
+    parts = parse_structured("y ~ 1 + (1 | patient) + (1 | rater)", "").parts
+    with pytest.raises(InputError) as caught:
+        tell_levels(parts, "patient", rows)
+    (problem,) = caught.value.problems
+    assert "no patients are independent" in problem.what and "ba.fit" in problem.fix
