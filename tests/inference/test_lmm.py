@@ -14,6 +14,7 @@ import bayes_alliance as ba
 from bayes_alliance.api.structured import StructuredFit
 from bayes_alliance.errors import FitError
 from bayes_alliance.inference.lmm.likelihood import profile_patterns, weigh_patterns
+from bayes_alliance.inference.lmm.ml import _polish
 from bayes_alliance.inference.lmm.patterns import Rows, summarise_patterns
 from bayes_alliance.inference.lmm.structure import RandomShape, ResidualShape, Structure
 from tests.reference_fits import REFERENCE
@@ -122,7 +123,10 @@ def test_likelihood_and_gradient_are_those_of_the_whole_covariance(
     assert math.isclose(found.deviance, expected, abs_tol=1e-8)
     assert np.allclose(found.beta, beta)
     assert np.allclose(found.beta_cov, rss / df * np.linalg.inv(information))
-    assert np.allclose(weigh_patterns(stats, structure.split(theta[None]))[0], np.linalg.slogdet(v)[1])
+    logdet, quadratic = weigh_patterns(stats, structure.split(np.tile(theta, (2, 1))))
+    columns = np.column_stack([rows.x @ np.linalg.inv(stats.basis), rows.y - rows.x @ stats.beta_ols])
+    assert np.allclose(logdet, np.linalg.slogdet(v)[1])
+    assert np.allclose(quadratic, columns.T @ np.linalg.solve(v, columns))
     for sigma in (None, 1.3):
         analytic = profile_patterns(stats, theta, reml=reml, sigma=sigma).gradient
         differences = [
@@ -218,3 +222,15 @@ def test_pairs_of_visits_that_nobody_has_are_refused() -> None:
     rows = rows[~rows["visit"].isin([1.0]) | rows["Subject"].isin(rows["Subject"].unique()[:14])]
     with pytest.raises(FitError, match="some pair of visits"):
         fit("distance ~ age", rows, residual="un(visit)", patient="Subject", time="age")
+
+
+def test_rounding_of_a_large_deviance_does_not_end_the_search() -> None:
+    """A gain below the last digit of a deviance of a million: its gradient, not its value, tells the maximum."""
+
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        away = theta - 1.0
+        rounding = 1e-9 if abs(away[0]) < 1e-8 else 0.0
+        return 1e6 + 5e3 * float(away @ away) + rounding, 1e4 * away
+
+    found = _polish(objective, np.array([1.0 + 3e-7]), np.array([False]))
+    assert abs(objective(found)[1][0]) < 1e-6

@@ -24,7 +24,7 @@ from bayes_alliance.inference.lmm.patterns import PatternStatistics, Stack, uppe
 from bayes_alliance.inference.lmm.structure import Parameters
 
 _CHUNK, _BLOCK = 4_000_000, 200_000
-_FEW = 16  # points from which one product for each cluster is faster than one for all cells
+_FEW = 16  # points at least that are worked out together
 _STEP = 1e-30
 
 
@@ -41,6 +41,7 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
     count = len(parameters.u)
     size = max(sum(stack.position.size * stack.n for stack in stats.stacks), stats.n_clusters, stats.r**2)
     step = max(_FEW, _BLOCK // size)
+    products = [_products(stack) if _is_short(stats, stack) else None for stack in stats.stacks]
     logdet = np.empty(count)
     quadratic = np.empty((count, stats.p + 1, stats.p + 1))
     for start in range(0, count, step):
@@ -51,10 +52,75 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
             u=parameters.u[some],
             log_ratio=parameters.log_ratio[some],
         )
-        own, sums, _ = _patients(stats, part)
+        own, sums = _sum_patients(stats, part, products)
         more, quadratic[some] = _clusters(stats, part, sums)
         logdet[some] = own + more
     return logdet, quadratic
+
+
+def _is_short(stats: PatternStatistics, stack: Stack) -> bool:
+    """Whether V of each pattern has at most two rows whose residuals are independent, as rotated rows have."""
+    return stack.n <= 2 and stats.structure.residual.kind == "id"
+
+
+def _products(stack: Stack) -> Array:
+    """Products of columns of Z by pairs of rows and of columns: entries of ZGZ' are one product with those of G."""
+    first, second = upper_pairs(stack.z.shape[2])
+    rows, columns = upper_pairs(stack.n)
+    left, right = stack.z[:, rows], stack.z[:, columns]
+    found: Array = left[:, :, first] * right[:, :, second]
+    found += np.where(first == second, 0.0, left[:, :, second] * right[:, :, first])
+    return found
+
+
+def _sum_patients(
+    stats: PatternStatistics, parameters: Parameters, products: list[Array | None]
+) -> tuple[Array, Array]:
+    """Log determinants and sums of :func:`_patients` at many points, patterns of one or two rows in closed form."""
+    s = len(parameters.u)
+    width = stats.r + stats.p + 1
+    logdet = np.zeros(s)
+    sums = np.zeros((stats.n_clusters, s, width * (width + 1) // 2))
+    for stack, product in zip(stats.stacks, products, strict=True):
+        if product is None:
+            inverse, sizes = _invert(covariances(stats, stack, parameters))
+            rows, columns = upper_pairs(stack.n)
+            packed = np.moveaxis(inverse[:, :, rows, columns], 0, 2)
+            logdet += sizes @ stack.counts
+        else:
+            packed, sizes = _invert_short(stack, parameters, product)
+            logdet += stack.counts @ sizes
+        _add_cells(stack, packed, sums)
+    return logdet, np.swapaxes(sums, 0, 1)
+
+
+def _invert_short(stack: Stack, parameters: Parameters, product: Array) -> tuple[Array, Array]:
+    """Invert V of patterns of one or two rows with independent residuals.
+
+    Returns
+    -------
+    packed : ndarray, shape (g, j, s)
+        Entries of the upper triangle.
+    sizes : ndarray, shape (g, s)
+        Log determinants; infinite where V is not positive definite.
+    """
+    gamma = parameters.patient @ np.swapaxes(parameters.patient, 1, 2)
+    first, second = upper_pairs(gamma.shape[1])
+    packed = product @ gamma[:, first, second].T
+    residual = np.exp(2.0 * parameters.log_ratio.T)
+    if stack.n == 1:
+        packed[:, 0] += residual[stack.group[:, 0]]
+        with np.errstate(divide="ignore"):
+            return 1.0 / packed, np.log(packed[:, 0])
+    upper = packed[:, 0] + residual[stack.group[:, 0]]
+    lower = packed[:, 2] + residual[stack.group[:, 1]]
+    whole = upper * lower
+    determinant = whole - packed[:, 1] ** 2
+    sound = determinant > 1e-14 * whole
+    safe = np.where(sound, determinant, 1.0)
+    packed[:, 0], packed[:, 2] = lower / safe, upper / safe
+    packed[:, 1] /= -safe
+    return packed, np.where(sound, np.log(safe), np.inf)
 
 
 def _patients(stats: PatternStatistics, parameters: Parameters) -> tuple[Array, Array, list[Array]]:
@@ -73,22 +139,23 @@ def _patients(stats: PatternStatistics, parameters: Parameters) -> tuple[Array, 
             flat = stack.moments.reshape(-1, stack.moments.shape[2])
             sums[:, 0] += packed[:, stack.pattern].reshape(s, -1) @ flat
         else:
-            _add_cells(stack, packed, sums)
+            starts = np.flatnonzero(np.diff(stack.cluster, prepend=-1))
+            cells = np.swapaxes(packed[:, stack.pattern], 0, 1) @ stack.moments
+            sums[:, stack.cluster[starts]] += np.swapaxes(np.add.reduceat(cells, starts, axis=0), 0, 1)
         inverses.append(inverse)
     return logdet, sums, inverses
 
 
 def _add_cells(stack: Stack, packed: Array, sums: Array) -> None:
-    """Add what the cells of each cluster contribute: cluster by cluster for many points, at once for few."""
+    """Add to sums (k, s, m) what the cells of each cluster contribute; ``packed`` has the shape (g, j, s)."""
     starts = np.flatnonzero(np.diff(stack.cluster, prepend=-1))
-    if len(packed) < _FEW:
-        cells = np.swapaxes(packed[:, stack.pattern], 0, 1) @ stack.moments
-        sums[:, stack.cluster[starts]] += np.swapaxes(np.add.reduceat(cells, starts, axis=0), 0, 1)
+    if len(starts) == len(stack.cluster):
+        sums[stack.cluster] += np.swapaxes(packed[stack.pattern], 1, 2) @ stack.moments
         return
     for start, end in zip(starts, np.append(starts[1:], len(stack.cluster)), strict=True):
         moments = stack.moments[start:end].reshape(-1, sums.shape[2])
-        own = packed[:, stack.pattern[start:end]].reshape(len(packed), -1)
-        sums[:, stack.cluster[start]] += own @ moments
+        own = packed[stack.pattern[start:end]].reshape(len(moments), -1)
+        sums[stack.cluster[start]] += own.T @ moments
 
 
 def covariances(stats: PatternStatistics, stack: Stack, parameters: Parameters) -> Array:

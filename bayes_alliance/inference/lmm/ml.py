@@ -23,6 +23,7 @@ Method = Literal["ML", "REML"]
 Objective = Callable[[Array], tuple[float, Array]]
 _SINGULAR = 1e-4
 _NEAR_ZERO = 1e-3
+_ROUNDING = 1e-14  # relative error of a deviance: that of 100,000 patients is of the order of a million
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +193,7 @@ def _polish(objective: Objective, theta: Array, diagonal: NDArray[np.bool_]) -> 
             trial[free] += length * move
             trial[diagonal] = np.maximum(trial[diagonal], 0.0)
             new_value, new_gradient = objective(trial)
-            if new_value <= value + 1e-11:
+            if new_value <= value + 1e-11 + _ROUNDING * abs(value):
                 break
         else:
             break
