@@ -19,15 +19,18 @@ from bayes_alliance.show.format_numbers import format_summary
 from bayes_alliance.stress.joint import JointEffect
 from bayes_alliance.stress.records import StressDraws
 from bayes_alliance.stress.run import StressResults, StressSettings, direction_rule, run_stress
+from bayes_alliance.stress.sampled import SampledSettings
 from bayes_alliance.stress.tipping import DeltaAnalysis, tipping_points
 from bayes_alliance.study.records import Study
 
 Lines = list[dict[str, Any]]
 DRAWS, JOINT_DRAWS, SEED = 1000, 250, 2020
 BY_OUTCOME = ("goals_outcome", "bonds_outcome", "tasks_outcome")
-# Cohorts for what takes long.
-FEW = 3
 VARIANTS = ("curved", "sd_by_group", "autocorrelated")
+SAMPLED = ("student_t", "censored", "ordinal")
+# Cohorts for what is sampled: the first ones, since each takes minutes.
+FEW = 2
+SAMPLER = SampledSettings(draws=750, tune=750, cores=1)
 
 
 def _run(study: Study, cohort: StoredCohort, **settings: Any) -> StressResults:
@@ -79,9 +82,9 @@ def _posteriors(
 
 
 def missing_data(study: Study, cohorts: Sequence[StoredCohort], report: Reporter) -> dict[str, Lines]:
-    """Return pattern mixtures, shared parameters and tipping points over the first few cohorts."""
+    """Return pattern mixtures, shared parameters and tipping points over all cohorts."""
     runs = []
-    for cohort in cohorts[:FEW]:
+    for cohort in cohorts:
         report(f"missing data: {cohort.path.stem}")
         runs.append(_run(study, cohort, what=("missing",)))
     return {
@@ -227,11 +230,29 @@ def conditioning(study: Study, cohorts: Sequence[StoredCohort], report: Reporter
 
 
 def gaussian_variants(study: Study, cohorts: Sequence[StoredCohort], report: Reporter) -> dict[str, Lines]:
-    """Return the Gaussian variants of the models by outcome over the first few cohorts, with their scores."""
+    """Return the Gaussian variants of the models by outcome over all cohorts, with their scores."""
     runs = []
-    for cohort in cohorts[:FEW]:
+    for cohort in cohorts:
         report(f"Gaussian variants: {cohort.path.stem}")
         runs.append(_run(study, cohort, what=("likelihoods",), models=BY_OUTCOME, likelihoods=VARIANTS))
+    return _likelihoods(study, runs)
+
+
+def sampled_likelihoods(study: Study, cohorts: Sequence[StoredCohort], report: Reporter) -> dict[str, Lines]:
+    """Return the likelihoods that PyMC samples, of the models by outcome, over the first few cohorts."""
+    runs = []
+    for cohort in cohorts[:FEW]:
+        report(f"sampled likelihoods: {cohort.path.stem}")
+        runs.append(
+            _run(
+                study,
+                cohort,
+                what=("likelihoods",),
+                models=BY_OUTCOME,
+                likelihoods=SAMPLED,
+                sampler=SAMPLER,
+            )
+        )
     return _likelihoods(study, runs)
 
 
@@ -267,10 +288,11 @@ def _likelihoods(study: Study, runs: Sequence[StressResults]) -> dict[str, Lines
 
 
 # How many cohorts each part rests on; None for all.
-USED = {"missing": FEW, "joint": None, "conditioning": 1, "variants": FEW}
+USED = {"missing": None, "joint": None, "conditioning": 1, "variants": None, "sampled": FEW}
 PARTS: dict[str, Callable[[Study, Sequence[StoredCohort], Reporter], dict[str, Lines]]] = {
     "missing": missing_data,
     "joint": joint_model,
     "conditioning": conditioning,
     "variants": gaussian_variants,
+    "sampled": sampled_likelihoods,
 }
