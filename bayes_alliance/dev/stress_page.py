@@ -142,8 +142,8 @@ def _dropout(lines: Sequence[Line]) -> str:
     return (
         "In the cohorts dropout does not depend on the course by construction. Of the shared-parameter models' "
         f"{n} intervals of γ₁ ({len(lines)} models on each cohort), {without} have zero outside, "
-        f"{format_fixed(100.0 * without / n, 0)} %, where 5 % would be expected; the models of a cohort share its patients, "
-        "so these are far fewer than as many independent intervals."
+        f"{format_fixed(100.0 * without / n, 0)} %, where 5 % would be expected; the models of a cohort share its "
+        "patients, so these are far fewer than as many independent intervals."
     )
 
 
