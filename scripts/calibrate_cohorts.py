@@ -2,24 +2,15 @@
 """Check that draws given print are calibrated, on small invented publications.
 
 scripts/calibrate_cohorts.py [--studies 40] [--fault none]   judge what docs/calibration_cohorts.jsonl lacks
-scripts/calibrate_cohorts.py --write                         table, figure and section of docs/given_print.md from it
+scripts/calibrate_cohorts.py --full-size [--studies 60]      the steps that draw shipped cohorts, likewise
+scripts/calibrate_cohorts.py --write                         tables, figures and sections of docs/given_print.md
 """
 
 import argparse
 from pathlib import Path
 
-from bayes_alliance.dev.calibration_page import (
-    FIGURE,
-    STORE,
-    TABLE,
-    draw_figure,
-    format_section,
-    format_table,
-    judge_all,
-    put_section,
-    read_all,
-)
-from bayes_alliance.dev.cohort_calibration import calibrate, judge
+from bayes_alliance.dev import calibration_page as page
+from bayes_alliance.dev.cohort_calibration import calibrate, calibrate_full_size, judge, read_studies
 from bayes_alliance.dev.small_draws import FAULTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -33,28 +24,44 @@ def main() -> None:
     for name, default in (("studies", 40), ("draws", 9), ("steps", 72), ("seed", 18)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--fault", choices=FAULTS, default="none")
-    parser.add_argument("--store", type=Path, default=DOCS / STORE)
+    parser.add_argument("--full-size", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = vars(parser.parse_args())
-    store, write = options.pop("store"), options.pop("write")
+    full_size, write = options.pop("full_size"), options.pop("write")
     if write:
-        studies = read_all(store)
-        judged = judge_all(studies)
-        (DOCS / TABLE).write_text(format_table(judged), encoding="utf-8")
-        page = DOCS / "given_print.md"
-        page.write_text(
-            put_section(page.read_text(encoding="utf-8"), format_section(studies, judged)), encoding="utf-8"
-        )
-        draw_figure(studies, DOCS / FIGURE)
+        write_page()
         return
-    store.parent.mkdir(parents=True, exist_ok=True)
-    ranks, coverage = judge(calibrate(store, **options, report=lambda line: print(line, flush=True)))
+    if full_size:
+        settings = {name: options[name] for name in ("studies", "draws", "seed")}
+        found = calibrate_full_size(DOCS / page.FULL_SIZE_STORE, **settings, report=say)
+    else:
+        found = calibrate(DOCS / page.STORE, **options, report=say)
+    ranks, coverage = judge(found)
     for check in ranks:
         print(f"{check.name}: distance {check.distance:.3f}, band {check.band:.3f}, passed {check.passed}")
     for item in coverage:
         print(
             f"{item.name}, {item.level:.0%}: {item.covered:.3f} (error {item.error:.3f}), passed {item.passed}"
         )
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def write_page() -> None:
+    """Write tables, figures and sections from the stored studies."""
+    chains, full_size = page.read_all(DOCS / page.STORE), read_studies(DOCS / page.FULL_SIZE_STORE, "none")
+    judged = page.judge_all(chains)
+    (DOCS / page.TABLE).write_text(page.format_table(judged), encoding="utf-8")
+    (DOCS / page.FULL_SIZE_TABLE).write_text(page.format_table({"none": judge(full_size)}), encoding="utf-8")
+    written = (DOCS / "given_print.md").read_text(encoding="utf-8")
+    written = page.put_section(written, page.format_section(chains, judged))
+    written = page.put_section(written, page.format_full_size(full_size), page.FULL_SIZE_MARKS)
+    (DOCS / "given_print.md").write_text(written, encoding="utf-8")
+    page.draw_figure(chains, DOCS / page.FIGURE)
+    page.draw_figure({"none": full_size}, DOCS / page.FULL_SIZE_FIGURE)
 
 
 if __name__ == "__main__":

@@ -218,7 +218,8 @@ def _sbc(asked: Simulation) -> int:
             )
     if not prints_json(options):
         for result in run.results:
-            strayed = f"ranks not uniform: {', '.join(result.strayed)}" if result.strayed else "ranks uniform"
+            judged = "ranks uniform" if result.quantities else "no ranks"
+            strayed = f"ranks not uniform: {', '.join(result.strayed)}" if result.strayed else judged
             failed = f", {len(result.failures)} FAILED" if result.failures else ""
             print(f"{result.engine}, prior {result.prior}: {result.n_studies} studies{failed}; {strayed}")
     return _end(asked, setting, tables, written, failed=not run.passed)

@@ -39,7 +39,7 @@ _STARTS = 2
 _DRAWS = 10
 _DESIGNS = 3
 _FINISHES = 2
-_DRAWN_DESIGNS = 6
+DRAWN_DESIGNS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +116,8 @@ def _draw_cohort(study: Study, plan: CohortPlan, seed: int, rng: np.random.Gener
     best: BuiltCohort | None = None
     if not has_priors(study, plan):
         return None
-    for number in range(1, _DRAWN_DESIGNS + 1):
-        last = number == _DRAWN_DESIGNS
+    for number in range(1, DRAWN_DESIGNS + 1):
+        last = number == DRAWN_DESIGNS
         best = _draw_once(study, plan, seed, rng, last=last)
         if not best.missed:
             break
@@ -138,7 +138,7 @@ def _draw_once(
     recorded = draw.recorded.copy()
     solutions: list[tuple[str, Solution]] = []
     for name, part, problem in zip(model.outcomes, model.parts, model.problems, strict=True):
-        solution = _finish(problem, recorded[part.index], rng)
+        solution = finish(problem, recorded[part.index], rng)
         recorded[part.index] = solution.y
         solutions.append((name, solution))
         if solution.missed and not last:
@@ -157,7 +157,7 @@ def _draw_once(
     )
 
 
-def _finish(problem: Problem, drawn: Array, rng: np.random.Generator) -> Solution:
+def finish(problem: Problem, drawn: Array, rng: np.random.Generator) -> Solution:
     """Put drawn scores on their grid by single steps; move them a little first where that is not enough."""
     best = put_on_grid(problem, stay(problem, drawn), rng)
     from_where = drawn

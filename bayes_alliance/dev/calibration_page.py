@@ -18,12 +18,17 @@ from bayes_alliance.dev.cohort_calibration import (
     compare_ecdf,
     judge,
     read_studies,
+    share_outermost,
 )
 from bayes_alliance.dev.small_draws import FAULTS, Fault
 from bayes_alliance.dev.small_studies import SmallStudy
 
-BEGIN, END = "<!-- calibration -->", "<!-- end of calibration -->"
-STORE, TABLE, FIGURE = "calibration_cohorts.jsonl", "calibration_cohorts.csv", "calibration_cohorts.png"
+MARKS = "<!-- calibration -->", "<!-- end of calibration -->"
+FULL_SIZE_MARKS = "<!-- calibration of the steps at full size -->", "<!-- end of that calibration -->"
+STORE, TABLE, FIGURE = (f"calibration_cohorts.{ending}" for ending in ("jsonl", "csv", "png"))
+FULL_SIZE_STORE, FULL_SIZE_TABLE, FULL_SIZE_FIGURE = (
+    f"calibration_full_size.{ending}" for ending in ("jsonl", "csv", "png")
+)
 _NAMES: dict[Fault, str] = {
     "none": "none",
     "nearest_edge": "targets at the nearest edge",
@@ -105,10 +110,43 @@ def _sentences(studies: Mapping[Fault, Sequence[SmallStudy]], judged: Judged) ->
     ]
 
 
-def put_section(page: str, section: str) -> str:
+def format_full_size(found: Sequence[SmallStudy]) -> str:
+    """Return what the steps at full size gave on small publications, as Markdown."""
+    ranks, coverage = judge(found)
+    used = [study for study in found if study.n]
+    lines = ["", "", "| quantities | ranks | truth outermost, % (should be) |", "|---|---|---|"]
+    for check, names in zip(ranks, GROUPS.values(), strict=True):
+        share, right = share_outermost(found, names)
+        lines.append(
+            f"| {check.name} | {_ranks(check)} ({check.worst}) | {100 * share:.0f} ({100 * right:.0f}) |"
+        )
+    lines += ["", "| coefficient | coverage 50, 80, 95 % |", "|---|---|"]
+    for name in dict.fromkeys(c.name for c in coverage):
+        mine = [c for c in coverage if c.name == name]
+        shown = ", ".join(f"{100 * c.covered:.0f}{'' if c.passed else ' (fails)'}" for c in mine)
+        lines.append(f"| {name} | {shown} |")
+    errors = ", ".join(f"{100 * c.error:.1f}" for c in coverage if c.name == "all")
+    accepted = sum(study.accepted for study in used) / len(used)
+    dealt = sum(study.designs for study in used) / len(used)
+    lines += [
+        "",
+        f"{len(used)} studies of {_say_range([study.n for study in used])} draws"
+        f"{'' if len(used) == len(found) else f'; {len(found) - len(used)} more had none'}. Monte-Carlo errors of the "
+        f"coverage of all coefficients: {errors} points. Everything printed was met on {100 * accepted:.0f} % of the "
+        f"designs tried; {100 * dealt:.0f} % of the draws have a group dealt at random, the others one that leans.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _say_range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def put_section(page: str, section: str, marks: tuple[str, str] = MARKS) -> str:
     """Return a page with the section between its marks replaced."""
-    before, rest = page.split(BEGIN)
-    return before + BEGIN + section + END + rest.split(END)[1]
+    before, rest = page.split(marks[0])
+    return before + marks[0] + section + marks[1] + rest.split(marks[1])[1]
 
 
 def draw_figure(studies: Mapping[Fault, Sequence[SmallStudy]], path: Path) -> None:

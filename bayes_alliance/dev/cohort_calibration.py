@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bayes_alliance.assess.uniformity import ecdf_band, holm
+from bayes_alliance.dev.full_size_draws import judge_full_size
 from bayes_alliance.dev.small_draws import Fault
 from bayes_alliance.dev.small_publications import ANSWERS, PRINTED, PRIOR, TESTS, UNPRINTED
 from bayes_alliance.dev.small_studies import ENDS, SmallStudy, judge_small
@@ -35,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 POINTS = np.linspace(0.02, 0.98, 49)
 _SIMULATIONS = 4000
-_DRAWN_BY = "bayes_alliance.dev.small_studies"
+_CHAINS, _FULL_SIZE = "bayes_alliance.dev.small_studies", "bayes_alliance.dev.full_size_draws"
 _SIGNIFICANT = 0.05
 
 
@@ -62,13 +63,43 @@ def calibrate(
     report : callable
         Gets a line for each study.
     """
-    asked = {"code": code_digest(_DRAWN_BY), "seed": seed, "draws": draws, "steps": steps, "fault": fault}
+    asked = {"code": code_digest(_CHAINS), "seed": seed, "draws": draws, "steps": steps, "fault": fault}
+
+    def one(study: int) -> SmallStudy:
+        return judge_small(PRIOR, [seed, study], draws=draws, steps=steps, fault=fault)
+
+    return _continue(path, studies, asked, one, report)
+
+
+def calibrate_full_size(
+    path: Path, *, studies: int, seed: int, draws: int, report: Callable[[str], None]
+) -> list[SmallStudy]:
+    """Judge the steps that draw shipped cohorts on small studies, those that the file has already left out.
+
+    Parameters are those of :func:`calibrate`.
+    """
+    asked = {"code": code_digest(_FULL_SIZE), "seed": seed, "draws": draws, "fault": "none"}
+
+    def one(study: int) -> SmallStudy:
+        return judge_full_size(PRIOR, [seed, study], draws=draws)
+
+    return _continue(path, studies, asked, one, report)
+
+
+def _continue(
+    path: Path,
+    studies: int,
+    asked: dict[str, object],
+    judge_one: Callable[[int], SmallStudy],
+    report: Callable[[str], None],
+) -> list[SmallStudy]:
+    """Judge the studies that a file lacks, and add a line for each."""
     done = {item["study"]: item for item in _lines(path) if {k: item.get(k) for k in asked} == asked}
     with threadpool_limits(limits=1, user_api="blas"):
         for study in range(studies):
             if study in done:
                 continue
-            found = judge_small(PRIOR, [seed, study], draws=draws, steps=steps, fault=fault)
+            found = judge_one(study)
             done[study] = {**asked, "study": study, **asdict(found)}
             with path.open("a") as file:
                 file.write(json.dumps(done[study]) + "\n")
@@ -82,15 +113,15 @@ def read_studies(path: Path, fault: Fault) -> list[SmallStudy]:
     Raises
     ------
     ValueError
-        If the file holds studies of more than one version of the code.
+        If they come from more than one version of the code.
     """
-    lines = _lines(path)
+    lines = [item for item in _lines(path) if item["fault"] == fault]
     codes = {item.get("code") for item in lines}
     if len(codes) > 1:
         raise ValueError(
-            f"{path}: drawn by {len(codes)} versions of the code; delete the lines of all but one"
+            f"{path}: fault {fault} drawn by {len(codes)} versions of the code; delete the lines of all but one"
         )
-    return [_study(item) for item in lines if item["fault"] == fault]
+    return [_study(item) for item in lines]
 
 
 def _lines(path: Path) -> list[dict[str, object]]:
@@ -267,6 +298,16 @@ def check_coverage(found: Sequence[SmallStudy]) -> list[Coverage]:
             for k, name in enumerate(names)
         ]
     return checks
+
+
+def share_outermost(found: Sequence[SmallStudy], names: Sequence[str]) -> tuple[float, float]:
+    """Return how often the truth is the least or greatest of all members, and how often it should be.
+
+    More often than it should: draws are too narrow or off to one side; less often: too wide.
+    """
+    used = [study for study in found if study.n]
+    outermost = [np.mean([study.ranks[name][0] in (0, study.n) for name in names]) for study in used]
+    return float(np.mean(outermost)), float(np.mean([2.0 / (study.n + 1.0) for study in used]))
 
 
 def judge(found: Sequence[SmallStudy]) -> tuple[list[RankCheck], list[Coverage]]:

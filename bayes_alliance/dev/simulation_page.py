@@ -33,10 +33,10 @@ class Simulation:
     files: Mapping[str, str]
 
 
-def _simulation(kind: str, studies: int, **files: str) -> Simulation:
-    settings = ("--model", "tasks_ppd", "--prior", "neutral", "--engine", "collapsed", "--seed", "2020")
+def _simulation(kind: str, studies: int, *more: str, engine: str = "collapsed", **files: str) -> Simulation:
+    settings = ("--model", "tasks_ppd", "--prior", "neutral", "--engine", engine, "--seed", "2020")
     return Simulation(
-        arguments=("simulate", kind, "folmo2020", *settings, "--studies", str(studies)),
+        arguments=("simulate", kind, "folmo2020", *settings, "--studies", str(studies), *more),
         files={
             f"{name}.{ending}": f"{stem}.{ending}"
             for name, stem in files.items()
@@ -47,11 +47,21 @@ def _simulation(kind: str, studies: int, **files: str) -> Simulation:
 
 SIMULATIONS = {
     "calibration": _simulation("sbc", 1000, ranks_collapsed="ranks_tasks_ppd_collapsed_neutral"),
+    "pymc": _simulation("sbc", 200, engine="pymc", ranks_pymc="ranks_tasks_ppd_pymc_neutral"),
+    "power": _simulation(
+        "power",
+        100,
+        *("--n-patients", "80,155,300", "--marked", "paranoid_pd=15,30,60", "--n-visits", "3,4,8"),
+        "--effect=-1.5,-1,-0.5,0",
+        power_tasks_ppd="power_tasks_ppd",
+    ),
     "comparison": _simulation("compare", 250, comparison_tasks_ppd="comparison_tasks_ppd"),
 }
 # Tables that text is made from, beside the figures and their numbers.
 TABLES = {
     "calibration": {"ranks_collapsed_quantities.csv": "calibration_quantities.csv"},
+    "pymc": {"ranks_pymc_quantities.csv": "calibration_quantities.csv"},
+    "power": {},
     "comparison": {},
 }
 _WORLDS = {
@@ -74,7 +84,7 @@ def read_rows(path: Path) -> list[Row]:
         return list(csv.DictReader(stream))
 
 
-def calibration_text(rows: Sequence[Row], digest: str) -> str:
+def calibration_text(rows: Sequence[Row], digest: str, engine: str = "collapsed") -> str:
     """Return what the ranks of all quantities say.
 
     Parameters
@@ -83,6 +93,8 @@ def calibration_text(rows: Sequence[Row], digest: str) -> str:
         One a quantity.
     digest : str
         Of the cohort whose design was simulated.
+    engine : str
+        Whose ranks.
     """
     outside = [row["quantity"] for row in rows if row["inside"] != "yes"]
     strayed = [row["quantity"] for row in rows if float(row["p_adjusted"]) < 0.05]
@@ -93,12 +105,26 @@ def calibration_text(rows: Sequence[Row], digest: str) -> str:
         else f"{len(outside)} outside its own 95 % band"
     )
     return (
-        f"By `collapsed` (design: digest `{digest}`), {rows[0]['n']} studies: of {len(rows)} quantities {said}, "
+        f"By `{engine}` (design: digest `{digest}`), {rows[0]['n']} studies: of {len(rows)} quantities {said}, "
         f"least p {format_fixed(min(float(row['p']) for row in rows), 3)}; after adjustment for all of them "
         f"(Holm) the least is {format_fixed(min(float(row['p_adjusted']) for row in rows), 2)}, so "
         f"{len(strayed) or 'none'} of them strays. 95 % intervals cover in {format_fixed(coverage[0], 1)} to "
-        f"{format_fixed(coverage[-1], 1)} % ([numbers](ranks_collapsed_quantities.csv), "
-        "[curves](ranks_collapsed.csv))."
+        f"{format_fixed(coverage[-1], 1)} % ([numbers](ranks_{engine}_quantities.csv), "
+        f"[curves](ranks_{engine}.csv))."
+    )
+
+
+def power_text(rows: Sequence[Row], digest: str) -> str:
+    """Return how the curves were made, and the power that the collapsed engine has at every effect size."""
+    shown = [
+        f"{100.0 * float(row['estimate']):.0f} % at {float(row['value']):g}"
+        for row in rows
+        if (row["factor"], row["measure"], row["approach"]) == ("effect", "excludes_zero", _APPROACHES[-1])
+    ]
+    return (
+        f"An example of {max(int(row['n']) for row in rows)} studies a condition, so with wide errors (design: digest "
+        f"`{digest}`; [numbers](power_tasks_ppd.csv)). Intervals of `collapsed` without zero by size of the effect, in "
+        f"points over 36 months: {', '.join(shown)}."
     )
 
 
@@ -145,6 +171,8 @@ def simulation_page(written: str, docs: Path, digests: Mapping[str, str]) -> str
         "calibration": calibration_text(
             read_rows(docs / "ranks_collapsed_quantities.csv"), digests["calibration"]
         ),
+        "pymc": calibration_text(read_rows(docs / "ranks_pymc_quantities.csv"), digests["pymc"], "pymc"),
+        "power": power_text(read_rows(docs / "power_tasks_ppd.csv"), digests["power"]),
         "comparison": comparison_text(read_rows(docs / "comparison_tasks_ppd.csv"), digests["comparison"]),
     }
     for part, text in texts.items():

@@ -16,7 +16,6 @@ from bayes_alliance.cohorts.draws.growth import (
     Ints,
     Layout,
     Whitening,
-    draw_coefficients,
     draw_covariances,
     weigh_coefficients,
 )
@@ -33,22 +32,24 @@ from bayes_alliance.cohorts.draws.start import find_start
 from bayes_alliance.cohorts.draws.statistics import CohortStatistics, Link, OutcomePart, outside
 from bayes_alliance.cohorts.solver.demands import Moment
 from bayes_alliance.dev.small_designs import propose_design
+from bayes_alliance.dev.small_labels import draw_labels
 from bayes_alliance.dev.small_publications import (
+    PRINTED_MODELS,
     SmallPrior,
     SmallPublication,
     World,
-    draw_design,
     lay_out_world,
     make_problem,
     make_target,
     read_numbers,
 )
+from bayes_alliance.dev.small_starts import draw_start
 from bayes_alliance.dev.small_steps import SmallPivots, choose_small_pivots, redraw_some, turn, walk_free
 
 Fault = Literal["none", "nearest_edge", "euclidean", "flipped_sign"]
 FAULTS: tuple[Fault, ...] = ("none", "nearest_edge", "euclidean", "flipped_sign")
 _CYCLE = ("turn", "redraw", "design", "walk", "redraw", "turn", "design", "walk")
-# Covariances are drawn anew at every so many steps.
+# Covariances, coefficients and labels are drawn anew at every so many steps.
 _COVARIANCES = 2
 _DESIGN_ANGLE = 0.3
 # Values drawn anew together where not all can be at once.
@@ -161,8 +162,9 @@ def draw_small(
     SmallDraw or None
         None where no scores on the dealt design were found that print the publication.
     """
-    world = lay_out_world(prior, draw_design(prior, rng, publication.n_rows))
-    statistics = SmallStatistics(world, publication, Whitening(world.layout, prior.covariance.draw(rng)))
+    frame, covariances = draw_start(prior, publication, rng)
+    world = lay_out_world(prior, frame, PRINTED_MODELS)
+    statistics = SmallStatistics(world, publication, Whitening(world.layout, covariances))
     white, miss = find_start(statistics, rng.standard_normal(world.size), rng)
     if np.any(miss):
         return None
@@ -179,10 +181,18 @@ def draw_small(
         y = moved
     else:
         y = whitening.colour(state.white)
+    world = lay_out_world(prior, state.world.frame)
+    return record_draw(world, whitening, y, accepted=accepted, designs=designs)
+
+
+def record_draw(
+    world: World, whitening: Whitening, y: Floats, *, accepted: float, designs: float
+) -> SmallDraw:
+    """Record a drawn data set: numbers of all models, and the posterior of the coefficients."""
     mean, precision = weigh_coefficients(whitening, y)
-    sds = state.world.layout.column_sd
+    sds = world.layout.column_sd
     return SmallDraw(
-        numbers=read_numbers(state.world, y),
+        numbers=read_numbers(world, y),
         mean=sds * mean,
         sd=sds * np.sqrt(np.diagonal(np.linalg.inv(precision))),
         accepted=accepted,
@@ -233,7 +243,7 @@ def _redraw_some(
 def _walk(
     prior: SmallPrior, publication: SmallPublication, state: _State, rng: np.random.Generator, steps: int
 ) -> tuple[_State, float, float] | None:
-    """Take turns in drawing the covariances, steps to other designs and steps among scores; shares accepted."""
+    """Take turns in drawing what scores leave free, steps to other designs and among scores; shares accepted."""
     kept = np.zeros((2, 2))
     _, gradient = state.statistics.differentiate(state.white)
     pivots = choose_small_pivots(gradient, state.statistics.low, state.statistics.high)
@@ -255,14 +265,15 @@ def _walk(
 
 
 def _renew_covariances(prior: SmallPrior, state: _State, rng: np.random.Generator) -> _State:
-    """Draw coefficients and covariances given the scores."""
+    """Draw covariances, coefficients, and who has the covariate that is not printed, given the scores."""
     now = state.statistics.whitening
     x = now.colour(state.white)
     gamma = state.white[: now.n_coefficients]
     covariances = draw_covariances(now, prior.covariance, gamma, x, rng)
-    state.statistics.whitening = whitening = Whitening(state.world.layout, covariances)
-    gamma = draw_coefficients(whitening, x, rng)
-    return replace(state, white=whitening.whiten(gamma, x))
+    whitening = Whitening(state.world.layout, covariances)
+    world, whitening, gamma = draw_labels(state.world, whitening, x, rng)
+    state.statistics.whitening = whitening
+    return replace(state, world=world, white=whitening.whiten(gamma, x))
 
 
 def _move_scores(
@@ -288,7 +299,7 @@ def _change_design(
     change = propose_design(state.world.frame, rng)
     whitening = state.statistics.whitening
     p = whitening.n_coefficients
-    worlds = [lay_out_world(prior, frame) for frame in (change.before, change.after)]
+    worlds = [lay_out_world(prior, frame, PRINTED_MODELS) for frame in (change.before, change.after)]
     before, after = (
         SmallStatistics(world, publication, Whitening(world.layout, whitening.covariances)).warm(
             state.statistics

@@ -24,7 +24,7 @@ from bayes_alliance.cohorts.solver.demands import ModelRows, Moment, Problem, bu
 from bayes_alliance.cohorts.solver.sensitivity import lay_out
 from bayes_alliance.cohorts.solver.targets import Kind, Target
 from bayes_alliance.dev.small_answers import answer_small
-from bayes_alliance.inference.design import build_design
+from bayes_alliance.inference.design import numeric_design
 from bayes_alliance.study.formula import parse_formula
 
 HORIZON = 4.0
@@ -35,6 +35,10 @@ _FORMULAS = {
     "group": "y ~ time + group + time:group + (time | patient)",
     "extra": "y ~ time + extra + time:extra + (time | patient)",
 }
+# The models that the publication has: all that a chain needs.
+PRINTED_MODELS = ("growth", "group")
+# Columns of the joint model that the covariate outside the publication has.
+EXTRA_COLUMNS = (4, 5)
 _STARS = (0.05, 0.01, 0.001)
 
 
@@ -94,16 +98,18 @@ class World:
         return int(self.layout.columns.shape[1]) + len(self.layout.patient)
 
 
-def lay_out_world(prior: SmallPrior, frame: pd.DataFrame) -> World:
-    """Lay out the joint model and all models of a design."""
+def lay_out_world(prior: SmallPrior, frame: pd.DataFrame, models: Sequence[str] = tuple(_FORMULAS)) -> World:
+    """Lay out the joint model and some models of a design, all by default."""
     n = len(frame)
-    time = frame["time"].to_numpy() / HORIZON
-    group = frame["group"].to_numpy() - prior.n_group / prior.n_patients
-    extra = frame["extra"].to_numpy() - 0.5
+    columns_of = {name: frame[name].to_numpy() for name in ("patient", "time", "group", "extra")}
+    columns_of["y"] = np.zeros(n)
+    time = columns_of["time"] / HORIZON
+    group = columns_of["group"] - prior.n_group / prior.n_patients
+    extra = columns_of["extra"] - 0.5
     columns = np.stack([np.ones(n), time, group, group * time, extra, extra * time], axis=1)
     effects = [prior.effect_level_sd, prior.effect_slope_sd]
     layout = Layout(
-        patient=frame["patient"].to_numpy(dtype=np.int64),
+        patient=columns_of["patient"].astype(np.int64),
         visit=np.arange(n, dtype=np.int64),
         outcome=np.zeros(n, dtype=np.int64),
         time=time,
@@ -112,16 +118,15 @@ def lay_out_world(prior: SmallPrior, frame: pd.DataFrame) -> World:
         column_sd=np.array([prior.level_sd, prior.slope_sd, *effects, *effects]),
         n_outcomes=1,
     )
-    rows = frame.assign(y=0.0)
-    models = {
+    laid_out = {
         name: ModelRows(
-            blocks=lay_out(build_design(parse_formula(formula), rows)),
+            blocks=lay_out(numeric_design(parse_formula(_FORMULAS[name]), columns_of)),
             rows=np.arange(n, dtype=np.int64),
             reference="" if name == "growth" else "growth",
         )
-        for name, formula in _FORMULAS.items()
+        for name in models
     }
-    return World(frame=frame, layout=layout, models=models)
+    return World(frame=frame, layout=layout, models=laid_out)
 
 
 def read_numbers(world: World, y: Floats) -> dict[str, float]:

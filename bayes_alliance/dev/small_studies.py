@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +52,9 @@ class SmallStudy:
     failed: int
 
 
+Draw = Callable[[SmallPublication, np.random.Generator], SmallDraw | None]
+
+
 def judge_small(
     prior: SmallPrior,
     seed: Sequence[int],
@@ -60,23 +63,51 @@ def judge_small(
     steps: int = 72,
     fault: Fault = "none",
 ) -> SmallStudy:
-    """Simulate a study, print it, draw data sets given the print alone, and rank the truth among them."""
+    """Simulate a study, print it, draw data sets by chains given the print alone, and rank the truth among them."""
+
+    def draw(publication: SmallPublication, rng: np.random.Generator) -> SmallDraw | None:
+        return draw_small(prior, publication, rng, steps=steps, fault=fault)
+
+    return judge_draws(prior, seed, draw, draws=draws, flipped=fault == "flipped_sign")
+
+
+def judge_draws(
+    prior: SmallPrior,
+    seed: Sequence[int],
+    draw: Draw,
+    *,
+    draws: int,
+    flipped: bool = False,
+    grid: float = 0.0,
+) -> SmallStudy:
+    """Simulate a study, print it, and rank the truth among data sets drawn given the print alone.
+
+    Parameters
+    ----------
+    prior : SmallPrior
+        What the study comes from.
+    seed : sequence of int
+        Of everything.
+    draw : callable
+        From a publication to a data set, or None where none was found.
+    draws : int
+        How many data sets.
+    flipped : bool
+        Whether the printed slope difference is read with the wrong sign: a deliberate fault.
+    grid : float
+        Step that the true scores are rounded to; 0 for none.
+    """
     rng = np.random.default_rng(list(seed))
     world = lay_out_world(prior, draw_design(prior, rng))
     white = rng.standard_normal(world.size)
     y = Whitening(world.layout, prior.covariance.draw(rng)).colour(white)
+    if grid:
+        y = grid * np.round(y / grid)
     truth = read_numbers(world, y)
     publication = publish(truth, len(y))
-    if fault == "flipped_sign":
+    if flipped:
         publication = _flip(publication)
-    found: list[SmallDraw] = []
-    failed = 0
-    while len(found) < draws and failed < 4 * draws:
-        one = draw_small(prior, publication, rng, steps=steps, fault=fault)
-        if one is None:
-            failed += 1
-        else:
-            found.append(one)
+    found, failed = _draw_several(draw, publication, draws, rng)
     members = [measure(numbers, publication) for numbers in (truth, *(d.numbers for d in found))]
     ranks = {name: _rank_all([member[name] for member in members], rng) for name in members[0]}
     beta = world.layout.column_sd * white[: len(world.layout.column_sd)]
@@ -93,6 +124,21 @@ def judge_small(
         designs=float(np.mean([d.designs for d in found])) if found else 0.0,
         failed=failed,
     )
+
+
+def _draw_several(
+    draw: Draw, publication: SmallPublication, draws: int, rng: np.random.Generator
+) -> tuple[list[SmallDraw], int]:
+    """Draw data sets until there are enough, or four times as many tries have failed; and how many did."""
+    found: list[SmallDraw] = []
+    failed = 0
+    while len(found) < draws and failed < 4 * draws:
+        one = draw(publication, rng)
+        if one is None:
+            failed += 1
+        else:
+            found.append(one)
+    return found, failed
 
 
 def measure(numbers: Mapping[str, float], publication: SmallPublication) -> dict[str, float]:

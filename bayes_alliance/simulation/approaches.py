@@ -20,7 +20,7 @@ from bayes_alliance.inference.fits import Effect, MixedFit, PosteriorFit, Weight
 from bayes_alliance.inference.ml import estimate_effect, fit_mixed
 from bayes_alliance.inference.priors import CoefficientPriors
 from bayes_alliance.inference.psis import PARETO_K_LIMIT
-from bayes_alliance.inference.pymc.sample import SamplerSettings
+from bayes_alliance.inference.pymc.sample import SamplerSettings, fit_pymc
 from bayes_alliance.inference.statistics import Statistics, summarise
 from bayes_alliance.simulation.population import simulated_rows
 
@@ -133,13 +133,16 @@ def draw_posterior(
     """Draw a posterior as a run does, the hand-over of ``collapsed`` included, on one core."""
     rows = simulated_rows(design)
     settings = EngineSettings(sampler=SAMPLER, collapsed=COLLAPSED)
-    if engine != "collapsed":
+    if engine == "bambi":
         return fit_posterior(engine, design, rows, priors, frame, seed=seed, settings=settings)  # type: ignore[arg-type]
+    if engine == "pymc":
+        # A run takes the matrices that Bambi states from the rows; a simulated study has its matrices, and no rows.
+        return fit_pymc(design, rows, priors, seed=seed, settings=SAMPLER)
     fit = fit_collapsed(design, rows, priors, seed=seed, settings=COLLAPSED, stats=stats)
     pareto_k = float(fit.facts["pareto_k"])
     if pareto_k <= PARETO_K_LIMIT:
         return fit
-    sampled = fit_posterior("pymc", design, rows, priors, frame, seed=seed, settings=settings)  # type: ignore[arg-type]
+    sampled = fit_pymc(design, rows, priors, seed=seed, settings=SAMPLER)
     reason = f"collapsed: Pareto k {pareto_k:.2f} above {PARETO_K_LIMIT}; sampled by pymc instead"
     return dataclasses.replace(sampled, facts={**sampled.facts, "handed_over": reason})
 

@@ -12,8 +12,12 @@ from scipy import stats
 from bayes_alliance.cohorts.draws.growth import Covariances, Whitening
 from bayes_alliance.dev import cohort_calibration
 from bayes_alliance.dev.calibration_page import (
+    FULL_SIZE_MARKS,
+    FULL_SIZE_STORE,
+    FULL_SIZE_TABLE,
     STORE,
     TABLE,
+    format_full_size,
     format_section,
     format_table,
     judge_all,
@@ -24,7 +28,9 @@ from bayes_alliance.dev.cohort_calibration import (
     calibrate,
     check_coverage,
     check_ranks,
+    judge,
     read_studies,
+    share_outermost,
 )
 from bayes_alliance.dev.small_answers import leave_patients_out
 from bayes_alliance.dev.small_designs import propose_design
@@ -230,6 +236,12 @@ def test_studies_of_other_code_are_neither_taken_nor_mixed(
         read_studies(path, "none")
 
 
+def test_draws_that_are_too_narrow_leave_the_truth_outermost() -> None:
+    """Of ranks 0, 4, 9 and 9 of nine draws three are outermost, where one in five should be."""
+    found = studies(np.array([[0, 4], [9, 9]]), np.full((2, 1), 0.5), n=9)
+    assert share_outermost(found, NAMES) == pytest.approx((0.75, 0.2))
+
+
 @pytest.fixture(scope="module")
 def stored() -> dict[Fault, list[SmallStudy]]:
     """The studies that the documentation rests on."""
@@ -242,6 +254,15 @@ def test_the_page_and_its_table_are_current(stored: dict[Fault, list[SmallStudy]
     page = (DOCS / "given_print.md").read_text(encoding="utf-8")
     assert page == put_section(page, format_section(stored, judged))
     assert (DOCS / TABLE).read_text(encoding="utf-8") == format_table(judged)
+
+
+def test_what_the_page_says_of_the_steps_at_full_size_is_current() -> None:
+    """Section and table follow from the stored studies; 'scripts/calibrate_cohorts.py --write' makes them anew."""
+    found = read_studies(DOCS / FULL_SIZE_STORE, "none")
+    assert len(found) >= 20
+    page = (DOCS / "given_print.md").read_text(encoding="utf-8")
+    assert page == put_section(page, format_full_size(found), FULL_SIZE_MARKS)
+    assert (DOCS / FULL_SIZE_TABLE).read_text(encoding="utf-8") == format_table({"none": judge(found)})
 
 
 def test_faults_are_noticed(stored: dict[Fault, list[SmallStudy]]) -> None:
@@ -258,18 +279,27 @@ def test_faults_are_noticed(stored: dict[Fault, list[SmallStudy]]) -> None:
         ), fault
 
 
-def test_what_was_printed_is_calibrated(stored: dict[Fault, list[SmallStudy]]) -> None:
-    """Ranks of printed quantities, of their distance to an end, and of answers of the full data are uniform."""
+def test_draws_are_calibrated(stored: dict[Fault, list[SmallStudy]]) -> None:
+    """Ranks of every group of quantities are uniform, and intervals cover at their level."""
     ranks, coverage = judge_all(stored)["none"]
-    assert all(check.passed for check in ranks if check.name != "unprinted")
+    assert {check.name: check.passed for check in ranks} == dict.fromkeys(cohort_calibration.GROUPS, True)
     assert all(check.passed for check in coverage)
 
 
-@pytest.mark.xfail(strict=True, reason="40 studies leave the 95 % band narrowly (p 0.049), as the page says")
-def test_what_was_not_printed_is_calibrated(stored: dict[Fault, list[SmallStudy]]) -> None:
-    """Ranks of unprinted quantities are uniform."""
-    ranks, _ = judge_all(stored)["none"]
-    assert all(check.passed for check in ranks if check.name == "unprinted")
+@pytest.mark.xfail(
+    strict=True, reason="printed numbers lie too near the ends of what is printed, as the page says"
+)
+def test_steps_at_full_size_are_calibrated() -> None:
+    """The same of the steps that draw the cohorts that ship."""
+    ranks, _ = judge(read_studies(DOCS / FULL_SIZE_STORE, "none"))
+    assert all(check.passed for check in ranks)
+
+
+def test_of_the_steps_at_full_size_what_was_not_printed_is_calibrated() -> None:
+    """Unprinted quantities, answers of the full data, and intervals pass."""
+    ranks, coverage = judge(read_studies(DOCS / FULL_SIZE_STORE, "none"))
+    assert all(check.passed for check in ranks if check.name in ("unprinted", "answers of the full data"))
+    assert all(check.passed for check in coverage)
 
 
 def test_stored_ranks_are_whole() -> None:
