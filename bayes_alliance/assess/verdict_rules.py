@@ -1,8 +1,8 @@
 r"""Verdict rules: from posterior probabilities to one of five words, the same for claims, simulation and stress tests.
 
 A claim is about a quantity x in natural units (points, or points over the study's horizon), a reference value v and
-the smallest difference that matters, δ, declared before any fit. *Sure* is what a 95 % equal-tailed interval would
-say, *likely* what an 80 % one would. In words:
+the smallest difference that matters, δ, declared before any fit. *Sure* of a direction means that it has probability
+0.975 or more, *likely* 0.90 or more. In words:
 
 **x lies above (below) v.** With d = x - v, or v - x for *below*:
 

@@ -45,9 +45,10 @@ def _cohort_challenges(
     if isinstance(rows, StudyData):
         return []
     found: list[Challenge] = []
-    for name, results in synthetic:
+    for number, (name, results) in enumerate(synthetic, start=1):
         if cohorts[name] != rows:
-            found += from_results(results, family="cohort", name=name, says=f"synthetic {name}")
+            says = f"synthetic data set {number} of {len(synthetic)}"
+            found += from_results(results, family="cohort", name=name, says=says)
     return found
 
 

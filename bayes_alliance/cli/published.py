@@ -76,10 +76,15 @@ def _load(name: str) -> Study:
 def _audit(options: argparse.Namespace) -> int:
     from bayes_alliance.published.aic_forensics import forensics
     from bayes_alliance.published.audit import audit_study
-    from bayes_alliance.published.findings import AuditVerdict
     from bayes_alliance.published.reading_audits import audit_readings
     from bayes_alliance.published.reading_weights import weigh_readings
-    from bayes_alliance.show.tables.audit import tabulate_audit, tabulate_audit_counts, tabulate_forensics
+    from bayes_alliance.show.tables.audit import (
+        ORDER,
+        count_findings,
+        tabulate_audit,
+        tabulate_audit_counts,
+        tabulate_forensics,
+    )
     from bayes_alliance.show.tables.readings import tabulate_readings
     from bayes_alliance.study.load_readings import load_readings
 
@@ -97,12 +102,7 @@ def _audit(options: argparse.Namespace) -> int:
     written = _write_tables(tables, options.out)
     if give_json(options, _as_json(study, tables)):
         return 0
-    shown = (
-        AuditVerdict.INCONSISTENT,
-        AuditVerdict.CANNOT_TELL,
-        *([AuditVerdict.CONSISTENT] if options.all else []),
-    )
-    for verdict in shown:
+    for verdict in ORDER if options.all else ORDER[:-1]:
         for finding in audit.of(verdict):
             print(f"{finding.verdict.value}: {finding.check}: {finding.where}: {finding.printed}")
             print(f"    {finding.reasoning}")
@@ -110,8 +110,7 @@ def _audit(options: argparse.Namespace) -> int:
                 print(f"    {name}: {text}")
             for text in finding.alternatives:
                 print(f"    or: {text}")
-    counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in AuditVerdict)
-    print(f"{study.id}: {len(audit.findings)} checks: {counts}" + _where(written, options.out))
+    print(f"{study.id}: {count_findings(audit)}" + _where(written, options.out))
     return 0
 
 

@@ -10,9 +10,10 @@ from bayes_alliance.claims.from_printed import judge_printed
 from bayes_alliance.claims.ledger_file import load_claims
 from bayes_alliance.published.audit import audit_study
 from bayes_alliance.show.claims_json import printed_json
-from bayes_alliance.show.narrative import describe_finding, list_findings, main_claims, tally_claims
+from bayes_alliance.show.narrative import list_findings, main_claims, tally_claims
 from bayes_alliance.show.report.first_screen import describe_audit
 from bayes_alliance.show.report.glossary import GLOSSARY
+from bayes_alliance.show.results_text import describe_finding
 from bayes_alliance.study.load_study import load_study
 
 STUDY, SEED = "folmo2020", 2020
@@ -41,7 +42,8 @@ def answer_table(facts: Mapping[str, Any]) -> str:
     for finding in list_findings(facts):
         _, _, tested = finding.basis.partition(", ")
         verdict = f"{finding.verdict} ({tested})" if tested else finding.verdict
-        cells = [finding.says, "<br>".join(finding.printed), "<br>".join(finding.sceptical), verdict]
+        says = f"{finding.says} ({finding.measure})" if finding.measure else finding.says
+        cells = [says, "<br>".join(finding.printed), "<br>".join(finding.sceptical), verdict]
         lines.append("| " + " | ".join(cells) + " |")
     (tally, *_) = tally_claims(facts)
     audit = describe_audit(audit_study(load_study(STUDY)))
@@ -71,7 +73,7 @@ def answer_page(facts: Mapping[str, Any]) -> str:
             "# The answer for Folmo et al. (2020)",
             "",
             "Made by `scripts/docs` from the printed tables alone; no patient data are used. Effects are posterior "
-            f"medians with 95 % intervals, in points over {horizon}.",
+            f"medians with 95 % intervals, in points; changes are those over {horizon}.",
             "",
             answer_table(facts),
             "",

@@ -277,7 +277,8 @@ def audit_page(written: str) -> str:
     before, _, rest = written.partition(_UNTOLD[0])
     after = rest.partition(_UNTOLD[1])[2]
     lines = []
-    for one in audit_study(load_study("folmo2020")).of(AuditVerdict.CANNOT_TELL):
+    audit = audit_study(load_study("folmo2020"))
+    for one in (*audit.of(AuditVerdict.CANNOT_TELL), *audit.of(AuditVerdict.NOT_TESTABLE)):
         numbers = "; ".join(f"{name}: {text}" for name, text in one.numbers)
         why = f"{one.reasoning}. {numbers}" if numbers else one.reasoning
         said = f"{one.check}, {one.where}: {one.printed}: {why}"

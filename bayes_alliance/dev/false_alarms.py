@@ -80,7 +80,7 @@ class _Tally:
             row = self.counts.setdefault(finding.check, [0, 0, 0])
             row[0] += 1
             row[1] += finding.verdict is AuditVerdict.INCONSISTENT
-            row[2] += finding.verdict is AuditVerdict.CANNOT_TELL
+            row[2] += finding.verdict in (AuditVerdict.CANNOT_TELL, AuditVerdict.NOT_TESTABLE)
             if finding.verdict is AuditVerdict.INCONSISTENT:
                 self.examples.append((seed, finding))
 

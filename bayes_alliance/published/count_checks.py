@@ -101,7 +101,7 @@ def _check_cell(study: Study, cell: Cell) -> Finding:
             check="percentage",
             where=where,
             printed=cell.printed,
-            verdict=AuditVerdict.CANNOT_TELL,
+            verdict=AuditVerdict.NOT_TESTABLE,
             reasoning=f"the size of {cell.group!r} is not stated",
         )
     found = {n: possible_counts(share, n) for n in sizes}
@@ -247,7 +247,7 @@ def _check_mean(study: Study, item: Fact) -> Finding:
             check="mean of whole numbers",
             where=where,
             printed=item.printed,
-            verdict=AuditVerdict.CANNOT_TELL,
+            verdict=AuditVerdict.NOT_TESTABLE,
             reasoning=f"{said}: any mean is possible, so there is nothing to test",
         )
     grid = Grid(step=step)

@@ -78,7 +78,7 @@ def _check_marking(study: Study, effect: PrintedEffect) -> Finding:
             check="estimate and SE against stars",
             where=common["where"],
             printed=common["printed"],
-            verdict=AuditVerdict.CANNOT_TELL,
+            verdict=AuditVerdict.NOT_TESTABLE,
             reasoning="no standard error is printed",
         )
     p = p_range(*t, effect.df_low)

@@ -10,11 +10,15 @@ from bayes_alliance.study.records import Cell
 
 
 class AuditVerdict(StrEnum):
-    """Whether printed numbers can stand together. ``cannot tell`` never counts as consistent."""
+    """Whether printed numbers can stand together. ``cannot tell`` never counts as consistent.
+
+    ``not testable``: the publication prints nothing that the number could be tested against.
+    """
 
     CONSISTENT = "consistent"
     INCONSISTENT = "inconsistent"
     CANNOT_TELL = "cannot tell"
+    NOT_TESTABLE = "not testable"
 
 
 # Checks of counts and of descriptive numbers, on which no claim about courses rests; every other check is of a test.

@@ -25,7 +25,12 @@ from bayes_alliance.run.results import AskedNumber, ComparisonSet, ModelRun, Tex
 from bayes_alliance.study.publication import Fact, StatedShare
 from bayes_alliance.study.records import Study
 
-_ORDER = (AuditVerdict.INCONSISTENT, AuditVerdict.CANNOT_TELL, AuditVerdict.CONSISTENT)
+_ORDER = (
+    AuditVerdict.INCONSISTENT,
+    AuditVerdict.CANNOT_TELL,
+    AuditVerdict.NOT_TESTABLE,
+    AuditVerdict.CONSISTENT,
+)
 
 
 def read_text(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.claims.change import FAMILY_LABELS, Change
-from bayes_alliance.claims.ledger import Claim, Ledger
+from bayes_alliance.claims.ledger import Claim, Ledger, Part
 from bayes_alliance.claims.results import ClaimResult, Trace
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
 from bayes_alliance.run.manifest import json_ready
@@ -19,6 +19,7 @@ from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.tables.claim_parts import say_predicate
 from bayes_alliance.show.tables.claim_readings import say_reading_change
 from bayes_alliance.show.tables.claim_table import say_change
+from bayes_alliance.study.formula import is_rate
 from bayes_alliance.study.records import Study
 
 SCHEMA = 2
@@ -138,6 +139,7 @@ def _entry(
         "main": claim.main,
         "note": claim.note,
         "untestable": claim.untestable,
+        "combine": claim.combine,
         "printed": result_json(study, claim, printed),
         "printed_under": {name: result_json(study, claim, own) for name, own in under},
         "mixture": None,
@@ -196,6 +198,8 @@ def result_json(study: Study, claim: Claim, result: ClaimResult) -> dict[str, An
                 "about": named.label if named is not None else declared.label,
                 "label": declared.label,
                 "unit": declared.unit,
+                "measure": say_measure(study, declared),
+                "relation": declared.relation,
                 "claimed": say_predicate(declared),
                 "verdict": part.verdict.value,
                 "median": part.median,
@@ -209,6 +213,29 @@ def result_json(study: Study, claim: Claim, result: ClaimResult) -> dict[str, An
             }
         )
     return {"verdict": result.verdict.value, "sure": result.sure, "reason": result.reason, "parts": found}
+
+
+def say_measure(study: Study, part: Part) -> str:
+    """Return whether a quantity is a change over the horizon or a level; empty where it is neither.
+
+    Parameters
+    ----------
+    study : Study
+        With models and horizon.
+    part : Part
+        Of a claim of it.
+    """
+    change, level = f"change over {study.horizon:g} {study.time_unit}", "level at the start"
+    if part.quantity == "spread":
+        return change if part.which == "slope" else level
+    if part.quantity not in ("effect", "largest"):
+        return ""
+    named = {estimand.name: estimand.weights for estimand in study.model(part.model).estimands}
+    weights = part.weights or named.get(part.estimand, ((part.estimand, 1.0),))
+    if is_rate(weights, study.time):
+        return change
+    # A level at a later time is a combination with slopes.
+    return "level" if any(study.time in name.split(":") for name, weight in weights if weight) else level
 
 
 def _trace_json(trace: Trace) -> dict[str, Any]:

@@ -159,4 +159,4 @@ def format_p(p: float) -> str:
 
 def use_minus_sign(text: str) -> str:
     """Replace the hyphen before a number by a minus sign (U+2212)."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", text)
+    return re.sub(r"(?<![\w.])-(?=\.?\d)", "\N{MINUS SIGN}", text)

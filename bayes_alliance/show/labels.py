@@ -89,6 +89,28 @@ def label_place(study: Study, where: str) -> str:
     return re.sub(r"(?<=: )(\w+)(?=:| at )", lambda found: labels.get(found[1], found[1]), said)
 
 
+_COHORT = re.compile(r"(synthetic )?(?:cohort )?\bcohort_(\d+)\b")
+
+
+def name_cohorts(text: str, total: int = 0) -> str:
+    """Return a text with synthetic cohorts numbered from 1 in the place of their file names.
+
+    Parameters
+    ----------
+    text : str
+        For a reader.
+    total : int
+        How many there are; 0 where that is not known.
+
+    Examples
+    --------
+    >>> name_cohorts("synthetic cohort cohort_000, seed 7"), name_cohorts("cohort_011", 14)
+    ('synthetic data set 1, seed 7', 'data set 12 of 14')
+    """
+    of = f" of {total}" if total else ""
+    return _COHORT.sub(lambda found: f"{found[1] or ''}data set {int(found[2]) + 1}{of}", text)
+
+
 def capitalise(text: str) -> str:
     """Return a text with a capital at its start, but for symbols of one letter such as *p*."""
     return text if text[1:2] == " " else f"{text[:1].upper()}{text[1:]}"

@@ -13,26 +13,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayes_alliance.assess.verdict_words import ORDER, Verdict
-from bayes_alliance.show.format_numbers import format_count, format_interval, format_p, use_minus_sign
+from bayes_alliance.show.format_numbers import format_count, format_interval, use_minus_sign
+from bayes_alliance.show.parts_together import explain_parts
+from bayes_alliance.show.verdict_definitions import OVERTURNED
 
 Facts = Mapping[str, Any]
 NOT_TESTABLE = "\N{EM DASH}"
 _NOT_PRINTED = "not printed"
-_NOTHING, _KEPT = "nothing that was tried", "Not overturned by: "
+NOTHING_TRIED, KEPT = "nothing that was tried", "Not overturned by: "
 _MAX_FIRST = 6  # changes named for one finding; the rest stand in its card
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """How many claims have each verdict in one source, in the order of ``Verdict``."""
+    """How many claims have each verdict in one source, in the order of ``VERDICT_NAMES``.
+
+    ``n_claims`` counts those too that the source holds nothing about; they have no verdict.
+    """
 
     source: str
     counts: tuple[int, ...]
+    n_claims: int
+
+    @property
+    def n_tested(self) -> int:
+        """Claims that the source can test."""
+        return sum(self.counts)
 
     def text(self) -> str:
-        """Return the counts above zero in words, such as ``15 supported, 6 likely``."""
+        """Return the counts above zero in words, such as ``21 testable, of which 15 supported, 6 likely``."""
         named = zip(self.counts, VERDICT_NAMES, strict=True)
-        return ", ".join(f"{count} {name}" for count, name in named if count)
+        said = ", ".join(f"{count} {name}" for count, name in named if count)
+        if self.n_tested == self.n_claims:
+            return said
+        return f"{self.n_tested} testable" + (f", of which {said}" if said else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +63,10 @@ class Finding:
         The same from real data, the mixture over cohorts, or cohort by cohort.
     verdict, basis : str
         The verdict, and the source that it is from.
+    measure : str
+        Whether the numbers are changes or levels, such as ``change over 36 months``.
+    together : str
+        How the verdict follows from those of several parts; empty with one.
     """
 
     key: str
@@ -58,11 +76,14 @@ class Finding:
     other: tuple[str, ...]
     verdict: str
     basis: str
+    measure: str = ""
+    together: str = ""
 
 
-VERDICT_NAMES: tuple[str, ...] = tuple(verdict.value for verdict in Verdict)
+# Of claims that a source can test.
+VERDICT_NAMES: tuple[str, ...] = tuple(verdict.value for verdict in Verdict if verdict in ORDER)
 _AFFIRMED = frozenset(verdict.value for verdict in ORDER[:2])
-_TESTED = frozenset(verdict.value for verdict in ORDER)
+_TESTED = frozenset(VERDICT_NAMES)
 
 
 def tally_claims(facts: Facts) -> tuple[Tally, ...]:
@@ -93,7 +114,7 @@ def tally_claims(facts: Facts) -> tuple[Tally, ...]:
 
 def _tally(source: str, verdicts: Sequence[str]) -> Tally:
     counts = Counter(verdicts)
-    return Tally(source=source, counts=tuple(counts[name] for name in VERDICT_NAMES))
+    return Tally(source=source, counts=tuple(counts[name] for name in VERDICT_NAMES), n_claims=len(verdicts))
 
 
 def count_cohorts(facts: Facts) -> int:
@@ -125,6 +146,26 @@ def _tested_parts(result: Facts) -> str:
     return "" if tested == len(parts) else f", {tested} of {len(parts)} parts"
 
 
+def decisive_result(claim: Facts) -> Facts:
+    """Return what the source says that :func:`decide` follows, part by part."""
+    _, basis = decide(claim)
+    printed: Facts = claim["printed"]
+    if basis == "real data":
+        return dict(claim["real"])
+    return dict(claim["mixture"]) if basis.startswith("mixture") else printed
+
+
+def explain_claim(claim: Facts) -> str:
+    """Return how the verdict that stands for a claim follows from its parts; empty with one part."""
+    return explain_parts(decisive_result(claim), str(claim.get("combine", "all")))
+
+
+def measure_of(claim: Facts) -> str:
+    """Return whether the numbers of a claim are changes or levels; empty where its parts differ in that."""
+    named = {str(part.get("measure", "")) for part in claim["printed"]["parts"]}
+    return named.pop() if len(named) == 1 else ""
+
+
 def list_findings(facts: Facts) -> tuple[Finding, ...]:
     """Return the main findings in the order of the publication.
 
@@ -152,6 +193,8 @@ def _finding(claim: Facts) -> Finding:
         other=_other_lines(claim),
         verdict=verdict,
         basis=basis,
+        measure=measure_of(claim),
+        together=explain_claim(claim),
     )
 
 
@@ -163,7 +206,7 @@ def _other_lines(claim: Facts) -> tuple[str, ...]:
     spread = claim["synthetic"]["verdicts"]
     total = sum(spread.values())
     return tuple(
-        f"{verdict} in {spread[verdict]} of {total}" for verdict in VERDICT_NAMES if spread.get(verdict)
+        f"{verdict.value} in {spread[verdict]} of {total}" for verdict in Verdict if spread.get(verdict)
     )
 
 
@@ -217,25 +260,35 @@ def lead_sentence(facts: Facts) -> str:
     # A verdict that only synthetic cohorts give shows assumptions: it is no finding, and not in the tally.
     evidence = [(verdict, source) for verdict, source in decided if "synthetic" not in source]
     counts = Counter(verdict for verdict, _ in evidence)
-    named = [f"{counts[name]} {name}" for name in VERDICT_NAMES if counts[name]]
+    named = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
     if len(evidence) < len(mains):
         named.append(f"{len(mains) - len(evidence)} testable on synthetic cohorts only")
     said = f"Of {format_count(len(mains), 'main finding')}: {', '.join(named)}."
     in_part = sum(source.endswith(" parts") for _, source in evidence)
     if in_part:
         said += f" The printed numbers test only some parts of {in_part} of them."
+    return f"{said} {_say_first(facts)}".rstrip()
+
+
+def _say_first(facts: Facts) -> str:
+    """Return the verdict on the first finding that holds, what overturns it, and why its parts give that verdict."""
     first = first_affirmed(facts)
-    if first is None or not (first["changes"] or first["kept"]):
-        return said
+    if first is None:
+        return ""
+    why, (verdict, _) = explain_claim(first), decide(first)
+    tried = first["changes"] or first["kept"]
+    if not (why or tried):
+        return ""
     overturning = list_overturning(first)
-    verdict, _ = decide(first)
-    if verdict not in _AFFIRMED:
-        return f"{said} {_quote(first['says'])} is {verdict}."
-    if not overturning:
-        return f"{said} {_quote(first['says'])} is {verdict}, and nothing that was tried overturns it."
-    families = ", ".join(dict.fromkeys(str(change["family"]) for change in overturning))
-    doubt = "likely, not certain, and" if verdict == "likely" else f"{verdict}, but"
-    return f"{said} {_quote(first['says'])} is {doubt} can be overturned by other assumptions on: {families}."
+    if not tried or verdict not in _AFFIRMED:
+        said = verdict
+    elif not overturning:
+        said = f"{verdict}, and nothing that was tried overturns it"
+    else:
+        families = ", ".join(dict.fromkeys(str(change["family"]) for change in overturning))
+        doubt = "likely, not certain, and" if verdict == Verdict.LIKELY else f"{verdict}, but"
+        said = f"{doubt} can be overturned by other assumptions on: {families}"
+    return f"{quote(first['says'])} is {said}. {why}".rstrip()
 
 
 def list_overturning(claim: Facts) -> list[Facts]:
@@ -260,80 +313,14 @@ def overturn_lines(claim: Facts) -> tuple[str, ...]:
     tried = dict.fromkeys([*(str(change["family"]) for change in claim["changes"]), *claim["kept"]])
     harmless = [family for family in tried if family not in firsts]
     if not lines:
-        lines = [_NOTHING]
+        lines = [NOTHING_TRIED]
     if harmless:
-        lines.append(f"{_KEPT}{', '.join(harmless)}")
+        lines.append(f"{KEPT}{', '.join(harmless)}")
     return tuple(use_minus_sign(line) for line in lines)
 
 
-def describe_finding(claim: Facts, horizon: str) -> str:
-    """Return a sentence for a results section, APA style: what was found and the verdict.
-
-    Parameters
-    ----------
-    claim : mapping
-        One entry of the claims.
-    horizon : str
-        Such as ``36 months``.
-    """
-    verdict, basis = decide(claim)
-    says = str(claim["says"])
-    if verdict not in _TESTED:
-        return f"The claim {_quote(says)} could not be tested."
-    source = claim["real"] or (claim["printed"] if basis.startswith("printed") else claim.get("mixture"))
-    numbers = "; ".join(_apa(part) for part in (source or {"parts": ()})["parts"] if format_part(part))
-    over = f" (posterior medians; changes are those over {horizon}: {numbers})" if numbers else ""
-    return f"The claim {_quote(says)} was judged {verdict} on the basis of the {basis}{over}."
-
-
-def _apa(part: Facts) -> str:
-    middle, low, high = (float(part[name]) for name in ("median", "lower", "upper"))
-    median, ends = format_interval(middle, low, high, abs(high - low) / 4.0).split(" ", 1)
-    chance = part.get("p_direction")
-    # APA: no zero before the point of a number that cannot exceed 1.
-    said = f", P(direction) {_compare(format_p(float(chance)))}" if isinstance(chance, int | float) else ""
-    unit = str(part.get("unit") or "")
-    return use_minus_sign(f"{part['about']} {median}{f' {unit}' if unit else ''}, 95% CrI {ends}{said}")
-
-
-def _compare(text: str) -> str:
-    short = text.replace("0.", ".", 1)
-    return f"{short[0]} {short[1:]}" if short[:1] in "<>" else f"= {short}"
-
-
-def results_paragraph(facts: Facts) -> str:
-    """Return a paragraph for the results section: the tally, then each main finding.
-
-    Parameters
-    ----------
-    facts : mapping
-        Of :func:`bayes_alliance.show.claims_json.claims_json`.
-    """
-    tallies = "; ".join(f"{tally.source.lower()}: {tally.text()}" for tally in tally_claims(facts))
-    said = [f"Of {len(facts['claims'])} published claims, verdicts by source were as follows ({tallies})."]
-    said += [describe_finding(claim, str(facts["horizon"])) for claim in main_claims(facts)]
-    said += _overturn_sentence(facts)
-    if facts["rows_at_hand"] and facts["rows_at_hand"]["source"] == "synthetic":
-        said.append(
-            "Synthetic cohorts reproduce the published tables and are not evidence about the patients."
-        )
-    return " ".join(said)
-
-
-def _overturn_sentence(facts: Facts) -> list[str]:
-    claim = first_affirmed(facts)
-    lines = overturn_lines(claim) if claim is not None else ()
-    if claim is None or not lines:
-        return []
-    tried = "".join(line.removeprefix(_KEPT) for line in lines if line.startswith(_KEPT))
-    changed = [line for line in lines if not line.startswith(_KEPT) and line != _NOTHING]
-    if not changed:
-        return [f"No single change of the main analysis overturned {_quote(claim['says'])} (tried: {tried})."]
-    rest = f" Not overturned by: {tried}." if tried else ""
-    return [f"Single changes that overturned {_quote(claim['says'])}: {'; '.join(changed)}.{rest}"]
-
-
-def _quote(text: object) -> str:
+def quote(text: object) -> str:
+    """Return a text in quotation marks."""
     return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
@@ -355,15 +342,17 @@ def summary_lines(facts: Facts, *, audit: str = "") -> list[str]:
         only = " (synthetic cohorts only)" if "synthetic" in finding.basis else ""
         by_verdict.setdefault(finding.verdict, []).append(f"{finding.says}{only}")
     if by_verdict:
-        names = [name for name in VERDICT_NAMES if name in by_verdict]
+        names = [verdict.value for verdict in Verdict if verdict in by_verdict]
         lines.append(
             "Main findings: " + " | ".join(f"{name}: {'; '.join(by_verdict[name])}" for name in names)
         )
     claim = first_affirmed(facts)
+    if claim is not None and (why := explain_claim(claim)):
+        lines.append(f"{quote(claim['says'])}, {decide(claim)[0]}: {why}")
     changes = overturn_lines(claim) if claim is not None else ()
     if claim is not None and changes:
-        said = "; ".join(changes).replace(f"; {_KEPT}", f". {_KEPT}")
-        lines.append(f"What would overturn {_quote(claim['says'])}: {said}")
+        said = "; ".join(changes).replace(f"; {KEPT}", f". {KEPT}")
+        lines.append(f"What would overturn {quote(claim['says'])}: {said}. {OVERTURNED}")
     if audit:
         lines.append(audit)
     return lines

@@ -14,15 +14,14 @@ from bayes_alliance.runtime.files import write_whole
 from bayes_alliance.show.claims_json import read_claims_json
 from bayes_alliance.show.companion_files import CLAIMS_FILE
 from bayes_alliance.show.narrative import (
-    describe_finding,
     first_affirmed,
     main_claims,
     overturn_lines,
-    results_paragraph,
     tally_claims,
 )
 from bayes_alliance.show.plots.forest_lines import ForestLine
 from bayes_alliance.show.provenance import describe_provenance
+from bayes_alliance.show.results_text import describe_finding, results_paragraph
 from bayes_alliance.show.tables.effects import paper_lines, tabulate_effects
 from bayes_alliance.show.tables.record import Table
 from bayes_alliance.show.tables.text import format_markdown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.disclosure import SIGNIFICANT_DIGITS
 from bayes_alliance.show.format_numbers import INTERVAL_NAME
+from bayes_alliance.show.labels import name_cohorts
 from bayes_alliance.stress.run import StressResults
 from bayes_alliance.study.records import Source, Study
 
@@ -34,7 +35,7 @@ def describe_provenance(results: StudyResults, *, printed: bool = False) -> str:
     """
     sentences = [f"Printed: {cite_study(results.study)}."] if printed else []
     if results.source == Source.SYNTHETIC:
-        sentences.append(f"Computed: SYNTHETIC DATA ({results.origin}), not patients' data.")
+        sentences.append(f"Computed: SYNTHETIC DATA ({name_cohorts(results.origin)}), not patients’ data.")
         if results.study.cells:
             sentences.append(
                 "The cohort was built to reproduce printed tables: agreement is partly by construction."
@@ -98,14 +99,14 @@ def describe_covariances(results: StudyResults) -> str:
 
 def provenance(study: Study) -> str:
     """Return where the numbers come from."""
-    return f"From the printed cells and text of {cite_study(study)} alone; no patient's data were used."
+    return f"From the printed cells and text of {cite_study(study)} alone; no patient’s data were used."
 
 
 def describe_stress(results: StressResults, *, printed: bool = False) -> str:
     """Return where the numbers come from, in the words of the other tables."""
     sentences = [f"Printed: {cite_study(results.study)}."] if printed else []
     if results.source == Source.SYNTHETIC:
-        sentences.append(f"Computed: SYNTHETIC DATA ({results.origin}), not patients' data.")
+        sentences.append(f"Computed: SYNTHETIC DATA ({name_cohorts(results.origin)}), not patients’ data.")
     else:
         sentences.append(f"Computed: {results.source.value} ({results.origin}).")
     sentences.append(f"Prior set '{results.prior}'. Random seed of the run: {results.seed}.")

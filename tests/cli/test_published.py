@@ -30,11 +30,16 @@ def test_audit_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "folmo2020", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     findings = found["tables"]["audit"]
-    assert {row["verdict"] for row in findings} == {"consistent", "inconsistent", "cannot tell"}
+    assert {row["verdict"] for row in findings} == {
+        "consistent",
+        "inconsistent",
+        "cannot tell",
+        "not testable",
+    }
     assert len(findings) == sum(
         row[v]
         for row in found["tables"]["audit_counts"][:-1]
-        for v in ("consistent", "inconsistent", "cannot tell")
+        for v in ("consistent", "inconsistent", "cannot tell", "not testable")
     )
 
 

@@ -415,7 +415,7 @@ def test_a_study_without_facts(folmo: Study) -> None:
     bare = dataclasses.replace(folmo, facts=(), publication=Publication())
     found = audit_study(bare)
     assert {f.check for f in found.of(AuditVerdict.INCONSISTENT)} <= {"AIC against estimates"}
-    assert all(f.verdict is AuditVerdict.CANNOT_TELL for f in found.findings if f.check == "percentage")
+    assert all(f.verdict is AuditVerdict.NOT_TESTABLE for f in found.findings if f.check == "percentage")
     assert len(forensics(bare)) == 6
     assert subgroup_contrasts(bare) == []
 

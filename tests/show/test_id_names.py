@@ -88,11 +88,11 @@ def test_no_caption_or_heading_of_a_table_is_an_id() -> None:
         ("months:poor_outcome", "Slope: Outcome by end GAF (poor)"),
         ("tasks ~ months + poor_outcome", "tasks ~ months + poor_outcome"),
         ("figures/claims_overview.csv", "figures/claims_overview.csv"),
-        ("|elpd_diff| < 4", "|elpd_diff| < 4"),
+        ("|elpd_diff| < 4", "|elpd difference| < 4"),
     ],
 )
 def test_an_id_is_said_in_words(text: str, said: str) -> None:
-    """By its label where it has one; formulas, files and terms of ArviZ stay."""
+    """By its label where it has one, terms of ArviZ in words; formulas and files stay."""
     names = name_ids(load_study("folmo2020"), coefficients=["months:poor_outcome"])
     assert spell_ids(text, names) == said
 

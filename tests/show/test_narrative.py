@@ -11,17 +11,16 @@ from bayes_alliance.published.reading_weights import weigh_readings
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
     decide,
-    describe_finding,
     first_affirmed,
     format_part,
     lead_sentence,
     list_findings,
     overturn_lines,
-    results_paragraph,
     summary_lines,
     tally_claims,
 )
 from bayes_alliance.show.report.first_screen import build_first_screen
+from bayes_alliance.show.results_text import describe_finding, results_paragraph
 from bayes_alliance.study.load_readings import load_readings
 from bayes_alliance.study.load_study import load_study
 

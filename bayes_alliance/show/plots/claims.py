@@ -13,6 +13,7 @@ from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.challenges import option_labels
 from bayes_alliance.claims.multiverse_results import MultiverseCell
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
+from bayes_alliance.show.labels import name_cohorts
 from bayes_alliance.show.plots.style import (
     BLACK,
     DOUBLE_MM,
@@ -173,7 +174,7 @@ def _overview_note(run: ClaimsRun) -> str:
 
 
 def _rows_at_hand(run: ClaimsRun) -> str:
-    return f"{'SYNTHETIC DATA' if run.source is Source.SYNTHETIC else run.source.value} ({run.origin})"
+    return f"{'SYNTHETIC DATA' if run.source is Source.SYNTHETIC else run.source.value} ({name_cohorts(run.origin)})"
 
 
 def curve_cells(run: ClaimsRun, model: str, estimand: str) -> list[MultiverseCell]:

@@ -27,6 +27,7 @@ from bayes_alliance.show.format_numbers import (
 )
 from bayes_alliance.show.labels import unit_of
 from bayes_alliance.show.plots.forest_lines import ForestLine, forest_lines, printed_lines
+from bayes_alliance.show.printed_scale import scale_printed
 from bayes_alliance.show.report.record import PriorLine, ReportAnswer
 from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
 from bayes_alliance.show.tables.gates import Gates, collect_gates
@@ -76,12 +77,10 @@ def _answer(
     quantity = line.quantity
     bayes = quantity.bayes if quantity is not None else None
     horizon = study.horizon
-    unit = study.time_unit.rstrip("s")
-    printed = "" if line.cell is None else f"{use_minus_sign(line.cell.printed)} per {unit}"
     return ReportAnswer(
         key=f"{line.model.id}-{line.name}".replace(":", "-").replace("[", "-").replace("]", ""),
         question=f"{line.model.label}: {line.label}",
-        printed=printed,
+        printed=_say_printed(study, line),
         ml="" if quantity is None else use_minus_sign(format_effect(quantity.ml, scale=horizon)),
         bayes=use_minus_sign(format_summary(bayes, scale=horizon)),
         sentence=use_minus_sign(_sentence(results, line)),
@@ -89,6 +88,15 @@ def _answer(
         facts=tuple((name, use_minus_sign(text)) for name, text in _facts(results, gates, line)),
         priors=tuple(_prior_line(one) for one in posteriors if one.effect.cell == line.cell),
     )
+
+
+def _say_printed(study: Study, line: ForestLine) -> str:
+    """Return a printed number over the horizon, as the numbers beside it are, and the cell as printed."""
+    if line.cell is None:
+        return ""
+    cell = use_minus_sign(line.cell.printed)
+    scaled = scale_printed(line.cell.parsed, study.horizon * line.factor)
+    return f"{scaled} [cell: {cell} per {study.time_unit.rstrip('s')}]" if scaled else cell
 
 
 def _sentence(results: StudyResults, line: ForestLine) -> str:

@@ -14,14 +14,20 @@ from bayes_alliance.run.printed_side import Printed
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS
 from bayes_alliance.show.format_numbers import format_count
-from bayes_alliance.show.id_names import Names, name_ids, spell_ids
+from bayes_alliance.show.id_names import Names, name_page, spell_ids
 from bayes_alliance.show.labels import capitalise, label_place, unit_of, units_of
 from bayes_alliance.show.provenance import cite_study, describe_provenance
 from bayes_alliance.show.provenance import provenance as describe_printed
 from bayes_alliance.show.report.answers import list_answers
 from bayes_alliance.show.report.cautions import list_cautions
 from bayes_alliance.show.report.checklist import fill_checklist
-from bayes_alliance.show.report.companions import read_claims, read_companions, shorten, view_claims
+from bayes_alliance.show.report.companions import (
+    CLAIMS_INTRO,
+    read_claims,
+    read_companions,
+    shorten,
+    view_claims,
+)
 from bayes_alliance.show.report.first_screen import build_first_screen
 from bayes_alliance.show.report.glossary import GLOSSARY
 from bayes_alliance.show.report.methods import describe_methods
@@ -30,7 +36,7 @@ from bayes_alliance.show.report.record import AuditView, Caution, Companion, Rep
 from bayes_alliance.show.report.refresh import mark_study
 from bayes_alliance.show.report.views import view_figure, view_table
 from bayes_alliance.show.tables import build_tables
-from bayes_alliance.show.tables.audit import tabulate_audit_counts
+from bayes_alliance.show.tables.audit import count_findings, tabulate_audit_counts
 from bayes_alliance.show.tables.printed_posteriors import (
     tabulate_contrasts,
     tabulate_posteriors,
@@ -77,12 +83,12 @@ def build_report(
     found, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, results.data_digest)
     if found is None and facts is not None:
         companions = _with_printed(companions, facts)
-    answers = list_answers(results, posteriors)
-    names = _names(results, found or facts)
+    answers, names = list_answers(results, posteriors), _names(results, found or facts)
     methods = describe_methods(results)
     views = tuple(view_figure(path) for path in figures)
     first = build_first_screen(
         found or facts,
+        study=study,
         results=results,
         audit=audit,
         answers=answers,
@@ -90,11 +96,7 @@ def build_report(
         methods="\n\n".join(methods.paragraphs),
     )
     return Report(
-        study=mark_study(study),
-        title=study.title,
-        citation=study.citation,
-        doi=study.doi,
-        published=bool(study.doi or study.cells),
+        **_cite(study),
         first=first,
         synthetic=results.source == Source.SYNTHETIC,
         kind="Synthetic data, not patients’ data." if results.source == Source.SYNTHETIC else "Real data.",
@@ -121,6 +123,7 @@ def build_report(
         command=_command(results),
         run_facts=tuple(_run_facts(results)),
         glossary=GLOSSARY,
+        names=names,
     )
 
 
@@ -156,19 +159,20 @@ def build_first_report(
     found, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, "")
     if found is None and facts is not None:
         companions = _with_printed(companions, facts)
+    names = name_page(study, found or facts)
     rows: Mapping[str, Any] = (found or {}).get("rows_at_hand") or {}
     synthetic = rows.get("source") == "synthetic"
     kind = "Real data." if rows else "Printed numbers only."
     if synthetic:
         kind = "Printed numbers and synthetic data, no patients’ data."
     return Report(
-        study=mark_study(study),
-        title=study.title,
-        citation=study.citation,
-        doi=study.doi,
-        published=bool(study.doi or study.cells),
+        **_cite(study),
         first=build_first_screen(
-            found or facts, results=None, audit=audit, readings=printed.readings if printed else ()
+            found or facts,
+            study=study,
+            results=None,
+            audit=audit,
+            readings=printed.readings if printed else (),
         ),
         synthetic=synthetic,
         kind=kind,
@@ -179,12 +183,24 @@ def build_first_report(
         printed=tuple(_printed(study, audit)),
         companions=companions,
         audit=None if audit is None else _view_audit(audit, study),
-        tables=tuple(view_table(table, names=name_ids(study)) for table in _printed_tables(study, printed)),
+        tables=tuple(view_table(table, names=names) for table in _printed_tables(study, printed)),
         cautions=tuple(_companion_cautions(companions)),
         command=command,
         run_facts=(("Study file", f"{study.id}, digest {study.digest[:12]}"),),
         glossary=GLOSSARY,
+        names=names,
     )
+
+
+def _cite(study: Study) -> dict[str, Any]:
+    """Return the fields of a report that say of which study it is."""
+    return {
+        "study": mark_study(study),
+        "title": study.title,
+        "citation": study.citation,
+        "doi": study.doi,
+        "published": bool(study.doi or study.cells),
+    }
 
 
 def _describe_sources(study: Study, rows: Mapping[str, Any]) -> str:
@@ -201,7 +217,7 @@ def _describe_sources(study: Study, rows: Mapping[str, Any]) -> str:
 def _with_printed(companions: Sequence[Companion], facts: Mapping[str, Any]) -> tuple[Companion, ...]:
     """Put claims judged from print where no command has judged them further."""
     first, *others = companions
-    shown = dataclasses.replace(first, missing="", claims=view_claims(facts))
+    shown = dataclasses.replace(first, missing="", intro=CLAIMS_INTRO, claims=view_claims(facts))
     return (shown, *others)
 
 
@@ -235,10 +251,9 @@ def _printed(study: Study, audit: Audit | None) -> list[str]:
     if not study.cells or audit is None:
         return ["The study has no printed tables."]
     tables = ", ".join(dict.fromkeys(cell.table for cell in study.cells))
-    counts = ", ".join(f"{len(audit.of(verdict))} {verdict.value}" for verdict in AuditVerdict)
     return [
         f"{len(study.cells)} cells of tables {tables} and {len(study.facts)} numbers of the text, as printed.",
-        f"{format_count(len(audit.findings), 'check')} of these numbers against each other: {counts}.",
+        f"These numbers against each other: {count_findings(audit)}.",
     ]
 
 
@@ -267,7 +282,8 @@ def _view_audit(audit: Audit, study: Study) -> AuditView:
 def _names(results: StudyResults, facts: Mapping[str, Any] | None) -> Names:
     """Return what the ids of a run are called."""
     coefficients = {quantity.name for run in results.runs for quantity in run.quantities}
-    return name_ids(results.study, coefficients=coefficients, claims=(facts or {}).get("claims", ()))
+    n_spread = max((item.n for item in results.ensemble.spread), default=0)
+    return name_page(results.study, facts, coefficients=coefficients, cohorts=n_spread)
 
 
 def _spell(cautions: Sequence[Caution], names: Names) -> tuple[Caution, ...]:

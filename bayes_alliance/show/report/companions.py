@@ -17,18 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from bayes_alliance.assess.verdict_words import ORDER
+from bayes_alliance.claims.change import FAMILY_LABELS, TESTS
 from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.claims_json import read_claims_json
 from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS, Room, files_of
 from bayes_alliance.show.format_numbers import format_p
 from bayes_alliance.show.id_names import name_ids, spell_ids
-from bayes_alliance.show.narrative import decide, format_part, part_lines
+from bayes_alliance.show.narrative import decide, explain_claim, format_part, measure_of, part_lines
+from bayes_alliance.show.printed_scale import scale_text
 from bayes_alliance.show.report.record import ClaimView, Companion, FigureView, TableView
 from bayes_alliance.show.report.views import view_figure, view_table
 from bayes_alliance.show.tables.record import Column, Table, Value
+from bayes_alliance.show.verdict_definitions import FIRST_CHANGE
 from bayes_alliance.study.records import Study
 
 MAX_ROWS = 200
+CLAIMS_INTRO = f"Each claim opens to its evidence, source by source. {FIRST_CHANGE}"
 
 
 def read_companions(folder: Path, study: Study, *, data_digest: str = "") -> tuple[Companion, ...]:
@@ -71,18 +75,35 @@ def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Comp
     missing = ""
     if not tables and not figures and not claims:
         command = f"bayes-alliance {room.command} {study.id}"
-        missing = f"Not run by itself: nothing is in the folder {room.folder} beside this page. '{command}' makes it."
-        if room.key == "stress" and found is not None and found["depth"] in ("main", "full"):
-            missing += " What the stress tests say of the main findings stands with the claims."
+        missing = f"Not run. “{command}” makes it."
+        if room.key == "stress" and found is not None:
+            missing = _say_stress(found, command) or missing
     return Companion(
         key=room.key,
         title=room.title,
         missing=missing,
+        intro=CLAIMS_INTRO if claims else "",
         remarks=(*remarks, *said),
         claims=claims,
         tables=tuple(tables),
         figures=tuple(figures),
     )
+
+
+def _say_stress(facts: Mapping[str, Any], command: str) -> str:
+    """Return which stress tests were run with the claims and which were not; empty where none was."""
+    tried = {str(change["family"]) for claim in facts["claims"] for change in claim["changes"]}
+    tried |= {str(family) for claim in facts["claims"] for family in claim["kept"]}
+    kinds = [FAMILY_LABELS[family] for family in dict.fromkeys(TESTS.values())]
+    ran, left = [kind for kind in kinds if kind in tried], [kind for kind in kinds if kind not in tried]
+    if not ran:
+        return ""
+    about = "every claim about a slope" if facts["depth"] == "full" else "the models of the main findings"
+    said = (
+        f"Run with the claims, for {about}: {', '.join(ran)}. What they change stands in each claim’s card."
+    )
+    said += f" Not run: {', '.join(left)}." if left else ""
+    return f"{said} “{command}” runs every stress test and adds their tables and figures to this page."
 
 
 def _read_table(path: Path) -> Table:
@@ -183,7 +204,7 @@ def shorten(table: Table) -> Table:
     """Return a table with its first rows only where it is too long for a page; the file holds all."""
     if len(table.rows) <= MAX_ROWS:
         return table
-    note = f"The first {MAX_ROWS} of {len(table.rows)} rows; all are in {table.id}.csv."
+    note = f"The first {MAX_ROWS} of {len(table.rows)} rows; the CSV file of the table holds all."
     return dataclasses.replace(table, rows=table.rows[:MAX_ROWS], notes=(*table.notes, note))
 
 
@@ -239,11 +260,11 @@ def view_claims(facts: Mapping[str, Any]) -> tuple[ClaimView, ...]:
     """Return every claim ready to be shown, main findings first."""
     rows = facts["rows_at_hand"] or {}
     base_of = "one synthetic cohort" if rows.get("source") == "synthetic" else str(rows.get("source", ""))
-    views = [_claim(claim, base_of) for claim in facts["claims"]]
+    views = [_claim(claim, base_of, str(facts["horizon"])) for claim in facts["claims"]]
     return tuple(sorted(views, key=lambda view: not view.main))
 
 
-def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
+def _claim(claim: Mapping[str, Any], base_of: str, horizon: str) -> ClaimView:
     spread = claim["synthetic"]["verdicts"]
     total = sum(spread.values())
     synthetic = ", ".join(f"{verdict} {count}/{total}" for verdict, count in spread.items() if count)
@@ -252,12 +273,13 @@ def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
     tested = sum(multiverse.get(verdict.value, 0) for verdict in ORDER)
     support = f"{100.0 * multiverse.get(ORDER[0].value, 0) / tested:.0f} % of {tested}" if tested else ""
     verdict, basis = decide(claim)
+    published, measure = str(claim["published"] or ""), measure_of(claim)
     part_lines(claim["printed"])  # a malformed entry is refused here, before anything is shown
     return ClaimView(
         key=str(claim["id"]),
         says=str(claim["says"]),
         place=str(claim["place"]),
-        published=str(claim["published"] or ""),
+        published=scale_text(published, horizon) if measure.startswith("change") else published,
         main=bool(claim["main"]),
         verdict=verdict,
         basis=basis,
@@ -265,6 +287,7 @@ def _claim(claim: Mapping[str, Any], base_of: str) -> ClaimView:
         mixture=str(claim["mixture"]["verdict"]) if claim.get("mixture") else "",
         synthetic=synthetic,
         real=str(real["verdict"]) if real else "",
+        together=explain_claim(claim),
         start=_say_start(claim, base_of, verdict, basis) if claim["first_change"] else "",
         first_change=spell_ids(str(claim["first_change"] or ""), {}),
         changes=tuple(spell_ids(f"{change['says']}: {change['verdict']}", {}) for change in claim["changes"]),
@@ -296,8 +319,7 @@ def _claim_parts(claim: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
     }
     judged |= {"mixture of synthetic cohorts": claim.get("mixture")}
     judged |= {
-        f"synthetic {name.replace('_', ' ')}": one
-        for name, one in itertools.islice(claim["synthetic"]["cohorts"].items(), 1)
+        f"synthetic {name}": one for name, one in itertools.islice(claim["synthetic"]["cohorts"].items(), 1)
     }
     judged |= {"real data": claim["real"]}
     for source, found in judged.items():

@@ -7,7 +7,6 @@ from typing import Any
 
 from bayes_alliance.assess.check_record import failed_gates
 from bayes_alliance.published.audit import Audit
-from bayes_alliance.published.findings import AuditVerdict
 from bayes_alliance.published.reading_weights import WeighedReading
 from bayes_alliance.run.check_tally import tally_checks
 from bayes_alliance.run.results import StudyResults
@@ -20,11 +19,15 @@ from bayes_alliance.show.narrative import (
     lead_sentence,
     list_findings,
     overturn_lines,
-    results_paragraph,
     summary_lines,
     tally_claims,
 )
 from bayes_alliance.show.report.record import FigureView, FirstScreen, ReportAnswer
+from bayes_alliance.show.report.scales import describe_scales
+from bayes_alliance.show.results_text import results_paragraph
+from bayes_alliance.show.tables.audit import count_findings
+from bayes_alliance.show.verdict_definitions import OVERTURNED
+from bayes_alliance.study.records import Study
 
 # Effects shown where a study has no main findings.
 _MAX_EFFECTS = 6
@@ -33,9 +36,11 @@ BEST_FIGURES = ("forest_printed", "forest_printed_1", "own_trajectories", "moder
 _DEPTHS_WITH_CHANGES = ("priors", "main", "full")
 
 
+# Over 40 lines: one keyword a field of the first screen.
 def build_first_screen(
     facts: Mapping[str, Any] | None,
     *,
+    study: Study | None = None,
     results: StudyResults | None,
     audit: Audit | None,
     answers: Sequence[ReportAnswer] = (),
@@ -49,6 +54,8 @@ def build_first_screen(
     ----------
     facts : mapping or None
         Of :func:`bayes_alliance.show.claims_json.claims_json`; None for a study without claims.
+    study : Study or None
+        For the scales of its outcomes; without it they are not said.
     results : StudyResults or None
         Of the run; None before its models were fitted.
     audit : Audit or None
@@ -79,10 +86,11 @@ def build_first_screen(
         n_claims=len(facts["claims"]),
         findings=findings,
         other_heading=_other_heading(facts),
-        horizon=str(facts["horizon"]),
+        scales=describe_scales(study, facts) if study is not None and findings else "",
         reading=_describe_readings(facts, readings or _readings_of(results)),
         overturn_title=str(claim["says"]) if claim is not None else "",
         overturn=changes or ((pending or "nothing that was tried",) if claim is not None else ()),
+        overturn_means=OVERTURNED,
         rows=_describe_rows(facts, claim),
         audit=audited,
         checks=checked,
@@ -139,18 +147,14 @@ def _describe_rows(facts: Mapping[str, Any], claim: Mapping[str, Any] | None) ->
         return ""
     kind = "one synthetic cohort" if rows["source"] == "synthetic" else str(rows["source"])
     verdict = claim.get("base", "") if claim is not None else ""
-    origin = str(rows["origin"]).replace("cohort cohort_", "cohort ")
-    return f"Tried on {kind} ({origin})" + (f", where the verdict is {verdict}." if verdict else ".")
+    return f"Tried on {kind} ({rows['origin']})" + (f", where the verdict is {verdict}." if verdict else ".")
 
 
 def describe_audit(audit: Audit | None) -> str:
     """Return the audit of the printed numbers in one line; empty without print."""
     if audit is None:
         return ""
-    counts = [(len(audit.of(verdict)), verdict) for verdict in AuditVerdict]
-    return f"Audit of the printed numbers: {format_count(len(audit.findings), 'check')}, " + ", ".join(
-        f"{count} {verdict.value}" for count, verdict in counts
-    )
+    return f"Audit of the printed numbers: {count_findings(audit)}"
 
 
 def describe_checks(results: StudyResults | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayes_alliance.assess.verdict_rules import LIKELY, SURE
+from bayes_alliance.show.verdict_definitions import FIRST_CHANGE, OVERTURNED, define_verdicts
 
 GLOSSARY: tuple[tuple[str, str, str], ...] = (
     (
@@ -13,9 +13,17 @@ GLOSSARY: tuple[tuple[str, str, str], ...] = (
     (
         "verdict",
         "Verdict",
-        f"What posterior probabilities say of a claim, by one set of rules for all: the direction claimed has "
-        f"probability {SURE:g} or more for the strongest verdict and {LIKELY:g} or more for the next, given that the "
-        "effect is not too small to matter. The rules are on the page Claims and verdicts of the documentation.",
+        f"What posterior probabilities say of a claim, by one set of rules for all. {define_verdicts()}",
+    ),
+    (
+        "overturn",
+        "Overturn",
+        OVERTURNED,
+    ),
+    (
+        "change",
+        "First change",
+        FIRST_CHANGE,
     ),
     (
         "printed",
@@ -26,7 +34,8 @@ GLOSSARY: tuple[tuple[str, str, str], ...] = (
     (
         "cohort",
         "Synthetic cohort",
-        "A made-up data set that reproduces the published tables. It shows how fragile a finding is; it is not "
+        "A made-up data set that reproduces the published tables; they are numbered from 1. "
+        "It shows how fragile a finding is; it is not "
         "evidence about the patients.",
     ),
     (
@@ -56,7 +65,8 @@ GLOSSARY: tuple[tuple[str, str, str], ...] = (
         "rope",
         "Smallest difference that matters, ROPE",
         "A difference declared before any fit. Effects between minus and plus that size form the region of practical "
-        "equivalence (ROPE); P(matters) is the probability of an effect beyond it.",
+        "equivalence (ROPE); P(matters) is the probability of an effect beyond it. P(direction) is the probability of "
+        "the sign claimed, or of the more probable one.",
     ),
     (
         "elpd",

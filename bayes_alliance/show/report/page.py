@@ -12,7 +12,9 @@ import jinja2
 from markupsafe import Markup
 
 from bayes_alliance import __version__
+from bayes_alliance.show.id_names import Names
 from bayes_alliance.show.report.record import Companion, FirstScreen, Report
+from bayes_alliance.show.report.typeset import typeset
 
 _FOLDER = Path(__file__).parent
 # Sections in the order of the page, with their names in its navigation; those that are absent have no link.
@@ -59,10 +61,12 @@ def render_report(report: Report) -> str:
         script=Markup(script),
         script_hash=_hash_script(f"\n{script}\n"),
     )
-    return _link_sections(page)
+    return typeset(_link_sections(page), report.names)
 
 
-def refresh_page(page: str, first: FirstScreen | None, companions: Mapping[str, Companion]) -> str:
+def refresh_page(
+    page: str, first: FirstScreen | None, companions: Mapping[str, Companion], names: Names
+) -> str:
     """Return a page with the parts replaced that another command has made since.
 
     Parameters
@@ -73,13 +77,15 @@ def refresh_page(page: str, first: FirstScreen | None, companions: Mapping[str, 
         New tally, findings and texts; None leaves those of the page.
     companions : mapping of str to Companion
         By key; all others stay as they are.
+    names : mapping of str to str
+        What ids are called.
     """
     macros = _environment().get_template("parts.html.jinja").module
     if first is not None:
-        page = _replace(page, "first", macros.first_screen(first))  # type: ignore[attr-defined]
+        page = _replace(page, "first", Markup(typeset(macros.first_screen(first), names)))  # type: ignore[attr-defined]
     for key, companion in companions.items():
         section = Markup("") if companion.missing else macros.companion_section(companion)  # type: ignore[attr-defined]
-        page = _replace(page, key, section)
+        page = _replace(page, key, Markup(typeset(section, names)))
     return _link_sections(page)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from markupsafe import Markup
@@ -115,6 +116,8 @@ class ClaimView:
     printed, mixture, synthetic, real : str
         Verdict from the printed numbers alone, from the mixture of synthetic cohorts (empty without), over the single
         cohorts, and from real data (empty without).
+    together : str
+        How the verdict follows from those of several parts; empty with one.
     start : str
         The verdict that changes start from and of which rows it is, set against the one that stands.
     first_change : str
@@ -140,6 +143,7 @@ class ClaimView:
     mixture: str
     synthetic: str
     real: str
+    together: str
     start: str
     first_change: str
     changes: tuple[str, ...]
@@ -159,6 +163,8 @@ class Companion:
         What it is.
     missing : str
         Why there is nothing, and the command that makes it; empty where there is something.
+    intro : str
+        What the section shows, and what its terms mean.
     remarks : tuple of str
         What is to be said of the files.
     claims : tuple of ClaimView
@@ -168,6 +174,7 @@ class Companion:
     key: str
     title: str
     missing: str
+    intro: str = ""
     remarks: tuple[str, ...] = ()
     claims: tuple[ClaimView, ...] = ()
     tables: tuple[TableView, ...] = ()
@@ -227,12 +234,12 @@ class FirstScreen:
         The answer in one or two sentences.
     verdict_names, tallies, n_claims : tuple of str, tuple of Tally, int
         Claims by verdict and source.
-    findings, other_heading, horizon : tuple of Finding, str, str
-        Main findings, heading of the column beside print, time span of the effects.
+    findings, other_heading, scales : tuple of Finding, str, str
+        Main findings, heading of the column beside print, the outcomes' scales and which difference matters.
     reading : str
         What the synthetic cohorts take for granted though the printed numbers do not favour it.
-    overturn_title, overturn, rows : str, tuple of str, str
-        The finding asked about, what would change its verdict, and on which rows that was tried.
+    overturn_title, overturn, overturn_means, rows : str, tuple of str, str, str
+        The finding asked about, what would overturn it, what that word means, and on which rows that was tried.
     audit, checks : str
         The audit of print and the diagnostics of the fits, a line each.
     effects : tuple of ReportAnswer
@@ -249,10 +256,11 @@ class FirstScreen:
     n_claims: int = 0
     findings: tuple[Finding, ...] = ()
     other_heading: str = ""
-    horizon: str = ""
+    scales: str = ""
     reading: str = ""
     overturn_title: str = ""
     overturn: tuple[str, ...] = ()
+    overturn_means: str = ""
     rows: str = ""
     audit: str = ""
     checks: str = ""
@@ -284,7 +292,10 @@ class ComparisonView:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that the page shows, in its order; a part that does not apply is empty or None."""
+    """Everything that the page shows, in its order; a part that does not apply is empty or None.
+
+    ``names``: what ids are called in all of it.
+    """
 
     study: str
     title: str
@@ -317,3 +328,4 @@ class Report:
     command: str
     run_facts: tuple[tuple[str, str], ...]
     glossary: tuple[tuple[str, str, str], ...]
+    names: Mapping[str, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from bayes_alliance.run.manifest import write_manifest
 from bayes_alliance.runtime.files import alone_in, write_whole
 from bayes_alliance.runtime.own_files import is_own, note_files
 from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS, digest_companions
+from bayes_alliance.show.id_names import name_page
 from bayes_alliance.show.report.companions import read_claims, read_companions
 from bayes_alliance.show.report.first_screen import build_first_screen
 from bayes_alliance.show.report.page import refresh_page
@@ -58,9 +59,9 @@ def refresh_report(
         facts, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, "")
         first = None
         if facts is not None:
-            first = build_first_screen(facts, results=None, audit=audit, readings=readings)
+            first = build_first_screen(facts, study=study, results=None, audit=audit, readings=readings)
         companions = {one.key: one for one in read_companions(folder, study)}
-        write_whole(path, refresh_page(page, first, companions))
+        write_whole(path, refresh_page(page, first, companions, name_page(study, facts)))
         _update_manifest(folder, path)
         note_files(folder, [path, folder / "manifest.json"])
     return path

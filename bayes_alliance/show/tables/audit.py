@@ -7,11 +7,18 @@ from collections.abc import Iterable, Sequence
 from bayes_alliance.published.aic_forensics import Combination
 from bayes_alliance.published.audit import Audit
 from bayes_alliance.published.findings import AuditVerdict
+from bayes_alliance.show.format_numbers import format_count
 from bayes_alliance.show.provenance import STAMP, provenance
 from bayes_alliance.show.tables.record import Column, Table, Value, build_table, number_column, text_column
 from bayes_alliance.study.records import Study
 
-_ORDER = (AuditVerdict.INCONSISTENT, AuditVerdict.CANNOT_TELL, AuditVerdict.CONSISTENT)
+# Worst first.
+ORDER = (
+    AuditVerdict.INCONSISTENT,
+    AuditVerdict.CANNOT_TELL,
+    AuditVerdict.NOT_TESTABLE,
+    AuditVerdict.CONSISTENT,
+)
 
 
 def make_table(
@@ -47,11 +54,22 @@ def tabulate_audit(study: Study, audit: Audit) -> Table:
             "numbers": "; ".join(f"{name}: {text}" for name, text in finding.numbers),
             "alternatives": "; ".join(finding.alternatives),
         }
-        for verdict in _ORDER
+        for verdict in ORDER
         for finding in audit.of(verdict)
     ]
     note = "An inconsistency says that printed numbers cannot stand together as stated, not which one is off."
     return make_table(study, "audit", "Audit of the printed numbers", columns, rows, note)
+
+
+def count_findings(audit: Audit) -> str:
+    """Return how many checks came out how; numbers that nothing printed can test are counted apart."""
+    tested = [verdict for verdict in AuditVerdict if verdict is not AuditVerdict.NOT_TESTABLE]
+    counts = {verdict: len(audit.of(verdict)) for verdict in AuditVerdict}
+    n_tested = sum(counts[verdict] for verdict in tested)
+    said = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in tested)
+    untested = counts[AuditVerdict.NOT_TESTABLE]
+    more = f" ({format_count(untested, 'more number')} not testable)" if untested else ""
+    return f"{format_count(n_tested, 'check')}: {said}{more}"
 
 
 def tabulate_audit_counts(study: Study, audit: Audit) -> Table:

@@ -46,8 +46,8 @@ def tabulate_parts(run: ClaimsRun) -> Table:
     ]
     note = (
         "Traceable: the same model, rows (digest), prior, covariance and seed give the same draws; the estimand "
-        "stands in claims.toml. Engines: collapsed, a fit of the model; conjugate, patients' shares and means; cell, "
-        "the posterior of a printed cell."
+        "stands in the study’s file of claims. Engines: collapsed, a fit of the model; conjugate, patients’ shares "
+        "and means; cell, the posterior of a printed cell."
     )
     named = ("claim_parts", f"{run.study.id}: every part of every claim, in every source")
     stamp = f"source as in column source; run seed {run.settings.seed}"

@@ -9,6 +9,7 @@ from bayes_alliance.claims.change import Change
 from bayes_alliance.claims.multiverse_results import Share
 from bayes_alliance.claims.results import ClaimResult
 from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
+from bayes_alliance.show.labels import name_cohorts
 from bayes_alliance.show.provenance import cite_study
 from bayes_alliance.show.tables.record import Column, Table, Value, build_table
 from bayes_alliance.study.records import Source
@@ -63,7 +64,7 @@ def _stamp(run: ClaimsRun) -> str:
 def _provenance(run: ClaimsRun, *, printed: bool) -> str:
     said = [f"Printed: {cite_study(run.study)}."] if printed else []
     if run.source is Source.SYNTHETIC:
-        said.append(f"Rows at hand: SYNTHETIC DATA ({run.origin}), not patients' data.")
+        said.append(f"Rows at hand: SYNTHETIC DATA ({name_cohorts(run.origin)}), not patients’ data.")
     else:
         said.append(f"Rows at hand: {run.source.value} ({run.origin}).")
     said.append(f"Random seed of the run: {run.settings.seed}.")

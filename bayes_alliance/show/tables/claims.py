@@ -39,15 +39,8 @@ from bayes_alliance.show.tables.record import (
     shown_column,
     text_column,
 )
+from bayes_alliance.show.verdict_definitions import FIRST_CHANGE, define_verdicts
 from bayes_alliance.study.records import Source
-
-RULES = (
-    "Supported: sure (as a 95 % interval would be) of the direction, and more likely than not beyond the smallest "
-    "difference that matters. Likely: likely (80 %) only, or sure but probably too small to matter. Contradicted: sure "
-    "of the other sign. Too small to matter: sure that it is. Undecided: anything else. Claims of no difference: "
-    "probability of less than the smallest difference that matters, at least 0.95 (supported) or 0.80 (likely); "
-    "contradicted where it surely matters. See docs/claims.md.",
-)
 
 
 def build_claim_tables(run: ClaimsRun) -> list[Table]:
@@ -79,7 +72,7 @@ def tabulate_claims(run: ClaimsRun) -> Table:
         text_column("synthetic", "Verdict: synthetic cohorts"),
         *((text_column("real", "Verdict: real data"),) if run.real else ()),
         shown_column("sure_shown", "How sure (rows at hand)"),
-        text_column("first_change", "First assumption that would change it"),
+        text_column("first_change", "First change of verdict"),
         text_column("by_reading", "Readings of the publication that would change it"),
         shown_column("supporting", "Specifications that support it"),
         text_column("reason", "Why untestable, and how it was read"),
@@ -95,13 +88,12 @@ def tabulate_claims(run: ClaimsRun) -> Table:
     shares = _whole_shares(run)
     rows = [_claim_row(run, i, shares) for i in range(len(run.ledger.claims))]
     note = (
-        "How sure: posterior probability of what is claimed, of the part that decides. ~: within two Monte-Carlo "
-        "errors of a limit. A claim of several parts has the verdict of its worst. First assumption: the mildest of "
-        "the departures tried (table claim_changes) that gives another verdict."
+        "How sure: posterior probability of what is claimed; of several parts, at least that of all at once. ~: within "
+        f"two Monte-Carlo errors of a limit. {FIRST_CHANGE} All stand in the table of what would change a verdict."
     )
     stamp = f"column printed: printed; column synthetic: synthetic; {_stamp(run)}"
     named = ("claims", f"{run.study.id}: does each claim survive?")
-    return _table(run, named, columns, rows, *RULES, SOURCES_NOTE, note, printed=True, stamp=stamp)
+    return _table(run, named, columns, rows, define_verdicts(), SOURCES_NOTE, note, printed=True, stamp=stamp)
 
 
 def _claim_row(run: ClaimsRun, index: int, shares: dict[str, Share]) -> dict[str, Value]:

@@ -102,7 +102,9 @@ def tabulate_ensemble_checks(study: Study, checks: Sequence[Mapping[str, Any]]) 
         ),
         _CHECKS,
         rows,
-        ("Limits are ours (docs/given_print.md). A check that passes proves nothing.",),
+        (
+            "Limits are ours (page Draws given print of the documentation). A check that passes proves nothing.",
+        ),
         ("Synthetic data.", "synthetic"),
     )
 

@@ -57,10 +57,15 @@ def html_fragment(table: Table, *, prefix: str = "table") -> str:
 def _row(cells: list[str], classes: list[str]) -> str:
     """Return a row; its first cell heads it."""
     parts = [
-        f'<th scope="row"{kind}>{escape(cell)}</th>' if place == 0 else f"<td{kind}>{escape(cell)}</td>"
+        f'<th scope="row"{kind}>{_cell(cell)}</th>' if place == 0 else f"<td{kind}>{_cell(cell)}</td>"
         for place, (cell, kind) in enumerate(zip(cells, classes, strict=True))
     ]
     return f"<tr>{''.join(parts)}</tr>"
+
+
+def _cell(text: str) -> str:
+    """Escape a cell; the formula of a model is code."""
+    return f"<code>{escape(text)}</code>" if " ~ " in text else escape(text)
 
 
 def format_html(table: Table) -> str:

@@ -11,6 +11,7 @@ from bayes_alliance.published.printed_effects import PrintedEffect
 from bayes_alliance.run.printed_side import Printed, PrintedClaim
 from bayes_alliance.show.format_numbers import format_number
 from bayes_alliance.show.labels import unit_of
+from bayes_alliance.show.printed_scale import scale_printed
 from bayes_alliance.show.tables.audit import make_table
 from bayes_alliance.show.tables.record import (
     Table,
@@ -94,6 +95,7 @@ def tabulate_posteriors(study: Study, posteriors: Sequence[CellPosterior]) -> Ta
     columns = [
         text_column("cell", "Cell"),
         text_column("printed", "Printed"),
+        shown_column("printed_over", "Printed, in the unit of the row"),
         text_column("prior", "Prior"),
         text_column("unit", "Unit"),
         shown_column("per_unit", f"Mean per {study.time_unit.rstrip('s')} [band]"),
@@ -118,7 +120,8 @@ def tabulate_slopes(study: Study, posteriors: Sequence[CellPosterior]) -> Table:
     """List the posteriors of the slope deviations in few columns, in points over the horizon."""
     columns = [
         text_column("cell", "Cell"),
-        text_column("printed", "Printed"),
+        text_column("printed", f"Printed, per {study.time_unit.rstrip('s')}"),
+        shown_column("printed_over", f"Printed, over {study.horizon:g} {study.time_unit}"),
         text_column("prior", "Prior"),
         shown_column("mean_shown", f"Mean over {study.horizon:g} {study.time_unit} [band]"),
         shown_column("interval", "95 % interval"),
@@ -152,6 +155,7 @@ def _posterior_row(study: Study, one: CellPosterior) -> dict[str, Value]:
     row: dict[str, Value] = {
         "cell": f"{effect.cell.table}: {effect.cell.row}: {effect.cell.column}",
         "printed": effect.cell.printed,
+        "printed_over": scale_printed(effect.cell.parsed, factor),
         "prior": one.prior,
         "unit": unit_text(study, effect),
         "per_unit": format_banded(one.mean) if effect.role.startswith("slope") else "",
@@ -181,6 +185,7 @@ def tabulate_reverse_bayes(study: Study, claims: Sequence[PrintedClaim]) -> Tabl
     columns = [
         text_column("cell", "Cell"),
         text_column("printed", "Printed"),
+        shown_column("printed_over", "Printed, in the unit of the row"),
         text_column("unit", "Unit"),
         shown_column("limit_shown", "Scepticism limit [range]"),
         shown_column("significant_shown", "Share of the region with p < 0.05"),
@@ -202,6 +207,7 @@ def tabulate_reverse_bayes(study: Study, claims: Sequence[PrintedClaim]) -> Tabl
             {
                 "cell": f"{effect.cell.table}: {effect.cell.row}: {effect.cell.column}",
                 "printed": effect.cell.printed,
+                "printed_over": scale_printed(effect.cell.parsed, effect.unit),
                 "unit": unit_text(study, effect),
                 "limit_shown": format_banded(limit, _limit_text),
                 "significant_shown": format_probability(found.share_significant),
@@ -241,7 +247,7 @@ def tabulate_contrasts(study: Study, contrasts: Sequence[Contrast]) -> Table:
     """List the differences between effects of which one is printed with a star and the other as ``ns``."""
     columns = [
         text_column("contrast", "Difference"),
-        text_column("printed", "Printed"),
+        text_column("printed", f"Printed, per {study.time_unit.rstrip('s')}"),
         shown_column("estimate_shown", f"Difference over {study.horizon:g} {study.time_unit} [range]"),
         shown_column("se_shown", "Its SE [range]"),
         shown_column("t_shown", "Its test statistic [range]"),

@@ -15,7 +15,8 @@ from bayes_alliance.study.records import Study
 NOTES = (
     "A reading is what the publication leaves open; its first option is the study file's own. Weights are "
     "probabilities: prior ones with their source, posterior ones after what is printed. Evidence: likelihood of what "
-    "is printed relative to the option with the largest, by kind of print. Formulas: docs/readings.md.",
+    "is printed relative to the option with the largest, by kind of print. Formulas: page "
+    "Readings of the documentation.",
     "Synthetic cohorts that ship are drawn under the first option of every reading: what they show is conditional on "
     "it.",
 )
