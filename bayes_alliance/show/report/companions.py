@@ -22,7 +22,7 @@ from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.claims_json import read_claims_json
 from bayes_alliance.show.companion_files import CLAIMS_FILE, ROOMS, Room, files_of
 from bayes_alliance.show.format_numbers import format_p
-from bayes_alliance.show.id_names import name_ids, spell_ids
+from bayes_alliance.show.id_names import name_page, spell_ids
 from bayes_alliance.show.narrative import decide, explain_claim, format_part, measure_of, part_lines
 from bayes_alliance.show.printed_scale import scale_text
 from bayes_alliance.show.report.record import ClaimView, Companion, FigureView, TableView
@@ -58,7 +58,7 @@ def read_companions(folder: Path, study: Study, *, data_digest: str = "") -> tup
 def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Companion:
     place = folder / room.folder
     found, _, _ = read_claims(folder / ROOMS[0].folder / CLAIMS_FILE, "")
-    names = name_ids(study, claims=(found or {}).get("claims", ()))
+    names = name_page(study, found)
     tables: list[TableView] = []
     figures: list[FigureView] = []
     remarks: list[str] = []
