@@ -18,6 +18,7 @@ from matplotlib.text import Text
 from bayes_alliance.cohorts.load_plan import load_cohort_plan
 from bayes_alliance.dev.benchmark import programs, report, results
 from bayes_alliance.dev.benchmark.__main__ import main
+from bayes_alliance.dev.benchmark.clinics import measure_clinics, write_clinics
 from bayes_alliance.dev.benchmark.designs import draw_rows
 from bayes_alliance.dev.benchmark.measure import Measured, run_process
 from bayes_alliance.dev.benchmark.peers import (
@@ -446,3 +447,15 @@ def test_lme4_and_this_package_give_the_same_maximum(tmp_path):
     assert math.isclose(ours.estimate, theirs.estimate, rel_tol=1e-3)
     assert math.isclose(ours.spread, theirs.spread, rel_tol=1e-3)
     assert theirs.warm_s < theirs.wall_s
+
+
+def test_patients_in_clinics_are_fitted_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Few of them: coefficients near those that were drawn, and a figure beyond its target is said to be."""
+    lines = measure_clinics(lambda line: None, patients=400, clinics=20)
+    assert [line["dates"] for line in lines] == ["schedule", "scattered"]
+    for line in lines:
+        assert float(line["off"]) < 4.0 and float(line["pareto_k"]) <= 0.7
+        assert 0.1 < float(line["seconds"]) < 120.0 and 50.0 < float(line["mib"]) < 2048.0
+    write_clinics([lines[0], {**lines[1], "seconds": 121.0}], tmp_path / "page.md", "by hand")
+    page = (tmp_path / "page.md").read_text(encoding="utf-8").splitlines()
+    assert "at most 120: reached" in page[-2] and "| 121 | at most 120: not reached |" in page[-1]

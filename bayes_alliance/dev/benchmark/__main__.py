@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bayes_alliance.dev.benchmark.clinics import measure_clinics, write_clinics
 from bayes_alliance.dev.benchmark.programs import PROGRAMS, find_program
 from bayes_alliance.dev.benchmark.report import write_report
 from bayes_alliance.dev.benchmark.results import LIMIT_S, SIZES, BenchmarkPlan, run_benchmark
@@ -21,6 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.structures:
         lines = run_structures(options.folder / "structures", _say)
         write_structures(lines, options.figures / "benchmark_structures.md", "scripts/bench --structures")
+        return 0
+    if options.clinics:
+        write_clinics(
+            measure_clinics(_say), options.figures / "benchmark_clinics.md", "scripts/bench --clinics"
+        )
         return 0
     plan = BenchmarkPlan(
         sizes=options.sizes,
@@ -68,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         "--structures",
         action="store_true",
         help="only several levels and repeated measures, beside lme4 and nlme",
+    )
+    parser.add_argument(
+        "--clinics", action="store_true", help="only 100,000 patients in 2,000 clinics, time and memory"
     )
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     parser.add_argument("--folder", type=Path, default=Path("results/bench"), help="where results are kept")

@@ -21,6 +21,7 @@ import numpy as np
 
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.inference.lmm.patterns import PatternStatistics, Stack, upper_pairs
+from bayes_alliance.inference.lmm.short_patterns import invert_short, is_short, multiply_columns
 from bayes_alliance.inference.lmm.structure import Parameters
 
 _CHUNK, _BLOCK = 4_000_000, 200_000
@@ -41,7 +42,7 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
     count = len(parameters.u)
     size = max(sum(stack.position.size * stack.n for stack in stats.stacks), stats.n_clusters, stats.r**2)
     step = max(_FEW, _BLOCK // size)
-    products = [_products(stack) if _is_short(stats, stack) else None for stack in stats.stacks]
+    products = [multiply_columns(stack) if is_short(stats, stack) else None for stack in stats.stacks]
     logdet = np.empty(count)
     quadratic = np.empty((count, stats.p + 1, stats.p + 1))
     for start in range(0, count, step):
@@ -56,21 +57,6 @@ def weigh_patterns(stats: PatternStatistics, parameters: Parameters) -> tuple[Ar
         more, quadratic[some] = _clusters(stats, part, sums)
         logdet[some] = own + more
     return logdet, quadratic
-
-
-def _is_short(stats: PatternStatistics, stack: Stack) -> bool:
-    """Whether V of each pattern has at most two rows whose residuals are independent, as rotated rows have."""
-    return stack.n <= 2 and stats.structure.residual.kind == "id"
-
-
-def _products(stack: Stack) -> Array:
-    """Products of columns of Z by pairs of rows and of columns: entries of ZGZ' are one product with those of G."""
-    first, second = upper_pairs(stack.z.shape[2])
-    rows, columns = upper_pairs(stack.n)
-    left, right = stack.z[:, rows], stack.z[:, columns]
-    found: Array = left[:, :, first] * right[:, :, second]
-    found += np.where(first == second, 0.0, left[:, :, second] * right[:, :, first])
-    return found
 
 
 def _sum_patients(
@@ -88,39 +74,10 @@ def _sum_patients(
             packed = np.moveaxis(inverse[:, :, rows, columns], 0, 2)
             logdet += sizes @ stack.counts
         else:
-            packed, sizes = _invert_short(stack, parameters, product)
+            packed, sizes = invert_short(stack, parameters, product)
             logdet += stack.counts @ sizes
         _add_cells(stack, packed, sums)
     return logdet, np.swapaxes(sums, 0, 1)
-
-
-def _invert_short(stack: Stack, parameters: Parameters, product: Array) -> tuple[Array, Array]:
-    """Invert V of patterns of one or two rows with independent residuals.
-
-    Returns
-    -------
-    packed : ndarray, shape (g, j, s)
-        Entries of the upper triangle.
-    sizes : ndarray, shape (g, s)
-        Log determinants; infinite where V is not positive definite.
-    """
-    gamma = parameters.patient @ np.swapaxes(parameters.patient, 1, 2)
-    first, second = upper_pairs(gamma.shape[1])
-    packed = product @ gamma[:, first, second].T
-    residual = np.exp(2.0 * parameters.log_ratio.T)
-    if stack.n == 1:
-        packed[:, 0] += residual[stack.group[:, 0]]
-        with np.errstate(divide="ignore"):
-            return 1.0 / packed, np.log(packed[:, 0])
-    upper = packed[:, 0] + residual[stack.group[:, 0]]
-    lower = packed[:, 2] + residual[stack.group[:, 1]]
-    whole = upper * lower
-    determinant = whole - packed[:, 1] ** 2
-    sound = determinant > 1e-14 * whole
-    safe = np.where(sound, determinant, 1.0)
-    packed[:, 0], packed[:, 2] = lower / safe, upper / safe
-    packed[:, 1] /= -safe
-    return packed, np.where(sound, np.log(safe), np.inf)
 
 
 def _patients(stats: PatternStatistics, parameters: Parameters) -> tuple[Array, Array, list[Array]]:
