@@ -291,7 +291,7 @@ def test_every_figure_says_where_its_numbers_come_from(results: StudyResults) ->
     """The stamp stands in the figure itself, not only beside it."""
     for plan in plan_figures(results):
         texts = " ".join(text.get_text() for text in plan.draw().findobj(Text)).replace("\n", " ")
-        said = "SYNTHETIC DATA (synthetic cohort, seed 7), not patients' data."
+        said = "SYNTHETIC DATA (synthetic cohort, seed 7), not patients’ data."
         if plan.stamp == "printed":
             said = "From the printed cells and text of doi:10.1080/10503307.2020.1831097 alone"
         assert said in texts, plan.name
