@@ -97,7 +97,7 @@ def format_results(facts: Mapping[str, Any]) -> str:
 def format_robustness(results: StudyResults, facts: Mapping[str, Any], table: Table) -> str:
     """Return a robustness report in Markdown: at most ``MAX_WORDS`` words, one table, and how to reproduce it.
 
-    Sentences on single findings are dropped from the end until the text fits.
+    Where the text is too long, sentences on parts together are dropped, then those on single findings from the end.
 
     Parameters
     ----------
@@ -111,6 +111,8 @@ def format_robustness(results: StudyResults, facts: Mapping[str, Any], table: Ta
     horizon = str(facts["horizon"])
     findings = [describe_finding(claim, horizon) for claim in main_claims(facts)]
     room = MAX_WORDS - (count_words(_TABLE_TITLE) if table.rows else 0)
+    if count_words(_robustness_text(results, facts, findings)) > room:
+        findings = [describe_finding(claim, horizon, why=False) for claim in main_claims(facts)]
     while findings and count_words(_robustness_text(results, facts, findings)) > room:
         findings.pop()
     text = _robustness_text(results, facts, findings)

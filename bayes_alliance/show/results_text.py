@@ -20,7 +20,7 @@ from bayes_alliance.show.narrative import (
 )
 
 
-def describe_finding(claim: Facts, horizon: str) -> str:
+def describe_finding(claim: Facts, horizon: str, *, why: bool = True) -> str:
     """Return a sentence for a results section, APA style: what was found and the verdict.
 
     Parameters
@@ -29,6 +29,8 @@ def describe_finding(claim: Facts, horizon: str) -> str:
         One entry of the claims.
     horizon : str
         Such as ``36 months``.
+    why : bool
+        Whether a second sentence says how the verdict follows from those of several parts.
     """
     verdict, basis = decide(claim)
     says = str(claim["says"])
@@ -38,7 +40,7 @@ def describe_finding(claim: Facts, horizon: str) -> str:
     numbers = "; ".join(_apa(part) for part in (source or {"parts": ()})["parts"] if format_part(part))
     over = f" (posterior medians; {_say_measures(claim, horizon)}{numbers})" if numbers else ""
     said = f"The claim {quote(says)} was judged {verdict} on the basis of the {basis}{over}."
-    return f"{said} {explain_claim(claim)}".rstrip()
+    return f"{said} {explain_claim(claim)}".rstrip() if why else said
 
 
 def _say_measures(claim: Facts, horizon: str) -> str:
