@@ -61,7 +61,7 @@ def hostile_table() -> Table:
 def test_a_table_without_rows_has_every_form() -> None:
     """Columns share the width by their headings alone."""
     empty = replace(hostile_table(), rows=())
-    assert sum(column_weights(empty)) == pytest.approx(1.0) and len(column_weights(empty)) == 3
+    assert sum(column_weights(empty, 80.0)) == pytest.approx(1.0) and len(column_weights(empty, 80.0)) == 3
     assert not is_wide(empty)
     assert format_latex(empty) and format_html(empty) and format_word([empty], title="t")
 
@@ -192,11 +192,14 @@ def test_latex_has_a_row_for_each_row_and_the_rules_of_booktabs(tables: list[Tab
 
 
 def test_column_widths_share_the_page(tables: list[Table]) -> None:
-    """They sum to one, and no column is left without a width."""
+    """They sum to one; on a wide page no column is narrower than its longest word, headings included."""
     for table in tables:
-        weights = column_weights(table)
+        weights = column_weights(table, 400.0)
         assert sum(weights) == pytest.approx(1.0)
-        assert min(weights) > 0.01
+        for weight, column, *cells in zip(weights, read_columns(table), *read_rows(table), strict=True):
+            words = " ".join([column.heading, *cells]).split()
+            assert 400.0 * weight > min(max(map(len, words)), 24)
+        assert min(column_weights(table, 80.0)) > 0.01
     assert any(is_wide(table) for table in tables)
 
 

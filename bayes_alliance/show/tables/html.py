@@ -48,7 +48,7 @@ def html_fragment(table: Table, *, prefix: str = "table") -> str:
     below += [f'<p class="note">{escape(note)}</p>' for note in table.notes]
     label = escape(table.title, quote=True)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table: {label}">\n'
         f'<table id="{name}">\n<caption>{escape(table.title)}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>\n" + "\n".join(below)
     )

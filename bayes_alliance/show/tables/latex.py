@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from bayes_alliance.show.tables.readable import column_weights, is_wide, read_columns, read_rows
+from bayes_alliance.show.tables.readable import LETTER, column_weights, is_wide, read_columns, read_rows
 from bayes_alliance.show.tables.record import Table
 
 PACKAGES = ("booktabs", "longtable", "array")
@@ -54,7 +54,9 @@ _ESCAPES = {
 }
 # As ArviZ writes the estimate of Pareto's k.
 _K_HAT = "k\N{COMBINING CIRCUMFLEX ACCENT}"
-_SIZES = ((7, "small"), (9, "footnotesize"), (11, "scriptsize"))
+_SIZES = ((7, "small", 9), (9, "footnotesize", 8), (11, "scriptsize", 7))
+# Width of the text of class article, upright and in landscape.
+_LINE_POINTS = {False: 345, True: 550}
 
 
 def escape_latex(text: str) -> str:
@@ -97,8 +99,8 @@ def format_latex(table: Table) -> str:
         Ends in a line feed.
     """
     columns = read_columns(table)
-    weights = column_weights(table)
-    size = next((name for most, name in _SIZES if len(columns) <= most), "tiny")
+    size, points = next(((name, size) for most, name, size in _SIZES if len(columns) <= most), ("tiny", 5))
+    weights = column_weights(table, _LINE_POINTS[is_wide(table)] / points / LETTER)
     spec = "".join(
         f">{{\\{'raggedleft' if column.numeric else 'raggedright'}\\arraybackslash}}"
         f"p{{\\dimexpr {weight:.4f}\\linewidth-2\\tabcolsep\\relax}}"

@@ -24,14 +24,25 @@ def read_rows(table: Table) -> list[list[str]]:
 
 # Letters of a long cell before it wraps.
 _WRAPPED = 40
+# Letters of a word beyond which it may be split, and of the space between columns.
+_LONGEST_WORD, _MARGIN = 24, 3.0
+LETTER = 0.5  # mean width of a letter, in sizes of the font
 
 
 def _text(value: Value) -> str:
     return use_minus_sign(" ".join(show_value(value).split()))
 
 
-def column_weights(table: Table) -> list[float]:
+def column_weights(table: Table, letters: float) -> list[float]:
     """Share of the width that each column of a reader should get, from the length of its words and cells.
+
+    Parameters
+    ----------
+    table : Table
+        Its columns.
+    letters : float
+        How many letters of ordinary width a line across all columns holds. Each column first gets its longest word,
+        so that no word is split; what is left goes to long cells. Where not even the words fit, all give way alike.
 
     Returns
     -------
@@ -39,17 +50,21 @@ def column_weights(table: Table) -> list[float]:
         One a column of :func:`read_columns`; they sum to 1.
     """
     headings = [column.heading for column in read_columns(table)]
-    needed = []
+    words, wanted = [], []
     rows = read_rows(table)
     columns = zip(*rows, strict=True) if rows else repeat((), len(headings))
     for heading, cells in zip(headings, columns, strict=True):
-        words = [len(word) for text in (heading, *cells) for word in text.split()]
-        longest = max(words, default=1)
-        # A long text may wrap; a word may not. The square root keeps one long column from starving the rest.
-        typical = max((len(cell) for cell in cells), default=1)
-        needed.append(max(float(min(longest, 24)), 4.0 * float(typical) ** 0.5, 4.0))
-    total = sum(needed)
-    return [need / total for need in needed]
+        longest = max((len(word) for text in (heading, *cells) for word in text.split()), default=1)
+        words.append(max(float(min(longest, _LONGEST_WORD)) + _MARGIN, 4.0))
+        # The square root keeps one long column from starving the rest; a heading may take two lines.
+        typical = max(len(heading) // 2, *(len(cell) for cell in cells), 1)
+        wanted.append(max(4.0 * float(typical) ** 0.5 - words[-1], 0.0))
+    left = letters - sum(words)
+    if left > 0.0:
+        more = wanted if sum(wanted) > 0.0 else words
+        words = [word + left * one / sum(more) for word, one in zip(words, more, strict=True)]
+    total = sum(words)
+    return [word / total for word in words]
 
 
 def is_wide(table: Table) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from bayes_alliance.show.tables.readable import column_weights, is_wide, read_columns, read_rows
+from bayes_alliance.show.tables.readable import LETTER, column_weights, is_wide, read_columns, read_rows
 from bayes_alliance.show.tables.record import Table
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def _append(document: Document, xml: str) -> None:
 def _table_xml(table: Table, width: int) -> str:
     """Build the table's own XML: cell by cell through python-docx, long tables take minutes."""
     columns = read_columns(table)
-    widths = [round(weight * width) for weight in column_weights(table)]
     numeric = [column.numeric for column in columns]
     points = 9 if len(columns) <= 7 else 8 if len(columns) <= 10 else 7
+    widths = [round(weight * width) for weight in column_weights(table, width / 20 / points / LETTER)]
     grid = "".join(f'<w:gridCol w:w="{w}"/>' for w in widths)
     rule = '<w:{side} w:val="single" w:sz="{size}" w:space="0" w:color="000000"/>'
     borders = rule.format(side="top", size=_THICK) + rule.format(side="bottom", size=_THICK)
