@@ -261,8 +261,12 @@ def lead_sentence(facts: Facts) -> str:
     evidence = [(verdict, source) for verdict, source in decided if "synthetic" not in source]
     counts = Counter(verdict for verdict, _ in evidence)
     named = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
-    if len(evidence) < len(mains):
-        named.append(f"{len(mains) - len(evidence)} testable on synthetic cohorts only")
+    shown = Counter(str(verdict) for verdict, source in decided if "synthetic" in source)
+    if shown:
+        there = (
+            next(iter(shown)) if len(shown) == 1 else ", ".join(f"{n} {name}" for name, n in shown.items())
+        )
+        named.append(f"{sum(shown.values())} testable on synthetic cohorts only ({there} there)")
     said = f"Of {format_count(len(mains), 'main finding')}: {', '.join(named)}."
     in_part = sum(source.endswith(" parts") for _, source in evidence)
     if in_part:

@@ -35,8 +35,8 @@ def explain_parts(result: Facts, combine: str = "all") -> str:
     Returns
     -------
     str
-        Such as ``Each of the 3 parts is supported by itself; that all 3 hold at once has probability at least 0.930,
-        below the 0.975 that “supported” takes.``
+        Such as ``Each of the 3 parts is supported by itself; that all 3 hold at once is known to have probability 0.930
+        or more, and “supported” asks for 0.975 or more to be known.``
     """
     parts = [part for part in result["parts"] if part["verdict"] in _TESTED]
     verdict = str(result["verdict"])
@@ -74,18 +74,20 @@ def _say_together(result: Facts, parts: Sequence[Facts], verdict: str) -> str:
     joint = result.get("sure")
     if len(probable) < 2 or not isinstance(joint, int | float) or not math.isfinite(joint):
         return ""
-    said = f"that all {len(probable)} hold at once has probability at least {_floor(float(joint))}"
+    said = (
+        f"that all {len(probable)} hold at once is known to have probability {_floor(float(joint))} or more"
+    )
     kinds = {part.get("relation") == _SAME for part in probable}
     if len(kinds) > 1:
         return said
     sure, likely = (SAME_SURE, SAME_LIKELY) if kinds == {True} else (SURE, LIKELY)
     if verdict == Verdict.UNDECIDED and joint < likely:
-        return f"{said}, below the {likely:g} that “{Verdict.LIKELY}” takes"
+        return f"{said}, and “{Verdict.LIKELY}” asks for {likely:g} or more to be known"
     if verdict != Verdict.LIKELY or any(part["verdict"] != Verdict.SUPPORTED for part in probable):
         return said
     if joint < sure:
-        return f"{said}, below the {sure:g} that “{Verdict.SUPPORTED}” takes"
-    return f"{said}, but that all are large enough to matter only {_floor(_all_matter(probable))}"
+        return f"{said}, and “{Verdict.SUPPORTED}” asks for {sure:g} or more to be known"
+    return f"{said}, but that all are large enough to matter only {_floor(_all_matter(probable))} or more"
 
 
 def _all_matter(parts: Sequence[Facts]) -> float:

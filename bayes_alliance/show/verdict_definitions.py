@@ -41,7 +41,7 @@ PARTS = (
 )
 OVERTURNED = (
     f"Overturned: with this one assumption changed, the finding is no longer {Verdict.SUPPORTED} or "
-    f"{Verdict.LIKELY}."
+    f"{Verdict.LIKELY}. Of each kind of assumption the mildest that does so is named; the claim’s card has all."
 )
 FIRST_CHANGE = (
     "First change: the mildest single departure from the main analysis that gives the claim another verdict, be it "

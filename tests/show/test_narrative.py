@@ -128,7 +128,7 @@ def test_the_lead_counts_no_verdict_of_synthetic_cohorts_as_a_finding() -> None:
         )
     )
     assert said == (
-        f"Of 3 main findings: 1 {BEST}, 1 {SECOND}, 1 testable on synthetic cohorts only. "
+        f"Of 3 main findings: 1 {BEST}, 1 {SECOND}, 1 testable on synthetic cohorts only ({BEST} there). "
         "The printed numbers test only some parts of 1 of them."
     )
 
@@ -151,5 +151,5 @@ def test_the_first_screen_names_a_reading_that_print_does_not_favour(source: str
     result = {"verdict": BEST, "parts": [part(BEST)]}
     found = facts(claim("a", BEST, mixture=result if source else None))
     said = build_first_screen(found, results=None, audit=None, readings=weighed).reading
-    assert ("all 155" in said and "weight after print 0.1" in said) is bool(source)
+    assert ("all 155" in said and "posterior weight 0.1" in said) is bool(source)
     assert "mood" not in said and "completed" not in said.lower()

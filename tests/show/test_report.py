@@ -28,6 +28,7 @@ from bayes_alliance.show.report.companions import ROOMS, read_companions, view_c
 from bayes_alliance.show.report.first_screen import describe_checks
 from bayes_alliance.show.report.methods import tabulate_priors
 from bayes_alliance.show.report.prior_implications import tabulate_implications
+from bayes_alliance.show.report.record import Companion
 from bayes_alliance.show.report.views import view_figure
 from bayes_alliance.show.tables.text import format_csv
 from bayes_alliance.show.tables.write import write_table
@@ -227,6 +228,24 @@ def test_items_of_mixed_models_rest_on_the_run(results: StudyResults, report: Re
     assert ("none singular" in items[46].answer) == (not singular)
     assert all(label in items[46].answer for label in singular[:8])
     assert (items[49].status == "filled") == bool(results.study.figures)
+
+
+def test_the_checklist_knows_what_the_claims_tried(results: StudyResults) -> None:
+    """Stress tests that were run with the claims are not called missing."""
+    topics = (
+        "Sensitivity to the prior",
+        "Sensitivity to the likelihood",
+        "Missing data: assumption",
+        "Influence of",
+    )
+    tried = ("missing scores", "priors for change", "single patients")
+    claims = Companion(key="claims", title="Claims", missing="", tried=tried)
+    items = [i for i in fill_checklist(results, (claims,), n_audited=0) if i.topic.startswith(topics)]
+    assert [item.status for item in items] == ["filled", "open", "in part", "in part"]
+    for item, word in zip(
+        items, ("priors for change", "not run", "missing scores", "single patients"), strict=True
+    ):
+        assert word in item.answer
 
 
 def test_counts_of_few_patients_are_not_in_the_checklist(results: StudyResults, report: Report) -> None:

@@ -153,17 +153,17 @@ _ITEMS: tuple[tuple[str, str, Fill], ...] = (
     (
         "Sensitivity to the likelihood",
         "Workflow",
-        from_companion("stress", "other likelihoods", "the stress tests of"),
+        from_companion("stress", "other likelihoods", "the stress tests of", "likelihood"),
     ),
     (
         "Missing data: assumption, pattern mixture, tipping point",
         "Workflow",
-        from_companion("stress", "missing data", "the stress tests of"),
+        from_companion("stress", "missing data", "the stress tests of", "missing"),
     ),
     (
         "Influence of single patients",
         "Workflow",
-        from_companion("stress", "influence", "the stress tests of"),
+        from_companion("stress", "influence", "the stress tests of", "patients"),
     ),
     ("Multiplicity", "BARG 4", fill_multiplicity),
     ("Agreement of frequentist and Bayesian results by cell", "Zampieri et al.", fill_agreement_table),

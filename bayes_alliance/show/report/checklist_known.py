@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bayes_alliance.claims.change import FAMILY_LABELS, Family
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.report.record import Companion, Status
 
@@ -20,6 +21,11 @@ class Known:
     def has(self, key: str) -> bool:
         """Whether another command's results are there."""
         return key in self.companions and not self.companions[key].missing
+
+    def tried(self, families: Sequence[Family]) -> tuple[str, ...]:
+        """Return which kinds of departures the claims tried, in words."""
+        labels = [FAMILY_LABELS[family] for family in families]
+        return tuple(label for label in labels if any(label in c.tried for c in self.companions.values()))
 
     @property
     def has_posterior(self) -> bool:
@@ -40,12 +46,15 @@ def needs_posterior(fill: Fill) -> Fill:
     return filled
 
 
-def from_companion(key: str, what: str, command: str) -> Fill:
-    """Fill an item by another command's results."""
+def from_companion(key: str, what: str, command: str, *families: Family) -> Fill:
+    """Fill an item by another command's results, or in part by what the claims tried of these kinds."""
 
     def filled(known: Known) -> Said:
         if known.has(key):
             return "filled", f"See section {known.companions[key].title}: {what}."
+        tried = known.tried(families)
+        if tried:
+            return "in part", f"Tried with the claims, whose cards say what it changes: {', '.join(tried)}."
         return "open", f"Needs '{command} {known.results.study.id}', which was not run beside this run."
 
     return filled

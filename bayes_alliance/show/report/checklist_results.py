@@ -189,6 +189,12 @@ def fill_sensitivity(known: Known) -> Said:
     """Fill: sensitivity to the prior."""
     if known.has("stress"):
         return "filled", f"See section {known.companions['stress'].title}."
+    tried = known.tried(("prior", "sd_prior"))
+    if tried:
+        return (
+            "filled",
+            f"Tried with the claims, whose cards and tables say what it changes: {', '.join(tried)}.",
+        )
     sets = ", ".join(prior.name for prior in known.results.study.priors)
     if known.n_audited:
         return (

@@ -87,13 +87,18 @@ def _read_room(room: Room, folder: Path, study: Study, data_digest: str) -> Comp
         claims=claims,
         tables=tuple(tables),
         figures=tuple(figures),
+        tried=tuple(sorted(_families_tried(found))) if found is not None else (),
     )
+
+
+def _families_tried(facts: Mapping[str, Any]) -> set[str]:
+    tried = {str(change["family"]) for claim in facts["claims"] for change in claim["changes"]}
+    return tried | {str(family) for claim in facts["claims"] for family in claim["kept"]}
 
 
 def _say_stress(facts: Mapping[str, Any], command: str) -> str:
     """Return which stress tests were run with the claims and which were not; empty where none was."""
-    tried = {str(change["family"]) for claim in facts["claims"] for change in claim["changes"]}
-    tried |= {str(family) for claim in facts["claims"] for family in claim["kept"]}
+    tried = _families_tried(facts)
     kinds = [FAMILY_LABELS[family] for family in dict.fromkeys(TESTS.values())]
     ran, left = [kind for kind in kinds if kind in tried], [kind for kind in kinds if kind not in tried]
     if not ran:

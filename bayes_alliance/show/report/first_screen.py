@@ -7,7 +7,8 @@ from typing import Any
 
 from bayes_alliance.assess.check_record import failed_gates
 from bayes_alliance.published.audit import Audit
-from bayes_alliance.published.reading_weights import WeighedReading
+from bayes_alliance.published.findings import AuditVerdict
+from bayes_alliance.published.reading_weights import OptionWeight, WeighedReading
 from bayes_alliance.run.check_tally import tally_checks
 from bayes_alliance.run.results import StudyResults
 from bayes_alliance.show.check_words import describe_tally
@@ -133,11 +134,19 @@ def _describe_readings(facts: Mapping[str, Any], readings: Sequence[WeighedReadi
         return ""
     against = [one for one in readings if one.options[0].posterior < max(o.posterior for o in one.options)]
     said = [
-        f"{one.reading.label[:1].lower()}{one.reading.label[1:]} ({one.options[0].option.label}; weight after print "
-        f"{format_fixed(one.options[0].posterior, 2)})"
+        f"{one.reading.label[:1].lower()}{one.reading.label[1:]}: {one.options[0].option.label} (posterior weight "
+        f"{format_fixed(one.options[0].posterior, 2)}; the other readings have {_weights(one.options[1:])})"
         for one in against
     ]
-    return f"The synthetic cohorts rest on one reading of: {'; '.join(said)}." if said else ""
+    return (
+        f"The synthetic cohorts rest on one reading of what print leaves open: {'; '.join(said)}."
+        if said
+        else ""
+    )
+
+
+def _weights(options: Sequence[OptionWeight]) -> str:
+    return " and ".join(format_fixed(option.posterior, 2) for option in options)
 
 
 def _describe_rows(facts: Mapping[str, Any], claim: Mapping[str, Any] | None) -> str:
@@ -154,7 +163,9 @@ def describe_audit(audit: Audit | None) -> str:
     """Return the audit of the printed numbers in one line; empty without print."""
     if audit is None:
         return ""
-    return f"Audit of the printed numbers: {count_findings(audit)}"
+    some = audit.of(AuditVerdict.INCONSISTENT)
+    harmless = "; most inconsistencies have a harmless explanation" if some else ""
+    return f"Audit of the printed numbers: {count_findings(audit)}{harmless}"
 
 
 def describe_checks(results: StudyResults | None) -> str:

@@ -169,6 +169,8 @@ class Companion:
         What is to be said of the files.
     claims : tuple of ClaimView
         Of the command ``claims``.
+    tried : tuple of str
+        Kinds of departures that the claims tried.
     """
 
     key: str
@@ -179,6 +181,7 @@ class Companion:
     claims: tuple[ClaimView, ...] = ()
     tables: tuple[TableView, ...] = ()
     figures: tuple[FigureView, ...] = ()
+    tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ def _describe(study: Study, variable: Variable) -> str:
     size = dict(study.publication.smallest_difference).get(variable.name)
     if size is None:
         return " ".join(said)
-    steps = "" if variable.step is None else f", {size / variable.step:g} steps of the score"
+    steps = "" if variable.step is None else f" (scores move in steps of {variable.step:g})"
     matters = (
         f"a difference counts as large enough to matter from {size:g} {unit} on{steps} "
         f"(for a change: over {study.horizon:g} {study.time_unit}; declared before any fit)"
