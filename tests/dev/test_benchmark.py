@@ -457,7 +457,9 @@ def test_patients_in_clinics_are_fitted_in_processes_of_their_own(tmp_path: Path
     assert [line["dates"] for line in lines] == ["schedule", "scattered"]
     for line in lines:
         assert float(line["off"]) < 4.0 and float(line["pareto_k"]) <= 0.7
-        assert 0.1 < float(line["seconds"]) < 120.0 and 50.0 < float(line["mib"]) < max(2048.0, parent_mib + 50)
+        assert 0.1 < float(line["seconds"]) < 120.0 and 50.0 < float(line["mib"]) < max(
+            2048.0, parent_mib + 50
+        )
     write_clinics([lines[0], {**lines[1], "seconds": 121.0}], tmp_path / "page.md", "by hand")
     page = (tmp_path / "page.md").read_text(encoding="utf-8").splitlines()
     assert "at most 120: reached" in page[-2] and "| 121 | at most 120: not reached |" in page[-1]
