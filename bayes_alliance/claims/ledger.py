@@ -119,6 +119,8 @@ class Claim:
         How the sentence was read, where that is a choice.
     main : bool
         Whether it is one of the publication's main findings, which a report shows first.
+    leading : bool
+        Whether it is the one that the publication is about; at most one claim is.
     """
 
     id: str
@@ -131,6 +133,7 @@ class Claim:
     synthetic_not_asked: str = ""
     note: str = ""
     main: bool = False
+    leading: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

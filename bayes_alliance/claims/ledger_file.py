@@ -111,6 +111,7 @@ def _claim(study: Study, reader: TableReader, defaults: Mapping[str, float]) -> 
         synthetic_not_asked=reader.text("synthetic_not_asked", default=""),
         note=reader.text("note", default=""),
         main=reader.flag("main", default=False),
+        leading=reader.flag("leading", default=False),
         parts=tuple(
             part
             for number, item in enumerate(reader.tables("parts"), start=1)
@@ -294,8 +295,15 @@ def _check(study: Study, choices: Multiverse, claims: tuple[Claim, ...]) -> Iter
         if count > 1:
             yield Problem(what="duplicate id", where=f"{FILE}, [[claims]]", got=repr(claim_id))
     options = {option.id for axis in choices.axes for option in axis.options}
+    leading = [claim.id for claim in claims if claim.leading]
+    if len(leading) > 1:
+        yield Problem(
+            what="several claims are leading", where=FILE, got=", ".join(leading)[:200], allowed="one at most"
+        )
     for claim in claims:
         where = f"{FILE}, [[claims]] {claim.id}"
+        if claim.leading and not claim.main:
+            yield Problem(what="only a main finding can be leading", where=where, fix="add main = true")
         if len(claim.parts) > MAX_PARTS:
             yield Problem(what="too many parts", where=where, allowed=f"at most {MAX_PARTS}")
         for part_id, count in Counter(part.id for part in claim.parts).items():

@@ -137,6 +137,7 @@ def _entry(
         "place": claim.place,
         "published": claim.published,
         "main": claim.main,
+        "leading": claim.leading,
         "note": claim.note,
         "untestable": claim.untestable,
         "combine": claim.combine,
@@ -192,10 +193,11 @@ def result_json(study: Study, claim: Claim, result: ClaimResult) -> dict[str, An
         declared, judged = parts[part.part_id], part.judgement
         outcome = study.model(declared.model).outcome if declared.is_of_model else declared.variable
         named = study.every_variable.get(outcome)
+        about = named.label if named is not None else declared.label
         found.append(
             {
                 "id": part.part_id,
-                "about": named.label if named is not None else declared.label,
+                "about": f"{about} beyond the next" if declared.quantity == "largest" else about,
                 "label": declared.label,
                 "unit": declared.unit,
                 "measure": say_measure(study, declared),

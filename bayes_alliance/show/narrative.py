@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayes_alliance.assess.verdict_words import ORDER, Verdict
-from bayes_alliance.show.format_numbers import format_count, format_interval, use_minus_sign
+from bayes_alliance.show.format_numbers import format_interval, use_minus_sign
 from bayes_alliance.show.parts_together import explain_parts
 from bayes_alliance.show.verdict_definitions import OVERTURNED
 
 Facts = Mapping[str, Any]
 NOT_TESTABLE = "\N{EM DASH}"
 _NOT_PRINTED = "not printed"
+_SAME = "the same"
 NOTHING_TRIED, KEPT = "nothing that was tried", "Not overturned by: "
 _MAX_FIRST = 6  # changes named for one finding; the rest stand in its card
 
@@ -64,9 +65,12 @@ class Finding:
     verdict, basis : str
         The verdict, and the source that it is from.
     measure : str
-        Whether the numbers are changes or levels, such as ``change over 36 months``.
+        Whether the numbers are changes or levels, such as ``change over 36 months``, and by which standard a claim of
+        no difference is judged.
     together : str
         How the verdict follows from those of several parts; empty with one.
+    tag : str
+        What it is called where the questions of the page are about it; empty elsewhere.
     """
 
     key: str
@@ -78,11 +82,12 @@ class Finding:
     basis: str
     measure: str = ""
     together: str = ""
+    tag: str = ""
 
 
 # Of claims that a source can test.
 VERDICT_NAMES: tuple[str, ...] = tuple(verdict.value for verdict in Verdict if verdict in ORDER)
-_AFFIRMED = frozenset(verdict.value for verdict in ORDER[:2])
+AFFIRMED = frozenset(verdict.value for verdict in ORDER[:2])
 _TESTED = frozenset(VERDICT_NAMES)
 
 
@@ -174,7 +179,15 @@ def list_findings(facts: Facts) -> tuple[Finding, ...]:
     facts : mapping
         Of :func:`bayes_alliance.show.claims_json.claims_json`.
     """
-    return tuple(_finding(claim) for claim in main_claims(facts))
+    central, mains = central_claim(facts), main_claims(facts)
+    tag = (
+        ""
+        if len(mains) == 1
+        else "the main one"
+        if mains and central and central.get("leading")
+        else "asked about above"
+    )
+    return tuple(_finding(claim, tag if claim is central else "") for claim in mains)
 
 
 def main_claims(facts: Facts) -> list[Facts]:
@@ -182,20 +195,32 @@ def main_claims(facts: Facts) -> list[Facts]:
     return [claim for claim in facts["claims"] if claim["main"]]
 
 
-def _finding(claim: Facts) -> Finding:
+def _finding(claim: Facts, tag: str) -> Finding:
     verdict, basis = decide(claim)
-    under = claim["printed_under"]
+    printed = part_lines(claim["printed"], absent=_NOT_PRINTED)
+    under = [part_lines(one, absent=_NOT_PRINTED) for one in claim["printed_under"].values()]
+    sceptical = under[0] if under else ()
     return Finding(
         key=str(claim["id"]),
         says=str(claim["says"]),
-        printed=part_lines(claim["printed"], absent=_NOT_PRINTED),
-        sceptical=part_lines(next(iter(under.values())), absent=_NOT_PRINTED) if under else (),
+        printed=printed,
+        sceptical=(_SAME,) if sceptical == printed != (NOT_TESTABLE,) else sceptical,
         other=_other_lines(claim),
         verdict=verdict,
         basis=basis,
-        measure=measure_of(claim),
+        measure="; ".join(filter(None, (measure_of(claim), _say_standard(claim)))),
         together=explain_claim(claim),
+        tag=tag,
     )
+
+
+def _say_standard(claim: Facts) -> str:
+    """Return by which of two standards a claim that nothing differs is judged; empty for all other claims."""
+    relations = {part.get("relation") for part in claim["printed"]["parts"]}
+    return {
+        "same": "judged by equivalence",
+        "not_significant": "judged as a report of “not significant”",
+    }.get(str(relations.pop()) if len(relations) == 1 else "", "")
 
 
 def _other_lines(claim: Facts) -> tuple[str, ...]:
@@ -221,8 +246,11 @@ def part_lines(result: Facts, *, absent: str = NOT_TESTABLE) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         names = [str(part["label"]) for part in parts]
     if len(parts) == 1:
-        return (numbers[0] or NOT_TESTABLE,)
-    return tuple(f"{name} {number or absent}" for name, number in zip(names, numbers, strict=True))
+        # A long name has a line of its own, so that columns stay narrow.
+        return (names[0], numbers[0]) if " " in names[0] else (f"{names[0]} {numbers[0]}",)
+    known = [f"{name} {number}" for name, number in zip(names, numbers, strict=True) if number]
+    rest = [name for name, number in zip(names, numbers, strict=True) if not number]
+    return (*known, *((f"{', '.join(rest)}: {absent}",) if rest else ()))
 
 
 def format_part(part: Facts) -> str:
@@ -236,68 +264,34 @@ def format_part(part: Facts) -> str:
     return use_minus_sign(format_interval(middle, low, high, abs(high - low) / 4.0)) + shown
 
 
-def first_affirmed(facts: Facts) -> Facts | None:
-    """Return the first main finding that holds, at least as likely; else the first of all; None without any.
+def central_claim(facts: Facts) -> Facts | None:
+    """Return the main finding that the page asks about: the one that the publication is about, where the study says so.
 
-    What would overturn a finding is a question about one that stands.
+    Elsewhere the first that holds, at least as likely, since what would overturn a finding is a question about one that
+    stands; else the first of all. None without any.
     """
     mains = main_claims(facts)
-    return next((claim for claim in mains if decide(claim)[0] in _AFFIRMED), mains[0] if mains else None)
-
-
-def lead_sentence(facts: Facts) -> str:
-    """Return the answer in one or two sentences: main findings by verdict, and what overturns the first that holds.
-
-    Parameters
-    ----------
-    facts : mapping
-        Of :func:`bayes_alliance.show.claims_json.claims_json`.
-    """
-    mains = main_claims(facts)
-    if not mains:
-        return ""
-    decided = [decide(claim) for claim in mains]
-    # A verdict that only synthetic cohorts give shows assumptions: it is no finding, and not in the tally.
-    evidence = [(verdict, source) for verdict, source in decided if "synthetic" not in source]
-    counts = Counter(verdict for verdict, _ in evidence)
-    named = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
-    shown = Counter(str(verdict) for verdict, source in decided if "synthetic" in source)
-    if shown:
-        there = (
-            next(iter(shown)) if len(shown) == 1 else ", ".join(f"{n} {name}" for name, n in shown.items())
-        )
-        named.append(f"{sum(shown.values())} testable on synthetic cohorts only ({there} there)")
-    said = f"Of {format_count(len(mains), 'main finding')}: {', '.join(named)}."
-    in_part = sum(source.endswith(" parts") for _, source in evidence)
-    if in_part:
-        said += f" The printed numbers test only some parts of {in_part} of them."
-    return f"{said} {_say_first(facts)}".rstrip()
-
-
-def _say_first(facts: Facts) -> str:
-    """Return the verdict on the first finding that holds, what overturns it, and why its parts give that verdict."""
-    first = first_affirmed(facts)
-    if first is None:
-        return ""
-    why, (verdict, _) = explain_claim(first), decide(first)
-    tried = first["changes"] or first["kept"]
-    if not (why or tried):
-        return ""
-    overturning = list_overturning(first)
-    if not tried or verdict not in _AFFIRMED:
-        said = verdict
-    elif not overturning:
-        said = f"{verdict}, and nothing that was tried overturns it"
-    else:
-        families = ", ".join(dict.fromkeys(str(change["family"]) for change in overturning))
-        doubt = "likely, not certain, and" if verdict == Verdict.LIKELY else f"{verdict}, but"
-        said = f"{doubt} can be overturned by other assumptions on: {families}"
-    return f"{quote(first['says'])} is {said}. {why}".rstrip()
+    leading = [claim for claim in mains if claim.get("leading")]
+    holding = [claim for claim in mains if decide(claim)[0] in AFFIRMED]
+    return next(iter([*leading, *holding, *mains]), None)
 
 
 def list_overturning(claim: Facts) -> list[Facts]:
     """Return the departures that overturn a claim, from mild to strong: its verdict is no longer at least likely."""
-    return [change for change in claim["changes"] if change["verdict"] not in _AFFIRMED]
+    return [change for change in claim["changes"] if change["verdict"] not in AFFIRMED]
+
+
+def first_overturning(claim: Facts) -> list[Facts]:
+    """Return the mildest departure of each kind that overturns a claim."""
+    firsts: dict[str, Facts] = {}
+    for change in list_overturning(claim):
+        firsts.setdefault(str(change["family"]), change)
+    return list(firsts.values())
+
+
+def families_tried(claim: Facts) -> list[str]:
+    """Return the kinds of departures that were tried on a claim."""
+    return list(dict.fromkeys([*(str(change["family"]) for change in claim["changes"]), *claim["kept"]]))
 
 
 def overturn_lines(claim: Facts) -> tuple[str, ...]:
@@ -308,14 +302,12 @@ def overturn_lines(claim: Facts) -> tuple[str, ...]:
     claim : mapping
         One entry of the claims. Departures start from the verdict on the rows at hand.
     """
-    if not (claim["changes"] or claim["kept"]):
+    if not families_tried(claim):
         return ()
-    firsts: dict[str, Facts] = {}
-    for change in list_overturning(claim):
-        firsts.setdefault(str(change["family"]), change)
-    lines = [f"{change['says']}: {change['verdict']}" for change in list(firsts.values())[:_MAX_FIRST]]
-    tried = dict.fromkeys([*(str(change["family"]) for change in claim["changes"]), *claim["kept"]])
-    harmless = [family for family in tried if family not in firsts]
+    firsts = first_overturning(claim)
+    lines = [f"{change['says']}: {change['verdict']}" for change in firsts[:_MAX_FIRST]]
+    overturned = {str(change["family"]) for change in firsts}
+    harmless = [family for family in families_tried(claim) if family not in overturned]
     if not lines:
         lines = [NOTHING_TRIED]
     if harmless:
@@ -350,7 +342,7 @@ def summary_lines(facts: Facts, *, audit: str = "") -> list[str]:
         lines.append(
             "Main findings: " + " | ".join(f"{name}: {'; '.join(by_verdict[name])}" for name in names)
         )
-    claim = first_affirmed(facts)
+    claim = central_claim(facts)
     if claim is not None and (why := explain_claim(claim)):
         lines.append(f"{quote(claim['says'])}, {decide(claim)[0]}: {why}")
     changes = overturn_lines(claim) if claim is not None else ()

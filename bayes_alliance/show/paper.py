@@ -14,7 +14,7 @@ from bayes_alliance.runtime.files import write_whole
 from bayes_alliance.show.claims_json import read_claims_json
 from bayes_alliance.show.companion_files import CLAIMS_FILE
 from bayes_alliance.show.narrative import (
-    first_affirmed,
+    central_claim,
     main_claims,
     overturn_lines,
     tally_claims,
@@ -125,7 +125,7 @@ def format_robustness(results: StudyResults, facts: Mapping[str, Any], table: Ta
 def _robustness_text(results: StudyResults, facts: Mapping[str, Any], findings: Sequence[str]) -> str:
     study = results.study
     tallies = "; ".join(f"{tally.source.lower()}: {tally.text()}" for tally in tally_claims(facts))
-    first = first_affirmed(facts)
+    first = central_claim(facts)
     changes = overturn_lines(first) if first is not None else ()
     changed = (
         [f"Departures tried on \N{LEFT DOUBLE QUOTATION MARK}{first['says']}\N{RIGHT DOUBLE QUOTATION MARK}: "

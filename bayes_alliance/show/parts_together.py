@@ -35,8 +35,8 @@ def explain_parts(result: Facts, combine: str = "all") -> str:
     Returns
     -------
     str
-        Such as ``Each of the 3 parts is supported by itself; that all 3 hold at once is known to have probability 0.930
-        or more, and “supported” asks for 0.975 or more to be known.``
+        Such as ``Each of the 3 parts is supported by itself. The probability that all 3 hold at once is at least 0.930;
+        “supported” requires at least 0.975.``
     """
     parts = [part for part in result["parts"] if part["verdict"] in _TESTED]
     verdict = str(result["verdict"])
@@ -59,7 +59,7 @@ def explain_parts(result: Facts, combine: str = "all") -> str:
         )
         alone = alone.replace(" 1 are ", " 1 is ")
     together = _say_together(result, parts, verdict)
-    return f"{alone}; {together}." if together else f"{alone}."
+    return f"{alone}. {together}." if together else f"{alone}."
 
 
 def _name(names: Sequence[str]) -> str:
@@ -74,20 +74,18 @@ def _say_together(result: Facts, parts: Sequence[Facts], verdict: str) -> str:
     joint = result.get("sure")
     if len(probable) < 2 or not isinstance(joint, int | float) or not math.isfinite(joint):
         return ""
-    said = (
-        f"that all {len(probable)} hold at once is known to have probability {_floor(float(joint))} or more"
-    )
+    said = f"The probability that all {len(probable)} hold at once is at least {floor_chance(float(joint))}"
     kinds = {part.get("relation") == _SAME for part in probable}
     if len(kinds) > 1:
         return said
     sure, likely = (SAME_SURE, SAME_LIKELY) if kinds == {True} else (SURE, LIKELY)
     if verdict == Verdict.UNDECIDED and joint < likely:
-        return f"{said}, and “{Verdict.LIKELY}” asks for {likely:g} or more to be known"
+        return f"{said}; “{Verdict.LIKELY}” requires at least {likely:g}"
     if verdict != Verdict.LIKELY or any(part["verdict"] != Verdict.SUPPORTED for part in probable):
         return said
     if joint < sure:
-        return f"{said}, and “{Verdict.SUPPORTED}” asks for {sure:g} or more to be known"
-    return f"{said}, but that all are large enough to matter only {_floor(_all_matter(probable))} or more"
+        return f"{said}; “{Verdict.SUPPORTED}” requires at least {sure:g}"
+    return f"{said}, but that all are large enough to matter has at least {floor_chance(_all_matter(probable))} only"
 
 
 def _all_matter(parts: Sequence[Facts]) -> float:
@@ -96,12 +94,12 @@ def _all_matter(parts: Sequence[Facts]) -> float:
     return max(0.0, 1.0 - sum(1.0 - float(p) for p in chances if isinstance(p, int | float)))
 
 
-def _floor(chance: float) -> str:
+def floor_chance(chance: float) -> str:
     """Return a lower bound to three decimals, rounded down so that it remains one.
 
     Examples
     --------
-    >>> _floor(0.97499), _floor(1.0), _floor(0.93)
+    >>> floor_chance(0.97499), floor_chance(1.0), floor_chance(0.93)
     ('0.974', '0.999', '0.930')
     """
     return f"{min(math.floor(chance * 1000.0 + 1e-9), 999) / 1000.0:.3f}"

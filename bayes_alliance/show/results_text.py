@@ -8,9 +8,9 @@ from bayes_alliance.show.narrative import (
     NOTHING_TRIED,
     VERDICT_NAMES,
     Facts,
+    central_claim,
     decide,
     explain_claim,
-    first_affirmed,
     format_part,
     main_claims,
     measure_of,
@@ -87,7 +87,7 @@ def results_paragraph(facts: Facts) -> str:
 
 
 def _overturn_sentence(facts: Facts) -> list[str]:
-    claim = first_affirmed(facts)
+    claim = central_claim(facts)
     lines = overturn_lines(claim) if claim is not None else ()
     if claim is None or not lines:
         return []

@@ -263,8 +263,8 @@ def _conditioning(
             test="conditioning",
             variant=f"shared course {point.strength:g}",
             changed=(
-                f"scores and outcome share a course (slopes correlated by {point.strength:g}), and the difference "
-                "that this alone produces is subtracted"
+                f"scores and outcome rise and fall together (slopes correlate {point.strength:g}); the difference "
+                "that this alone makes between outcome groups is subtracted"
             ),
             draws=base.draws - point.mean / base.unit,
         )

@@ -67,21 +67,24 @@ def patterns(prepared: Prepared) -> list[Pattern]:
     return [
         Pattern(
             name="assessments",
-            words="level and slope depend on the number of assessments",
+            words="the number of assessments shifts level and slope",
             value=number,
             contrast=ASSESSMENTS_CONTRAST,
             by_subgroup=False,
         ),
         Pattern(
             name="assessments_by_subgroup",
-            words="level and slope of each subgroup depend on the number of assessments (averaged over the patients)",
+            words="the number of assessments shifts level and slope, differently in each subgroup; averaged over it",
             value=number,
             contrast=ASSESSMENTS_CONTRAST,
             by_subgroup=True,
         ),
         Pattern(
             name="completers_by_subgroup",
-            words="level and slope of each subgroup differ between patients with and without a final score (averaged)",
+            words=(
+                "patients without a final score started and changed differently from the rest; averaged within each "
+                "subgroup"
+            ),
             value=complete,
             contrast=1.0,
             by_subgroup=True,

@@ -141,7 +141,7 @@ class DeltaAnalysis:
             self.base,
             test="delta",
             variant=said,
-            changed=f"after the last assessment slopes depart from prediction by (points over the horizon): {said}",
+            changed=f"change after the last assessment departs from prediction, in points: {said}",
             draws=moved,
         )
 

@@ -116,6 +116,7 @@ def refusals(tmp_path: Path, *, claims: str = CLAIMS, choices: str = CHOICES) ->
         ('untestable = "an opinion"', "", "either [[parts]] or the reason"),
         ('id = "differs"', 'id = "grows"', "duplicate id"),
         ('published = "30 %"', "published = 30", "wrong type"),
+        ('id = "differs"', 'id = "differs"\nleading = true', "only a main finding can be leading"),
         (
             'estimand = "growth", relation',
             'estimand = "growth", recode = "nowhere", relation',
@@ -141,6 +142,14 @@ def test_a_broken_claim_is_refused_with_file_table_and_key(
     message = refusals(tmp_path, claims=CLAIMS.replace(before, after))
     assert said in message
     assert "claims.toml, [[claims]]" in message
+
+
+def test_one_claim_at_most_is_the_one_that_the_publication_is_about(tmp_path: Path) -> None:
+    """Two are refused by name; one is what it says."""
+    mark = "main = true\nleading = true\nid ="
+    assert "several claims are leading" in refusals(tmp_path, claims=CLAIMS.replace("id =", mark))
+    *_, ledger = load_toy(write_toy(tmp_path / "one", claims=CLAIMS.replace("id =", mark, 1)))
+    assert [claim.leading for claim in ledger.claims] == [True] + [False] * (len(ledger.claims) - 1)
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.published.reading_weights import weigh_readings
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
+    central_claim,
     decide,
-    first_affirmed,
     format_part,
-    lead_sentence,
     list_findings,
     overturn_lines,
     summary_lines,
@@ -78,11 +77,11 @@ def test_a_verdict_on_some_parts_says_on_how_many() -> None:
 
 def test_what_would_overturn_is_asked_of_the_first_finding_that_holds() -> None:
     """Not of one that is open, nor of one that is no main finding."""
-    found = first_affirmed(
+    found = central_claim(
         facts(claim("a", BEST, main=False), claim("b", OPEN), claim("c", SECOND), claim("d", BEST))
     )
     assert found is not None and found["id"] == "c"
-    assert first_affirmed(facts(claim("a", BEST, main=False))) is None
+    assert central_claim(facts(claim("a", BEST, main=False))) is None
 
 
 def test_changes_are_named_once_a_kind_and_kinds_without_change_together() -> None:
@@ -115,24 +114,6 @@ def test_every_main_finding_is_in_the_summary_and_in_the_paragraph(make: Any) ->
     assert "first differs" in text and "second differs" in text and "third differs" not in text
 
 
-def test_the_lead_counts_no_verdict_of_synthetic_cohorts_as_a_finding() -> None:
-    """What only synthetic cohorts can test is told apart, and so are verdicts on some of their parts."""
-    silent = {"verdict": NOT_ASKED, "parts": [part(NOT_ASKED, None)]}
-    partly = {"verdict": BEST, "parts": [part(BEST), part(NOT_ASKED, None)]}
-    mixture = {"verdict": BEST, "parts": [part(BEST)]}
-    said = lead_sentence(
-        facts(
-            claim("a", SECOND),
-            claim("b", BEST, printed=partly),
-            claim("c", NOT_ASKED, printed=silent, mixture=mixture),
-        )
-    )
-    assert said == (
-        f"Of 3 main findings: 1 {BEST}, 1 {SECOND}, 1 testable on synthetic cohorts only ({BEST} there). "
-        "The printed numbers test only some parts of 1 of them."
-    )
-
-
 def test_a_finding_of_synthetic_cohorts_alone_is_marked_in_the_summary() -> None:
     """The lead does not count it among the findings, so the list that is copied says what it rests on."""
     untested = {"verdict": NOT_ASKED, "parts": [part(NOT_ASKED, None)]}
@@ -151,5 +132,5 @@ def test_the_first_screen_names_a_reading_that_print_does_not_favour(source: str
     result = {"verdict": BEST, "parts": [part(BEST)]}
     found = facts(claim("a", BEST, mixture=result if source else None))
     said = build_first_screen(found, results=None, audit=None, readings=weighed).reading
-    assert ("all 155" in said and "posterior weight 0.1" in said) is bool(source)
+    assert ("all 155" in said and "probability 0.1" in said and "favour" in said) is bool(source)
     assert "mood" not in said and "completed" not in said.lower()

@@ -33,10 +33,10 @@ def test_likely_though_each_part_is_supported_is_explained_by_the_joint_probabil
     found = result(0.98, 0.98, 0.98)
     assert found["verdict"] == "likely"
     assert explain_parts(found) == (
-        "Each of the 3 parts is supported by itself; that all 3 hold at once is known to have probability "
-        "0.940 or more, and “supported” asks for 0.975 or more to be known."
+        "Each of the 3 parts is supported by itself. The probability that all 3 hold at once is at least 0.940; "
+        "“supported” requires at least 0.975."
     )
-    assert "probability 0.974 or more," in explain_parts(result(0.99, 0.9899, 0.995) | {"sure": 0.97499})
+    assert "is at least 0.974;" in explain_parts(result(0.99, 0.9899, 0.995) | {"sure": 0.97499})
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,15 @@ def test_likely_though_each_part_is_supported_is_explained_by_the_joint_probabil
         (result(0.999, 0.999), "both"),
         (
             result(0.95, 0.999),
-            "Of the 2 parts, 1 is supported and 1 is likely by themselves; that all 2 hold",
+            "Of the 2 parts, 1 is supported and 1 is likely by themselves. The probability that all 2 hold",
         ),
-        (result(0.93, 0.93), "“likely” asks for 0.9 or more to be known"),
+        (result(0.93, 0.93), "“likely” requires at least 0.9"),
         (result(0.5, 0.999), "All of the 2 parts must hold: Scale 0 is undecided."),
-        (result(0.999, 0.999, matters=0.6), "but that all are large enough to matter only 0.200"),
-        (result(0.96, 0.96, relation="same"), "“supported” asks for 0.95 or more to be known"),
+        (
+            result(0.999, 0.999, matters=0.6),
+            "but that all are large enough to matter has at least 0.200 only",
+        ),
+        (result(0.96, 0.96, relation="same"), "“supported” requires at least 0.95"),
         (result(0.5, 0.999, combine="any"), "One of the 2 parts is enough: the best is supported."),
     ],
 )
@@ -60,8 +63,7 @@ def test_each_way_of_combining_parts_has_its_sentence(found: dict[str, Any], sai
     text = explain_parts(found, combine)
     if said == "both":
         assert text == (
-            "Each of the 2 parts is supported by itself; that all 2 hold at once is known to have probability "
-            "0.998 or more."
+            "Each of the 2 parts is supported by itself. The probability that all 2 hold at once is at least 0.998."
         )
     else:
         assert said in text

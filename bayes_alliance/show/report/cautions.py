@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from bayes_alliance.assess.check_record import Check
+from bayes_alliance.assess.loo import PARETO_K_THRESHOLD
 from bayes_alliance.run.remarks import model_remarks
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.format_numbers import format_number
+from bayes_alliance.show.format_numbers import format_count, format_number
 from bayes_alliance.show.labels import label_comparison
 from bayes_alliance.show.report.record import Caution, Level
 from bayes_alliance.show.tables.bayes_factors import format_bayes_factor
 from bayes_alliance.study.records import Source
 
+_CONDITIONAL = "new_visit_conditional"
 _ORDER: dict[Level, int] = {"failed": 0, "not checked": 1, "remark": 2, "note": 3}
 
 
 def list_cautions(results: StudyResults) -> tuple[Caution, ...]:
     """List failed and unmade checks, remarks, models not run, notes on the data and remarks on comparisons."""
     found = [
-        *(caution for check in results.checks for caution in _from_check(check)),
+        *(caution for check in results.checks if not _ranks_nothing(check) for caution in _from_check(check)),
+        *_conditional(results),
         *_ensemble(results),
         *_skipped(results),
         *_fit_remarks(results),
@@ -37,6 +40,27 @@ def _from_check(check: Check) -> list[Caution]:
     if check.status == "not_checked":
         level, what = "not checked", f"{check.name} could not be judged"
     return [Caution(level=level, where=check.model_id, what=what, advice=check.advice)]
+
+
+def _ranks_nothing(check: Check) -> bool:
+    """Return whether a check is of scores given a patient's own effects, by which no models are ranked."""
+    return not check.gate and f"({_CONDITIONAL})" in check.name
+
+
+def _conditional(results: StudyResults) -> list[Caution]:
+    """Count in one line what is remarked on scores by which no models are ranked."""
+    checks = [check for check in results.checks if _ranks_nothing(check)]
+    rough = [check for check in checks if check.status != "pass"]
+    if not rough:
+        return []
+    return [
+        Caution(
+            level="remark",
+            where=f"{len(rough)} of {format_count(len(checks), 'model')}",
+            what=f"Pareto k above {PARETO_K_THRESHOLD} in scores of a new visit given the patient’s own effects",
+            advice="no models are ranked by these; prefer the score with the effects integrated out",
+        )
+    ]
 
 
 def _ensemble(results: StudyResults) -> list[Caution]:
@@ -116,7 +140,7 @@ def _comparisons(results: StudyResults) -> list[Caution]:
         for comparison in results.comparisons
         for model in comparison.models
         for target, remark in model.remark.items()
-        if remark
+        if remark and target != _CONDITIONAL
     ]
 
 

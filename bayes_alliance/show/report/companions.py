@@ -317,10 +317,13 @@ def _say_start(claim: Mapping[str, Any], base_of: str, verdict: str, basis: str)
 
 def _claim_parts(claim: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the parts of a claim with the source that each was judged from."""
-    judged = {"printed numbers": claim["printed"]}
+    alike = [name for name, one in claim["printed_under"].items() if _is_alike(one, claim["printed"])]
+    same = f" (the same under the {' and '.join(alike).replace('_', ' ')} prior)" if alike else ""
+    judged = {f"printed numbers{same}": claim["printed"]}
     judged |= {
         f"printed numbers, {name.replace('_', ' ')} prior": one
         for name, one in claim["printed_under"].items()
+        if name not in alike
     }
     judged |= {"mixture of synthetic cohorts": claim.get("mixture")}
     judged |= {
@@ -330,6 +333,14 @@ def _claim_parts(claim: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
     for source, found in judged.items():
         for part in found["parts"] if found else ():
             yield source, part
+
+
+def _is_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two priors give every part the same verdict and the same numbers."""
+    names = ("verdict", "median", "lower", "upper", "p_direction", "p_matters")
+    return [[part.get(name) for name in names] for part in one["parts"]] == [
+        [part.get(name) for name in names] for part in other["parts"]
+    ]
 
 
 def _part(source: str, part: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,14 +15,17 @@ from bayes_alliance.show.check_words import describe_tally
 from bayes_alliance.show.format_numbers import format_count, format_fixed
 from bayes_alliance.show.narrative import (
     VERDICT_NAMES,
+    central_claim,
     count_cohorts,
-    first_affirmed,
-    lead_sentence,
+    decide,
+    families_tried,
     list_findings,
     overturn_lines,
+    quote,
     summary_lines,
     tally_claims,
 )
+from bayes_alliance.show.questions import Answered, answer_questions, explain_central, from_print
 from bayes_alliance.show.report.record import FigureView, FirstScreen, ReportAnswer
 from bayes_alliance.show.report.scales import describe_scales
 from bayes_alliance.show.results_text import results_paragraph
@@ -75,13 +78,13 @@ def build_first_screen(
     named = {figure.name: figure for figure in figures}
     figure = next((named[name] for name in BEST_FIGURES if name in named), None)
     if facts is None:
-        return _without_claims(answers, audited, checked, figure, methods)
-    claim = first_affirmed(facts)
+        return _without_claims(answers, audited, checked, figure, methods, _ask(None, results))
+    claim = central_claim(facts)
     changes = overturn_lines(claim) if claim is not None else ()
     pending = "" if changes or facts["depth"] in _DEPTHS_WITH_CHANGES else "not computed yet"
     findings = list_findings(facts)
     return FirstScreen(
-        lead=lead_sentence(facts),
+        questions=_ask(facts, results),
         verdict_names=VERDICT_NAMES,
         tallies=tally_claims(facts),
         n_claims=len(facts["claims"]),
@@ -90,6 +93,7 @@ def build_first_screen(
         scales=describe_scales(study, facts) if study is not None and findings else "",
         reading=_describe_readings(facts, readings or _readings_of(results)),
         overturn_title=str(claim["says"]) if claim is not None else "",
+        why=explain_central(claim) if claim is not None else "",
         overturn=changes or ((pending or "nothing that was tried",) if claim is not None else ()),
         overturn_means=OVERTURNED,
         rows=_describe_rows(facts, claim),
@@ -104,14 +108,35 @@ def build_first_screen(
 
 
 def _without_claims(
-    answers: Sequence[ReportAnswer], audited: str, checked: str, figure: FigureView | None, methods: str
+    answers: Sequence[ReportAnswer],
+    audited: str,
+    checked: str,
+    figure: FigureView | None,
+    methods: str,
+    questions: Sequence[Answered],
 ) -> FirstScreen:
     effects = tuple(answers[:_MAX_EFFECTS])
     lines = [f"{one.question}: {one.bayes or one.ml}" for one in effects]
     summary = "\n".join([*lines, *filter(None, (audited, checked))])
     return FirstScreen(
-        effects=effects, audit=audited, checks=checked, figure=figure, summary=summary, methods=methods
+        questions=tuple(questions),
+        effects=effects,
+        audit=audited,
+        checks=checked,
+        figure=figure,
+        summary=summary,
+        methods=methods,
     )
+
+
+def _ask(facts: Mapping[str, Any] | None, results: StudyResults | None) -> tuple[Answered, ...]:
+    """Return the questions at the top; the rows that claims were judged on go before those of the run."""
+    rows = (facts or {}).get("rows_at_hand")
+    if rows:
+        return answer_questions(facts, source=str(rows["source"]), origin=str(rows["origin"]))
+    if results is not None:
+        return answer_questions(facts, source=results.source.value, origin=results.origin)
+    return answer_questions(facts, source="")
 
 
 def _other_heading(facts: Mapping[str, Any]) -> str:
@@ -129,34 +154,38 @@ def _readings_of(results: StudyResults | None) -> Sequence[WeighedReading]:
 
 
 def _describe_readings(facts: Mapping[str, Any], readings: Sequence[WeighedReading]) -> str:
-    """Name the readings that synthetic cohorts rest on though print favours others."""
+    """Name the readings that synthetic cohorts rest on though print favours others, and what print favours."""
     if not any(claim.get("mixture") for claim in facts["claims"]):
         return ""
-    against = [one for one in readings if one.options[0].posterior < max(o.posterior for o in one.options)]
-    said = [
-        f"{one.reading.label[:1].lower()}{one.reading.label[1:]}: {one.options[0].option.label} (posterior weight "
-        f"{format_fixed(one.options[0].posterior, 2)}; the other readings have {_weights(one.options[1:])})"
-        for one in against
-    ]
+    said = [_say_reading(one) for one in readings if one.options[0] is not _favoured(one)]
+    start = "Where the paper is unclear, all synthetic cohorts take the reading of the study file."
+    return " ".join([start, *said]) if said else ""
+
+
+def _favoured(one: WeighedReading) -> OptionWeight:
+    return max(one.options, key=lambda option: option.posterior)
+
+
+def _say_reading(one: WeighedReading) -> str:
+    taken, best = one.options[0], _favoured(one)
     return (
-        f"The synthetic cohorts rest on one reading of what print leaves open: {'; '.join(said)}."
-        if said
-        else ""
+        f"For {one.reading.label[:1].lower()}{one.reading.label[1:]} that is {quote(taken.option.label)}, to which the "
+        f"printed numbers give probability {format_fixed(taken.posterior, 2)}; they favour {quote(best.option.label)} "
+        f"({format_fixed(best.posterior, 2)})."
     )
 
 
-def _weights(options: Sequence[OptionWeight]) -> str:
-    return " and ".join(format_fixed(option.posterior, 2) for option in options)
-
-
 def _describe_rows(facts: Mapping[str, Any], claim: Mapping[str, Any] | None) -> str:
-    """Return which rows were stressed, and what their own verdict is."""
+    """Return which rows the changes were tried on, and where that is not what the verdict rests on, its own there."""
     rows = facts["rows_at_hand"]
-    if not rows:
+    if not rows or claim is None or not families_tried(claim):
         return ""
-    kind = "one synthetic cohort" if rows["source"] == "synthetic" else str(rows["source"])
-    verdict = claim.get("base", "") if claim is not None else ""
-    return f"Tried on {kind} ({rows['origin']})" + (f", where the verdict is {verdict}." if verdict else ".")
+    if rows["source"] != "synthetic":
+        return f"The changes were tried on {rows['source']} ({rows['origin']})."
+    base, (verdict, _) = claim.get("base", ""), decide(claim)
+    apart = f" (from printed numbers: {verdict})" if from_print(claim) and base != verdict else ""
+    start = f" There, before any change, the finding is {base}{apart}." if base else ""
+    return f"The changes were tried on one synthetic cohort ({rows['origin']}).{start}"
 
 
 def describe_audit(audit: Audit | None) -> str:

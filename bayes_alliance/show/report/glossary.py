@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bayes_alliance.assess.verdict_rules import SAME_SURE
 from bayes_alliance.show.verdict_definitions import FIRST_CHANGE, OVERTURNED, define_verdicts
 
 GLOSSARY: tuple[tuple[str, str, str], ...] = (
@@ -14,6 +15,11 @@ GLOSSARY: tuple[tuple[str, str, str], ...] = (
         "verdict",
         "Verdict",
         f"What posterior probabilities say of a claim, by one set of rules for all. {define_verdicts()}",
+    ),
+    (
+        "survive",
+        "Survive",
+        "A finding survives if its verdict is supported or likely. Verdicts from synthetic cohorts alone do not count.",
     ),
     (
         "overturn",
@@ -78,6 +84,9 @@ GLOSSARY: tuple[tuple[str, str, str], ...] = (
         "ns",
         "ns",
         "Printed as not significant, without a number. Such a cell bounds the test statistic only; it is not evidence "
-        "of no difference.",
+        "of no difference. Claims that rest on it have one of two standards, named beside each. Report: the text says "
+        "that something was not significant; supported if that is reproduced. Equivalence: the text says that there "
+        "was no difference; supported only if a difference below the smallest that matters has probability "
+        f"{SAME_SURE:g} or more.",
     ),
 )

@@ -9,6 +9,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from bayes_alliance.show.narrative import Finding, Tally
+from bayes_alliance.show.questions import Answered
 
 Status = Literal["filled", "in part", "open"]
 Level = Literal["failed", "not checked", "remark", "note"]
@@ -233,16 +234,17 @@ class FirstScreen:
 
     Parameters
     ----------
-    lead : str
-        The answer in one or two sentences.
+    questions : tuple of Answered
+        What every reader asks, with answers of a sentence.
     verdict_names, tallies, n_claims : tuple of str, tuple of Tally, int
         Claims by verdict and source.
     findings, other_heading, scales : tuple of Finding, str, str
         Main findings, heading of the column beside print, the outcomes' scales and which difference matters.
     reading : str
         What the synthetic cohorts take for granted though the printed numbers do not favour it.
-    overturn_title, overturn, overturn_means, rows : str, tuple of str, str, str
-        The finding asked about, what would overturn it, what that word means, and on which rows that was tried.
+    overturn_title, why, overturn, overturn_means, rows : str, str, tuple of str, str, str
+        The finding asked about, why it has its verdict, what would overturn it, what that word means, and on which rows
+        that was tried.
     audit, checks : str
         The audit of print and the diagnostics of the fits, a line each.
     effects : tuple of ReportAnswer
@@ -253,7 +255,7 @@ class FirstScreen:
         Texts to be copied.
     """
 
-    lead: str = ""
+    questions: tuple[Answered, ...] = ()
     verdict_names: tuple[str, ...] = ()
     tallies: tuple[Tally, ...] = ()
     n_claims: int = 0
@@ -262,6 +264,7 @@ class FirstScreen:
     scales: str = ""
     reading: str = ""
     overturn_title: str = ""
+    why: str = ""
     overturn: tuple[str, ...] = ()
     overturn_means: str = ""
     rows: str = ""

@@ -41,9 +41,9 @@ def _describe(study: Study, variable: Variable) -> str:
     size = dict(study.publication.smallest_difference).get(variable.name)
     if size is None:
         return " ".join(said)
-    steps = "" if variable.step is None else f" (scores move in steps of {variable.step:g})"
+    steps = "" if variable.step is None else f"; scores move in steps of {variable.step:g}"
     matters = (
-        f"a difference counts as large enough to matter from {size:g} {unit} on{steps} "
-        f"(for a change: over {study.horizon:g} {study.time_unit}; declared before any fit)"
+        f"a difference counts as large enough to matter from {size:g} {unit} on (declared before any fit; for changes, "
+        f"over {study.horizon:g} {study.time_unit}{steps})"
     )
     return f"{' '.join(said)}; {matters}" if said else matters

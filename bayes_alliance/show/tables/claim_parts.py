@@ -59,11 +59,11 @@ def say_predicate(part: Part) -> str:
     unit = f" {part.unit}" if part.unit else ""
     if part.relation == "same":
         about = "" if part.value == 0.0 else f" from {part.value:g}"
-        return f"differs by less than {part.smallest:g}{unit}{about}"
+        return f"differs by less than {part.smallest:g}{unit}{about} (equivalence)"
     if part.relation == "exceeds":
         return f"more than {part.value:g}{unit}"
     if part.relation == "not_significant":
-        return f"not significantly different from {part.value:g}"
+        return f"not significantly different from {part.value:g} (report)"
     margin = f" ({part.smallest:g}{unit} matter)" if part.smallest else ""
     if part.quantity == "largest":
         return f"further {part.relation} zero than the others{margin}"

@@ -247,7 +247,7 @@ def tabulate_contrasts(study: Study, contrasts: Sequence[Contrast]) -> Table:
     """List the differences between effects of which one is printed with a star and the other as ``ns``."""
     columns = [
         text_column("contrast", "Difference"),
-        text_column("printed", f"Printed, per {study.time_unit.rstrip('s')}"),
+        text_column("printed", "Printed"),
         shown_column("estimate_shown", f"Difference over {study.horizon:g} {study.time_unit} [range]"),
         shown_column("se_shown", "Its SE [range]"),
         shown_column("t_shown", "Its test statistic [range]"),
