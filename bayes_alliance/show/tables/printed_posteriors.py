@@ -262,7 +262,7 @@ def tabulate_contrasts(study: Study, contrasts: Sequence[Contrast]) -> Table:
         estimate, se = one.estimate.scaled(one.unit), one.se.scaled(one.unit)
         row: dict[str, Value] = {
             "contrast": f"{one.model.label}: {one.estimand.label}",
-            "printed": f"{one.starred.cell.printed} | {one.silent.cell.printed}",
+            "printed": f"{one.starred.cell.printed} per {study.time_unit.rstrip('s')} | {one.silent.cell.printed}",
             "estimate_shown": format_banded(estimate),
             "se_shown": format_banded(se),
             "t_shown": format_banded(one.t),
