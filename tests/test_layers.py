@@ -240,6 +240,17 @@ def test_showing_neither_computes_nor_reads() -> None:
     assert strays == []
 
 
+def test_the_first_page_of_a_run_needs_no_plotting_and_no_compiler() -> None:
+    """Printed numbers and their audit are on the page before what only fits and figures need is imported."""
+    code = (
+        "import sys, bayes_alliance.claims.from_printed, bayes_alliance.show.claims_json, bayes_alliance.show.report, "
+        "bayes_alliance.run.printed_side, bayes_alliance.run.fitter, bayes_alliance.show.privacy; "
+        "print([m for m in ('pymc', 'arviz_stats', 'matplotlib', 'numba', 'scipy.stats') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
 def test_importing_the_package_is_cheap() -> None:
     """Importing the package, its command line and the pipeline pulls in no sampler, plotting or ArviZ."""
     code = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bayes_alliance.assess.verdict_rules import Judgement, combine_judgements, joint_probability
-from bayes_alliance.assess.verdict_words import Verdict
+from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.claims.ledger import Claim
 from bayes_alliance.study.records import Source
 
@@ -149,3 +150,14 @@ def combine(claim: Claim, parts: Sequence[PartResult], *, source: Source, origin
         parts=tuple(parts),
         reason=(claim.untestable or "; ".join(reasons)) if verdict is Verdict.NOT_APPLICABLE else "",
     )
+
+
+def spread_of(results: Sequence[tuple[str, tuple[ClaimResult, ...]]], claim_id: str) -> Counter[Verdict]:
+    """Count the verdicts on a claim over cohorts."""
+    return Counter(r.verdict for _, own in results for r in own if r.claim_id == claim_id)
+
+
+def commonest(counts: Mapping[Verdict, int]) -> Verdict:
+    """Return the most frequent verdict, of equally frequent ones the worse."""
+    order = (Verdict.NOT_APPLICABLE, *ORDER)
+    return max(counts, key=lambda v: (counts[v], order.index(v))) if counts else Verdict.NOT_APPLICABLE

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.claims.challenges import is_scale, own_challenges
 from bayes_alliance.claims.change import Challenge, Change, find_changes
 from bayes_alliance.claims.choices import Multiverse
@@ -115,17 +113,6 @@ class ClaimsRun:
     readings: tuple[ReadingVerdict, ...]
     remarks: tuple[str, ...]
     seconds: float
-
-
-def spread_of(results: Sequence[tuple[str, tuple[ClaimResult, ...]]], claim_id: str) -> Counter[Verdict]:
-    """Count the verdicts on a claim over cohorts."""
-    return Counter(r.verdict for _, own in results for r in own if r.claim_id == claim_id)
-
-
-def commonest(counts: Mapping[Verdict, int]) -> Verdict:
-    """Return the most frequent verdict, of equally frequent ones the worse."""
-    order = (Verdict.NOT_APPLICABLE, *ORDER)
-    return max(counts, key=lambda v: (counts[v], order.index(v))) if counts else Verdict.NOT_APPLICABLE
 
 
 # Over 40 lines: the steps of a run in their order, and a record of 25 fields.

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.runtime.files import alone_in, whole_file, write_whole
 from bayes_alliance.show.claims_json import claims_json
 from bayes_alliance.show.companion_files import CLAIMS_FILE
 from bayes_alliance.show.labels import name_file
 from bayes_alliance.show.tables.claims import build_claim_tables
 from bayes_alliance.show.tables.write import ENDINGS, write_table
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 FIGURE = "claims_overview"
 

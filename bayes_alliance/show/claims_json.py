@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayes_alliance.claims.change import FAMILY_LABELS, Change
 from bayes_alliance.claims.ledger import Claim, Ledger, Part
-from bayes_alliance.claims.results import ClaimResult, Trace
-from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
+from bayes_alliance.claims.results import ClaimResult, Trace, commonest, spread_of
 from bayes_alliance.run.manifest import json_ready
 from bayes_alliance.runtime.files import read_bounded
 from bayes_alliance.show.tables.claim_parts import say_predicate
@@ -21,6 +20,9 @@ from bayes_alliance.show.tables.claim_readings import say_reading_change
 from bayes_alliance.show.tables.claim_table import say_change
 from bayes_alliance.study.formula import is_rate
 from bayes_alliance.study.records import Study
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 SCHEMA = 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from matplotlib.lines import Line2D
 from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.challenges import option_labels
 from bayes_alliance.claims.multiverse_results import MultiverseCell
-from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
+from bayes_alliance.claims.results import commonest, spread_of
 from bayes_alliance.show.labels import name_cohorts
 from bayes_alliance.show.plots.style import (
     BLACK,
@@ -29,6 +30,9 @@ from bayes_alliance.show.plots.style import (
 )
 from bayes_alliance.show.provenance import cite_study
 from bayes_alliance.study.records import Source
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 # Told apart without colour, too.
 VERDICT_MARKERS = {

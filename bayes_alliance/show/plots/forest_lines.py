@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
@@ -11,10 +12,12 @@ from scipy import special
 from bayes_alliance.assess.summaries import Quantity
 from bayes_alliance.inference.fits import Effect, Weights
 from bayes_alliance.run.results import StudyResults
-from bayes_alliance.show.plots.style import PlotRow
 from bayes_alliance.study.coefficient_labels import label_coefficient
 from bayes_alliance.study.formula import is_rate
 from bayes_alliance.study.records import Cell, Estimand, Model
+
+if TYPE_CHECKING:
+    from bayes_alliance.show.plots.style import PlotRow
 
 _Z = 1.959963984540054
 _DIFFERENCES = ("slope_deviation", "slope_contrast")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bayes_alliance.claims.ledger import Part
 from bayes_alliance.claims.results import PartResult
-from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_number, format_p
 from bayes_alliance.show.tables.claim_table import SOURCES_NOTE, _table
 from bayes_alliance.show.tables.record import Column, Table, Value, exact_columns, shown_column, text_column
 from bayes_alliance.study.records import Source
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 
 def tabulate_parts(run: ClaimsRun) -> Table:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bayes_alliance.assess.prior_conflict import CONFLICT_P
 from bayes_alliance.claims.prior_weight import PartConflict
-from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.format_numbers import format_number, format_p
 from bayes_alliance.show.tables.claim_table import SOURCES_NOTE, _table
 from bayes_alliance.show.tables.record import Table, Value, exact_columns, shown_column, text_column
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 
 def tabulate_prior_weight(run: ClaimsRun) -> Table:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.readings import ReadingVerdict
 from bayes_alliance.claims.results import ClaimResult
-from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.format_numbers import format_fixed
 from bayes_alliance.show.tables.claim_table import _table, say_verdict
 from bayes_alliance.show.tables.record import Table, Value, shown_column, text_column
 from bayes_alliance.study.records import Source
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 NOTES = (
     "One reading at a time, the others at their first option; weights after print (table readings). Mixed: over the "

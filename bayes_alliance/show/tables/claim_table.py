@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.change import Change
 from bayes_alliance.claims.multiverse_results import Share
-from bayes_alliance.claims.results import ClaimResult
-from bayes_alliance.claims.run import ClaimsRun, commonest, spread_of
+from bayes_alliance.claims.results import ClaimResult, commonest, spread_of
 from bayes_alliance.show.labels import name_cohorts
 from bayes_alliance.show.provenance import cite_study
 from bayes_alliance.show.tables.record import Column, Table, Value, build_table
 from bayes_alliance.study.records import Source
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 SOURCES_NOTE = (
     "Printed numbers: from these alone. Synthetic: cohorts built to print the published tables, so agreement on what "

@@ -6,13 +6,13 @@ Printed numbers, real data and synthetic cohorts stand in columns or rows of the
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from bayes_alliance.assess.verdict_words import Verdict
 from bayes_alliance.claims.change import FAMILY_LABELS
 from bayes_alliance.claims.leave_out_tasks import PatientsResult
 from bayes_alliance.claims.ml_beside_bayes import Approaches
 from bayes_alliance.claims.multiverse_results import Share
-from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.disclosure import Content
 from bayes_alliance.show.format_numbers import INTERVAL_NAME, format_fixed, format_number, format_p
 from bayes_alliance.show.tables.claim_parts import tabulate_parts
@@ -41,6 +41,9 @@ from bayes_alliance.show.tables.record import (
 )
 from bayes_alliance.show.verdict_definitions import FIRST_CHANGE, define_verdicts
 from bayes_alliance.study.records import Source
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 
 def build_claim_tables(run: ClaimsRun) -> list[Table]:

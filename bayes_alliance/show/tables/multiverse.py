@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from bayes_alliance.assess.verdict_words import ORDER, Verdict
 from bayes_alliance.claims.challenges import option_labels
 from bayes_alliance.claims.multiverse_results import Share
-from bayes_alliance.claims.run import ClaimsRun
 from bayes_alliance.show.tables.claim_table import _table, _whole_shares
 from bayes_alliance.show.tables.record import (
     Table,
@@ -17,6 +17,9 @@ from bayes_alliance.show.tables.record import (
     shown_column,
     text_column,
 )
+
+if TYPE_CHECKING:
+    from bayes_alliance.claims.run import ClaimsRun
 
 
 def tabulate_multiverse(run: ClaimsRun) -> Table:
