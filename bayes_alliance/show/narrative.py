@@ -183,7 +183,7 @@ def list_findings(facts: Facts) -> tuple[Finding, ...]:
     tag = (
         ""
         if len(mains) == 1
-        else "the main one"
+        else "main finding"
         if mains and central and central.get("leading")
         else "asked about above"
     )

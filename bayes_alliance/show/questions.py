@@ -1,7 +1,7 @@
 """The four questions at the top of the page, each with its answer in a sentence.
 
-How many findings survive, is the main one safe, what would overturn it, are these patients' data? Made by fixed rules
-from the machine-readable claims (:mod:`bayes_alliance.show.claims_json`); nothing is judged here.
+How many findings survive, is the main finding safe, what would overturn it, are these patients' data? Made by fixed
+rules from the machine-readable claims (:mod:`bayes_alliance.show.claims_json`); nothing is judged here.
 """
 
 from __future__ import annotations
@@ -58,9 +58,15 @@ def answer_questions(facts: Facts | None, *, source: str, origin: str = "") -> t
     if facts is None or claim is None:
         return (whose,)
     mains = main_claims(facts)
-    what = "it" if len(mains) == 1 else "the main one" if claim.get("leading") else "the first that survives"
-    if what == "the first that survives" and decide(claim)[0] not in AFFIRMED:
-        what = "the first"
+    what = (
+        "it"
+        if len(mains) == 1
+        else "the main finding"
+        if claim.get("leading")
+        else "the first finding that survives"
+    )
+    if what == "the first finding that survives" and decide(claim)[0] not in AFFIRMED:
+        what = "the first finding"
     return (
         _count_survivors(facts),
         Answered(asks=f"Is {what} safe?", **_say_safe(claim)),
@@ -101,8 +107,13 @@ def _say_all(every: Sequence[tuple[str, str]]) -> str:
     """Return how many of all claims survive, those that nothing at hand can test apart."""
     tested = [verdict for verdict, basis in every if is_evidence(basis)]
     alive = sum(verdict in AFFIRMED for verdict in tested)
+    counts = Counter(verdict for verdict in tested if verdict not in AFFIRMED)
+    fallen = [f"{counts[name]} {name}" for name in VERDICT_NAMES if counts[name]]
+    if counts and not counts[Verdict.CONTRADICTED]:
+        fallen.append(f"none {Verdict.CONTRADICTED}")
+    which = f" ({', '.join(fallen)})" if fallen else ""
     return (
-        f"Of all {len(every)} claims, {alive} survive, {len(tested) - alive} do not, "
+        f"Of all {len(every)} claims, {alive} survive, {len(tested) - alive} do not{which}, "
         f"{len(every) - len(tested)} cannot be tested."
     )
 
@@ -124,17 +135,16 @@ def _say_safe(claim: Facts) -> dict[str, str]:
     doubt = f"{name} is {verdict}" + (", not certain" if verdict == Verdict.LIKELY else "")
     if not tried:
         return {"short": "Not known yet.", "says": f"{doubt}; no other assumptions were tried."}
-    kinds = format_count(len(tried), "kind")
     if not ways:
         short = "As far as was tried, yes." if verdict == Verdict.SUPPORTED else "Not fully."
         return {
             "short": short,
             "says": f"{doubt}; nothing that was tried overturns it.",
         }
-    overturn = "overturns" if len(ways) == 1 else "overturn"
+    many = format_count(len(tried), "kind")
     return {
         "short": "No.",
-        "says": f"{doubt}; {len(ways)} of {kinds} of changes that were tried {overturn} it.",
+        "says": f"{doubt}; {len(ways)} of the {many} of assumption that were varied {_say_effect(ways, len(ways))}.",
     }
 
 
@@ -150,8 +160,19 @@ def _say_overturning(claim: Facts, depth: str) -> dict[str, str]:
         return {"short": "Nothing that was tried:", "says": f"{', '.join(tried)}."}
     named = [shorten_change(change["says"]) for change in ways[:_MAX_WAYS]]
     rest = [] if len(ways) <= _MAX_WAYS else [f"{len(ways) - _MAX_WAYS} more, named below"]
-    short = {1: "This change:", 2: "Either of two changes:"}.get(len(ways), f"Any of {len(ways)} changes:")
+    which = {1: "This assumption", 2: "Either of two assumptions"}.get(
+        len(ways), f"Any of {len(ways)} assumptions"
+    )
+    short = f"{which} {_say_effect(ways, 1)}:"
     return {"short": short, "says": use_minus_sign(f"{_enumerate([*named, *rest])}.")}
+
+
+def _say_effect(ways: Sequence[Facts], subjects: int) -> str:
+    """Return what changes make of a finding, in words that follow one subject or several."""
+    verdicts = {str(change["verdict"]) for change in ways}
+    if len(verdicts) > 1:
+        return "overturns it" if subjects == 1 else "overturn it"
+    return f"{'makes' if subjects == 1 else 'make'} it {verdicts.pop()}"
 
 
 def _enumerate(texts: Sequence[str]) -> str:
@@ -174,8 +195,8 @@ def _answer_whose(facts: Facts | None, source: str, origin: str) -> Answered:
         return Answered(asks=asks, short="Yes:", says=f"verdicts come from {origin}.{apart}")
     if source == Source.SYNTHETIC and printed:
         says = (
-            "the verdicts rest on the paper’s printed numbers. Synthetic cohorts are made-up data that reproduce these "
-            "numbers; they are no evidence about patients."
+            "verdicts rest on what the paper prints about them. Synthetic cohorts, made up to reproduce that, serve "
+            "for comparison and stress tests; they are no evidence about patients."
         )
     elif source == Source.SYNTHETIC:
         says = "all rows are made up (synthetic)."

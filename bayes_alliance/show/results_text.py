@@ -39,7 +39,11 @@ def describe_finding(claim: Facts, horizon: str, *, why: bool = True) -> str:
     source = claim["real"] or (claim["printed"] if basis.startswith("printed") else claim.get("mixture"))
     numbers = "; ".join(_apa(part) for part in (source or {"parts": ()})["parts"] if format_part(part))
     over = f" (posterior medians; {_say_measures(claim, horizon)}{numbers})" if numbers else ""
-    said = f"The claim {quote(says)} was judged {verdict} on the basis of the {basis}{over}."
+    if "synthetic" in basis:
+        judged = f"could not be tested from printed numbers; on the {basis}, which are no evidence, it was {verdict}"
+    else:
+        judged = f"was judged {verdict} on the basis of the {basis}"
+    said = f"The claim {quote(says)} {judged}{over}."
     return f"{said} {explain_claim(claim)}".rstrip() if why else said
 
 

@@ -263,8 +263,8 @@ def _conditioning(
             test="conditioning",
             variant=f"shared course {point.strength:g}",
             changed=(
-                f"scores and outcome rise and fall together (slopes correlate {point.strength:g}); the difference "
-                "that this alone makes between outcome groups is subtracted"
+                "patients with a better course have a better outcome in any case (slopes correlate "
+                f"{point.strength:g}); the difference that this alone makes between outcome groups is subtracted"
             ),
             draws=base.draws - point.mean / base.unit,
         )

@@ -82,7 +82,7 @@ def patterns(prepared: Prepared) -> list[Pattern]:
         Pattern(
             name="completers_by_subgroup",
             words=(
-                "patients without a final score started and changed differently from the rest; averaged within each "
+                "patients not assessed at the end started and changed differently from the rest; averaged within each "
                 "subgroup"
             ),
             value=complete,

@@ -38,7 +38,7 @@ def test_survivors_are_counted_from_evidence_and_parts_that_were_not_tested_are_
     )
     assert said["How many findings survive?"] == (
         f"2 of 4 main findings: 1 {BEST} (tested in part), 1 {SECOND}, 1 {OPEN}, 1 cannot be tested from print. "
-        "Of all 5 claims, 3 survive, 1 do not, 1 cannot be tested."
+        f"Of all 5 claims, 3 survive, 1 do not (1 {OPEN}, none contradicted), 1 cannot be tested."
     )
 
 
@@ -46,21 +46,21 @@ def test_the_main_one_is_that_of_the_study_file_even_where_it_falls() -> None:
     """A finding that survives is not put in its place; without a mark the first that survives is named so."""
     first, second = claim("a", BEST), claim("b", OPEN, leading=True)
     said = ask(first, second)
-    assert said["Is the main one safe?"] == f"No. “b differs” is {OPEN} as it stands."
+    assert said["Is the main finding safe?"] == f"No. “b differs” is {OPEN} as it stands."
     assert said["What would overturn it?"] == f"Nothing has to: it is {OPEN} as it stands."
-    assert [finding.tag for finding in list_findings(facts(first, second))] == ["", "the main one"]
-    assert "Is the first that survives safe?" in ask(claim("a", OPEN), claim("b", SECOND))
-    assert "Is the first safe?" in ask(claim("a", OPEN), claim("b", OPEN))
+    assert [finding.tag for finding in list_findings(facts(first, second))] == ["", "main finding"]
+    assert "Is the first finding that survives safe?" in ask(claim("a", OPEN), claim("b", SECOND))
+    assert "Is the first finding safe?" in ask(claim("a", OPEN), claim("b", OPEN))
     assert "Is it safe?" in ask(claim("a", BEST))
 
 
 @pytest.mark.parametrize(
     ("verdict", "changes", "kept", "safe"),
     [
-        (BEST, CHANGES, ["coding"], "No. “a differs” is supported; 2 of 4 kinds of changes that were "
-         "tried overturn it."),
-        (SECOND, CHANGES[2:], [], "No. “a differs” is likely, not certain; 1 of 2 kinds of changes that were tried "
-         "overturns it."),
+        (BEST, CHANGES, ["coding"], "No. “a differs” is supported; 2 of the 4 kinds of assumption that "
+         "were varied make it undecided."),
+        (SECOND, CHANGES[2:], [], "No. “a differs” is likely, not certain; 1 of the 2 kinds of assumption that were "
+         "varied makes it undecided."),
         (BEST, CHANGES[3:], ["coding"], "As far as was tried, yes. “a differs” is supported; nothing that "
          "was tried overturns it."),
         (SECOND, [], ["coding"], "Not fully. “a differs” is likely, not certain; nothing that was tried "
@@ -79,11 +79,13 @@ def test_what_overturns_is_named_without_how_it_was_computed() -> None:
     """The mildest of each kind, two at most; where nothing was tried, why."""
     asks = "What would overturn it?"
     assert ask(claim("a", BEST, changes=CHANGES))[asks] == (
-        "Either of two changes: (1) prior: sceptical; (2) patients without a final score differ."
+        f"Either of two assumptions makes it {OPEN}: (1) prior: sceptical; (2) patients without a final score differ."
     )
     third = {"family": "reading", "says": "another reading", "verdict": OPEN}
     many = ask(claim("a", BEST, changes=[*CHANGES, third]))[asks]
-    assert many.startswith("Any of 3 changes: (1)") and many.endswith("(3) 1 more, named below.")
+    assert many.startswith(f"Any of 3 assumptions makes it {OPEN}: (1)") and many.endswith(
+        "(3) 1 more, named below."
+    )
     assert ask(claim("a", BEST, kept=["coding", "prior"]))[asks] == "Nothing that was tried: coding, prior."
     assert ask(claim("a", BEST), depth="verdicts")[asks].startswith("Not tried: leave out --quick")
     assert ask(claim("a", BEST), depth="printed")[asks] == "Not computed yet."
@@ -97,7 +99,7 @@ def test_whose_data_these_are_is_told_for_each_source() -> None:
         "Yes: verdicts come from file.csv."
     )
     assert ask(claim("a", BEST), source="synthetic")[asks].startswith(
-        "No: the verdicts rest on the paper’s printed"
+        "No: verdicts rest on what the paper prints"
     )
     assert ask(claim("a", BEST))[asks] == "No: all is computed from the paper’s printed numbers."
     (only,) = answer_questions(None, source="synthetic")

@@ -99,7 +99,9 @@ def build_report(
         **_cite(study),
         first=first,
         synthetic=results.source == Source.SYNTHETIC,
-        kind="Synthetic data, not patients’ data." if results.source == Source.SYNTHETIC else "Real data.",
+        kind="All rows of data here are synthetic, not patients’ data."
+        if results.source == Source.SYNTHETIC
+        else "Real data.",
         provenance=describe_provenance(results, printed=bool(study.cells)),
         pending="",
         horizon=f"{study.horizon:g} {study.time_unit}",
