@@ -2,7 +2,8 @@
 # same columns are made in tests/inference/test_lmm_reference.py.
 
 read <- function(name) {
-  d <- read.csv(file.path(here, "data", paste0(name, ".csv")), stringsAsFactors = FALSE)
+  folder <- if (name == "egsingle") file.path("..", "..", "models", name) else "data"  # a study that ships
+  d <- read.csv(file.path(here, folder, paste0(name, ".csv")), stringsAsFactors = FALSE)
   if (name == "btheb") d$treatment <- factor(d$treatment)
   if (name == "bodyweight") { d$visit <- match(d$Time, sort(unique(d$Time))); d$Diet <- factor(d$Diet, levels = 1:3) }
   if (name == "orthodont") { d$visit <- (d$age - 6) / 2; d$Sex <- factor(d$Sex) }

@@ -124,7 +124,13 @@ jobs <- list(
   quote(by_lmer("penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)", m)),
   quote(by_lmer("machines", "score ~ 1 + (1 | Worker) + (1 | Machine)", m)),
   quote(by_lmer("sleepstudy", "Reaction ~ Days + (Days | Subject) + (1 | visit)", m)),
-  quote(by_lmer("orthodont", "distance ~ age*Sex + (1 | Subject) + (1 | visit)", m))
+  quote(by_lmer("orthodont", "distance ~ age*Sex + (1 | Subject) + (1 | visit)", m)),
+  quote(by_lmer("milk", "protein ~ t + t2 + (t + t2 || Cow)", m)),
+  quote(by_lmer("egsingle", "math ~ year + (year | schoolid) + (year | childid)", m)),
+  quote(by_nlme("milk", "protein ~ Time*Diet", "cs * var(Diet)", m, corCompSymm(form = ~ 1 | Cow), varIdent(form = ~ 1 | Diet), ours = "protein ~ Time*Diet | Cow")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "cs * var(treatment)", m, corCompSymm(form = ~ 1 | subject), varIdent(form = ~ 1 | treatment), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("btheb", "bdi ~ bdi_pre + treatment*month", "ar1(visit) * var(treatment)", m, corAR1(form = ~ visit | subject), varIdent(form = ~ 1 | treatment), ours = "bdi ~ bdi_pre + treatment*month | subject")),
+  quote(by_nlme("orthodont", "distance ~ age*Sex", "ar1(visit) * var(visit)", m, corAR1(form = ~ visit | Subject), varIdent(form = ~ 1 | visit), ours = "distance ~ age*Sex | Subject"))
 )
 
 fits <- list()

@@ -226,7 +226,7 @@ def _starts(structure: Structure, diagonal: NDArray[np.bool_]) -> list[Array]:
     even = np.where(diagonal, 1.0, 0.0)
     n_random = structure.patient.n_parameters + structure.cluster.n_parameters
     if not n_random:
-        return [even, even + (0.7 if structure.residual.kind in ("cs", "ar1", "car1") else 0.0)][:2]
+        return [even, even + 0.7] if structure.residual.kind in ("cs", "ar1", "car1") else [even]
     small = 0.2 * even
     starts = [even, small]
     if structure.residual.n_correlation:
