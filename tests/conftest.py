@@ -78,6 +78,8 @@ SLOW = (
     "inference/test_correlated_effects.py::test_correlations_have_an_lkj_prior",
     "inference/test_ml_intervals.py::test_bootstrap",
     "inference/test_ml_intervals.py::test_profile_intervals_agree_with_lme4[medication",
+    "inference/test_stan_posteriors.py::test_a_wrong_posterior_is_noticed",
+    "inference/test_stan_posteriors.py::test_every_structure_has_the_posterior_of_stan",
     "published/test_cell_posterior.py::test_mixture_over_the_region",
     "published/test_dialects.py::test_honest_tables_raise_no_alarm",
     "published/test_omitted.py::test_tipping_icc_agrees_with_three_level_simulation",

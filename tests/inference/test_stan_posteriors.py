@@ -20,7 +20,6 @@ from tests.reference_posteriors import (
     ReferenceModel,
     differences,
     fit_draws,
-    model_named,
     read_rows,
     stan_answers,
 )
@@ -34,9 +33,9 @@ each_model = pytest.mark.parametrize("model", MODELS, ids=[model.name for model 
 
 
 @functools.cache
-def draws_of(model: ReferenceModel, engine: str = "collapsed") -> OurDraws:
+def draws_of(model: ReferenceModel) -> OurDraws:
     """Fit once: 20,000 draws, so that the error of the difference is mostly the reference's."""
-    return fit_draws(model, engine, draws=20_000 if engine == "collapsed" else 2000)
+    return fit_draws(model, draws=20_000)
 
 
 def strays(name: str, found: OurDraws) -> list[str]:
@@ -52,12 +51,6 @@ def strays(name: str, found: OurDraws) -> list[str]:
 def test_every_structure_has_the_posterior_of_stan(model: ReferenceModel) -> None:
     """Means and SDs of all coefficients, SDs and correlations within 4 Monte-Carlo standard errors."""
     assert not strays(model.name, draws_of(model))
-
-
-@pytest.mark.parametrize("name", [model.name for model in MODELS if model.pymc])
-def test_engine_pymc_has_the_posterior_of_stan(name: str) -> None:
-    """The same by NUTS, for those of the structures that engine ``pymc`` fits."""
-    assert not strays(name, draws_of(model_named(name), "pymc"))
 
 
 @each_model

@@ -175,6 +175,9 @@ def write_structures(lines: list[dict[str, float | str]], path: Path, command: s
         f"{THERAPISTS} therapists, `{NESTED}`, beside one ML fit of lme4; draws start from arrays. Repeated "
         f"measures: {PATIENTS} patients, up to {VISITS} visits, `{REPEATED}` with `un(visit)`, beside nlme's `gls`.",
         "",
+        "Effective draws a second of every structure beside brms and rstan: "
+        "[benchmark_posteriors.md](benchmark_posteriors.md).",
+        "",
         "| model | ours, ms | peer, ms | ratio | target | -2 log likelihoods apart |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
