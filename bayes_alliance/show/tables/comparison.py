@@ -43,7 +43,7 @@ _NOTES = (
     "a difference too small to tell the models apart, whatever its SE.",
     "What each predicts. New patient: all visits of a patient not seen. New visit: a visit of a patient seen "
     "at the others, the patient's effects integrated out. Given the patient's effects: the same, the effects "
-    "being parameters; this score alone is by the package's own PSIS, which a test holds to ArviZ's.",
+    "being parameters. Scores of visits are by the package's own PSIS, which a test holds to ArviZ's.",
     "Where models have several levels or correlated residuals, all effects are integrated out. New patient: all visits "
     "of a patient not seen, in a group (therapist, clinic, school) that is known. New visit: from the patient's other "
     "visits and the others of the group. New group of patients: all patients of a group not seen. A visit given "
