@@ -9,7 +9,7 @@ growth parameters, one outcome at a time, and the cohort says which it was.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from bayes_alliance.cohorts.roster import Roster
 from bayes_alliance.cohorts.simulate import draw_scores, tabulate_cohort
 from bayes_alliance.cohorts.solver.demands import Problem
 from bayes_alliance.cohorts.solver.design import choose_design
-from bayes_alliance.cohorts.solver.free_moves import choose_start, stay
+from bayes_alliance.cohorts.solver.free_moves import approach, choose_start, stay
 from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid, solve_scores
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.study.records import Study
@@ -159,12 +159,13 @@ def _draw_once(
 
 def finish(problem: Problem, drawn: Array, rng: np.random.Generator) -> Solution:
     """Put drawn scores on their grid by single steps; move them a little first where that is not enough."""
-    best = put_on_grid(problem, stay(problem, drawn), rng)
+    as_drawn = stay(problem, drawn)
+    best = put_on_grid(problem, as_drawn, rng)
     from_where = drawn
     for _ in range(_FINISHES):
         if not best.missed:
             break
-        found = solve_scores(problem, from_where, rng, None)
+        found = put_on_grid(problem, replace(approach(problem, from_where, None), aims=as_drawn.aims), rng)
         if len(found.missed) < len(best.missed):
             best = found
         # A little off the best grid point that was found, the next search ends elsewhere.

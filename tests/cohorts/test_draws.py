@@ -211,6 +211,24 @@ def test_change_that_leads_to_a_draw() -> None:
     np.testing.assert_allclose(change, shortest, atol=1e-6)
 
 
+def test_draws_in_a_narrow_box_do_not_stay_in_its_corner() -> None:
+    """Numbers that nearly say the same, printed to less than their SD: uniform, whichever corner the draw starts in."""
+    rng = np.random.default_rng(8)
+    base = rng.standard_normal((5, 40))
+    gradient = np.concatenate([base, base + 0.03 * rng.standard_normal((5, 40))])
+    low, high = np.zeros(10), np.full(10, 0.3)
+    found = np.array(
+        [
+            draw_in_box(np.where(rng.random(10) < 0.5, low, high), low, gradient, low, high, rng, sweeps=20)[
+                0
+            ]
+            for _ in range(100)
+        ]
+    )
+    for values in found.T:
+        assert stats.kstest(values / 0.3, "uniform").pvalue > 0.001
+
+
 def test_shortest_steps_into_a_box() -> None:
     """Without ridge the step ends on the nearest point; with a large one it hardly moves."""
     gradient = np.array([[2.0, 0.0], [0.0, 1.0]])

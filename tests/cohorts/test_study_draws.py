@@ -18,9 +18,10 @@ from bayes_alliance.study.load_study import load_study
 class Linear:
     """Two sums of the same standard normal numbers, one of them restricted to an interval."""
 
-    def __init__(self, low: float, high: float) -> None:
+    def __init__(self, low: float, high: float, scale: float) -> None:
         self.gradient = np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
         self.low, self.high = np.array([low, -np.inf]), np.array([high, np.inf])
+        self.scale = np.array([scale, 1.0])
 
     def value(self, white: Floats) -> Floats:
         found: Floats = self.gradient @ white
@@ -30,11 +31,11 @@ class Linear:
         return self.value(white), self.gradient
 
 
-@pytest.mark.parametrize(("low", "high"), [(2.0, 3.0), (1.5, np.inf)])
-def test_targets_are_drawn_from_their_restricted_law(low: float, high: float) -> None:
-    """For linear statistics: a normal law cut to the interval, a share of its SD wider; never piled up at an end."""
+@pytest.mark.parametrize(("low", "high", "scale"), [(2.0, 3.0, 0.5), (2.0, 3.0, 0.1), (1.5, np.inf, 0.3)])
+def test_targets_are_drawn_from_their_restricted_law(low: float, high: float, scale: float) -> None:
+    """For linear statistics: a normal law cut to the interval, rounded or only bounded; never piled up at an end."""
     rng = np.random.default_rng(1)
-    statistics = Linear(low, high)
+    statistics = Linear(low, high, scale)
     white = np.array([1.2, 1.2, 0.0, 0.3])
     first, free = [], []
     for _ in range(400):
@@ -42,8 +43,7 @@ def test_targets_are_drawn_from_their_restricted_law(low: float, high: float) ->
         first.append(float(statistics.value(white)[0]))
         free.append(float(white[3]))
     sd = np.sqrt(2.0)
-    ends = (low - 0.05 * sd) / sd, (high + 0.05 * sd) / sd
-    law = stats.truncnorm(*ends, scale=sd)
+    law = stats.truncnorm(low / sd, high / sd, scale=sd)
     assert stats.kstest(first, law.cdf).pvalue > 0.001
     # What no statistic sees stays.
     assert set(free) == {0.3}

@@ -4,14 +4,16 @@ Scores are drawn from the joint model and moved by shortest steps until everythi
 (:mod:`bayes_alliance.cohorts.draws.start`); the covariances are then drawn given these scores, and new scores given
 those: data augmentation, begun at the covariances that fit the printed standard errors. Shortest steps end at the near
 end of an interval, so the part of the scores that the printed statistics see is drawn anew from its normal law
-restricted to what is printed, to first order (:mod:`bayes_alliance.cohorts.draws.truncated`), and the curvature made
-up for by shortest steps. For linear statistics the draw is exact.
+restricted to what is printed, to first order (:mod:`bayes_alliance.cohorts.draws.truncated`), and shortest steps make
+up for the curvature until every rounded number is near the value drawn for it. For linear statistics the draw is
+exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -28,11 +30,14 @@ from bayes_alliance.cohorts.draws.moves import Statistics
 from bayes_alliance.cohorts.draws.start import find_start
 from bayes_alliance.cohorts.draws.statistics import CohortStatistics, Link, OutcomePart
 from bayes_alliance.cohorts.draws.truncated import draw_in_box
+from bayes_alliance.cohorts.solver.free_moves import is_rounded
 from bayes_alliance.cohorts.solver.sensitivity import differentiate_fit
 from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.inference.fits import weight_vector
 
-# Coefficients of the first scores are drawn nearer to their prior means: it only starts the chain.
+# The first level and slope of each outcome are drawn nearer to their prior means: what is printed of all patients
+# decides them, and scores that begin far beyond an end of their scale do not come back. Effects are drawn from
+# their whole prior: of those that nothing printed bears on, two turns forget little.
 _START_SHARE = 0.3
 _ROUNDS = 4
 _LEAST_ROUNDS = 2
@@ -43,6 +48,10 @@ _LAST_STEPS = 5
 _APART = 0.95
 _SWEEPS = 100
 _PATIENCE = 3
+# How far inside its interval a statistic starts on its way to the draw, as a share of the interval.
+_INSET = 0.05
+# How near to the value drawn for it a rounded number is brought, as a share of its interval.
+_NEAR = 0.1
 
 
 class StudyStatistics(CohortStatistics):
@@ -149,7 +158,7 @@ def draw_given_print(
     n_coefficients = whitening.n_coefficients
     size = n_coefficients + len(layout.patient)
     white = rng.standard_normal(size)
-    white[:n_coefficients] *= _START_SHARE
+    white[:n_coefficients][layout.is_growth] *= _START_SHARE
     for turn in range(1, _ROUNDS + 1):
         white, miss = find_start(statistics, white, rng, slack=_SLACK, patience=_PATIENCE)
         if turn >= _LEAST_ROUNDS and not np.any(miss):
@@ -162,7 +171,7 @@ def draw_given_print(
             white = np.concatenate([gamma, rng.standard_normal(size - n_coefficients)])
     if not np.any(miss):
         white = draw_targets(statistics, white, rng)
-    white, miss = find_start(statistics, white, rng, rounds=_LAST_STEPS, patience=_PATIENCE)
+    white, miss = find_start(statistics, white, rng, rounds=_LAST_STEPS, patience=_PATIENCE, stages=())
     recorded, _ = link.record(whitening.colour(white))
     return ConditionalDraw(
         recorded=recorded,
@@ -172,12 +181,12 @@ def draw_given_print(
     )
 
 
-def draw_targets(statistics: Statistics, white: Floats, rng: np.random.Generator) -> Floats:
+def draw_targets(statistics: ScaledStatistics, white: Floats, rng: np.random.Generator) -> Floats:
     """Draw the part of a white vector that the statistics see anew, restricted to what is printed.
 
     Parameters
     ----------
-    statistics : Statistics
+    statistics : ScaledStatistics
         What is printed.
     white : ndarray
         Meets it, but for a little slack.
@@ -190,16 +199,57 @@ def draw_targets(statistics: Statistics, white: Floats, rng: np.random.Generator
         The old one where no share of the way to the draw could be gone.
     """
     value, gradient = statistics.differentiate(white)
-    eased = _SLACK * np.linalg.norm(gradient, axis=1)
-    low, high = statistics.low - eased, statistics.high + eased
-    inside = np.clip(value, low, high)
+    width = statistics.high - statistics.low
+    inset = np.where(np.isfinite(width), _INSET * width, 0.0)
+    inside = np.clip(value, statistics.low + inset, statistics.high - inset)
     # Linear at this place, the statistics of a standard normal vector have this mean.
     mean = inside - gradient @ white
-    _, change = draw_in_box(inside, mean, gradient, low, high, rng, sweeps=_SWEEPS)
+    drawn, change = draw_in_box(inside, mean, gradient, statistics.low, statistics.high, rng, sweeps=_SWEEPS)
     for share in _SHARES:
+        aimed = Aimed(statistics, inside + share * (drawn - inside))
+        moved, _ = find_start(aimed, white + share * change, rng, rounds=4, patience=_PATIENCE, stages=())
         moved, miss = find_start(
-            statistics, white + share * change, rng, slack=_SLACK, rounds=6, patience=_PATIENCE
+            statistics, moved, rng, slack=_SLACK, rounds=1, patience=_PATIENCE, stages=()
         )
         if not np.any(miss):
             return moved
     return white
+
+
+class ScaledStatistics(Statistics, Protocol):
+    """Printed statistics with the scale that tells a rounded number from a bounded one."""
+
+    @property
+    def scale(self) -> Floats:
+        """Half the interval of a rounded number, shape (m,)."""
+        ...
+
+
+class Aimed:
+    """Statistics of which those that are printed as rounded are asked to be near values drawn for them.
+
+    Parameters
+    ----------
+    statistics : ScaledStatistics
+        What is printed.
+    aim : ndarray, shape (m,)
+        The values.
+    """
+
+    def __init__(self, statistics: ScaledStatistics, aim: Floats) -> None:
+        self.statistics = statistics
+        self.aim = aim
+        self.low, self.high = statistics.low, statistics.high
+
+    def value(self, white: Floats) -> Floats:
+        """Values at a white vector."""
+        return self.statistics.value(white)
+
+    def differentiate(self, white: Floats) -> tuple[Floats, Floats]:
+        """Values and derivatives at a white vector."""
+        found = self.statistics.differentiate(white)
+        low, high = self.statistics.low, self.statistics.high
+        rounded = is_rounded(low, high, self.statistics.scale)
+        near = np.where(rounded, _NEAR * (high - low), np.inf)
+        self.low, self.high = np.maximum(low, self.aim - near), np.minimum(high, self.aim + near)
+        return found

@@ -56,6 +56,15 @@ class Layout:
         """First entry of each patient, and the number of entries."""
         return np.append(np.flatnonzero(np.diff(self.patient, prepend=-1)), len(self.patient))
 
+    @property
+    def is_growth(self) -> NDArray[np.bool_]:
+        """Columns that are the level or the slope of all patients in one outcome, shape (p,)."""
+        of = self.outcome[:, None] == np.arange(self.n_outcomes)
+        growth = np.concatenate([of, of * self.time[:, None]], axis=1)
+        return np.array(
+            [bool(np.any(np.all(column[:, None] == growth, axis=0))) for column in self.columns.T]
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class CovariancePrior:

@@ -6,6 +6,7 @@ moves on from there by :mod:`bayes_alliance.cohorts.draws.moves`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,7 @@ def find_start(
     rounds: int = _ROUNDS,
     slack: float = 0.0,
     patience: int = 0,
+    stages: Sequence[float] = _STAGES,
 ) -> tuple[Floats, Floats]:
     """Move a draw until everything printed holds, or as far as it gets.
 
@@ -70,6 +72,8 @@ def find_start(
     patience : int
         How many steps in a row may be worse than the best before the search returns there (a watchdog, Chamberlain
         et al. 1982, doi:10.1007/BFb0120945).
+    stages : sequence of float
+        Slacks gone through before the last.
 
     Returns
     -------
@@ -78,11 +82,10 @@ def find_start(
     miss : ndarray
         How far each statistic is outside, in units of its half-width (0 inside).
     """
-    here = _evaluate(statistics, white, _STAGES[0])
+    here = _evaluate(statistics, white, slack)
     share = rng.uniform(0.02, 0.2, len(here.value))
     ridge = 10.0
-    stages = (*(stage for stage in _STAGES if stage > 1.5 * slack), slack)
-    for stage in stages:
+    for stage in (*(stage for stage in stages if stage > 1.5 * slack), slack):
         here = best = _evaluate(statistics, here.white, stage)
         strayed = 0
         for _ in range(rounds if stage > slack else 4 * rounds):

@@ -1,8 +1,9 @@
 r"""A draw of a normal vector restricted to a box, for vectors far longer than the number of restrictions.
 
-Only the components that the restrictions see are drawn here; by Gibbs sampling, one component after another, each
-from its normal law cut to the interval that the restrictions leave (Geweke 1991). No restriction is ever put on its
-nearest end.
+Only the components that the restrictions see are drawn here; by Gibbs sampling along one direction after another, each
+step from its normal law cut to the interval that the restrictions leave (Geweke 1991). Directions are the principal
+axes and, since a narrow box stops nearly every step along these, those that change one statistic alone. No restriction
+is ever put on its nearest end.
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ def draw_in_box(
     centre = (vectors[:, keep] / np.sqrt(values[keep])).T @ ((mean - now)[seen] / sd[seen])
     start = np.zeros(int(keep.sum()))
     ends = (low - now)[seen] / sd[seen], (high - now)[seen] / sd[seen]
-    uniforms = rng.random((sweeps, len(start)))
-    moved = _sweep(start, centre, np.ascontiguousarray(root), *ends, uniforms)
+    alone = (vectors[:, keep] / np.sqrt(values[keep])).T
+    directions = np.concatenate([np.eye(len(start)), alone / np.linalg.norm(alone, axis=0)], axis=1)
+    uniforms = rng.random((sweeps, directions.shape[1]))
+    moved = _sweep(start, centre, np.ascontiguousarray(root), directions, *ends, uniforms)
     found = now.copy()
     found[seen] += sd[seen] * (root @ moved)
     weights = (vectors[:, keep] / np.sqrt(values[keep])) @ moved
@@ -70,22 +73,30 @@ def draw_in_box(
 
 
 def _sweep(
-    start: Floats, centre: Floats, root: Floats, low: Floats, high: Floats, uniforms: Floats
+    start: Floats,
+    centre: Floats,
+    root: Floats,
+    directions: Floats,
+    low: Floats,
+    high: Floats,
+    uniforms: Floats,
 ) -> Floats:
-    """Gibbs sweeps over the components of a vector with restricted images."""
+    """Gibbs sweeps along unit directions, shape (r, n), of a vector with restricted images."""
     point, image = start.copy(), root @ start
+    images = np.ascontiguousarray((root @ directions).T)
     for row in uniforms:
-        for j, uniform in enumerate(row):
-            least, most = _interval(root[:, j], image, point[j], low, high)
-            new = draw_between(centre[j], least, most, uniform)
-            image += root[:, j] * (new - point[j])
-            point[j] = new
+        for direction, change, uniform in zip(directions.T, images, row, strict=True):
+            now = float(direction @ point)
+            least, most = _interval(change, image, now, low, high)
+            step = draw_between(float(direction @ centre), least, most, uniform) - now
+            image += change * step
+            point += direction * step
     return point
 
 
 @compiled
 def _interval(column: Floats, image: Floats, now: float, low: Floats, high: Floats) -> tuple[float, float]:
-    """Range that the restrictions leave to one component."""
+    """Range that the restrictions leave to the component along a direction."""
     least, most = -np.inf, np.inf
     for i in range(len(column)):
         a = column[i]

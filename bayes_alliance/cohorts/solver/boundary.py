@@ -84,17 +84,18 @@ def search(evaluate: Evaluate, z_basis: Array, n_rows: int, near: Array | None) 
     n_rows : int
         Rows.
     near : ndarray, shape (k,), optional
-        Variances of a fit to nearly the same scores: one more start, and one a little inside of it.
+        Variances of a fit to nearly the same scores: the climb starts there and a little inside of it, nowhere else,
+        which may miss a better fit far away that a search without ``near`` finds.
 
     Returns
     -------
     Best
     """
     factors = _Factors(np.linalg.inv(z_basis))
-    starts = list(_starts(len(z_basis)))
-    points = [_start(evaluate, factors, m, n_rows) for m in starts]
-    if near is not None:
-        points += list(_near(factors, near))
+    if near is None:
+        points = [_start(evaluate, factors, m, n_rows) for m in _starts(len(z_basis))]
+    else:
+        points = list(_near(factors, near))
     climbed = [_climb(evaluate, factors, at) for at in points]
     at = min(climbed, key=lambda found: found[1].deviance)[0]
     return _settle(evaluate, factors, at)

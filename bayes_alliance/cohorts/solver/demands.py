@@ -123,6 +123,12 @@ class State:
     jacobian: Array
     label: tuple[str, ...]
 
+    @property
+    def is_deviance(self) -> NDArray[np.bool_]:
+        """Lines that are an AIC or a deviance."""
+        found: NDArray[np.bool_] = self.ease < 1.0
+        return found
+
     def violation(self, value: Array, inset: float) -> Array:
         """Signed distance from the intervals, drawn in by a share of their width, in scales."""
         width = np.where(np.isfinite(self.high - self.low), self.high - self.low, self.scale)

@@ -72,14 +72,17 @@ def approach(problem: Problem, start: Array, places: Array | None) -> Approach:
 
 
 def stay(problem: Problem, y: Array) -> Approach:
-    """Scores that have nowhere to go before the grid: what is asked holds already."""
-    return Approach(
-        y=np.clip(y, problem.lower, problem.upper),
-        aims=np.full(problem.n_demands, np.nan),
-        loss=0.0,
-        is_met=True,
-        evaluate=Evaluator(problem),
-    )
+    """Scores that have nowhere to go before the grid: what is asked holds already, and each number where it was drawn.
+
+    Every number whose interval is that of a rounding is aimed at the place within it that it has.
+    """
+    evaluate = Evaluator(problem)
+    inside = np.clip(y, problem.lower, problem.upper)
+    state = evaluate(inside)
+    aimed = has_aim(state)
+    width = np.where(aimed, state.high - state.low, 1.0)
+    places = np.clip((state.value - state.low) / width, _MARGIN, 1.0 - _MARGIN)
+    return Approach(y=inside, aims=np.where(aimed, places, np.nan), loss=0.0, is_met=True, evaluate=evaluate)
 
 
 def choose_start(problem: Problem, starts: Sequence[Array]) -> Array:
@@ -220,9 +223,14 @@ def _bounds(point: _Point, aims: Array | None) -> tuple[Array, Array]:
 
 
 def has_aim(state: State) -> NDArray[np.bool_]:
-    """Numbers whose interval is that of a rounding: both ends finite, and no wider than its scale says."""
-    width = state.high - state.low
-    found: NDArray[np.bool_] = np.isfinite(width) & (width < 4.0 * state.scale)
+    """Numbers whose interval is that of a rounding."""
+    return is_rounded(state.low, state.high, state.scale)
+
+
+def is_rounded(low: Array, high: Array, scale: Array) -> NDArray[np.bool_]:
+    """Mark intervals of a rounding: both ends finite, and no wider than the number's scale says."""
+    width = high - low
+    found: NDArray[np.bool_] = np.isfinite(width) & (width < 4.0 * scale)
     return found
 
 

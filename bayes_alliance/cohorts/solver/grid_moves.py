@@ -33,12 +33,13 @@ def move_on_grid(problem: Problem, evaluate: Evaluator, start: Array, rng: np.ra
     y = start
     state = evaluate(y)
     loss = _grid_loss(state, state.value)
-    most = _MOVES
+    most, bend = _MOVES, np.zeros(len(state.value))
     for _ in range(_GRID_ROUNDS):
         if np.all(state.violation(state.value, 0.0) == 0.0):
             break
-        trial = _step_greedily(problem, y, state, most, rng)
+        trial = _step_greedily(problem, y, state, most, rng, bend)
         moved = evaluate(trial)
+        bend = _learn_bend(problem, bend, (y, state), (trial, moved))
         moved_loss = _grid_loss(moved, moved.value)
         if moved_loss < loss:
             y, state, loss = trial, moved, moved_loss
@@ -65,9 +66,11 @@ def aim_on_grid(
     if np.any(state.violation(state.value, 0.0)):
         return y
     loss, most = float(_losses(state, state.value[:, None], aims)[0]), _AIM_MOVES
+    bend = np.zeros(len(state.value))
     for _ in range(_AIM_ROUNDS):
-        trial = _step_greedily(problem, y, state, most, rng, aims)
+        trial = _step_greedily(problem, y, state, most, rng, bend, aims)
         moved = evaluate(trial)
+        bend = _learn_bend(problem, bend, (y, state), (trial, moved))
         moved_loss = float(_losses(moved, moved.value[:, None], aims)[0])
         if moved_loss < loss and not np.any(moved.violation(moved.value, 0.0)):
             settled = moved_loss > _SETTLED * loss
@@ -81,6 +84,18 @@ def aim_on_grid(
     return y
 
 
+def _learn_bend(
+    problem: Problem, bend: Array, here: tuple[Array, State], there: tuple[Array, State]
+) -> Array:
+    """By how much a grid step raises each AIC beyond its derivative: a deviance bends upwards in every score."""
+    (y, state), (trial, moved) = here, there
+    n_steps = float(np.sum(np.abs(trial - y))) / problem.step
+    if n_steps < 0.5:
+        return bend
+    beyond = moved.value - state.value - state.jacobian @ (trial - y)
+    return np.where(state.is_deviance, np.maximum(beyond / n_steps, 0.0), 0.0)
+
+
 def _grid_loss(state: State, value: Array) -> float:
     violation = state.violation(value, _GRID_INSET)
     return float(violation @ violation)
@@ -92,11 +107,12 @@ def _step_greedily(
     state: State,
     most: int,
     rng: np.random.Generator,
+    bend: Array,
     aims: Array | None = None,
 ) -> Array:
-    """Take up to ``most`` grid steps, each the one that lessens the linearised violation (and distance) most."""
+    """Take up to ``most`` grid steps, each the one that lessens the predicted violation (and distance) most."""
     y, value = y.copy(), state.value.copy()
-    steps = np.concatenate([state.jacobian, -state.jacobian], axis=1) * problem.step
+    steps = np.concatenate([state.jacobian, -state.jacobian], axis=1) * problem.step + bend[:, None]
     n = len(y)
     loss = float(_losses(state, value[:, None], aims)[0])
     for _ in range(most):

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_alliance.cohorts.solver.demands import Problem
+from bayes_alliance.cohorts.solver.demands import Evaluator, Problem
 from bayes_alliance.cohorts.solver.free_moves import Approach, approach
 from bayes_alliance.cohorts.solver.grid_moves import aim_on_grid, move_on_grid, to_grid
 from bayes_alliance.inference.fits import Array
+
+_LOOKS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +77,14 @@ def put_on_grid(problem: Problem, free: Approach, rng: np.random.Generator) -> S
     -------
     Solution
     """
-    evaluate = free.evaluate
-    first = to_grid(problem, free.y)
-    y = aim_on_grid(problem, evaluate, move_on_grid(problem, evaluate, first, rng), free.aims, rng)
-    state = evaluate(y)
+    y, evaluate = to_grid(problem, free.y), free.evaluate
+    for _ in range(_LOOKS):
+        y = aim_on_grid(problem, evaluate, move_on_grid(problem, evaluate, y, rng), free.aims, rng)
+        # Fits that start from the last ones follow a maximum that need not stay the highest: these look everywhere.
+        evaluate = Evaluator(problem)
+        state = evaluate(y)
+        if not np.any(state.violation(state.value, 0.0)):
+            break
     miss = np.flatnonzero(state.violation(state.value, 0.0))
     missed = tuple(
         f"{state.label[i]} is {state.value[i]:.4g}, asked {state.low[i]:.4g} to {state.high[i]:.4g}"
