@@ -31,6 +31,7 @@ from bayes_alliance.cohorts.simulate import draw_scores, tabulate_cohort
 from bayes_alliance.cohorts.solver.demands import Problem
 from bayes_alliance.cohorts.solver.design import choose_design
 from bayes_alliance.cohorts.solver.free_moves import approach, choose_start, stay
+from bayes_alliance.cohorts.solver.grid_moves import to_grid
 from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid, solve_scores
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.study.records import Study
@@ -138,7 +139,7 @@ def _draw_once(
     recorded = draw.recorded.copy()
     solutions: list[tuple[str, Solution]] = []
     for name, part, problem in zip(model.outcomes, model.parts, model.problems, strict=True):
-        solution = finish(problem, recorded[part.index], rng)
+        solution = finish(problem, recorded[part.index], rng, last=last)
         recorded[part.index] = solution.y
         solutions.append((name, solution))
         if solution.missed and not last:
@@ -157,15 +158,24 @@ def _draw_once(
     )
 
 
-def finish(problem: Problem, drawn: Array, rng: np.random.Generator) -> Solution:
-    """Put drawn scores on their grid by single steps; move them a little first where that is not enough."""
+def finish(problem: Problem, drawn: Array, rng: np.random.Generator, *, last: bool = False) -> Solution:
+    """Put drawn scores on their grid by single steps; move them a little first where that is not enough.
+
+    Scores with a degenerate covariance, or that no free move brings to everything asked, are given up at once unless
+    there is no other design to try: another one costs less.
+    """
     as_drawn = stay(problem, drawn)
+    if as_drawn.degenerate and not last:
+        return Solution(y=to_grid(problem, as_drawn.y), missed=as_drawn.degenerate)
     best = put_on_grid(problem, as_drawn, rng)
     from_where = drawn
     for _ in range(_FINISHES):
         if not best.missed:
             break
-        found = put_on_grid(problem, replace(approach(problem, from_where, None), aims=as_drawn.aims), rng)
+        free = approach(problem, from_where, None)
+        if not (free.is_met or last):
+            break
+        found = put_on_grid(problem, replace(free, aims=as_drawn.aims), rng)
         if len(found.missed) < len(best.missed):
             best = found
         # A little off the best grid point that was found, the next search ends elsewhere.

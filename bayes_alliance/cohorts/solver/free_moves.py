@@ -45,6 +45,8 @@ class Approach:
         Whether everything asked is met.
     evaluate : Evaluator
         With the last fits.
+    degenerate : tuple of str
+        Models whose intercept and slope correlate more than may be, where that was looked at.
     """
 
     y: Array
@@ -52,6 +54,7 @@ class Approach:
     loss: float
     is_met: bool
     evaluate: Evaluator
+    degenerate: tuple[str, ...] = ()
 
 
 def approach(problem: Problem, start: Array, places: Array | None) -> Approach:
@@ -82,7 +85,15 @@ def stay(problem: Problem, y: Array) -> Approach:
     aimed = has_aim(state)
     width = np.where(aimed, state.high - state.low, 1.0)
     places = np.clip((state.value - state.low) / width, _MARGIN, 1.0 - _MARGIN)
-    return Approach(y=inside, aims=np.where(aimed, places, np.nan), loss=0.0, is_met=True, evaluate=evaluate)
+    beyond = state.violation(state.value, 0.0)[len(state.value) - len(problem.inner) :]
+    return Approach(
+        y=inside,
+        aims=np.where(aimed, places, np.nan),
+        loss=0.0,
+        is_met=True,
+        evaluate=evaluate,
+        degenerate=tuple(name for name, by in zip(problem.inner, beyond, strict=True) if by),
+    )
 
 
 def choose_start(problem: Problem, starts: Sequence[Array]) -> Array:

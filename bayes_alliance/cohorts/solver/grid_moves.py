@@ -30,9 +30,9 @@ def to_grid(problem: Problem, y: Array) -> Array:
 
 def move_on_grid(problem: Problem, evaluate: Evaluator, start: Array, rng: np.random.Generator) -> Array:
     """Single and paired grid steps that lessen the violation, re-evaluated exactly every few moves."""
-    y = start
+    y = best = start
     state = evaluate(y)
-    loss = _grid_loss(state, state.value)
+    loss = least = _grid_loss(state, state.value)
     most, bend = _MOVES, np.zeros(len(state.value))
     for _ in range(_GRID_ROUNDS):
         if np.all(state.violation(state.value, 0.0) == 0.0):
@@ -44,6 +44,8 @@ def move_on_grid(problem: Problem, evaluate: Evaluator, start: Array, rng: np.ra
         if moved_loss < loss:
             y, state, loss = trial, moved, moved_loss
             most = min(2 * most, _MOVES)
+            if loss < least:
+                best, least = y, loss
         elif most > 1:
             most = max(1, most // 4)
         else:
@@ -51,7 +53,7 @@ def move_on_grid(problem: Problem, evaluate: Evaluator, start: Array, rng: np.ra
             state = evaluate(y)
             loss = _grid_loss(state, state.value)
             most = _MOVES
-    return y
+    return y if loss <= least else best
 
 
 def aim_on_grid(
