@@ -21,6 +21,7 @@ Facts = Mapping[str, Any]
 NOT_TESTABLE = "\N{EM DASH}"
 _NOT_PRINTED = "not printed"
 _SAME = "the same"
+_UNTESTED = "cannot be tested from print"
 NOTHING_TRIED, KEPT = "nothing that was tried", "Not overturned by: "
 _MAX_FIRST = 6  # changes named for one finding; the rest stand in its card
 
@@ -335,10 +336,14 @@ def summary_lines(facts: Facts, *, audit: str = "") -> list[str]:
     ]
     by_verdict: dict[str, list[str]] = {}
     for finding in list_findings(facts):
-        only = " (synthetic cohorts only)" if "synthetic" in finding.basis else ""
-        by_verdict.setdefault(finding.verdict, []).append(f"{finding.says}{only}")
+        if "synthetic" in finding.basis:
+            by_verdict.setdefault(_UNTESTED, []).append(
+                f"{finding.says} (synthetic cohorts: {finding.verdict})"
+            )
+        else:
+            by_verdict.setdefault(finding.verdict, []).append(finding.says)
     if by_verdict:
-        names = [verdict.value for verdict in Verdict if verdict in by_verdict]
+        names = [name for name in (*(verdict.value for verdict in Verdict), _UNTESTED) if name in by_verdict]
         lines.append(
             "Main findings: " + " | ".join(f"{name}: {'; '.join(by_verdict[name])}" for name in names)
         )

@@ -22,6 +22,7 @@ from bayes_alliance.show.narrative import (
     explain_claim,
     families_tried,
     first_overturning,
+    list_overturning,
     main_claims,
     quote,
 )
@@ -87,24 +88,26 @@ def _count_survivors(facts: Facts) -> Answered:
     counts = Counter(verdict for verdict, _ in known)
     surviving = sum(counts[name] for name in AFFIRMED)
     partly = [verdict for verdict, basis in known if basis.endswith(" parts") and verdict in AFFIRMED]
-    said = [
+    standing = [
         f"{counts[name]} {name}{_say_partly(partly.count(name), counts[name])}"
         for name in VERDICT_NAMES
-        if counts[name]
+        if counts[name] and name in AFFIRMED
     ]
+    rest = [f"{counts[name]} {name}" for name in VERDICT_NAMES if counts[name] and name not in AFFIRMED]
+    where = "on these data" if any(claim["real"] for claim in facts["claims"]) else "from print"
     if len(mains) > len(known):
-        where = "on these data" if any(claim["real"] for claim in facts["claims"]) else "from print"
-        said.append(f"{len(mains) - len(known)} cannot be tested {where}")
-    of_all = "" if len(every) == len(mains) else f" {_say_all(every)}"
+        rest.append(f"{len(mains) - len(known)} cannot be tested {where}")
+    said = "; the rest: ".join(filter(None, (", ".join(standing), ", ".join(rest))))
+    of_all = "" if len(every) == len(mains) else f" {_say_all(every, where)}"
     return Answered(
         asks="How many findings survive?",
         short=f"{surviving} of {format_count(len(mains), 'main finding')}:",
-        says=f"{', '.join(said)}.{of_all}",
+        says=f"{said}.{of_all}",
     )
 
 
-def _say_all(every: Sequence[tuple[str, str]]) -> str:
-    """Return how many of all claims survive, those that nothing at hand can test apart."""
+def _say_all(every: Sequence[tuple[str, str]], where: str) -> str:
+    """Return how many of all claims can be tested, and how many of these survive."""
     tested = [verdict for verdict, basis in every if is_evidence(basis)]
     alive = sum(verdict in AFFIRMED for verdict in tested)
     counts = Counter(verdict for verdict in tested if verdict not in AFFIRMED)
@@ -113,8 +116,8 @@ def _say_all(every: Sequence[tuple[str, str]]) -> str:
         fallen.append(f"none {Verdict.CONTRADICTED}")
     which = f" ({', '.join(fallen)})" if fallen else ""
     return (
-        f"Of all {len(every)} claims, {alive} survive, {len(tested) - alive} do not{which}, "
-        f"{len(every) - len(tested)} cannot be tested."
+        f"Of all {len(every)} claims, {len(tested)} can be tested {where}: {alive} survive, "
+        f"{len(tested) - alive} do not{which}."
     )
 
 
@@ -164,7 +167,22 @@ def _say_overturning(claim: Facts, depth: str) -> dict[str, str]:
         len(ways), f"Any of {len(ways)} assumptions"
     )
     short = f"{which} {_say_effect(ways, 1)}:"
-    return {"short": short, "says": use_minus_sign(f"{_enumerate([*named, *rest])}.")}
+    worse = _say_contradicted(claim, ways)
+    return {"short": short, "says": use_minus_sign(f"{_enumerate([*named, *rest])}.{worse}")}
+
+
+def _say_contradicted(claim: Facts, ways: Sequence[Facts]) -> str:
+    """Return which kinds of change, mild ones of which overturn a finding, contradict it where they are strong."""
+    strong = {
+        str(change["family"])
+        for change in list_overturning(claim)
+        if change["verdict"] == Verdict.CONTRADICTED and change not in ways
+    }
+    places = [f"({number})" for number, change in enumerate(ways, start=1) if str(change["family"]) in strong]
+    if not places:
+        return ""
+    which = "it" if len(ways) == 1 else " and ".join(places)
+    return f" Stronger forms of {which} contradict the finding."
 
 
 def _say_effect(ways: Sequence[Facts], subjects: int) -> str:
@@ -195,8 +213,8 @@ def _answer_whose(facts: Facts | None, source: str, origin: str) -> Answered:
         return Answered(asks=asks, short="Yes:", says=f"verdicts come from {origin}.{apart}")
     if source == Source.SYNTHETIC and printed:
         says = (
-            "verdicts rest on what the paper prints about them. Synthetic cohorts, made up to reproduce that, serve "
-            "for comparison and stress tests; they are no evidence about patients."
+            "the verdicts use only the numbers that the paper prints. The synthetic cohorts were made up to match "
+            "them; they serve for comparison and stress tests and are no evidence about patients."
         )
     elif source == Source.SYNTHETIC:
         says = "all rows are made up (synthetic)."

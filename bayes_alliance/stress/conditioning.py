@@ -135,7 +135,8 @@ def condition_on_outcome(
         for residual in residuals
         for strength in strengths
     )
-    return [_conditioning(study, prepared, estimand, design.share, points) for estimand in wanted]
+    label = study.variable(end[0]).label
+    return [_conditioning(study, prepared, estimand, label, design.share, points) for estimand in wanted]
 
 
 def _skip(prepared: Prepared, reason: str) -> StressSkipped:
@@ -248,6 +249,7 @@ def _conditioning(
     study: Study,
     prepared: Prepared,
     estimand: Estimand,
+    end: str,
     share: float,
     points: tuple[ConditioningPoint, ...],
 ) -> Conditioning:
@@ -263,8 +265,8 @@ def _conditioning(
             test="conditioning",
             variant=f"shared course {point.strength:g}",
             changed=(
-                "patients with a better course have a better outcome in any case (slopes correlate "
-                f"{point.strength:g}); the difference that this alone makes between outcome groups is subtracted"
+                f"scores and {end} change together in any case (correlation of slopes {point.strength:g}); the "
+                "difference that this alone makes between outcome groups is subtracted"
             ),
             draws=base.draws - point.mean / base.unit,
         )

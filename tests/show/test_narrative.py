@@ -121,7 +121,7 @@ def test_a_finding_of_synthetic_cohorts_alone_is_marked_in_the_summary() -> None
     said = "\n".join(
         summary_lines(facts(claim("a", BEST), claim("b", NOT_ASKED, printed=untested, mixture=mixture)))
     )
-    assert f"{BEST}: a differs; b differs (synthetic cohorts only)" in said
+    assert f"{BEST}: a differs | cannot be tested from print: b differs (synthetic cohorts: {BEST})" in said
 
 
 @pytest.mark.parametrize("source", ["mixture", None])

@@ -37,8 +37,8 @@ def test_survivors_are_counted_from_evidence_and_parts_that_were_not_tested_are_
         claim("e", BEST, main=False),
     )
     assert said["How many findings survive?"] == (
-        f"2 of 4 main findings: 1 {BEST} (tested in part), 1 {SECOND}, 1 {OPEN}, 1 cannot be tested from print. "
-        f"Of all 5 claims, 3 survive, 1 do not (1 {OPEN}, none contradicted), 1 cannot be tested."
+        f"2 of 4 main findings: 1 {BEST} (tested in part), 1 {SECOND}; the rest: 1 {OPEN}, 1 cannot be tested from "
+        f"print. Of all 5 claims, 4 can be tested from print: 3 survive, 1 do not (1 {OPEN}, none contradicted)."
     )
 
 
@@ -81,6 +81,10 @@ def test_what_overturns_is_named_without_how_it_was_computed() -> None:
     assert ask(claim("a", BEST, changes=CHANGES))[asks] == (
         f"Either of two assumptions makes it {OPEN}: (1) prior: sceptical; (2) patients without a final score differ."
     )
+    worse = {"family": "missing", "says": "the same, stronger", "verdict": "contradicted"}
+    assert ask(claim("a", BEST, changes=[*CHANGES, worse]))[asks].endswith(
+        "final score differ. Stronger forms of (2) contradict the finding."
+    )
     third = {"family": "reading", "says": "another reading", "verdict": OPEN}
     many = ask(claim("a", BEST, changes=[*CHANGES, third]))[asks]
     assert many.startswith(f"Any of 3 assumptions makes it {OPEN}: (1)") and many.endswith(
@@ -99,7 +103,7 @@ def test_whose_data_these_are_is_told_for_each_source() -> None:
         "Yes: verdicts come from file.csv."
     )
     assert ask(claim("a", BEST), source="synthetic")[asks].startswith(
-        "No: verdicts rest on what the paper prints"
+        "No: the verdicts use only the numbers that"
     )
     assert ask(claim("a", BEST))[asks] == "No: all is computed from the paper’s printed numbers."
     (only,) = answer_questions(None, source="synthetic")
