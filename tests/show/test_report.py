@@ -19,6 +19,7 @@ from bayes_alliance.claims.prior_suite import prior_suite
 from bayes_alliance.run.pipeline import run_study
 from bayes_alliance.run.plan import SkippedModel
 from bayes_alliance.run.results import EnsembleFacts, StudyResults
+from bayes_alliance.show import report as report_package
 from bayes_alliance.show.claims_json import SCHEMA
 from bayes_alliance.show.plots.write import write_figures
 from bayes_alliance.show.report import Report, build_report, render_report, write_report
@@ -71,6 +72,14 @@ def report(results: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> R
 @pytest.fixture(scope="module")
 def page(report: Report) -> str:
     return render_report(report)
+
+
+def test_headings_of_columns_hold_no_links() -> None:
+    """A script makes buttons of them, and a link inside a button is no control for readers of screens."""
+    folder = Path(report_package.__file__).parent
+    for template in sorted(folder.glob("*.jinja")):
+        heads = re.findall(r'<th scope="col".*?</th>', template.read_text(encoding="utf-8"))
+        assert not [head for head in heads if "<a " in head], template.name
 
 
 def test_the_page_loads_nothing_from_elsewhere(page: str) -> None:
