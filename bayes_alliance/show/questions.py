@@ -70,7 +70,7 @@ def answer_questions(facts: Facts | None, *, source: str, origin: str = "") -> t
         what = "the first finding"
     return (
         _count_survivors(facts),
-        Answered(asks=f"Is {what} safe?", **_say_safe(claim)),
+        Answered(asks=f"Is {what} safe?", **_say_safe(claim, facts["rows_at_hand"])),
         Answered(asks="What would overturn it?", **_say_overturning(claim, str(facts["depth"]))),
         whose,
     )
@@ -127,7 +127,7 @@ def _say_partly(partly: int, count: int) -> str:
     return " (tested in part)" if partly == count else f" ({partly} tested in part)"
 
 
-def _say_safe(claim: Facts) -> dict[str, str]:
+def _say_safe(claim: Facts, rows: Facts | None) -> dict[str, str]:
     verdict, basis = decide(claim)
     name, tried, ways = quote(claim["says"]), families_tried(claim), first_overturning(claim)
     if not is_evidence(basis):
@@ -145,9 +145,10 @@ def _say_safe(claim: Facts) -> dict[str, str]:
             "says": f"{doubt}; nothing that was tried overturns it.",
         }
     many = format_count(len(tried), "kind")
+    where = " on one synthetic cohort" if rows and rows["source"] == Source.SYNTHETIC else ""
     return {
         "short": "No.",
-        "says": f"{doubt}; {len(ways)} of the {many} of assumption that were varied {_say_effect(ways, len(ways))}.",
+        "says": f"{doubt}; of {many} of assumption varied{where}, {len(ways)} {_say_effect(ways, len(ways))}.",
     }
 
 

@@ -57,10 +57,10 @@ def test_the_main_one_is_that_of_the_study_file_even_where_it_falls() -> None:
 @pytest.mark.parametrize(
     ("verdict", "changes", "kept", "safe"),
     [
-        (BEST, CHANGES, ["coding"], "No. “a differs” is supported; 2 of the 4 kinds of assumption that "
-         "were varied make it undecided."),
-        (SECOND, CHANGES[2:], [], "No. “a differs” is likely, not certain; 1 of the 2 kinds of assumption that were "
-         "varied makes it undecided."),
+        (BEST, CHANGES, ["coding"], "No. “a differs” is supported; of 4 kinds of assumption "
+         "varied, 2 make it undecided."),
+        (SECOND, CHANGES[2:], [], "No. “a differs” is likely, not certain; of 2 kinds of assumption varied, "
+         "1 makes it undecided."),
         (BEST, CHANGES[3:], ["coding"], "As far as was tried, yes. “a differs” is supported; nothing that "
          "was tried overturns it."),
         (SECOND, [], ["coding"], "Not fully. “a differs” is likely, not certain; nothing that was tried "
@@ -73,6 +73,13 @@ def test_only_a_supported_finding_that_nothing_overturns_is_called_safe(
 ) -> None:
     """A change of degree overturns nothing; what was not tried is no safety."""
     assert ask(claim("a", verdict, changes=changes, kept=kept))["Is it safe?"] == safe
+
+
+def test_changes_tried_on_one_synthetic_cohort_are_said_to_be() -> None:
+    """What a single made-up data set shows is not told as if it were known of the patients."""
+    rows = {"source": "synthetic", "origin": "file.csv"}
+    said = ask(claim("a", BEST, changes=CHANGES), rows_at_hand=rows)["Is it safe?"]
+    assert said.endswith("of 3 kinds of assumption varied on one synthetic cohort, 2 make it undecided.")
 
 
 def test_what_overturns_is_named_without_how_it_was_computed() -> None:
