@@ -248,7 +248,13 @@ def loo_tree(fit: PosteriorFit, log_likelihood: Mapping[str, Array]) -> xr.DataT
 
 
 def score_model(
-    fit: PosteriorFit, design: Design, target: Target, *, seed: int, clusters: Index | None = None
+    fit: PosteriorFit,
+    design: Design,
+    target: Target,
+    *,
+    seed: int,
+    clusters: Index | None = None,
+    by_arviz: bool = True,
 ) -> Score:
     """Score a model by PSIS-LOO for one prediction target.
 
@@ -260,6 +266,8 @@ def score_model(
     ----------
     fit, design, target, seed, clusters
         As in :func:`pointwise_density`.
+    by_arviz : bool
+        Whether scores that models are ranked by come from ``az.loo``; else all are made as by :func:`psis_loo`.
 
     Returns
     -------
@@ -268,7 +276,7 @@ def score_model(
     """
     kept = fit.thin(MAX_SCORED_DRAWS)
     values = pointwise_density(kept, design, target, seed=seed, clusters=clusters)
-    how = _leave_units_out if target in OF_VISITS else _loo_by_arviz
+    how = _loo_by_arviz if by_arviz and target not in OF_VISITS else _leave_units_out
     found = how(kept, values)
     by_unit = values.reshape(-1, values.shape[-1]).T
     elpd_i = found.elpd_i

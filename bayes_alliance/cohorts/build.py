@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from bayes_alliance.cohorts.conflicts import possible_targets
 from bayes_alliance.cohorts.consistent_patients import settle_patients
 from bayes_alliance.cohorts.draws.conditional import draw_given_print
+from bayes_alliance.cohorts.draws.grid_walk import walk_outcomes
 from bayes_alliance.cohorts.draws.growth import Covariances
 from bayes_alliance.cohorts.draws.study_model import build_study_model, start_covariances
 from bayes_alliance.cohorts.draws.study_prior import has_priors
@@ -39,7 +40,7 @@ from bayes_alliance.study.records import Study
 _STARTS = 2
 _DRAWS = 10
 _DESIGNS = 3
-_FINISHES = 2
+_FINISHES = 3
 DRAWN_DESIGNS = 6
 
 
@@ -138,13 +139,18 @@ def _draw_once(
     draw = draw_given_print(model.layout, model.link, model.parts, orders, model.prior, start, rng)
     recorded = draw.recorded.copy()
     solutions: list[tuple[str, Solution]] = []
-    for name, part, problem in zip(model.outcomes, model.parts, model.problems, strict=True):
-        solution = finish(problem, recorded[part.index], rng, last=last)
+    for name, part in zip(model.outcomes, model.parts, strict=True):
+        solution = finish(part.problem, recorded[part.index], rng, last=last)
         recorded[part.index] = solution.y
         solutions.append((name, solution))
         if solution.missed and not last:
             # Another design costs less than the outcomes that are left.
             return BuiltCohort(seed=seed, frame=pd.DataFrame(), solutions=tuple(solutions))
+    covariances = draw.covariances
+    if not any(solution.missed for _, solution in solutions):
+        recorded, covariances = walk_outcomes(
+            model.layout, model.link, model.parts, model.prior, covariances, recorded, rng
+        )
     scores = model.scores(recorded, len(design.roster.visits))
     roster = settle_patients(study, plan, design.roster, rng)
     frame = draw_items(study, tabulate_cohort(study, design.plan, roster, scores), rng)
@@ -154,33 +160,34 @@ def _draw_once(
         solutions=tuple(solutions),
         drawn=True,
         tilt=design.tilt,
-        covariances=draw.covariances,
+        covariances=covariances,
     )
 
 
 def finish(problem: Problem, drawn: Array, rng: np.random.Generator, *, last: bool = False) -> Solution:
-    """Put drawn scores on their grid by single steps; move them a little first where that is not enough.
+    """Put drawn scores on their grid by single steps, moved a little first where they do not meet everything asked.
 
     Scores with a degenerate covariance, or that no free move brings to everything asked, are given up at once unless
     there is no other design to try: another one costs less.
     """
-    as_drawn = stay(problem, drawn)
-    if as_drawn.degenerate and not last:
-        return Solution(y=to_grid(problem, as_drawn.y), missed=as_drawn.degenerate)
-    best = put_on_grid(problem, as_drawn, rng)
-    from_where = drawn
+    free = stay(problem, drawn)
+    if free.degenerate and not last:
+        return Solution(y=to_grid(problem, free.y), missed=free.degenerate)
+    best: Solution | None = None
     for _ in range(_FINISHES):
-        if not best.missed:
-            break
-        free = approach(problem, from_where, None)
+        if not free.is_met:
+            free = replace(approach(problem, free.y, None), aims=free.aims)
         if not (free.is_met or last):
             break
-        found = put_on_grid(problem, replace(free, aims=as_drawn.aims), rng)
-        if len(found.missed) < len(best.missed):
+        found = put_on_grid(problem, free, rng)
+        if best is None or len(found.missed) < len(best.missed):
             best = found
+        if not best.missed:
+            break
         # A little off the best grid point that was found, the next search ends elsewhere.
-        from_where = best.y + problem.step * rng.uniform(-0.5, 0.5, len(drawn))
-    return best
+        beside = best.y + problem.step * rng.uniform(-0.5, 0.5, len(drawn))
+        free = replace(free, y=np.clip(beside, problem.lower, problem.upper), is_met=False)
+    return Solution(y=to_grid(problem, free.y), missed=free.missed) if best is None else best
 
 
 def _search_once(

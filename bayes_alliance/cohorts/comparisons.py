@@ -72,7 +72,8 @@ def _score(study: Study, item: PlannedModel, seed: int) -> Score:
     design = canonical_design(item.design)
     priors = coefficient_priors(study, design, study.priors[0].name)
     posterior = fit_collapsed(design, item.rows, priors, seed=seed, model_id=item.model.id)
-    score = score_model(posterior, design, "new_patient", seed=seed)
+    # Twenty cohorts of 71 scores each: a fourth of the time of az.loo's, and the same numbers (a test says so).
+    score = score_model(posterior, design, "new_patient", seed=seed, by_arviz=False)
     return refit_patients(score, design, priors, seed=seed)
 
 

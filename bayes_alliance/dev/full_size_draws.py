@@ -17,6 +17,7 @@ from scipy import special
 
 from bayes_alliance.cohorts.build import DRAWN_DESIGNS, finish
 from bayes_alliance.cohorts.draws.conditional import draw_given_print
+from bayes_alliance.cohorts.draws.grid_walk import walk_outcomes
 from bayes_alliance.cohorts.draws.growth import Covariances, Floats, Whitening
 from bayes_alliance.cohorts.draws.statistics import Link, OutcomePart
 from bayes_alliance.cohorts.plan import Growth
@@ -185,13 +186,15 @@ def _draw_once(
         place="scores",
     )
     problem = replace(make_problem(world, targets, (moment,)), step=GRID, inner=PRINTED_MODELS)
-    part = OutcomePart(problem=replace(problem, inner=()), index=np.arange(n))
+    part = OutcomePart(problem=problem, index=np.arange(n))
     free = np.full(n, np.inf)
     link = Link(lower=-free, upper=free, lower_bend=np.zeros(n), upper_bend=np.zeros(n))
     start = _start(prior, sds)
     draw = draw_given_print(world.layout, link, [part], (), prior.covariance, start, rng)
     solution = finish(problem, draw.recorded, rng)
-    return None if solution.missed else (solution.y, draw.covariances)
+    if solution.missed:
+        return None
+    return walk_outcomes(world.layout, link, [part], prior.covariance, draw.covariances, solution.y, rng)
 
 
 def _start(prior: SmallPrior, sds: Floats) -> Covariances:

@@ -12,7 +12,7 @@ exact.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -27,7 +27,7 @@ from bayes_alliance.cohorts.draws.growth import (
     draw_covariances,
 )
 from bayes_alliance.cohorts.draws.moves import Statistics
-from bayes_alliance.cohorts.draws.start import find_start
+from bayes_alliance.cohorts.draws.start import find_start, pull_inside
 from bayes_alliance.cohorts.draws.statistics import CohortStatistics, Link, OutcomePart
 from bayes_alliance.cohorts.draws.truncated import draw_in_box
 from bayes_alliance.cohorts.solver.free_moves import is_rounded
@@ -39,8 +39,8 @@ from bayes_alliance.inference.fits import weight_vector
 # decides them, and scores that begin far beyond an end of their scale do not come back. Effects are drawn from
 # their whole prior: of those that nothing printed bears on, two turns forget little.
 _START_SHARE = 0.3
-_ROUNDS = 4
-_LEAST_ROUNDS = 2
+_ROUNDS = 5
+_LEAST_ROUNDS = 3
 # How far outside its interval, in its SDs under the model, a statistic may stay until the last step.
 _SLACK = 0.05
 _SHARES = (1.0, 0.5, 0.25)
@@ -48,10 +48,17 @@ _LAST_STEPS = 5
 _APART = 0.95
 _SWEEPS = 100
 _PATIENCE = 3
-# How far inside its interval a statistic starts on its way to the draw, as a share of the interval.
-_INSET = 0.05
-# How near to the value drawn for it a rounded number is brought, as a share of its interval.
+# How far inside its interval a statistic starts on its way to the draw, as a share of the interval and in its SDs, and
+# how much that may cost.
+_INSET = 0.1
+_ROOM = 0.01
+_RIDGE = 0.01
+_MENDS = 4
+# How near to the value drawn for it a rounded number is brought, as a share of its interval, and in how many rounds of
+# four steps; numbers with intervals below a share of their SD are left to the walk on the grid.
 _NEAR = 0.1
+_AIMED = 2
+_NARROW = 0.05
 
 
 class StudyStatistics(CohortStatistics):
@@ -154,7 +161,9 @@ def draw_given_print(
     ConditionalDraw
     """
     whitening = Whitening(layout, start)
-    statistics = StudyStatistics(parts, link, whitening, orders)
+    # That no fit is degenerate is asked last: far from what is printed fits are, and steps would not lead out of it.
+    loose = [replace(part, problem=replace(part.problem, inner=())) for part in parts]
+    statistics = StudyStatistics(loose, link, whitening, orders)
     n_coefficients = whitening.n_coefficients
     size = n_coefficients + len(layout.patient)
     white = rng.standard_normal(size)
@@ -171,6 +180,7 @@ def draw_given_print(
             white = np.concatenate([gamma, rng.standard_normal(size - n_coefficients)])
     if not np.any(miss):
         white = draw_targets(statistics, white, rng)
+    statistics = StudyStatistics(parts, link, whitening, orders)
     white, miss = find_start(statistics, white, rng, rounds=_LAST_STEPS, patience=_PATIENCE, stages=())
     recorded, _ = link.record(whitening.colour(white))
     return ConditionalDraw(
@@ -199,21 +209,36 @@ def draw_targets(statistics: ScaledStatistics, white: Floats, rng: np.random.Gen
         The old one where no share of the way to the draw could be gone.
     """
     value, gradient = statistics.differentiate(white)
-    width = statistics.high - statistics.low
-    inset = np.where(np.isfinite(width), _INSET * width, 0.0)
-    inside = np.clip(value, statistics.low + inset, statistics.high - inset)
+    inside, low, high = _step_inside(value, gradient, statistics.low, statistics.high)
     # Linear at this place, the statistics of a standard normal vector have this mean.
-    mean = inside - gradient @ white
-    drawn, change = draw_in_box(inside, mean, gradient, statistics.low, statistics.high, rng, sweeps=_SWEEPS)
+    mean = value - gradient @ white
+    drawn, change = draw_in_box(value + gradient @ inside, mean, gradient, low, high, rng, sweeps=_SWEEPS)
+    wide = high - low > _NARROW * np.linalg.norm(gradient, axis=1)
     for share in _SHARES:
-        aimed = Aimed(statistics, inside + share * (drawn - inside))
-        moved, _ = find_start(aimed, white + share * change, rng, rounds=4, patience=_PATIENCE, stages=())
+        moved = white + share * (inside + change)
         moved, miss = find_start(
-            statistics, moved, rng, slack=_SLACK, rounds=1, patience=_PATIENCE, stages=()
+            statistics, moved, rng, slack=_SLACK, rounds=_MENDS, patience=_PATIENCE, stages=()
         )
         if not np.any(miss):
+            aimed = Aimed(statistics, np.where(wide, value + share * (drawn - value), np.nan))
+            moved, _ = find_start(aimed, moved, rng, rounds=_AIMED, patience=_PATIENCE, stages=())
             return moved
     return white
+
+
+def _step_inside(value: Floats, gradient: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
+    """Shortest step of the vector that leads inside a box, to first order, and the box, wider where that is outside.
+
+    No side of the box is nearer to where the step ends than a hundredth of the statistic's SD: from a corner, which has
+    no room in most directions, sampling would not come away.
+    """
+    sd = np.maximum(np.linalg.norm(gradient, axis=1), 1e-12)
+    scaled = gradient / sd[:, None]
+    room = np.minimum(_ROOM, _INSET * np.where(np.isfinite(high - low), (high - low) / sd, np.inf))
+    weights = pull_inside(scaled @ scaled.T, (low - value) / sd + room, (high - value) / sd - room, _RIDGE)
+    step = scaled.T @ weights
+    reached = value + gradient @ step
+    return step, np.minimum(low, reached - _ROOM * sd), np.maximum(high, reached + _ROOM * sd)
 
 
 class ScaledStatistics(Statistics, Protocol):
@@ -226,14 +251,14 @@ class ScaledStatistics(Statistics, Protocol):
 
 
 class Aimed:
-    """Statistics of which those that are printed as rounded are asked to be near values drawn for them.
+    """Statistics of which some that are printed as rounded are asked to be near values drawn for them.
 
     Parameters
     ----------
     statistics : ScaledStatistics
         What is printed.
     aim : ndarray, shape (m,)
-        The values.
+        The values; NaN for those that may lie anywhere in their intervals.
     """
 
     def __init__(self, statistics: ScaledStatistics, aim: Floats) -> None:
@@ -249,7 +274,8 @@ class Aimed:
         """Values and derivatives at a white vector."""
         found = self.statistics.differentiate(white)
         low, high = self.statistics.low, self.statistics.high
-        rounded = is_rounded(low, high, self.statistics.scale)
+        rounded = is_rounded(low, high, self.statistics.scale) & np.isfinite(self.aim)
         near = np.where(rounded, _NEAR * (high - low), np.inf)
-        self.low, self.high = np.maximum(low, self.aim - near), np.minimum(high, self.aim + near)
+        aim = np.where(rounded, np.clip(self.aim, low, high), 0.0)
+        self.low, self.high = np.maximum(low, aim - near), np.minimum(high, aim + near)
         return found

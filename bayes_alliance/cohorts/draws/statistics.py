@@ -22,6 +22,7 @@ from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.inference.fits import weight_vector
 
 _FARTHEST_P = 1e-12
+_EDGE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,39 @@ class Link:
         sunk, other = _bend(-risen, -self.upper, self.upper_bend)
         # The second bend may pass the lower end by what the first kept clear of it; ranges are far wider than bends.
         return np.maximum(-sunk, self.lower), slope * other
+
+    def unrecord(self, recorded: Floats, index: Ints | slice = slice(None)) -> tuple[Floats, Floats]:
+        """Return latent scores of recorded ones inside their ranges, and their derivatives by these.
+
+        Parameters
+        ----------
+        recorded : ndarray, shape (k,)
+            Recorded scores.
+        index : ndarray of int, shape (k,), optional
+            Which scores they are; all of them by default.
+        """
+        risen, other = _unbend(-recorded, -self.upper[index], self.upper_bend[index])
+        latent, slope = _unbend(-risen, self.lower[index], self.lower_bend[index])
+        return latent, slope * other
+
+    def cell(self, value: float, i: int, step: float) -> tuple[float, float]:
+        """Return the ends of the latent scores that round to a value of score ``i``; at an end all beyond do."""
+        least, most = float(self.lower[i]) + _EDGE * step, float(self.upper[i]) - _EDGE * step
+        low, high = value - 0.5 * step, value + 0.5 * step
+        ends = np.clip(np.array([low, high]), least, most)
+        latent, _ = self.unrecord(ends, np.array([i, i]))
+        return (
+            float(latent[0]) if low > least else -np.inf,
+            float(latent[1]) if high < most else np.inf,
+        )
+
+
+def _unbend(bent: Floats, end: Floats, bend: Floats) -> tuple[Floats, Floats]:
+    """Inverse of :func:`_bend`, and its derivative."""
+    free = np.isinf(end)
+    height = np.where(free, 1.0, bent - np.where(free, 0.0, end))
+    latent = np.where(free, bent, bent - bend**2 / height)
+    return latent, np.where(free, 1.0, 1.0 + (bend / height) ** 2)
 
 
 def _bend(x: Floats, end: Floats, bend: Floats) -> tuple[Floats, Floats]:

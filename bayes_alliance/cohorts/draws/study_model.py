@@ -7,7 +7,7 @@ and why, stands beside the constants.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from bayes_alliance.cohorts.plan import CohortPlan
 from bayes_alliance.cohorts.problems import as_data, bound_scores, find_observed, state_problem
 from bayes_alliance.cohorts.roster import Roster
 from bayes_alliance.cohorts.simulate import declared, draw_scores, tabulate_cohort
-from bayes_alliance.cohorts.solver.demands import Problem
 from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.data.rows import StudyData
 from bayes_alliance.run.plan import PlannedModel, plan_model
@@ -48,8 +47,6 @@ class StudyModel:
         From latent to recorded scores.
     parts : tuple of OutcomePart
         By outcome.
-    problems : tuple of Problem
-        By outcome, for the grid: there a degenerate covariance is asked away, too.
     prior : CovariancePrior
         Of both covariances.
     outcomes : tuple of str
@@ -61,7 +58,6 @@ class StudyModel:
     layout: Layout
     link: Link
     parts: tuple[OutcomePart, ...]
-    problems: tuple[Problem, ...]
     prior: CovariancePrior
     outcomes: tuple[str, ...]
     place: Ints
@@ -108,13 +104,11 @@ def build_study_model(
     order = np.lexsort((number, place))
     inverse = np.argsort(order)
     parts: list[OutcomePart] = []
-    problems: list[Problem] = []
     first = 0
     for name in outcomes:
         problem = state_problem(study, plan, roster, data, name, targets, bounds[name], seen[name])
         index = inverse[first : first + len(seen[name])]
-        parts.append(OutcomePart(problem=replace(problem, inner=()), index=index))
-        problems.append(problem)
+        parts.append(OutcomePart(problem=problem, index=index))
         first += len(seen[name])
     place, number = place[order], number[order]
     patient = visits["patient"].to_numpy(dtype=np.int64)[place]
@@ -134,7 +128,6 @@ def build_study_model(
         ),
         link=_link(study, outcomes, bounds, place, number),
         parts=tuple(parts),
-        problems=tuple(problems),
         prior=covariance_prior(study, plan, outcomes),
         outcomes=outcomes,
         place=place,

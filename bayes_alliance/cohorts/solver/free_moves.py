@@ -47,6 +47,8 @@ class Approach:
         With the last fits.
     degenerate : tuple of str
         Models whose intercept and slope correlate more than may be, where that was looked at.
+    missed : tuple of str
+        What is asked and not met.
     """
 
     y: Array
@@ -55,6 +57,7 @@ class Approach:
     is_met: bool
     evaluate: Evaluator
     degenerate: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 def approach(problem: Problem, start: Array, places: Array | None) -> Approach:
@@ -71,28 +74,42 @@ def approach(problem: Problem, start: Array, places: Array | None) -> Approach:
     """
     evaluate = Evaluator(problem)
     best, aims = _move_freely(problem, evaluate, np.clip(start, problem.lower, problem.upper), places)
-    return Approach(y=best.y, aims=aims, loss=best.loss, is_met=best.is_met, evaluate=evaluate)
+    return Approach(
+        y=best.y,
+        aims=aims,
+        loss=best.loss,
+        is_met=best.is_met,
+        evaluate=evaluate,
+        missed=say_missed(best.state),
+    )
 
 
 def stay(problem: Problem, y: Array) -> Approach:
-    """Scores that have nowhere to go before the grid: what is asked holds already, and each number where it was drawn.
-
-    Every number whose interval is that of a rounding is aimed at the place within it that it has.
-    """
+    """Scores that stay where they are; every rounded number is aimed at the place in its interval that it has."""
     evaluate = Evaluator(problem)
     inside = np.clip(y, problem.lower, problem.upper)
     state = evaluate(inside)
+    violation = state.violation(state.value, 0.0)
     aimed = has_aim(state)
     width = np.where(aimed, state.high - state.low, 1.0)
     places = np.clip((state.value - state.low) / width, _MARGIN, 1.0 - _MARGIN)
-    beyond = state.violation(state.value, 0.0)[len(state.value) - len(problem.inner) :]
+    beyond = violation[len(state.value) - len(problem.inner) :]
     return Approach(
         y=inside,
         aims=np.where(aimed, places, np.nan),
-        loss=0.0,
-        is_met=True,
+        loss=float(violation @ violation),
+        is_met=not np.any(violation),
         evaluate=evaluate,
         degenerate=tuple(name for name, by in zip(problem.inner, beyond, strict=True) if by),
+        missed=say_missed(state),
+    )
+
+
+def say_missed(state: State) -> tuple[str, ...]:
+    """Say what is asked and not met, with the value reached."""
+    return tuple(
+        f"{state.label[i]} is {state.value[i]:.4g}, asked {state.low[i]:.4g} to {state.high[i]:.4g}"
+        for i in np.flatnonzero(state.violation(state.value, 0.0))
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_alliance.cohorts.solver.demands import Evaluator, Problem
-from bayes_alliance.cohorts.solver.free_moves import Approach, approach
+from bayes_alliance.cohorts.solver.free_moves import Approach, approach, say_missed
 from bayes_alliance.cohorts.solver.grid_moves import aim_on_grid, move_on_grid, to_grid
 from bayes_alliance.inference.fits import Array
 
@@ -85,9 +85,4 @@ def put_on_grid(problem: Problem, free: Approach, rng: np.random.Generator) -> S
         state = evaluate(y)
         if not np.any(state.violation(state.value, 0.0)):
             break
-    miss = np.flatnonzero(state.violation(state.value, 0.0))
-    missed = tuple(
-        f"{state.label[i]} is {state.value[i]:.4g}, asked {state.low[i]:.4g} to {state.high[i]:.4g}"
-        for i in miss
-    )
-    return Solution(y=y, missed=missed)
+    return Solution(y=y, missed=say_missed(state))
