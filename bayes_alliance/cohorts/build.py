@@ -8,7 +8,7 @@ growth parameters, one outcome at a time, and the cohort says which it was.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from bayes_alliance.cohorts.consistent_patients import settle_patients
 from bayes_alliance.cohorts.draws.conditional import draw_given_print
 from bayes_alliance.cohorts.draws.grid_walk import walk_outcomes
 from bayes_alliance.cohorts.draws.growth import Covariances
-from bayes_alliance.cohorts.draws.study_model import build_study_model, start_covariances
+from bayes_alliance.cohorts.draws.study_model import StudyModel, build_study_model, start_covariances
 from bayes_alliance.cohorts.draws.study_prior import has_priors
 from bayes_alliance.cohorts.items import draw_items
 from bayes_alliance.cohorts.places import Places
@@ -30,10 +30,11 @@ from bayes_alliance.cohorts.problems import as_data, bound_scores, find_observed
 from bayes_alliance.cohorts.roster import Roster
 from bayes_alliance.cohorts.simulate import draw_scores, tabulate_cohort
 from bayes_alliance.cohorts.solver.demands import Problem
-from bayes_alliance.cohorts.solver.design import choose_design
+from bayes_alliance.cohorts.solver.design import ChosenDesign, choose_design
 from bayes_alliance.cohorts.solver.free_moves import approach, choose_start, stay
 from bayes_alliance.cohorts.solver.grid_moves import to_grid
 from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid, solve_scores
+from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.study.records import Study
 
@@ -62,6 +63,12 @@ class BuiltCohort:
         How far predictors were let lean towards often-assessed patients; 0 for a deal at random.
     covariances : Covariances, optional
         That the scores were drawn with.
+    model : StudyModel, optional
+        That they were drawn from.
+    recorded : ndarray, optional
+        The scores, in the order of the model's layout.
+    designs : int
+        How many were tried for a draw.
     """
 
     seed: int
@@ -70,6 +77,9 @@ class BuiltCohort:
     drawn: bool = False
     tilt: float = 0.0
     covariances: Covariances | None = None
+    model: StudyModel | None = None
+    recorded: Array | None = None
+    designs: int = 0
 
     @property
     def missed(self) -> tuple[str, ...]:
@@ -102,7 +112,7 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int, places: Places) -> B
     """
     rng = np.random.default_rng(seed)
     with threadpool_limits(limits=1, user_api="blas"):
-        best = _draw_cohort(study, plan, seed, rng)
+        best = draw_cohort(study, plan, possible_targets(study), seed, rng)
         for design in range(_DESIGNS):
             if best is not None and not best.missed:
                 break
@@ -113,24 +123,31 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int, places: Places) -> B
     return best
 
 
-def _draw_cohort(study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator) -> BuiltCohort | None:
+def draw_cohort(
+    study: Study, plan: CohortPlan, targets: Sequence[Target], seed: int, rng: np.random.Generator
+) -> BuiltCohort | None:
     """Draw a cohort given print on a few designs, the one that misses least; None without priors for it."""
     best: BuiltCohort | None = None
     if not has_priors(study, plan):
         return None
     for number in range(1, DRAWN_DESIGNS + 1):
         last = number == DRAWN_DESIGNS
-        best = _draw_once(study, plan, seed, rng, last=last)
+        best = _draw_once(study, plan, targets, seed, rng, last=last)
         if not best.missed:
             break
-    return best
+    return best if best is None else replace(best, designs=number)
 
 
 def _draw_once(
-    study: Study, plan: CohortPlan, seed: int, rng: np.random.Generator, *, last: bool
+    study: Study,
+    plan: CohortPlan,
+    targets: Sequence[Target],
+    seed: int,
+    rng: np.random.Generator,
+    *,
+    last: bool,
 ) -> BuiltCohort:
     """Draw one design, all scores given print, and put each outcome on its grid."""
-    targets = possible_targets(study)
     design = choose_design(study, plan, targets, rng)
     within = [target for target in targets if target.kind != "less_estimate"]
     orders = [target for target in targets if target.kind == "less_estimate"]
@@ -151,17 +168,28 @@ def _draw_once(
         recorded, covariances = walk_outcomes(
             model.layout, model.link, model.parts, model.prior, covariances, recorded, rng
         )
-    scores = model.scores(recorded, len(design.roster.visits))
-    roster = settle_patients(study, plan, design.roster, rng)
-    frame = draw_items(study, tabulate_cohort(study, design.plan, roster, scores), rng)
     return BuiltCohort(
         seed=seed,
-        frame=frame,
+        frame=_tabulate(study, plan, design, model.scores(recorded, len(design.roster.visits)), rng),
         solutions=tuple(solutions),
         drawn=True,
         tilt=design.tilt,
         covariances=covariances,
+        model=model,
+        recorded=recorded,
     )
+
+
+def _tabulate(
+    study: Study,
+    plan: CohortPlan,
+    design: ChosenDesign,
+    scores: Mapping[str, Array],
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Return the table of drawn scores, with values that no model rests on settled and items drawn underneath."""
+    roster = settle_patients(study, plan, design.roster, rng)
+    return draw_items(study, tabulate_cohort(study, design.plan, roster, scores), rng)
 
 
 def finish(problem: Problem, drawn: Array, rng: np.random.Generator, *, last: bool = False) -> Solution:

@@ -16,7 +16,7 @@ from scipy import special
 
 from bayes_alliance.cohorts.draws.growth import Floats, Ints, Whitening
 from bayes_alliance.cohorts.draws.wald import wald_statistic
-from bayes_alliance.cohorts.solver.demands import Evaluator, Problem
+from bayes_alliance.cohorts.solver.demands import Evaluator, Problem, wald_bounds
 from bayes_alliance.cohorts.solver.sensitivity import Sensitivity, satterthwaite_df
 from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.inference.fits import weight_vector
@@ -129,7 +129,7 @@ class SignedEvaluator(Evaluator):
             value, row[model.rows] = wald_statistic(
                 model.blocks, self.fits[target.model], derivatives[target.model], target.which
             )
-            return value, float(-special.ndtri(target.high / 2.0)), np.inf, 0.3, row
+            return value, *wald_bounds(target), 0.3, row
         return super()._line(target, derivatives, n)
 
     def _test(

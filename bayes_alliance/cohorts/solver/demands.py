@@ -205,8 +205,8 @@ class Evaluator:
         if target.kind == "wald":
             se = float(np.nan_to_num(fit.variance_se[0 if target.which == 0 else 2], nan=1.0))
             row[model.rows] = by.of_variance(target.which) / se
-            needed = float(-special.ndtri(target.high / 2.0))
-            return fit.variance_of(target.which) / se, needed, np.inf, 0.3, row
+            low, high = wald_bounds(target)
+            return fit.variance_of(target.which) / se, low, high, 0.3, row
         if target.kind in ("explained_intercept", "explained_slope"):
             return self._explained(target, derivatives, row)
         weights = weight_vector(model.blocks.design.x_names, target.weights)
@@ -251,7 +251,9 @@ class Evaluator:
         more = len(mine.beta) + len(mine.variances) - len(theirs.beta) - len(theirs.variances)
         ratio = theirs.deviance - mine.deviance
         if target.kind == "lr":
-            return ratio, float(special.chdtri(more, target.high)), np.inf, _AIC_UNIT, row
+            least = float(special.chdtri(more, target.high)) if target.high < 1.0 else -np.inf
+            most = float(special.chdtri(more, target.low)) if target.low > 0.0 else np.inf
+            return ratio, least, most, _AIC_UNIT, row
         return ratio - 2.0 * more, target.low, target.high, _AIC_UNIT, row
 
     def _less(
@@ -280,6 +282,12 @@ class Evaluator:
         row[model.rows] -= 100.0 / theirs * derivatives[target.model].of_variance(which)
         row[reference.rows] += 100.0 * ours / theirs**2 * derivatives[model.reference].of_variance(which)
         return 100.0 * (1.0 - ours / theirs), target.low, target.high, 0.5, row
+
+
+def wald_bounds(target: Target) -> tuple[float, float]:
+    """Bounds on a variance's Wald z from those on its p; one that is not significant may have any size below."""
+    high = float(-special.ndtri(target.low / 2.0)) if target.low > 0.0 else np.inf
+    return float(-special.ndtri(target.high / 2.0)), high
 
 
 def _critical(p: float, df: float) -> float:
