@@ -42,7 +42,7 @@ _STARTS = 2
 _DRAWS = 10
 _DESIGNS = 3
 _FINISHES = 3
-DRAWN_DESIGNS = 6
+DRAWN_DESIGNS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
