@@ -39,8 +39,8 @@ from bayes_alliance.inference.fits import weight_vector
 # decides them, and scores that begin far beyond an end of their scale do not come back. Effects are drawn from
 # their whole prior: of those that nothing printed bears on, two turns forget little.
 _START_SHARE = 0.3
-_ROUNDS = 5
-_LEAST_ROUNDS = 3
+_ROUNDS = 4
+_LEAST_ROUNDS = 2
 # How far outside its interval, in its SDs under the model, a statistic may stay until the last step.
 _SLACK = 0.05
 _SHARES = (1.0, 0.5, 0.25)
