@@ -293,7 +293,9 @@ def test_intervals_of_the_steps_at_full_size_cover() -> None:
     assert all(check.passed for check in coverage)
 
 
-@pytest.mark.xfail(reason="docs/given_print.md, Calibration of the steps at full size: two ranks stray", strict=True)
+@pytest.mark.xfail(
+    reason="docs/given_print.md, Calibration of the steps at full size: two ranks stray", strict=True
+)
 def test_steps_at_full_size_are_calibrated() -> None:
     """Ranks of every group of quantities are uniform."""
     ranks, _ = judge(read_studies(DOCS / FULL_SIZE_STORE, "none"))
