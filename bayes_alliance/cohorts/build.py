@@ -126,7 +126,26 @@ def build_cohort(study: Study, plan: CohortPlan, seed: int, places: Places) -> B
 def draw_cohort(
     study: Study, plan: CohortPlan, targets: Sequence[Target], seed: int, rng: np.random.Generator
 ) -> BuiltCohort | None:
-    """Draw a cohort given print on a few designs, the one that misses least; None without priors for it."""
+    """Draw a cohort given print, on one design after another until everything is met.
+
+    Parameters
+    ----------
+    study : Study
+        Its models, scales and priors.
+    plan : CohortPlan
+        The design.
+    targets : sequence of Target
+        What is printed.
+    seed : int
+        Stands in the cohort.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    BuiltCohort or None
+        The last one tried where none meets everything; None where the study has no priors for it.
+    """
     best: BuiltCohort | None = None
     if not has_priors(study, plan):
         return None

@@ -1,14 +1,15 @@
 r"""Metropolis steps of one outcome's scores on their grid, among all that have everything printed of them.
 
 Where a search ends in the region of what is printed is the search's own work. From there scores walk: a step moves one
-score, or two of different patients, by one step of the grid. The first is anyone; the second is chosen among those with
-which all printed numbers should stay in their intervals, as their derivatives say (a locally informed proposal, Zanella
-2020, doi:10.1080/01621459.2019.1585255). The step is accepted by the probabilities of the joint growth model, then, the
-fits made, if everything printed holds, by the ratio of the numbers of such second scores on either side. Both together
-are reversible (delayed acceptance, Christen & Fox 2005, doi:10.1198/106186005X76983), so the walk leaves the law of the
-scores on their grid, given everything printed of the outcome, the other outcomes, coefficients and covariances, as it
-is, however short it is. What it forgets first is the place of narrow numbers (AIC, estimates, explained variation)
-within their intervals.
+score, or two of different patients, by one step of the grid. The first is any score; the second is chosen among those
+with which all printed numbers should stay in their intervals, as their derivatives say (a locally informed proposal,
+Zanella 2020, doi:10.1080/01621459.2019.1585255). The step is accepted by the probabilities of the joint growth model,
+then, the fits made, if everything printed holds, by the ratio of the numbers of such second scores on either side. Both
+together are reversible (delayed acceptance, Christen & Fox 2005, doi:10.1198/106186005X76983), so the walk leaves the
+law of the scores on their grid, given everything printed of the outcome, the other outcomes, coefficients and
+covariances, as it is, however short it is; but for its first ten steps, which learn how far an AIC rises beyond its
+derivative. What it forgets first is the place of narrow numbers (AIC, estimates, explained variation) within their
+intervals.
 """
 
 from __future__ import annotations
@@ -74,9 +75,10 @@ def walk_outcomes(
     step = np.empty(len(recorded))
     for part in parts:
         step[part.index] = part.problem.step
-    coefficients = draw_coefficients(Whitening(layout, covariances), latent, rng)
+    whitening = Whitening(layout, covariances)
+    coefficients = draw_coefficients(whitening, latent, rng)
     for _ in range(_SWEEPS):
-        law = ScoreLaw(Whitening(layout, covariances), link, coefficients, latent, recorded, step)
+        law = ScoreLaw(whitening, link, coefficients, latent, recorded, step)
         for _ in range(_SCANS):
             law.draw_latent(rng)
         for part in parts:
@@ -85,8 +87,9 @@ def walk_outcomes(
             )
             recorded[part.index] = walked
         latent = law.latent
-        coefficients = draw_coefficients(Whitening(layout, covariances), latent, rng)
-        covariances = draw_covariances(Whitening(layout, covariances), prior, coefficients, latent, rng)
+        coefficients = draw_coefficients(whitening, latent, rng)
+        covariances = draw_covariances(whitening, prior, coefficients, latent, rng)
+        whitening = Whitening(layout, covariances)
     return recorded, covariances
 
 
