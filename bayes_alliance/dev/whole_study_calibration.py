@@ -1,6 +1,6 @@
 r"""Whether cohorts are calibrated at full size: simulated publications like the built-in one, and cohorts given each.
 
-Each cohort is drawn by the code that draws those that ship (:func:`bayes_alliance.cohorts.build.draw_cohort`), which
+Each cohort is drawn by the code that draws the study's own (:func:`bayes_alliance.cohorts.build.draw_cohort`), which
 gets the plan and what is printed of the truth. A line of a file for each data set, the truth first, so that an
 interrupted run goes on where it stopped; a line of another file for each study whose cohorts are all there, with ranks
 alone.
