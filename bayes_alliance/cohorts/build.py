@@ -1,9 +1,10 @@
 """One cohort, from its seed to the table of a data file: design, scores drawn given print, the grid, items.
 
 The steps: a roster whose baseline values print as published, its predictors dealt at random; scores of all outcomes
-drawn given everything printed (:mod:`bayes_alliance.cohorts.draws.conditional`); each outcome put on its grid by few
-steps; ratings of the items underneath. Where no draw meets everything, scores are searched for from the study's
-growth parameters, one outcome at a time, and the cohort says which it was.
+drawn given everything printed (:mod:`bayes_alliance.cohorts.draws.conditional`); walks among all scores that print it,
+and the grid (:mod:`bayes_alliance.cohorts.settle_scores`); ratings of the items underneath. Where no draw meets
+everything, scores are searched for from the study's growth parameters, one outcome at a time, and the cohort says which
+it was.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from threadpoolctl import threadpool_limits
 from bayes_alliance.cohorts.conflicts import possible_targets
 from bayes_alliance.cohorts.consistent_patients import settle_patients
 from bayes_alliance.cohorts.draws.conditional import draw_given_print
-from bayes_alliance.cohorts.draws.grid_walk import walk_outcomes
 from bayes_alliance.cohorts.draws.growth import Covariances
 from bayes_alliance.cohorts.draws.study_model import StudyModel, build_study_model, start_covariances
 from bayes_alliance.cohorts.draws.study_prior import has_priors
@@ -28,12 +28,12 @@ from bayes_alliance.cohorts.places import Places
 from bayes_alliance.cohorts.plan import CohortPlan
 from bayes_alliance.cohorts.problems import as_data, bound_scores, find_observed, state_problem
 from bayes_alliance.cohorts.roster import Roster
+from bayes_alliance.cohorts.settle_scores import settle_scores
 from bayes_alliance.cohorts.simulate import draw_scores, tabulate_cohort
 from bayes_alliance.cohorts.solver.demands import Problem
 from bayes_alliance.cohorts.solver.design import ChosenDesign, choose_design
-from bayes_alliance.cohorts.solver.free_moves import approach, choose_start, stay
-from bayes_alliance.cohorts.solver.grid_moves import to_grid
-from bayes_alliance.cohorts.solver.solve import Solution, put_on_grid, solve_scores
+from bayes_alliance.cohorts.solver.free_moves import choose_start
+from bayes_alliance.cohorts.solver.solve import Solution, solve_scores
 from bayes_alliance.cohorts.solver.targets import Target
 from bayes_alliance.inference.fits import Array
 from bayes_alliance.study.records import Study
@@ -41,7 +41,6 @@ from bayes_alliance.study.records import Study
 _STARTS = 2
 _DRAWS = 10
 _DESIGNS = 3
-_FINISHES = 3
 DRAWN_DESIGNS = 12
 
 
@@ -173,29 +172,19 @@ def _draw_once(
     model = build_study_model(study, design.plan, design.roster, within, rng)
     start = start_covariances(study, design.plan, model)
     draw = draw_given_print(model.layout, model.link, model.parts, orders, model.prior, start, rng)
-    recorded = draw.recorded.copy()
-    solutions: list[tuple[str, Solution]] = []
-    for name, part in zip(model.outcomes, model.parts, strict=True):
-        solution = finish(part.problem, recorded[part.index], rng, last=last)
-        recorded[part.index] = solution.y
-        solutions.append((name, solution))
-        if solution.missed and not last:
-            # Another design costs less than the outcomes that are left.
-            return BuiltCohort(seed=seed, frame=pd.DataFrame(), solutions=tuple(solutions))
-    covariances = draw.covariances
-    if not any(solution.missed for _, solution in solutions):
-        recorded, covariances = walk_outcomes(
-            model.layout, model.link, model.parts, model.prior, covariances, recorded, rng
-        )
+    settled = settle_scores(model.layout, model.link, model.parts, orders, model.prior, draw, rng, last=last)
+    solutions = tuple(zip(model.outcomes, settled.solutions, strict=False))
+    if not (settled.is_met or last):
+        return BuiltCohort(seed=seed, frame=pd.DataFrame(), solutions=solutions)
     return BuiltCohort(
         seed=seed,
-        frame=_tabulate(study, plan, design, model.scores(recorded, len(design.roster.visits)), rng),
-        solutions=tuple(solutions),
+        frame=_tabulate(study, plan, design, model.scores(settled.recorded, len(design.roster.visits)), rng),
+        solutions=solutions,
         drawn=True,
         tilt=design.tilt,
-        covariances=covariances,
+        covariances=settled.covariances,
         model=model,
-        recorded=recorded,
+        recorded=settled.recorded,
     )
 
 
@@ -209,32 +198,6 @@ def _tabulate(
     """Return the table of drawn scores, with values that no model rests on settled and items drawn underneath."""
     roster = settle_patients(study, plan, design.roster, rng)
     return draw_items(study, tabulate_cohort(study, design.plan, roster, scores), rng)
-
-
-def finish(problem: Problem, drawn: Array, rng: np.random.Generator, *, last: bool = False) -> Solution:
-    """Put drawn scores on their grid by single steps, moved a little first where they do not meet everything asked.
-
-    Scores with a degenerate covariance, or that no free move brings to everything asked, are given up at once unless
-    there is no other design to try: another one costs less.
-    """
-    free = stay(problem, drawn)
-    if free.degenerate and not last:
-        return Solution(y=to_grid(problem, free.y), missed=free.degenerate)
-    best: Solution | None = None
-    for _ in range(_FINISHES):
-        if not free.is_met:
-            free = replace(approach(problem, free.y, None), aims=free.aims)
-        if not (free.is_met or last):
-            break
-        found = put_on_grid(problem, free, rng)
-        if best is None or len(found.missed) < len(best.missed):
-            best = found
-        if not best.missed:
-            break
-        # A little off the best grid point that was found, the next search ends elsewhere.
-        beside = best.y + problem.step * rng.uniform(-0.5, 0.5, len(drawn))
-        free = replace(free, y=np.clip(beside, problem.lower, problem.upper), is_met=False)
-    return Solution(y=to_grid(problem, free.y), missed=free.missed) if best is None else best
 
 
 def _search_once(

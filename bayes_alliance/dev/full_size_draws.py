@@ -2,9 +2,9 @@
 
 Everything but the study is theirs: variances fitted to the printed standard errors, deals of the group until these can
 be had, leaning where random ones do not do, augmentation and the linearised draw of the targets
-(:mod:`bayes_alliance.cohorts.draws.conditional`), the grid and what comes before it where single steps do not suffice
-(:mod:`bayes_alliance.cohorts.build`), another design where an outcome misses. So what these steps approximate shows in
-ranks and coverage, on publications small enough for many draws.
+(:mod:`bayes_alliance.cohorts.draws.conditional`), exact steps and the grid
+(:mod:`bayes_alliance.cohorts.settle_scores`), another design where an outcome misses. So what these steps approximate
+shows in ranks and coverage, on publications small enough for many draws.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from bayes_alliance.cohorts.build import DRAWN_DESIGNS, finish
+from bayes_alliance.cohorts.build import DRAWN_DESIGNS
 from bayes_alliance.cohorts.draws.conditional import draw_given_print
-from bayes_alliance.cohorts.draws.grid_walk import walk_outcomes
 from bayes_alliance.cohorts.draws.growth import Covariances, Floats, Whitening
 from bayes_alliance.cohorts.draws.statistics import Link, OutcomePart
 from bayes_alliance.cohorts.plan import Growth
 from bayes_alliance.cohorts.roster import Roster
+from bayes_alliance.cohorts.settle_scores import settle_scores
 from bayes_alliance.cohorts.solver import design as designs
 from bayes_alliance.cohorts.solver.demands import Moment
 from bayes_alliance.cohorts.solver.sensitivity import Blocks, weigh_design
@@ -191,10 +191,8 @@ def _draw_once(
     link = Link(lower=-free, upper=free, lower_bend=np.zeros(n), upper_bend=np.zeros(n))
     start = _start(prior, sds)
     draw = draw_given_print(world.layout, link, [part], (), prior.covariance, start, rng)
-    solution = finish(problem, draw.recorded, rng)
-    if solution.missed:
-        return None
-    return walk_outcomes(world.layout, link, [part], prior.covariance, draw.covariances, solution.y, rng)
+    settled = settle_scores(world.layout, link, [part], (), prior.covariance, draw, rng)
+    return (settled.recorded, settled.covariances) if settled.is_met else None
 
 
 def _start(prior: SmallPrior, sds: Floats) -> Covariances:

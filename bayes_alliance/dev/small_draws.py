@@ -59,6 +59,8 @@ _TOGETHER = 3
 class SmallStatistics(CohortStatistics):
     """What a small publication prints, on one design."""
 
+    whitening: Whitening
+
     def __init__(self, world: World, publication: SmallPublication, whitening: Whitening) -> None:
         targets, bounds = [], []
         for name, interval in publication.intervals.items():

@@ -6,7 +6,8 @@ those: data augmentation, begun at the covariances that fit the printed standard
 end of an interval, so the part of the scores that the printed statistics see is drawn anew from its normal law
 restricted to what is printed, to first order (:mod:`bayes_alliance.cohorts.draws.truncated`), and shortest steps make
 up for the curvature until every rounded number is near the value drawn for it. For linear statistics the draw is
-exact.
+exact; what is left of the curvature is for the exact steps that follow to mend
+(:mod:`bayes_alliance.cohorts.draws.exact_steps`), so few turns do.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bayes_alliance.cohorts.draws.growth import (
     Covariances,
     Floats,
     Layout,
+    White,
     Whitening,
     draw_coefficients,
     draw_covariances,
@@ -37,10 +39,10 @@ from bayes_alliance.inference.fits import weight_vector
 
 # The first level and slope of each outcome are drawn nearer to their prior means: what is printed of all patients
 # decides them, and scores that begin far beyond an end of their scale do not come back. Effects are drawn from
-# their whole prior: of those that nothing printed bears on, two turns forget little.
+# their whole prior: of those that nothing printed bears on, one turn forgets little.
 _START_SHARE = 0.3
-_ROUNDS = 4
-_LEAST_ROUNDS = 2
+_ROUNDS = 2
+_LEAST_ROUNDS = 1
 # How far outside its interval, in its SDs under the model, a statistic may stay until the last step.
 _SLACK = 0.05
 _SHARES = (1.0, 0.5, 0.25)
@@ -65,7 +67,7 @@ class StudyStatistics(CohortStatistics):
     """Everything printed of a cohort, orders between outcomes included."""
 
     def __init__(
-        self, parts: Sequence[OutcomePart], link: Link, whitening: Whitening, orders: Sequence[Target] = ()
+        self, parts: Sequence[OutcomePart], link: Link, whitening: White, orders: Sequence[Target] = ()
     ) -> None:
         super().__init__(parts, link, whitening)
         place = {name: k for k, part in enumerate(self.parts) for name in part.problem.models}

@@ -9,7 +9,8 @@ together are reversible (delayed acceptance, Christen & Fox 2005, doi:10.1198/10
 law of the scores on their grid, given everything printed of the outcome, the other outcomes, coefficients and
 covariances, as it is, however short it is; but for its first ten steps, which learn how far an AIC rises beyond its
 derivative. What it forgets first is the place of narrow numbers (AIC, estimates, explained variation) within their
-intervals.
+intervals; what moves many scores at once is for the steps before the grid
+(:mod:`bayes_alliance.cohorts.draws.exact_steps`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from bayes_alliance.cohorts.solver.grid_moves import to_grid
 
 # Steps after which it is settled how far a step of the grid raises an AIC beyond its derivative.
 _LEARNT = 10
-_SWEEPS = 2
+_SWEEPS = 1
 _ATTEMPTS = 150
 _SCANS = 3
 
@@ -51,7 +52,7 @@ def walk_outcomes(
     recorded: Floats,
     rng: np.random.Generator,
 ) -> tuple[Floats, Covariances]:
-    """Walk with all outcomes in turn, then draw coefficients and covariances given the scores, a few times.
+    """Walk with all outcomes in turn, then draw coefficients and covariances given the scores.
 
     Parameters
     ----------

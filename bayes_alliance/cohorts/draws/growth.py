@@ -128,26 +128,23 @@ def effect_columns(layout: Layout) -> Floats:
     return columns
 
 
-class Whitening:
+class White:
     r"""Scores as independent standard normal numbers: :math:`x = centre + X\,diag(s)\,\gamma + L\varepsilon`.
 
-    ``L`` is block-diagonal, the Cholesky factor of each patient's covariance, and ``gamma`` holds the coefficients in
-    units of their prior SDs.
+    Parameters
+    ----------
+    centre : ndarray, shape (n,)
+        Means of the scores where all white numbers are zero.
+    scaled : ndarray, shape (n, p)
+        Derivatives by the coefficients in units of their prior SDs, which come first in a white vector.
+    blocks : list of slice
+        Scores of each patient.
+    roots : list of ndarray
+        Cholesky factors of each patient's covariance: the diagonal blocks of L.
     """
 
-    def __init__(self, layout: Layout, covariances: Covariances) -> None:
-        self.layout = layout
-        self.covariances = covariances
-        z = effect_columns(layout)
-        starts = layout.starts
-        self.blocks = [slice(int(a), int(b)) for a, b in pairwise(starts)]
-        self.roots = []
-        for block in self.blocks:
-            o, v = layout.outcome[block], layout.visit[block]
-            between = z[block] @ covariances.effects @ z[block].T
-            within = np.where(v[:, None] == v[None, :], covariances.residuals[np.ix_(o, o)], 0.0)
-            self.roots.append(np.linalg.cholesky(between + within))
-        self.scaled = layout.columns * layout.column_sd
+    def __init__(self, centre: Floats, scaled: Floats, blocks: list[slice], roots: list[Floats]) -> None:
+        self.centre, self.scaled, self.blocks, self.roots = centre, scaled, blocks, roots
 
     @property
     def n_coefficients(self) -> int:
@@ -157,14 +154,14 @@ class Whitening:
     def colour(self, white: Floats) -> Floats:
         """Scores of a white vector, shape (p + n,) -> (n,)."""
         p = self.n_coefficients
-        x = self.layout.centre + self.scaled @ white[:p]
+        x = self.centre + self.scaled @ white[:p]
         for block, root in zip(self.blocks, self.roots, strict=True):
             x[block] += root @ white[p:][block]
         return x
 
     def whiten(self, gamma: Floats, x: Floats) -> Floats:
         """White vector of coefficients (in prior SDs) and scores."""
-        rest = x - self.layout.centre - self.scaled @ gamma
+        rest = x - self.centre - self.scaled @ gamma
         for block, root in zip(self.blocks, self.roots, strict=True):
             rest[block] = np.linalg.solve(root, rest[block])
         return np.concatenate([gamma, rest])
@@ -177,6 +174,69 @@ class Whitening:
         for block, root in zip(self.blocks, self.roots, strict=True):
             found[:, p:][:, block] = jacobian[:, block] @ root
         return found
+
+
+class Whitening(White):
+    """All scores of a layout as white numbers, under given covariances."""
+
+    def __init__(self, layout: Layout, covariances: Covariances) -> None:
+        self.layout = layout
+        self.covariances = covariances
+        z = effect_columns(layout)
+        starts = layout.starts
+        blocks = [slice(int(a), int(b)) for a, b in pairwise(starts)]
+        roots = []
+        for block in blocks:
+            o, v = layout.outcome[block], layout.visit[block]
+            between = z[block] @ covariances.effects @ z[block].T
+            within = np.where(v[:, None] == v[None, :], covariances.residuals[np.ix_(o, o)], 0.0)
+            roots.append(np.linalg.cholesky(between + within))
+        super().__init__(layout.centre, layout.columns * layout.column_sd, blocks, roots)
+
+    def given_others(self, chosen: Ints, latent: Floats, coefficients: Floats) -> tuple[White, Ints]:
+        """Return white numbers of some scores, all other scores given.
+
+        Parameters
+        ----------
+        chosen : ndarray of int, shape (k,)
+            Which scores, ascending.
+        latent : ndarray, shape (n,)
+            All scores.
+        coefficients : ndarray, shape (p,)
+            In prior SDs.
+
+        Returns
+        -------
+        white : White
+            Of the chosen scores.
+        columns : ndarray of int
+            The coefficients that bear on them alone, which are white numbers too; the others are held.
+        """
+        mine = np.zeros(len(latent), dtype=bool)
+        mine[chosen] = True
+        bears = self.scaled != 0.0
+        columns = np.flatnonzero(np.any(bears[mine], axis=0) & ~np.any(bears[~mine], axis=0))
+        held = coefficients.copy()
+        held[columns] = 0.0
+        mean = self.centre + self.scaled @ held
+        centre = mean[chosen]
+        blocks, roots, first = [], [], 0
+        for block, root in zip(self.blocks, self.roots, strict=True):
+            own = mine[block]
+            size = int(own.sum())
+            if not size:
+                continue
+            cov = root @ root.T
+            left = cov[np.ix_(own, own)]
+            here = slice(first, first + size)
+            if size < len(own):
+                weights = np.linalg.solve(cov[np.ix_(~own, ~own)], cov[np.ix_(~own, own)]).T
+                centre[here] += weights @ (latent[block] - mean[block])[~own]
+                left = left - weights @ cov[np.ix_(~own, own)]
+            blocks.append(here)
+            roots.append(np.linalg.cholesky(left))
+            first += size
+        return White(centre, self.scaled[np.ix_(chosen, columns)], blocks, roots), columns
 
 
 def weigh_coefficients(whitening: Whitening, x: Floats) -> tuple[Floats, Floats]:

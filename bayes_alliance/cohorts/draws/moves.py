@@ -139,7 +139,9 @@ class Pivots:
     reach: Floats
 
 
-def choose_pivots(gradient: Floats, low: Floats, high: Floats, *, least: float = 0.02) -> Pivots:
+def choose_pivots(
+    gradient: Floats, low: Floats, high: Floats, *, least: float = 0.02, most: float = np.inf
+) -> Pivots:
     """Choose locally independent statistics, those with the narrowest intervals (in SDs) first.
 
     Parameters
@@ -150,6 +152,9 @@ def choose_pivots(gradient: Floats, low: Floats, high: Floats, *, least: float =
         Intervals.
     least : float
         A statistic is left out where less than this share of its SD is not explained by those chosen before it.
+    most : float
+        One whose interval is wider than its SD is left out, too, where it is wider than this many SDs of what is not
+        explained: it stays inside by itself often enough. Numbers in narrow intervals bend out of them.
     """
     sd = np.linalg.norm(gradient, axis=1)
     width = np.where(np.isfinite(high - low), high - low, np.inf) / np.maximum(sd, 1e-300)
@@ -162,7 +167,7 @@ def choose_pivots(gradient: Floats, low: Floats, high: Floats, *, least: float =
         left = unit - basis.T @ (basis @ unit)
         left -= basis.T @ (basis @ left)
         size = float(np.linalg.norm(left))
-        if size > least:
+        if size > least and (width[index] < 1.0 or width[index] < most * size):
             basis = np.vstack([basis, left / size])
             chosen.append(int(index))
     index = np.array(chosen, dtype=np.int64)
@@ -190,14 +195,19 @@ def redraw_pivots(
     value: Floats, low: Floats, high: Floats, reach: Floats, rng: np.random.Generator, *, moved: float = 8.0
 ) -> Floats:
     """Draw new values of the pivots: uniform where the interval is narrow, elsewhere a reflected walk of some."""
-    width = high - low
-    narrow = width < _TIGHT * reach
+    width, narrow = high - low, is_narrow(low, high, reach)
     found = value.copy()
     found[narrow] = rng.uniform(low[narrow], high[narrow])
     wide = np.flatnonzero(~narrow)
     some = wide[rng.random(len(wide)) < moved / max(len(wide), 1)]
     step = np.minimum(reach[some], np.where(np.isfinite(width[some]), width[some], np.inf))
     found[some] = reflect(value[some] + step * rng.standard_normal(len(some)), low[some], high[some])
+    return found
+
+
+def is_narrow(low: Floats, high: Floats, reach: Floats) -> NDArray[np.bool_]:
+    """Mark the pivots whose intervals are narrow for their SD given the others."""
+    found: NDArray[np.bool_] = high - low < _TIGHT * reach
     return found
 
 

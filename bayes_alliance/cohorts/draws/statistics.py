@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayes_alliance.cohorts.draws.growth import Floats, Ints, Whitening
+from bayes_alliance.cohorts.draws.growth import Floats, Ints, White
 from bayes_alliance.cohorts.draws.wald import wald_statistic
 from bayes_alliance.cohorts.solver.demands import Evaluator, Problem, wald_bounds
 from bayes_alliance.cohorts.solver.sensitivity import Sensitivity, satterthwaite_df
@@ -67,6 +67,15 @@ class Link:
         risen, other = _unbend(-recorded, -self.upper[index], self.upper_bend[index])
         latent, slope = _unbend(-risen, self.lower[index], self.lower_bend[index])
         return latent, slope * other
+
+    def of(self, index: Ints) -> Link:
+        """Return the link of some of the scores."""
+        return Link(
+            lower=self.lower[index],
+            upper=self.upper[index],
+            lower_bend=self.lower_bend[index],
+            upper_bend=self.upper_bend[index],
+        )
 
     def cell(self, value: float, i: int, step: float) -> tuple[float, float]:
         """Return the ends of the latent scores that round to a value of score ``i``; at an end all beyond do."""
@@ -183,11 +192,11 @@ class CohortStatistics:
         In any order.
     link : Link
         Of all scores.
-    whitening : Whitening
+    whitening : White
         How white vectors become latent scores; replaced when the covariances change.
     """
 
-    def __init__(self, parts: Sequence[OutcomePart], link: Link, whitening: Whitening) -> None:
+    def __init__(self, parts: Sequence[OutcomePart], link: Link, whitening: White) -> None:
         self.parts = tuple(parts)
         self.link = link
         self.whitening = whitening

@@ -198,7 +198,11 @@ def _climb(evaluate: Evaluate, factors: _Factors, at: Array) -> tuple[Array, Poi
         step *= min(1.0, _LONGEST / np.abs(step).max())
         for halving in range(_HALVINGS):
             trial = at + 0.5**halving * size * step
-            moved = evaluate(factors.variances(trial))
+            try:
+                moved = evaluate(factors.variances(trial))
+            except np.linalg.LinAlgError:
+                # So near to where the likelihood ends that a covariance is singular to rounding: too long a step.
+                continue
             if moved.deviance < point.deviance:
                 at, point = trial, moved
                 break
