@@ -19,6 +19,7 @@ from bayes_alliance.cohorts.solver.demands import Evaluator
 from bayes_alliance.cohorts.solver.targets import Kind, Target
 from bayes_alliance.dev import whole_study_calibration as calibration
 from bayes_alliance.dev import whole_study_measures as measures
+from bayes_alliance.dev.calibration_page import put_section
 from bayes_alliance.dev.whole_study import (
     ROUNDED,
     Truth,
@@ -28,10 +29,11 @@ from bayes_alliance.dev.whole_study import (
     read_moments,
     restate,
 )
-from bayes_alliance.dev.whole_study_page import format_section, format_table
+from bayes_alliance.dev.whole_study_page import MARKS, STORE, TABLE, format_section, format_table
 from bayes_alliance.study.load_study import load_study
 from bayes_alliance.study.records import Study
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 LEVELS = (0.001, 0.01, 0.05)
 
 
@@ -267,3 +269,11 @@ def test_a_campaign_goes_on_where_it_stopped(
     )
     run()
     assert drawn[4:] == [1, 2, 3, 4]
+
+
+def test_what_is_committed_follows_from_the_stored_studies() -> None:
+    """Section and table are made anew by 'scripts/calibrate_cohorts.py --write'."""
+    found = calibration.read_whole_studies(DOCS / STORE)
+    page = (DOCS / "given_print.md").read_text(encoding="utf-8")
+    assert page == put_section(page, format_section(found), MARKS)
+    assert (DOCS / TABLE).read_text(encoding="utf-8") == format_table(found)
