@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+from scipy import special
 
 from bayes_alliance.dev.cohort_calibration import (
     GROUPS,
@@ -135,7 +137,45 @@ def format_full_size(found: Sequence[SmallStudy]) -> str:
         f"coverage of all coefficients: {errors} points. Everything printed was met on {100 * accepted:.0f} % of the "
         f"designs tried; {100 * dealt:.0f} % of the draws have a group dealt at random, the others one that leans.",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_say_right_coverage(max(study.n for study in used))]) + "\n"
+
+
+def _say_right_coverage(draws: int) -> list[str]:
+    """Say what intervals of a mixture of so few right draws cover: less than their level, as it is a sample."""
+    shown = [
+        f"{', '.join(f'{100 * covered:.0f}' for covered in cover_if_right(draws, share))} % where {said} of the variance"
+        for share, said in ((0.0, "none"), (0.5, "half"), (0.9, "nine tenths"))
+    ]
+    return [
+        "",
+        f"Were all draws right, intervals of a mixture of {draws} would cover {shown[0]} lies between data sets, {shown[1]}, "
+        f"{shown[2]} (simulated, normal posteriors): a few draws are a small sample of what varies between them.",
+    ]
+
+
+def cover_if_right(draws: int, share: float, *, trials: int = 40_000, seed: int = 1) -> list[float]:
+    """Coverage of central intervals of a mixture of normal posteriors whose means are right draws.
+
+    Parameters
+    ----------
+    draws : int
+        Posteriors mixed.
+    share : float
+        Of the variance of the truth that lies between data sets, below 1.
+    trials, seed : int
+        Of the simulation.
+
+    Returns
+    -------
+    list of float
+        At the levels of :data:`LEVELS`.
+    """
+    rng = np.random.default_rng(seed)
+    between, within = np.sqrt(share), np.sqrt(1.0 - share)
+    means = between * rng.standard_normal((trials, draws))
+    truth = between * rng.standard_normal(trials) + within * rng.standard_normal(trials)
+    place = special.ndtr((truth[:, None] - means) / within).mean(axis=1)
+    return [float(np.mean(np.abs(place - 0.5) < level / 2.0)) for level in LEVELS]
 
 
 def _say_range(counts: Sequence[int]) -> str:
