@@ -143,13 +143,13 @@ def format_full_size(found: Sequence[SmallStudy]) -> str:
 def _say_right_coverage(draws: int) -> list[str]:
     """Say what intervals of a mixture of so few right draws cover: less than their level, as it is a sample."""
     shown = [
-        f"{', '.join(f'{100 * covered:.0f}' for covered in cover_if_right(draws, share))} % where {said} of the variance"
-        for share, said in ((0.0, "none"), (0.5, "half"), (0.9, "nine tenths"))
+        f"{', '.join(f'{100 * covered:.0f}' for covered in cover_if_right(draws, share))} % where {said}"
+        for share, said in ((0.0, "no variance"), (0.5, "half of it"), (0.9, "nine tenths"))
     ]
     return [
         "",
-        f"Were all draws right, intervals of a mixture of {draws} would cover {shown[0]} lies between data sets, {shown[1]}, "
-        f"{shown[2]} (simulated, normal posteriors): a few draws are a small sample of what varies between them.",
+        f"Were all draws right, intervals of a mixture of {draws} would cover {shown[0]} lies between data sets, "
+        f"{shown[1]}, {shown[2]} (simulated, normal posteriors): a few draws are a small sample of what varies between them.",
     ]
 
 

@@ -287,7 +287,7 @@ def test_draws_are_calibrated(stored: dict[Fault, list[SmallStudy]]) -> None:
 
 
 def test_steps_at_full_size_rank_and_cover_as_groups() -> None:
-    """Printed and unprinted quantities and answers are uniform, and intervals of all coefficients cover at their level."""
+    """Printed and unprinted quantities and answers are uniform, and intervals of all coefficients cover."""
     ranks, coverage = judge(read_studies(DOCS / FULL_SIZE_STORE, "none"))
     inside = {check.name: check.distance <= check.band for check in ranks}
     assert inside["printed"] and inside["unprinted"] and inside["answers of the full data"]
