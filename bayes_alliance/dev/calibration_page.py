@@ -149,7 +149,7 @@ def _say_right_coverage(draws: int) -> list[str]:
     return [
         "",
         f"Were all draws right, intervals of a mixture of {draws} would cover {shown[0]} lies between data sets, "
-        f"{shown[1]}, {shown[2]} (simulated, normal posteriors): a few draws are a small sample of what varies between them.",
+        f"{shown[1]}, {shown[2]} (simulated, normal posteriors): few draws are a small sample of what varies between.",
     ]
 
 
