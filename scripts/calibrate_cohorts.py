@@ -10,6 +10,7 @@ scripts/calibrate_cohorts.py --write                         tables, figures and
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from bayes_alliance.dev import calibration_page as page
@@ -19,6 +20,7 @@ from bayes_alliance.dev.small_draws import FAULTS
 from bayes_alliance.dev.whole_study_calibration import (
     calibrate_whole_study,
     judge_whole_study,
+    read_lines,
     read_whole_studies,
 )
 
@@ -86,7 +88,13 @@ def write_page() -> None:
     whole = read_whole_studies(DOCS / whole_page.STORE)
     if whole:
         (DOCS / whole_page.TABLE).write_text(whole_page.format_table(whole), encoding="utf-8")
-        written = page.put_section(written, whole_page.format_section(whole), whole_page.MARKS)
+        places = DOCS / whole_page.PLACES
+        if WORK.exists():
+            first = json.loads((DOCS / whole_page.STORE).read_text(encoding="utf-8").splitlines()[0])
+            members = read_lines(WORK, {name: first[name] for name in ("code", "seed")})
+            places.write_text(whole_page.keep_places(members), encoding="utf-8")
+        kept = places.read_text(encoding="utf-8")
+        written = page.put_section(written, whole_page.format_section(whole, kept), whole_page.MARKS)
     (DOCS / "given_print.md").write_text(written, encoding="utf-8")
     page.draw_figure(chains, DOCS / page.FIGURE)
     page.draw_figure({"none": full_size}, DOCS / page.FULL_SIZE_FIGURE)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from scipy import special
 
 from bayes_alliance.dev import calibration_page
 from bayes_alliance.dev.cohort_calibration import share_outermost
@@ -13,6 +16,11 @@ from bayes_alliance.dev.whole_study_calibration import judge_whole_study, quanti
 
 MARKS = "<!-- calibration on whole studies -->", "<!-- end of calibration on whole studies -->"
 STORE, TABLE = "calibration_whole_study.jsonl", "calibration_whole_study.csv"
+PLACES = "calibration_whole_study_places.jsonl"
+_EDGE = 1e-6
+_DIGITS = 6
+# Of the variance between data sets: where the coverage of right draws is simulated, and read off in between.
+_SHARES = np.linspace(0.0, 0.95, 20)
 
 
 def format_table(found: Sequence[SmallStudy]) -> str:
@@ -20,8 +28,54 @@ def format_table(found: Sequence[SmallStudy]) -> str:
     return calibration_page.format_table({"none": judge_whole_study(found)})
 
 
-def format_section(found: Sequence[SmallStudy]) -> str:
-    """Return the section of the documentation as Markdown."""
+def keep_places(lines: Iterable[Mapping[str, Any]]) -> str:
+    """Return where the truth lies in the posteriors of every cohort, as JSON lines, from those of a campaign."""
+    kept = {}
+    for line in lines:
+        places = line.get("places")
+        if isinstance(places, dict):
+            rounded = {name: round(float(place), _DIGITS) for name, place in places.items()}
+            one = {"study": line["study"], "member": line["member"], "places": rounded}
+            kept[line["study"], line["member"]] = json.dumps(one)
+    return "".join(f"{kept[key]}\n" for key in sorted(kept))
+
+
+def cover_if_right(kept: str) -> list[float]:
+    """Coverage at every level that the mixtures would have, were the cohorts right draws.
+
+    The share of a coefficient's variance that lies between cohorts follows from how much the normal scores of the
+    truth's places differ between cohorts of one publication; a mixture of few cohorts is a small sample of it.
+
+    Parameters
+    ----------
+    kept : str
+        As :func:`keep_places` returns it.
+
+    Returns
+    -------
+    list of float
+        Means over all coefficients.
+    """
+    studies: dict[int, list[dict[str, float]]] = {}
+    for line in kept.splitlines():
+        one = json.loads(line)
+        studies.setdefault(one["study"], []).append(one["places"])
+    names = sorted(set.intersection(*(set(places) for mine in studies.values() for places in mine)))
+    spread = [
+        special.ndtri(np.clip([[one[name] for name in names] for one in mine], _EDGE, 1.0 - _EDGE)).var(
+            axis=0, ddof=1
+        )
+        for mine in studies.values()
+        if len(mine) > 1
+    ]
+    ratio = np.mean(spread, axis=0)
+    draws = max(len(mine) for mine in studies.values())
+    simulated = np.array([calibration_page.cover_if_right(draws, float(share)) for share in _SHARES])
+    return [float(np.mean(np.interp(ratio / (1.0 + ratio), _SHARES, column))) for column in simulated.T]
+
+
+def format_section(found: Sequence[SmallStudy], kept: str = "") -> str:
+    """Return the section of the documentation as Markdown; with the places of all cohorts, what right ones cover."""
     ranks, coverage = judge_whole_study(found)
     groups = quantities(found)
     lines = ["", "", "| quantities | number | ranks | truth outermost, % (should be) |", "|---|---|---|---|"]
@@ -40,6 +94,9 @@ def format_section(found: Sequence[SmallStudy]) -> str:
         shown = ", ".join(f"{100 * c.covered:.0f}{'' if c.passed else ' (fails)'}" for c in mine)
         errors = ", ".join(f"{100 * c.error:.1f}" for c in mine)
         lines.append(f"| {name} | {shown} | {errors} |")
+    if kept:
+        covers = ", ".join(f"{100 * covered:.0f}" for covered in cover_if_right(kept))
+        lines.append(f"| all, were all cohorts right draws | {covers} | |")
     return "\n".join([*lines, "", _say_draws(found)]) + "\n"
 
 
