@@ -83,7 +83,9 @@ def draw_free(n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Draw coefficients and scores of the joint model, without anything printed."""
     whitening = Whitening(make_layout(), COVARIANCES)
     white = rng.standard_normal((n, N + OUTCOMES))
-    return white[:, :OUTCOMES], np.array([whitening.colour(one) for one in white])
+    origin = whitening.colour(np.zeros(N + OUTCOMES))
+    gains = np.array([whitening.colour(one) - origin for one in np.eye(N + OUTCOMES)])
+    return white[:, :OUTCOMES], origin + white @ gains
 
 
 def is_printed(scores: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
