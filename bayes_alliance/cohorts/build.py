@@ -173,13 +173,12 @@ def _draw_once(
     start = start_covariances(study, design.plan, model)
     draw = draw_given_print(model.layout, model.link, model.parts, orders, model.prior, start, rng)
     settled = settle_scores(model.layout, model.link, model.parts, orders, model.prior, draw, rng, last=last)
-    solutions = tuple(zip(model.outcomes, settled.solutions, strict=False))
     if not (settled.is_met or last):
-        return BuiltCohort(seed=seed, frame=pd.DataFrame(), solutions=solutions)
+        return BuiltCohort(seed=seed, frame=pd.DataFrame(), solutions=settled.solutions)
     return BuiltCohort(
         seed=seed,
         frame=_tabulate(study, plan, design, model.scores(settled.recorded, len(design.roster.visits)), rng),
-        solutions=solutions,
+        solutions=settled.solutions,
         drawn=True,
         tilt=design.tilt,
         covariances=settled.covariances,

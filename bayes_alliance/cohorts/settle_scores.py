@@ -37,7 +37,7 @@ SWEEPS = 10
 _BEGINNINGS = 4
 _FINISHES = 3
 _RETURNS = 3
-_OUT_OF_ORDER = Solution(y=np.empty(0), missed=("an order between two outcomes",))
+_OUT_OF_ORDER = (("", Solution(y=np.empty(0), missed=("an order between two outcomes",))),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +50,18 @@ class Settled:
         In the order of the layout.
     covariances : Covariances
         Drawn given them.
-    solutions : tuple of Solution
-        By outcome, as far as one missed something.
+    solutions : tuple of (str, Solution)
+        By outcome; where one was given up, that one alone or those up to it.
     """
 
     recorded: Array
     covariances: Covariances
-    solutions: tuple[Solution, ...]
+    solutions: tuple[tuple[str, Solution], ...]
 
     @property
     def is_met(self) -> bool:
         """Whether nothing is missed."""
-        return not any(solution.missed for solution in self.solutions)
+        return not any(solution.missed for _, solution in self.solutions)
 
 
 def settle_scores(
@@ -100,10 +100,14 @@ def settle_scores(
         missed = _bring_inside(walk, number, part, rng)
         if missed and not last:
             solution = Solution(y=to_grid(part.problem, walk.recorded[part.index]), missed=missed)
-            return Settled(recorded=walk.recorded, covariances=draw.covariances, solutions=(solution,))
+            return Settled(
+                recorded=walk.recorded,
+                covariances=draw.covariances,
+                solutions=((part.problem.outcome, solution),),
+            )
     walks = all(walk.is_inside(number) for number in range(len(parts)))
     if not (walks or last):
-        return Settled(recorded=walk.recorded, covariances=draw.covariances, solutions=(_OUT_OF_ORDER,))
+        return Settled(recorded=walk.recorded, covariances=draw.covariances, solutions=_OUT_OF_ORDER)
     for _ in range(SWEEPS if walks else 0):
         walk.sweep(rng)
     recorded, solutions = _put_down(walk, parts, rng, returns=_RETURNS if walks else 0, last=last)
@@ -134,10 +138,10 @@ def _bring_inside(
 
 def _put_down(
     walk: ExactWalk, parts: Sequence[OutcomePart], rng: np.random.Generator, *, returns: int, last: bool
-) -> tuple[Array, tuple[Solution, ...]]:
+) -> tuple[Array, tuple[tuple[str, Solution], ...]]:
     """Put all outcomes on their grids; one that misses something there walks on a little and tries again."""
     recorded = walk.recorded.copy()
-    solutions: list[Solution] = []
+    solutions: list[tuple[str, Solution]] = []
     for number, part in enumerate(parts):
         solution = _finish(part.problem, recorded[part.index], rng)
         for _ in range(returns):
@@ -146,7 +150,7 @@ def _put_down(
             walk.walk(number, rng)
             solution = _finish(part.problem, walk.recorded[part.index], rng)
         recorded[part.index] = solution.y
-        solutions.append(solution)
+        solutions.append((part.problem.outcome, solution))
         if solution.missed and not last:
             break
     return recorded, tuple(solutions)
