@@ -217,3 +217,27 @@ def test_pivots_are_what_has_least_room() -> None:
 
     pivots = exact_steps._choose(np.zeros(3), gradient, Boxes())
     assert pivots.index.tolist() == [1]
+
+
+def test_after_steps_fits_are_those_of_the_scores_that_stand() -> None:
+    """What other outcomes are held to: the way back of an accepted step, evaluated last, is not it."""
+    rng = np.random.default_rng(7)
+    world = lay_out_world(PRIOR, draw_design(PRIOR, rng, 300), PRINTED_MODELS)
+    n, weights = len(world.frame), (("time:group", 1.0),)
+    free = np.full(n, np.inf)
+    link = Link(lower=-free, upper=free, lower_bend=np.zeros(n), upper_bend=np.zeros(n))
+    problem = make_problem(world, [make_target("group", "estimate", weights, -9.0, 9.0)], ())
+    part = OutcomePart(problem=problem, index=np.arange(n))
+    whitening = Whitening(world.layout, PRIOR.covariance.draw(rng))
+    white = rng.standard_normal(world.size)
+    p = whitening.n_coefficients
+    walk = ExactWalk(
+        world.layout, link, [part], (), PRIOR.covariance, whitening, white[:p], whitening.colour(white)
+    )
+    walk.walk(0, rng)
+    assert walk.steps["turn accepted"] + walk.steps["redraw accepted"] > 0
+    statistics = OutcomeStatistics(part, link, ())
+    statistics.of_scores(walk.recorded)
+    assert walk._outcomes[0].size("group", weights) == pytest.approx(
+        statistics.size("group", weights), rel=1e-6
+    )

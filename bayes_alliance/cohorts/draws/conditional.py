@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from bayes_alliance.cohorts.draws.exact_steps import APART
 from bayes_alliance.cohorts.draws.growth import (
     CovariancePrior,
     Covariances,
@@ -47,7 +48,6 @@ _LEAST_ROUNDS = 1
 _SLACK = 0.05
 _SHARES = (1.0, 0.5, 0.25)
 _LAST_STEPS = 5
-_APART = 0.95
 _SWEEPS = 100
 _PATIENCE = 3
 # How far inside its interval a statistic starts on its way to the draw, as a share of the interval and in its SDs, and
@@ -84,8 +84,8 @@ class StudyStatistics(CohortStatistics):
             size, row = self._size(mine, order.model, order.weights, len(recorded))
             others_size, others_row = self._size(other, order.other, order.other_weights, len(recorded))
             # Apart by the slack that the steps leave, so that nothing after them turns an order round.
-            values = np.append(values, size - _APART * others_size)
-            row = row - _APART * others_row
+            values = np.append(values, size - APART * others_size)
+            row = row - APART * others_row
             values[-1] += 1.5 * _SLACK * float(np.linalg.norm(self.whitening.pull_back(row[None])))
             jacobian = np.vstack([jacobian, row])
         n = len(self.orders)

@@ -140,7 +140,10 @@ def _choose(value: Floats, gradient: Floats, statistics: OutcomeStatistics) -> P
     room = np.minimum(value - statistics.low, statistics.high - value)
     # A number on its end at the start still needs an order among the others.
     room = np.maximum(room, 1e-9 * np.linalg.norm(gradient, axis=1))
-    return choose_pivots(gradient, value - room, value + room, least=_PIVOTS_APART, most=_PIVOTS_MOST)
+    low, high = value - room, value + room
+    chosen = choose_pivots(gradient, low, high, least=_PIVOTS_APART, most=_PIVOTS_MOST)
+    # Where all have room, one has to be steered all the same.
+    return chosen if len(chosen.index) else choose_pivots(gradient, low, high, least=_PIVOTS_APART)
 
 
 def _take(
@@ -233,6 +236,9 @@ class ExactWalk:
             value, gradient = statistics.differentiate(white)
             self._pivots[number] = _choose(value, gradient, statistics)
         pivots = self._pivots[number]
+        if not len(pivots.index):
+            # Nothing is printed of the outcome: its scores are as they were drawn.
+            return
         place = place_at(statistics, pivots, white)
         if place is None:
             self.steps["dependent"] += 1
@@ -244,6 +250,8 @@ class ExactWalk:
             place = outcome.place
             if not outcome.accepted:
                 evaluate.fits = fits
+        # The way back of an accepted step is evaluated last: orders that others are held to rest on the fits here.
+        statistics.value(place.white)
         self.latent[index] = own.colour(place.white)
         self.coefficients[columns] = place.white[: len(columns)]
 
